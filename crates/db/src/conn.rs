@@ -1,0 +1,129 @@
+//! Transactions: the only handles through which rows are read or written.
+
+use kernel::TenantId;
+
+use crate::{Error, Row, Signals, Value, postgres, sqlite};
+
+pub(crate) enum Handle {
+    Write(sqlite::WriteTx),
+    Read(sqlite::ReadTx),
+    Postgres(postgres::Tx),
+}
+
+impl Handle {
+    async fn execute(&mut self, sql: &str, args: &[Value]) -> Result<u64, Error> {
+        match self {
+            Self::Write(tx) => sqlite::execute(tx.conn(), sql, args),
+            Self::Read(tx) => sqlite::execute(tx.conn(), sql, args),
+            Self::Postgres(tx) => postgres::execute(tx, sql, args).await,
+        }
+    }
+
+    async fn fetch(&mut self, sql: &str, args: &[Value]) -> Result<Vec<Row>, Error> {
+        match self {
+            Self::Write(tx) => sqlite::fetch(tx.conn(), sql, args),
+            Self::Read(tx) => sqlite::fetch(tx.conn(), sql, args),
+            Self::Postgres(tx) => postgres::fetch(tx, sql, args).await,
+        }
+    }
+
+    async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Write(tx) => tx.commit().await,
+            Self::Read(_) => Ok(()),
+            Self::Postgres(tx) => Ok(tx.commit().await?),
+        }
+    }
+}
+
+/// What to tell the rest of the process once the rows are durable.
+#[derive(Default)]
+pub(crate) struct After {
+    jobs: bool,
+    settings: bool,
+}
+
+macro_rules! transaction {
+    ($name:ident) => {
+        impl $name {
+            /// Runs a statement; returns how many rows it touched.
+            pub async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, Error> {
+                self.handle.execute(sql, &args).await
+            }
+
+            pub async fn fetch_all(
+                &mut self,
+                sql: &str,
+                args: Vec<Value>,
+            ) -> Result<Vec<Row>, Error> {
+                self.handle.fetch(sql, &args).await
+            }
+
+            /// The first row, if there is one.
+            pub async fn fetch_opt(
+                &mut self,
+                sql: &str,
+                args: Vec<Value>,
+            ) -> Result<Option<Row>, Error> {
+                Ok(self.handle.fetch(sql, &args).await?.into_iter().next())
+            }
+
+            /// Whether this runs on PostgreSQL, for the few statements that differ.
+            pub fn is_postgres(&self) -> bool {
+                matches!(self.handle, Handle::Postgres(_))
+            }
+
+            /// Wakes the workers once this is committed.
+            pub fn jobs_enqueued(&mut self) {
+                self.after.jobs = true;
+            }
+
+            /// Makes caches of settings look again once this is committed.
+            pub fn settings_changed(&mut self) {
+                self.after.settings = true;
+            }
+
+            /// Makes the writes durable, then tells whoever waits for them.
+            ///
+            /// # Errors
+            /// When the group that this write belonged to could not be made durable.
+            pub async fn commit(self) -> Result<(), Error> {
+                let Self { handle, after, signals, .. } = self;
+                handle.commit().await?;
+                if after.settings {
+                    signals.settings_changed();
+                }
+                if after.jobs {
+                    signals.jobs_ready();
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+/// A transaction that sees one tenant's rows. Dropped without [`TenantTx::commit`], it undoes all.
+pub struct TenantTx {
+    pub(crate) tenant: TenantId,
+    pub(crate) handle: Handle,
+    pub(crate) after: After,
+    pub(crate) signals: Signals,
+}
+
+impl TenantTx {
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+}
+
+transaction!(TenantTx);
+
+/// A transaction of the house itself: job claims, channel look-up, operator lists, reconcilers.
+/// `xtask tidy` holds the list of files that may use it.
+pub struct SystemTx {
+    pub(crate) handle: Handle,
+    pub(crate) after: After,
+    pub(crate) signals: Signals,
+}
+
+transaction!(SystemTx);

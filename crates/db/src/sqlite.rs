@@ -1,0 +1,282 @@
+//! The embedded engine: one writing connection with shared commits, several reading ones.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex as SyncMutex;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
+
+use crate::{Error, Row, Signals, Value};
+
+/// How long a write waits for another process before it gives up.
+const BUSY_SECONDS: u64 = 10;
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+
+pub(crate) struct Sqlite {
+    writer: Arc<Mutex<Writer>>,
+    readers: Arc<SyncMutex<Vec<Connection>>>,
+    path: PathBuf,
+    committer: Arc<Notify>,
+}
+
+/// The writing connection and the savepoints that wait for the next COMMIT.
+pub(crate) struct Writer {
+    conn: Connection,
+    /// A transaction is open on the connection.
+    open: bool,
+    /// The last holder left without finishing its savepoint.
+    abandoned: bool,
+    waiting: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path, signals: Signals) -> Result<Self, Error> {
+        let writer = Writer {
+            conn: connect(path)?,
+            open: false,
+            abandoned: false,
+            waiting: Vec::new(),
+        };
+        let this = Self {
+            writer: Arc::new(Mutex::new(writer)),
+            readers: Arc::new(SyncMutex::new(Vec::new())),
+            path: path.to_owned(),
+            committer: Arc::new(Notify::new()),
+        };
+        tokio::spawn(commit_groups(Arc::downgrade(&this.writer), this.committer.clone()));
+        tokio::spawn(watch(Arc::downgrade(&this.writer), signals));
+        Ok(this)
+    }
+
+    pub(crate) async fn begin(&self) -> Result<WriteTx, Error> {
+        let mut guard = self.writer.clone().lock_owned().await;
+        guard.clean_up()?;
+        if !guard.open {
+            guard = begin_immediate(guard).await?;
+        }
+        guard.conn.execute_batch("SAVEPOINT caller")?;
+        Ok(WriteTx { guard: Some(guard), committer: self.committer.clone() })
+    }
+
+    pub(crate) fn read(&self) -> Result<ReadTx, Error> {
+        let pooled = self.readers.lock().pop();
+        let conn = match pooled {
+            Some(conn) => conn,
+            None => connect(&self.path)?,
+        };
+        conn.execute_batch("BEGIN")?;
+        Ok(ReadTx { conn: Some(conn), readers: self.readers.clone() })
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags)
+        .map_err(|cause| Error::Unavailable(Box::new(cause)))?;
+    conn.busy_timeout(Duration::from_secs(2))?;
+    conn.set_prepared_statement_cache_capacity(256);
+    conn.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
+         PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+    )?;
+    conn.busy_timeout(Duration::ZERO)?;
+    Ok(conn)
+}
+
+/// Waits for another process's transaction without blocking the thread.
+async fn begin_immediate(
+    mut guard: OwnedMutexGuard<Writer>,
+) -> Result<OwnedMutexGuard<Writer>, Error> {
+    for _ in 0..BUSY_SECONDS * 200 {
+        let busy = match guard.conn.execute_batch("BEGIN IMMEDIATE") {
+            Ok(()) => false,
+            Err(cause) if is_busy(&cause) => true,
+            Err(cause) => return Err(cause.into()),
+        };
+        if !busy {
+            guard.open = true;
+            return Ok(guard);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Err(Error::Busy(BUSY_SECONDS))
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::ErrorCode as Code;
+    matches!(error.sqlite_error_code(), Some(Code::DatabaseBusy | Code::DatabaseLocked))
+}
+
+impl Writer {
+    /// Undoes what a holder left behind when it was dropped without a commit.
+    fn clean_up(&mut self) -> Result<(), Error> {
+        if self.abandoned {
+            self.abandoned = false;
+            if self.open {
+                self.conn.execute_batch("ROLLBACK TO caller; RELEASE caller")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes every finished savepoint durable and tells those who wait.
+    fn commit(&mut self) {
+        let mut outcome = self.clean_up().map_err(|error| error.to_string());
+        if self.open {
+            if outcome.is_ok() {
+                outcome = self.conn.execute_batch("COMMIT").map_err(|error| error.to_string());
+            }
+            if outcome.is_err() {
+                // Nothing of this group is on disk; the callers are told, and may try again.
+                let _ = self.conn.execute_batch("ROLLBACK");
+            }
+            self.open = false;
+        }
+        for waiter in self.waiting.drain(..) {
+            let _ = waiter.send(outcome.clone());
+        }
+    }
+}
+
+/// Commits whenever a savepoint was finished. The lock is fair, so all who waited before get in.
+async fn commit_groups(writer: std::sync::Weak<Mutex<Writer>>, wake: Arc<Notify>) {
+    loop {
+        wake.notified().await;
+        let Some(writer) = writer.upgrade() else { return };
+        let mut guard = writer.lock_owned().await;
+        if !guard.open {
+            continue;
+        }
+        // fsync takes a millisecond or more: not on a thread that serves requests.
+        let done = tokio::task::spawn_blocking(move || guard.commit()).await;
+        if done.is_err() {
+            return;
+        }
+    }
+}
+
+/// Notices commits of other processes.
+async fn watch(writer: std::sync::Weak<Mutex<Writer>>, signals: Signals) {
+    let mut seen = None;
+    let mut tick = tokio::time::interval(WATCH_EVERY);
+    loop {
+        tick.tick().await;
+        let Some(writer) = writer.upgrade() else { return };
+        // The counter moves only by other connections' writes, and ours all go over this one.
+        let Ok(guard) = writer.try_lock() else { continue };
+        if guard.open {
+            continue;
+        }
+        let version: Option<i64> =
+            guard.conn.query_row("PRAGMA data_version", [], |row| row.get(0)).ok();
+        drop(guard);
+        if seen.is_some() && version != seen {
+            signals.changed_elsewhere();
+        }
+        seen = version;
+    }
+}
+
+pub(crate) struct WriteTx {
+    guard: Option<OwnedMutexGuard<Writer>>,
+    committer: Arc<Notify>,
+}
+
+impl WriteTx {
+    pub(crate) fn conn(&self) -> &Connection {
+        &self.guard.as_ref().expect("held until commit or drop").conn
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), Error> {
+        let mut guard = self.guard.take().expect("commit consumes the transaction");
+        if let Err(error) = guard.conn.execute_batch("RELEASE caller") {
+            guard.abandoned = true;
+            return Err(error.into());
+        }
+        let (done, outcome) = oneshot::channel();
+        guard.waiting.push(done);
+        self.committer.notify_one();
+        drop(guard);
+        match outcome.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(cause)) => Err(Error::Commit(cause)),
+            Err(_) => Err(Error::Commit("the database is closing".to_owned())),
+        }
+    }
+}
+
+impl Drop for WriteTx {
+    fn drop(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            guard.abandoned = true;
+            // An open transaction would keep other processes out.
+            self.committer.notify_one();
+        }
+    }
+}
+
+pub(crate) struct ReadTx {
+    conn: Option<Connection>,
+    readers: Arc<SyncMutex<Vec<Connection>>>,
+}
+
+impl ReadTx {
+    pub(crate) fn conn(&self) -> &Connection {
+        self.conn.as_ref().expect("held until drop")
+    }
+}
+
+impl Drop for ReadTx {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take()
+            && conn.execute_batch("ROLLBACK").is_ok()
+        {
+            let mut readers = self.readers.lock();
+            if readers.len() < 8 {
+                readers.push(conn);
+            }
+        }
+    }
+}
+
+/// `$1` would be a named parameter to SQLite, numbered by first use; `?1` is numbered as written.
+fn placeholders(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
+struct Bound<'a>(&'a Value);
+
+impl rusqlite::ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        use rusqlite::types::{ToSqlOutput, Value as V, ValueRef as R};
+        Ok(match self.0 {
+            Value::Int(Some(value)) => ToSqlOutput::Owned(V::Integer(*value)),
+            Value::Real(Some(value)) => ToSqlOutput::Owned(V::Real(*value)),
+            Value::Text(Some(value)) => ToSqlOutput::Borrowed(R::Text(value.as_bytes())),
+            Value::Bytes(Some(value)) => ToSqlOutput::Borrowed(R::Blob(value)),
+            _ => ToSqlOutput::Owned(V::Null),
+        })
+    }
+}
+
+pub(crate) fn execute(conn: &Connection, sql: &str, args: &[Value]) -> Result<u64, Error> {
+    let mut statement = conn.prepare_cached(&placeholders(sql))?;
+    let done = statement.execute(rusqlite::params_from_iter(args.iter().map(Bound)))?;
+    Ok(done as u64)
+}
+
+pub(crate) fn fetch(conn: &Connection, sql: &str, args: &[Value]) -> Result<Vec<Row>, Error> {
+    let mut statement = conn.prepare_cached(&placeholders(sql))?;
+    let columns = statement.column_count();
+    let mut rows = statement.query(rusqlite::params_from_iter(args.iter().map(Bound)))?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let values = (0..columns).map(|i| row.get(i)).collect::<Result<_, _>>()?;
+        out.push(Row::Sqlite(values));
+    }
+    Ok(out)
+}

@@ -1,0 +1,96 @@
+//! Time as a parameter: production reads the system clock, tests set their own.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A point in time: microseconds since 1970-01-01 UTC. This is what the database stores.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(transparent)]
+pub struct Moment(pub i64);
+
+impl Moment {
+    pub fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// How long after `earlier` this is; zero when it is before.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+
+    /// As RFC 3339 in UTC with microseconds, for people and JSON.
+    pub fn rfc3339(self) -> String {
+        self.timestamp().to_string()
+    }
+
+    pub fn timestamp(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Self;
+    fn sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// Tells the time.
+#[derive(Clone)]
+pub enum Clock {
+    System,
+    /// Stands still until a test moves it.
+    Fixed(Arc<AtomicI64>),
+}
+
+impl Clock {
+    pub fn fixed(at: Moment) -> Self {
+        Self::Fixed(Arc::new(AtomicI64::new(at.0)))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
+    pub fn now(&self) -> Moment {
+        match self {
+            Self::System => Moment(jiff::Timestamp::now().as_microsecond()),
+            Self::Fixed(at) => Moment(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a fixed clock forward; the system clock is left alone.
+    pub fn advance(&self, by: Duration) {
+        if let Self::Fixed(at) = self {
+            at.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({})", self.now().rfc3339())
+    }
+}

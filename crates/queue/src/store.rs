@@ -1,0 +1,332 @@
+//! All SQL of the running queue. States: 0 scheduled, 1 ready, 2 leased, 3 done, 4 dead.
+
+use std::time::Duration;
+
+use db::{Db, Error, TenantTx, args};
+use kernel::{JobId, Moment, TenantId};
+
+use crate::{Lane, NewJob, Payload};
+
+/// Enqueues a job in the caller's transaction; the workers wake when it commits.
+///
+/// # Errors
+/// When the database refuses the row.
+pub async fn enqueue<P: Payload>(tx: &mut TenantTx, job: NewJob<'_, P>) -> Result<(), Error> {
+    let payload = serde_json::to_string(job.payload)
+        .map_err(|cause| Error::Setup(format!("job payload of {}: {cause}", P::KIND)))?;
+    let state: i64 = if job.run_at > job.now { 0 } else { 1 };
+    let tenant = tx.tenant();
+    tx.execute(
+        "INSERT INTO jobs (id, tenant_id, kind, lane, state, order_key, dedupe_key, payload, run_at, \
+         max_attempts, enqueued_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         ON CONFLICT (tenant_id, dedupe_key) WHERE state < 2 AND dedupe_key IS NOT NULL \
+         DO UPDATE SET run_at = excluded.run_at, state = excluded.state",
+        args![
+            JobId::generate(),
+            tenant,
+            P::KIND,
+            P::LANE.code(),
+            state,
+            job.order_key,
+            job.dedupe_key,
+            payload,
+            job.run_at,
+            P::MAX_ATTEMPTS,
+            job.now,
+        ],
+    )
+    .await?;
+    tx.jobs_enqueued();
+    Ok(())
+}
+
+/// Ends a leased job; `false` when the lease is not `owner`'s any more.
+pub(crate) async fn finish(
+    tx: &mut TenantTx,
+    job: JobId,
+    owner: &str,
+    now: Moment,
+) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let done = tx
+        .execute(
+            "UPDATE jobs SET state = 3, finished_at = $1, lease_until = NULL \
+             WHERE tenant_id = $2 AND id = $3 AND state = 2 AND lease_owner = $4",
+            args![now, tenant, job, owner],
+        )
+        .await?;
+    // Whatever waited for this job's order may go now.
+    tx.jobs_enqueued();
+    Ok(done == 1)
+}
+
+/// A job handed to this worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    pub(crate) id: JobId,
+    pub(crate) tenant: TenantId,
+    pub(crate) kind: String,
+    pub(crate) payload: String,
+    pub(crate) attempts: u32,
+    pub(crate) max_attempts: u32,
+    pub(crate) enqueued_at: Moment,
+    pub(crate) lane: Lane,
+}
+
+/// Who claims, from where in the rotation, and how much.
+pub(crate) struct Claim<'a> {
+    pub(crate) lane: Lane,
+    pub(crate) owner: &'a str,
+    pub(crate) after_tenant: &'a str,
+    pub(crate) limit: usize,
+    pub(crate) now: Moment,
+    pub(crate) lease: Duration,
+}
+
+/// Moves jobs whose time has come, and those whose worker went silent, to ready.
+/// Returns when the next one is due.
+pub(crate) async fn promote(db: &Db, now: Moment) -> Result<Option<Moment>, Error> {
+    let mut tx = db.read_system().await?;
+    let row = tx
+        .fetch_opt(
+            "SELECT (SELECT MIN(run_at) FROM jobs WHERE state = 0), \
+             (SELECT MIN(lease_until) FROM jobs WHERE state = 2)",
+            args![],
+        )
+        .await?;
+    drop(tx);
+    let (scheduled, leased) = match row {
+        Some(row) => (row.get::<Option<Moment>>(0)?, row.get::<Option<Moment>>(1)?),
+        None => (None, None),
+    };
+    let due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
+    if due(scheduled) || due(leased) {
+        let mut tx = db.begin_system().await?;
+        tx.execute("UPDATE jobs SET state = 1 WHERE state = 0 AND run_at <= $1", args![now])
+            .await?;
+        // A job whose twin is waiting already need not run twice: the twin does its work.
+        tx.execute(
+            "UPDATE jobs SET state = 3, finished_at = $1 WHERE state = 2 AND lease_until <= $1 \
+             AND dedupe_key IS NOT NULL AND EXISTS (SELECT 1 FROM jobs twin WHERE \
+             twin.tenant_id = jobs.tenant_id AND twin.dedupe_key = jobs.dedupe_key AND twin.state < 2)",
+            args![now],
+        )
+        .await?;
+        tx.execute(
+            "UPDATE jobs SET state = 1, lease_owner = NULL WHERE state = 2 AND lease_until <= $1",
+            args![now],
+        )
+        .await?;
+        tx.commit().await?;
+        return Ok(Some(now));
+    }
+    Ok([scheduled, leased].into_iter().flatten().min())
+}
+
+/// Leases up to `limit` jobs of one lane, one tenant after the other.
+pub(crate) async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Vec<Claimed>, Error> {
+    let tenants = ready_tenants(db, claim).await?;
+    if tenants.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tx = db.begin_system().await?;
+    let skip = if tx.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" };
+    let sql = format!(
+        "UPDATE jobs SET state = 2, attempts = attempts + 1, lease_owner = $1, lease_until = $2 \
+         WHERE state = 1 AND id IN (SELECT j.id FROM jobs j WHERE j.state = 1 AND j.lane = $3 \
+         AND j.tenant_id = $4 AND NOT EXISTS (SELECT 1 FROM jobs b WHERE b.state < 3 \
+         AND b.order_key IS NOT NULL AND b.tenant_id = j.tenant_id AND b.order_key = j.order_key \
+         AND b.id < j.id) ORDER BY j.id LIMIT $5 {skip}) \
+         RETURNING id, tenant_id, kind, payload, attempts, max_attempts, enqueued_at"
+    );
+    let mut jobs = Vec::new();
+    // Rounds: each tenant gives one job before any gives a second.
+    let mut open = tenants;
+    let mut share = claim.limit.div_ceil(open.len()).min(4);
+    while jobs.len() < claim.limit && !open.is_empty() {
+        let mut still = Vec::new();
+        for tenant in open {
+            let want = share.min(claim.limit - jobs.len());
+            if want == 0 {
+                break;
+            }
+            let rows = tx
+                .fetch_all(
+                    &sql,
+                    args![
+                        claim.owner,
+                        claim.now + claim.lease,
+                        claim.lane.code(),
+                        &tenant,
+                        want
+                    ],
+                )
+                .await?;
+            if rows.len() == want {
+                still.push(tenant);
+            }
+            for row in rows {
+                jobs.push(Claimed {
+                    id: row.get(0)?,
+                    tenant: row.get(1)?,
+                    kind: row.get(2)?,
+                    payload: row.get(3)?,
+                    attempts: u32::try_from(row.get::<i64>(4)?).unwrap_or(u32::MAX),
+                    max_attempts: u32::try_from(row.get::<i64>(5)?).unwrap_or(u32::MAX),
+                    enqueued_at: row.get(6)?,
+                    lane: claim.lane,
+                });
+            }
+        }
+        open = still;
+        share = claim.limit;
+    }
+    tx.commit().await?;
+    Ok(jobs)
+}
+
+/// Tenants with ready jobs, from the one after `after_tenant` round to it: an index skip scan.
+async fn ready_tenants(db: &Db, claim: &Claim<'_>) -> Result<Vec<String>, Error> {
+    let mut tx = db.read_system().await?;
+    let mut found: Vec<String> = Vec::new();
+    for (from, until) in [(claim.after_tenant, "~"), ("", claim.after_tenant)] {
+        let room = claim.limit - found.len();
+        if room == 0 || from == until {
+            continue;
+        }
+        let rows = tx
+            .fetch_all(
+                "WITH RECURSIVE t (id, n) AS (\
+                 SELECT (SELECT MIN(tenant_id) FROM jobs WHERE state = 1 AND lane = $1 AND tenant_id > $2), CAST(1 AS BIGINT) \
+                 UNION ALL \
+                 SELECT (SELECT MIN(tenant_id) FROM jobs WHERE state = 1 AND lane = $1 AND tenant_id > t.id), n + 1 \
+                 FROM t WHERE t.id IS NOT NULL AND n <= $3) \
+                 SELECT id FROM t WHERE id IS NOT NULL AND id <= $4 ORDER BY id LIMIT $3",
+                args![claim.lane.code(), from, room, until],
+            )
+            .await?;
+        for row in rows {
+            found.push(row.get(0)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Keeps leases alive. Returns how many of `jobs` are still `owner`'s.
+pub(crate) async fn heartbeat(
+    db: &Db,
+    owner: &str,
+    lanes: &str,
+    now: Moment,
+    lease: Duration,
+) -> Result<(), Error> {
+    let mut tx = db.begin_system().await?;
+    tx.execute(
+        "INSERT INTO heartbeats (worker, role, lanes, started_at, seen_at) VALUES ($1, 'worker', $2, $3, $3) \
+         ON CONFLICT (worker) DO UPDATE SET seen_at = excluded.seen_at",
+        args![owner, lanes, now],
+    )
+    .await?;
+    tx.execute(
+        "UPDATE jobs SET lease_until = $1 WHERE state = 2 AND lease_owner = $2",
+        args![now + lease, owner],
+    )
+    .await?;
+    tx.execute("DELETE FROM heartbeats WHERE seen_at < $1", args![now - Duration::from_secs(86_400)])
+        .await?;
+    tx.commit().await
+}
+
+/// What becomes of a job that did not end well.
+pub(crate) enum Fate<'a> {
+    Retry { at: Moment, cause: &'a str },
+    Hold { until: Moment },
+    Dead { cause: &'a str },
+}
+
+pub(crate) async fn settle(
+    db: &Db,
+    job: &Claimed,
+    owner: &str,
+    fate: Fate<'_>,
+    now: Moment,
+) -> Result<(), Error> {
+    let mut tx = db.begin(job.tenant).await?;
+    let twin = "NOT EXISTS (SELECT 1 FROM jobs twin WHERE twin.tenant_id = jobs.tenant_id \
+                AND twin.dedupe_key = jobs.dedupe_key AND twin.dedupe_key IS NOT NULL AND twin.state < 2)";
+    let moved = match fate {
+        Fate::Retry { at, cause } => {
+            tx.execute(
+                &format!(
+                    "UPDATE jobs SET state = 0, run_at = $1, last_error = $2, lease_owner = NULL \
+                     WHERE tenant_id = $3 AND id = $4 AND state = 2 AND lease_owner = $5 AND {twin}"
+                ),
+                args![at, cause, job.tenant, job.id, owner],
+            )
+            .await?
+        }
+        Fate::Hold { until } => {
+            tx.execute(
+                &format!(
+                    "UPDATE jobs SET state = 0, run_at = $1, attempts = attempts - 1, lease_owner = NULL \
+                     WHERE tenant_id = $2 AND id = $3 AND state = 2 AND lease_owner = $4 AND {twin}"
+                ),
+                args![until, job.tenant, job.id, owner],
+            )
+            .await?
+        }
+        Fate::Dead { cause } => {
+            tx.execute(
+                "UPDATE jobs SET state = 4, finished_at = $1, last_error = $2, lease_owner = NULL \
+                 WHERE tenant_id = $3 AND id = $4 AND state = 2 AND lease_owner = $5",
+                args![now, cause, job.tenant, job.id, owner],
+            )
+            .await?
+        }
+    };
+    if moved == 0 {
+        // Its twin is waiting, or the lease went to another worker: this one is over.
+        finish(&mut tx, job.id, owner, now).await?;
+    }
+    tx.jobs_enqueued();
+    tx.commit().await
+}
+
+/// Deletes finished jobs older than `before`, some at a time. Returns how many.
+pub(crate) async fn prune(db: &Db, before: Moment) -> Result<u64, Error> {
+    let mut tx = db.begin_system().await?;
+    let gone = tx
+        .execute(
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = 3 AND finished_at < $1 \
+             ORDER BY finished_at LIMIT 1000)",
+            args![before],
+        )
+        .await?;
+    tx.commit().await?;
+    Ok(gone)
+}
+
+/// Makes every held or waiting job of a kind ready at once: a suspended tenant is back.
+///
+/// # Errors
+/// When the database refuses the statement.
+pub async fn release_tenant(tx: &mut TenantTx, now: Moment) -> Result<u64, Error> {
+    let tenant = tx.tenant();
+    let released = tx
+        .execute(
+            "UPDATE jobs SET run_at = $1 WHERE tenant_id = $2 AND state = 0 AND attempts = 0",
+            args![now, tenant],
+        )
+        .await?;
+    tx.jobs_enqueued();
+    Ok(released)
+}
+
+/// Removes every job of the tenant. Returns how many.
+///
+/// # Errors
+/// When the database refuses the statement.
+pub async fn remove_tenant(tx: &mut TenantTx) -> Result<u64, Error> {
+    let tenant = tx.tenant();
+    tx.execute("DELETE FROM jobs WHERE tenant_id = $1", args![tenant]).await
+}
