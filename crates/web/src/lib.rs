@@ -1,1 +1,51 @@
-//! Placeholder.
+//! HTTP manners: who calls ([`Scope`], [`Operator`]), what went wrong ([`Problem`]), pages of lists,
+//! repeated writes, and one registry from which both the router and the OpenAPI document come.
+
+mod api;
+mod cors;
+mod extract;
+mod idempotency;
+mod page;
+mod problem;
+mod request_id;
+mod schema;
+mod scope;
+
+pub use api::{Access, Api, Built, Operation};
+pub use cors::cors;
+pub use extract::{Json, PathId, Query};
+pub use idempotency::{idempotency, prune as prune_idempotency, remove_tenant};
+pub use page::{Page, PageQuery};
+pub use problem::Problem;
+pub use request_id::{RequestId, request_id};
+pub use schema::MIGRATIONS;
+pub use scope::{Anyone, Door, Operator, Permission, Scope, TENANT_HEADER};
+
+/// Permissions that routes ask for by type.
+pub mod permission {
+    use super::Permission;
+
+    macro_rules! permissions {
+        ($($name:ident = $scope:literal),* $(,)?) => {$(
+            #[doc = concat!("Asks for the scope `", $scope, "`.")]
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name;
+            impl Permission for $name {
+                const SCOPE: &'static str = $scope;
+            }
+        )*};
+    }
+
+    permissions! {
+        TenantRead = "tenant:read",
+        InboxRead = "inbox:read",
+        InboxWrite = "inbox:write",
+        KnowledgeRead = "knowledge:read",
+        KnowledgeWrite = "knowledge:write",
+        AssistantRead = "assistant:read",
+        AssistantWrite = "assistant:write",
+        ChannelsRead = "channels:read",
+        ChannelsWrite = "channels:write",
+        KeysWrite = "keys:write",
+    }
+}

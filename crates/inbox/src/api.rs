@@ -1,0 +1,155 @@
+//! `/v1/conversations` and `/v1/messages`.
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use kernel::ConversationId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use web::permission::{InboxRead, InboxWrite};
+use web::{Access, Api, Built, Door, Json, Page, PageQuery, PathId, Problem, Query, Scope};
+
+use crate::{ConversationView, MessageView, PersonReply, store};
+
+/// The routes of the inbox.
+pub fn routes(door: Door) -> Built {
+    let read = Access::Scope("inbox:read");
+    let write = Access::Scope("inbox:write");
+    Api::<Door>::default()
+        .get::<Page<ConversationView>, _, _>(
+            "/v1/conversations", read, "List conversations, the most recent first", list,
+        )
+        .get::<ConversationView, _, _>("/v1/conversations/{id}", read, "Show a conversation", show)
+        .get::<Page<MessageView>, _, _>(
+            "/v1/conversations/{id}/messages", read, "List messages, the newest first", messages,
+        )
+        .body::<ReplyIn, ReplyOut, _, _>(
+            Method::POST, "/v1/conversations/{id}/messages", write,
+            "Reply as a person; the assistant keeps quiet from then on", reply,
+        )
+        .bodyless::<ConversationView, _, _>(
+            Method::POST, "/v1/conversations/{id}/take-over", write,
+            "Take the conversation over from the assistant", take_over,
+        )
+        .bodyless::<ConversationView, _, _>(
+            Method::POST, "/v1/conversations/{id}/give-back", write,
+            "Give the conversation back to the assistant", give_back,
+        )
+        .get::<MessageView, _, _>(
+            "/v1/messages/{id}", read, "Show a message, an answer with its sources", message,
+        )
+        .build(door)
+}
+
+async fn list(
+    scope: Scope<InboxRead>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<ConversationView>>, Problem> {
+    let limit = page.limit()?;
+    let before = page.position()?;
+    let mut tx = scope.read().await?;
+    let found = store::conversations(&mut tx, before, limit + 1).await?;
+    Ok(Json(Page::of(found, limit, |c| format!("{}_{}", c.last_message_at.0, c.id))))
+}
+
+async fn show(
+    scope: Scope<InboxRead>,
+    PathId(id): PathId<kernel::id::ConversationKind>,
+) -> Result<Json<ConversationView>, Problem> {
+    let mut tx = scope.read().await?;
+    found(&mut tx, id).await
+}
+
+async fn found(
+    tx: &mut db::TenantTx,
+    id: ConversationId,
+) -> Result<Json<ConversationView>, Problem> {
+    let view = store::conversation(tx, id).await?;
+    view.map(Json).ok_or_else(|| Problem::not_found("conversation"))
+}
+
+async fn messages(
+    scope: Scope<InboxRead>,
+    PathId(id): PathId<kernel::id::ConversationKind>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<MessageView>>, Problem> {
+    let limit = page.limit()?;
+    let before = page.position()?;
+    let mut tx = scope.read().await?;
+    found(&mut tx, id).await?;
+    let list = store::messages(&mut tx, id, before, limit + 1).await?;
+    Ok(Json(Page::of(list, limit, |m| format!("{}_{}", m.at.0, m.id))))
+}
+
+async fn message(
+    scope: Scope<InboxRead>,
+    PathId(id): PathId<kernel::id::MessageKind>,
+) -> Result<Json<MessageView>, Problem> {
+    let mut tx = scope.read().await?;
+    let view = store::message(&mut tx, id).await?;
+    view.map(Json).ok_or_else(|| Problem::not_found("message"))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReplyIn {
+    /// 1 to 4,096 characters.
+    text: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ReplyOut {
+    message: kernel::MessageId,
+    /// `queued`; `held` while the tenant is suspended: it leaves when the tenant is active again.
+    state: String,
+}
+
+async fn reply(
+    scope: Scope<InboxWrite>,
+    State(door): State<Door>,
+    PathId(id): PathId<kernel::id::ConversationKind>,
+    Json(body): Json<ReplyIn>,
+) -> Result<(StatusCode, Json<ReplyOut>), Problem> {
+    let text = body.text.trim();
+    if text.is_empty() || text.chars().count() > 4096 {
+        return Err(Problem::field("text", "text must have 1 to 4096 characters"));
+    }
+    let rule = scope.tenant().state.rule();
+    if !rule.stores_inbound {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "tenant_archived",
+            "this tenant is archived: nothing can be written",
+        ));
+    }
+    let mut tx = scope.begin().await?;
+    let reply = PersonReply { conversation: id, body: text };
+    let stored = crate::reply(&mut tx, reply, door.clock.now()).await?;
+    let message = stored.ok_or_else(|| Problem::not_found("conversation"))?;
+    tx.commit().await?;
+    let state = if rule.sends { "queued" } else { "held" }.to_owned();
+    Ok((StatusCode::ACCEPTED, Json(ReplyOut { message, state })))
+}
+
+async fn take_over(
+    scope: Scope<InboxWrite>,
+    State(door): State<Door>,
+    PathId(id): PathId<kernel::id::ConversationKind>,
+) -> Result<Json<ConversationView>, Problem> {
+    let mut tx = scope.begin().await?;
+    store::take_over(&mut tx, id, door.clock.now()).await?;
+    let view = found(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(view)
+}
+
+async fn give_back(
+    scope: Scope<InboxWrite>,
+    State(door): State<Door>,
+    PathId(id): PathId<kernel::id::ConversationKind>,
+) -> Result<Json<ConversationView>, Problem> {
+    let mut tx = scope.begin().await?;
+    store::give_back(&mut tx, id, door.clock.now()).await?;
+    let view = found(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(view)
+}

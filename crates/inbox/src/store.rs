@@ -1,0 +1,287 @@
+//! Lists, ownership, settings, and what becomes of it all with the tenant.
+
+use std::time::Duration;
+
+use db::{Error, Row, TenantTx, args};
+use kernel::{ConversationId, MessageId, Moment};
+
+use crate::model::LATE;
+use crate::receive::schedule_turn;
+use crate::{ConversationView, MessageView, Owner, Reason, Rules};
+
+/// Writes a new tenant's rules.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn seed(tx: &mut TenantTx) -> Result<(), Error> {
+    set_rules(tx, &Rules::default()).await
+}
+
+/// Replaces the tenant's rules.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn set_rules(tx: &mut TenantTx, rules: &Rules) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    let millis = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+    tx.execute(
+        "INSERT INTO inbox_settings (tenant_id, quiet_ms, longest_wait_ms, handoff_words, store_groups) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id) DO UPDATE SET quiet_ms = excluded.quiet_ms, \
+         longest_wait_ms = excluded.longest_wait_ms, handoff_words = excluded.handoff_words, \
+         store_groups = excluded.store_groups",
+        args![
+            tenant,
+            millis(rules.quiet),
+            millis(rules.longest_wait),
+            rules.handoff_words.join("\n"),
+            rules.store_groups
+        ],
+    )
+    .await?;
+    tx.settings_changed();
+    Ok(())
+}
+
+/// The tenant's rules.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn rules(tx: &mut TenantTx) -> Result<Rules, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT quiet_ms, longest_wait_ms, handoff_words, store_groups FROM inbox_settings \
+             WHERE tenant_id = $1",
+            args![tenant],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(Rules::default()) };
+    let millis = |v: i64| Duration::from_millis(u64::try_from(v).unwrap_or(0));
+    Ok(Rules {
+        quiet: millis(row.get(0)?),
+        longest_wait: millis(row.get(1)?),
+        handoff_words: row
+            .get::<String>(2)?
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        store_groups: row.get(3)?,
+    })
+}
+
+const CONVERSATION: &str = "SELECT c.id, c.channel_id, c.contact_id, p.name, c.owner, c.handoff_reason, \
+     c.needs_person, c.inbound_seq - c.answered_seq, c.last_message_at FROM conversations c \
+     LEFT JOIN contacts p ON p.tenant_id = c.tenant_id AND p.id = c.contact_id";
+
+fn conversation_view(row: &Row) -> Result<ConversationView, Error> {
+    Ok(ConversationView {
+        id: row.get(0)?,
+        channel: row.get(1)?,
+        contact: row.get(2)?,
+        contact_name: row.get(3)?,
+        owner: Owner::parse(&row.get::<String>(4)?),
+        handoff_reason: row.get(5)?,
+        needs_person: row.get(6)?,
+        unanswered: row.get(7)?,
+        last_message_at: row.get(8)?,
+    })
+}
+
+/// Conversations, the most recent first; a page of those before `before`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn conversations(
+    tx: &mut TenantTx,
+    before: Option<(Moment, ConversationId)>,
+    limit: usize,
+) -> Result<Vec<ConversationView>, Error> {
+    let tenant = tx.tenant();
+    let (at, id) = match before {
+        Some((at, id)) => (at, id.to_string()),
+        None => (Moment(i64::MAX), String::new()),
+    };
+    let rows = tx
+        .fetch_all(
+            &format!(
+                "{CONVERSATION} WHERE c.tenant_id = $1 AND (c.last_message_at < $2 \
+                 OR (c.last_message_at = $2 AND c.id < $3)) \
+                 ORDER BY c.last_message_at DESC, c.id DESC LIMIT $4"
+            ),
+            args![tenant, at, id, limit],
+        )
+        .await?;
+    rows.iter().map(conversation_view).collect()
+}
+
+/// One conversation.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn conversation(
+    tx: &mut TenantTx,
+    id: ConversationId,
+) -> Result<Option<ConversationView>, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(&format!("{CONVERSATION} WHERE c.tenant_id = $1 AND c.id = $2"), args![tenant, id])
+        .await?;
+    row.as_ref().map(conversation_view).transpose()
+}
+
+const MESSAGE: &str = "SELECT id, conversation_id, direction, author, content, body, state, reason, \
+     at, provider_id, trace FROM messages";
+
+fn message_view(row: &Row) -> Result<MessageView, Error> {
+    Ok(MessageView {
+        id: row.get(0)?,
+        conversation: row.get(1)?,
+        direction: row.get(2)?,
+        author: row.get(3)?,
+        content: row.get(4)?,
+        body: row.get(5)?,
+        state: row.get(6)?,
+        reason: row.get(7)?,
+        at: row.get(8)?,
+        provider_id: row.get(9)?,
+        trace: row
+            .get::<Option<String>>(10)?
+            .and_then(|trace| serde_json::from_str(&trace).ok()),
+    })
+}
+
+/// Messages of a conversation, the newest first; a page of those before `before`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn messages(
+    tx: &mut TenantTx,
+    conversation: ConversationId,
+    before: Option<(Moment, MessageId)>,
+    limit: usize,
+) -> Result<Vec<MessageView>, Error> {
+    let tenant = tx.tenant();
+    let (at, id) = match before {
+        Some((at, id)) => (at, id.to_string()),
+        None => (Moment(i64::MAX), String::new()),
+    };
+    let rows = tx
+        .fetch_all(
+            &format!(
+                "{MESSAGE} WHERE tenant_id = $1 AND conversation_id = $2 AND (at < $3 OR (at = $3 AND id < $4)) \
+                 ORDER BY at DESC, id DESC LIMIT $5"
+            ),
+            args![tenant, conversation, at, id, limit],
+        )
+        .await?;
+    rows.iter().map(message_view).collect()
+}
+
+/// One message.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn message(tx: &mut TenantTx, id: MessageId) -> Result<Option<MessageView>, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(&format!("{MESSAGE} WHERE tenant_id = $1 AND id = $2"), args![tenant, id])
+        .await?;
+    row.as_ref().map(message_view).transpose()
+}
+
+/// A person takes the conversation. `false` when there is none of that id.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn take_over(
+    tx: &mut TenantTx,
+    id: ConversationId,
+    now: Moment,
+) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let done = tx
+        .execute(
+            "UPDATE conversations SET owner = 'human', owner_since = $1, handoff_reason = $2, \
+             needs_person = 0 WHERE tenant_id = $3 AND id = $4",
+            args![now, Reason::TakenOver.name(), tenant, id],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+/// The assistant may answer again; what was said meanwhile stays unanswered by it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn give_back(
+    tx: &mut TenantTx,
+    id: ConversationId,
+    now: Moment,
+) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let done = tx
+        .execute(
+            "UPDATE conversations SET owner = 'bot', owner_since = $1, handoff_reason = NULL, \
+             needs_person = 0, declines = 0, answered_seq = inbound_seq \
+             WHERE tenant_id = $2 AND id = $3",
+            args![now, tenant, id],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+/// A suspended tenant is back: recent questions get their turn, older ones and their unsent
+/// answers go to a person. Returns how many of each.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn reactivate(tx: &mut TenantTx, now: Moment) -> Result<(u64, u64), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "UPDATE messages SET state = 'cancelled', state_at = $1, reason = 'suspended' \
+         WHERE tenant_id = $2 AND direction = 'out' AND state = 'queued' AND at < $3",
+        args![now, tenant, now - LATE],
+    )
+    .await?;
+    let to_person = tx
+        .execute(
+            "UPDATE conversations SET answered_seq = inbound_seq, needs_person = 1, \
+             handoff_reason = COALESCE(handoff_reason, $1) WHERE tenant_id = $2 AND owner = 'bot' \
+             AND inbound_seq > answered_seq AND last_message_at < $3",
+            args![Reason::Backlog.name(), tenant, now - LATE],
+        )
+        .await?;
+    let waiting = tx
+        .fetch_all(
+            "SELECT id FROM conversations WHERE tenant_id = $1 AND owner = 'bot' \
+             AND inbound_seq > answered_seq",
+            args![tenant],
+        )
+        .await?;
+    for row in &waiting {
+        schedule_turn(tx, row.get(0)?, now, now).await?;
+    }
+    queue::release_tenant(tx, now).await?;
+    Ok((waiting.len() as u64, to_person))
+}
+
+/// Deletes the tenant's rows of this room. Returns how many of each.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
+    let tenant = tx.tenant();
+    let mut removed = Vec::new();
+    for (what, sql) in [
+        ("messages", "DELETE FROM messages WHERE tenant_id = $1"),
+        ("conversations", "DELETE FROM conversations WHERE tenant_id = $1"),
+        ("contact_handles", "DELETE FROM contact_handles WHERE tenant_id = $1"),
+        ("contacts", "DELETE FROM contacts WHERE tenant_id = $1"),
+        ("inbox_settings", "DELETE FROM inbox_settings WHERE tenant_id = $1"),
+    ] {
+        let count = tx.execute(sql, args![tenant]).await?;
+        removed.push(tenancy::Removed { what: what.to_owned(), count });
+    }
+    Ok(removed)
+}

@@ -1,0 +1,161 @@
+//! The HTTP client for providers: time-outs, no redirects, no private addresses.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+/// Why an address of a provider is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadAddress {
+    #[error("`{0}` is no http or https address")]
+    NotHttp(String),
+    #[error("`{0}` holds a user name or password; pass keys as keys")]
+    Credentials(String),
+    #[error(
+        "`{0}` is on this machine or a private network; set PORTARIA_ALLOW_PRIVATE_UPSTREAMS=1 if \
+         that is where your provider runs"
+    )]
+    Private(String),
+}
+
+/// Whether providers may be on loopback or private networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Private {
+    Allowed,
+    Refused,
+}
+
+/// Makes clients, and checks addresses before anything is sent to them.
+#[derive(Clone)]
+pub struct Outbound {
+    private: Private,
+    client: reqwest::Client,
+}
+
+impl Outbound {
+    /// # Errors
+    /// When the TLS set-up of this machine is unusable.
+    pub fn new(private: Private) -> Result<Self, reqwest::Error> {
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .pool_idle_timeout(Duration::from_secs(30))
+            .user_agent(concat!("portaria/", env!("CARGO_PKG_VERSION")));
+        if private == Private::Refused {
+            // Checked when the name is resolved, so that a name cannot change its mind in between.
+            builder = builder.dns_resolver(Arc::new(PublicOnly));
+        }
+        Ok(Self { private, client: builder.build()? })
+    }
+
+    pub fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Checks a provider's base address and returns it without a trailing slash.
+    ///
+    /// # Errors
+    /// Says which rule it breaks.
+    pub fn check(&self, address: &str) -> Result<String, BadAddress> {
+        let shown = address.split('@').next_back().unwrap_or_default().to_owned();
+        let url = Url::parse(address).map_err(|_| BadAddress::NotHttp(shown.clone()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(BadAddress::NotHttp(shown));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(BadAddress::Credentials(shown));
+        }
+        let literal = match url.host() {
+            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
+            Some(Host::Domain(name)) if name == "localhost" || name.ends_with(".localhost") => {
+                Some(IpAddr::from([127, 0, 0, 1]))
+            }
+            Some(Host::Domain(_)) => None,
+            None => return Err(BadAddress::NotHttp(shown)),
+        };
+        if self.private == Private::Refused && literal.is_some_and(is_private) {
+            return Err(BadAddress::Private(shown));
+        }
+        Ok(address.trim_end_matches('/').to_owned())
+    }
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            ip.is_loopback()
+                || ip.is_private()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_broadcast()
+                || ip.is_multicast()
+                || a == 0
+                || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(ip) => {
+            if let Some(v4) = ip.to_ipv4_mapped() {
+                return is_private(IpAddr::V4(v4));
+            }
+            ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || (ip.segments()[0] & 0xfe00) == 0xfc00
+                || (ip.segments()[0] & 0xffc0) == 0xfe80
+        }
+    }
+}
+
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|addr| !is_private(addr.ip())).collect();
+            if public.is_empty() {
+                return Err(BadAddress::Private(name.as_str().to_owned()).into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_addresses_are_refused_in_every_spelling() {
+        let _ = rustls_for_tests();
+        let outbound = Outbound::new(Private::Refused).unwrap();
+        for address in [
+            "http://127.0.0.1:8080",
+            "http://localhost",
+            "http://[::1]/",
+            "http://10.0.0.5",
+            "http://192.168.1.1",
+            "http://169.254.169.254/latest/meta-data",
+            "http://[::ffff:127.0.0.1]",
+            "http://0.0.0.0",
+            "http://2130706433/",
+        ] {
+            assert!(matches!(outbound.check(address), Err(BadAddress::Private(_))), "{address}");
+        }
+        assert!(outbound.check("ftp://example.com").is_err());
+        assert!(outbound.check("https://user:pw@example.com").is_err());
+        assert_eq!(outbound.check("https://example.com/").unwrap(), "https://example.com");
+        let open = Outbound::new(Private::Allowed).unwrap();
+        assert!(open.check("http://127.0.0.1:8080").is_ok());
+    }
+
+    fn rustls_for_tests() -> Result<(), Arc<rustls::crypto::CryptoProvider>> {
+        rustls::crypto::ring::default_provider().install_default()
+    }
+}

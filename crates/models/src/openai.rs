@@ -1,0 +1,94 @@
+//! The OpenAI chat and embedding API, as many servers speak it.
+
+use messaging::http::Outbound;
+use serde_json::{Value, json};
+
+use crate::wire::{exchange, failure, vector};
+use crate::{Completion, HAND_OFF, HAND_OFF_DESCRIPTION, ModelError, ModelRef, Prompt, Role};
+
+pub(crate) async fn complete(
+    outbound: &Outbound,
+    base: &str,
+    model: &ModelRef,
+    prompt: &Prompt,
+) -> Result<Completion, ModelError> {
+    let mut messages = vec![json!({ "role": "system", "content": prompt.system })];
+    messages.extend(prompt.lines.iter().map(|(role, text)| {
+        let role = match role {
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        };
+        json!({ "role": role, "content": text })
+    }));
+    let body = json!({
+        "model": model.model,
+        "messages": messages,
+        "temperature": prompt.temperature,
+        "max_tokens": prompt.max_tokens,
+        "tools": [{ "type": "function", "function": {
+            "name": HAND_OFF, "description": HAND_OFF_DESCRIPTION,
+            "parameters": { "type": "object", "properties": { "reason": { "type": "string" } }, "required": ["reason"] } } }],
+    });
+    let request = outbound
+        .client()
+        .post(format!("{base}/chat/completions"))
+        .bearer_auth(&model.api_key)
+        .json(&body);
+    let (status, answer) = exchange(request, prompt.timeout).await?;
+    if !status.is_success() {
+        return Err(failure(status, code_of(&answer)));
+    }
+    let choice = &answer["choices"][0];
+    let message = &choice["message"];
+    let call = message["tool_calls"]
+        .as_array()
+        .and_then(|calls| calls.iter().find(|call| call["function"]["name"] == HAND_OFF));
+    let hand_off = call.map(|call| {
+        // The arguments are JSON in a text, and models get it wrong at times.
+        call["function"]["arguments"]
+            .as_str()
+            .and_then(|text| serde_json::from_str::<Value>(text).ok())
+            .and_then(|arguments| Some(arguments["reason"].as_str()?.to_owned()))
+            .unwrap_or_default()
+    });
+    let text = message["content"].as_str().unwrap_or_default().trim().to_owned();
+    if text.is_empty() && hand_off.is_none() {
+        let why = choice["finish_reason"].as_str().unwrap_or("no text");
+        return Err(ModelError::Empty(why.to_owned()));
+    }
+    let usage = &answer["usage"];
+    Ok(Completion {
+        text,
+        hand_off,
+        tokens_in: usage["prompt_tokens"].as_u64().unwrap_or(0),
+        tokens_out: usage["completion_tokens"].as_u64().unwrap_or(0),
+    })
+}
+
+fn code_of(answer: &Value) -> &str {
+    answer["error"]["code"].as_str().or_else(|| answer["error"]["type"].as_str()).unwrap_or("")
+}
+
+pub(crate) async fn embed(
+    outbound: &Outbound,
+    base: &str,
+    model: &ModelRef,
+    texts: &[String],
+) -> Result<Vec<Vec<f32>>, ModelError> {
+    let body = json!({ "model": model.model, "input": texts, "encoding_format": "float" });
+    let request = outbound
+        .client()
+        .post(format!("{base}/embeddings"))
+        .bearer_auth(&model.api_key)
+        .json(&body);
+    let (status, answer) = exchange(request, std::time::Duration::from_secs(30)).await?;
+    if !status.is_success() {
+        return Err(failure(status, code_of(&answer)));
+    }
+    let mut rows: Vec<&Value> = answer["data"].as_array().into_iter().flatten().collect();
+    rows.sort_by_key(|row| row["index"].as_u64());
+    let vectors: Option<Vec<_>> = rows.iter().map(|row| vector(&row["embedding"])).collect();
+    vectors
+        .filter(|vectors| vectors.len() == texts.len())
+        .ok_or_else(|| ModelError::Unavailable("fewer vectors than texts".to_owned()))
+}

@@ -1,0 +1,32 @@
+//! Every event name that may stand in a log line. `docs/events.md` explains them.
+
+/// Event names with what they mean. A test holds every `event = "…"` in the code against it.
+pub const EVENTS: &[(&str, &str)] = &[
+    ("channel_alarm", "a channel needs a look: a webhook body was too large, or its state changed"),
+    ("config_name_unused", "a variable of an .env file has no meaning here; what replaced it"),
+    ("config_weak_secret", "a token is short; a longer one is better"),
+    ("contact_merged", "two contacts turned out to be one person and were merged"),
+    ("db_listen_lost", "the connection for wake-ups between processes broke and is made again"),
+    ("document_failed", "a document could not be read; the reason is shown in the list"),
+    ("handed_over", "a conversation was given to a person; the reason"),
+    ("http_failed", "a request failed for a reason of ours; the request id"),
+    ("job_dead", "a job was given up and lies with the dead letters"),
+    ("job_retry", "a job failed and will be tried again"),
+    ("job_settle_failed", "the end of a job could not be written; its lease will run out"),
+    ("library_log", "a warning of a library"),
+    ("model_circuit_closed", "a model answers again"),
+    ("model_circuit_opened", "a model failed too often; it is left alone for a while"),
+    ("model_failed", "a model did not answer usefully; the next one or the extractive answer steps in"),
+    ("presence_failed", "the typing sign could not be shown; nothing else is affected"),
+    ("queue_claim_failed", "a worker could not ask for jobs"),
+    ("queue_heartbeat_failed", "a worker could not renew its leases"),
+    ("queue_prune_failed", "finished jobs could not be pruned"),
+    ("raw_event_stored", "a webhook of unknown shape was kept for replay"),
+    ("send_failed", "a provider refused a message"),
+    ("send_unknown", "a provider did not say whether a message went out; it is not sent again"),
+    ("server_ready", "the server listens"),
+    ("server_stopping", "the server finishes what it has and stops"),
+    ("tenant_created", "a tenant was created"),
+    ("tenant_state_changed", "a tenant moved to another state of its life"),
+    ("webhook_refused", "a webhook was refused; the status"),
+];
