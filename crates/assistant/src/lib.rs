@@ -1,1 +1,26 @@
-//! Placeholder.
+//! A turn: what the assistant says to a burst of messages, and how it knows.
+//!
+//! # Invariants
+//! - It says only what the tenant's knowledge supports: a model's answer whose numbers, addresses
+//!   or links stand in no evidence is replaced by the knowledge's own sentences, or by an honest
+//!   "I do not know".
+//! - No transaction is open while a model is asked.
+//! - Storing the answer and finishing the job are one commit.
+
+mod answer;
+mod api;
+mod context;
+mod guard;
+mod model_turn;
+mod phrases;
+mod schema;
+mod settings;
+mod turn;
+
+pub use answer::{Answerer, Reply, Source};
+pub use api::routes;
+pub use context::{Context, Contexts};
+pub use schema::MIGRATIONS;
+pub use settings::{ModelSettings, Settings, SettingsError, Tone, load, remove_tenant, save, seed};
+pub use settings::{FALLBACK_KEY, MODEL_KEY};
+pub use turn::{Turn, Typing};

@@ -145,7 +145,10 @@ impl Rules {
     /// Whether the text asks for a person.
     pub fn asks_for_person(&self, body: &str) -> bool {
         let folded = text::fold_words(body);
-        self.handoff_words.iter().any(|phrase| text::has_phrase(&folded, phrase))
+        // A single word asks for a person only when nothing else is said.
+        self.handoff_words.iter().any(|phrase| {
+            if phrase.contains(' ') { text::has_phrase(&folded, phrase) } else { folded == *phrase }
+        })
     }
 }
 
@@ -173,7 +176,7 @@ pub fn handoff_words() -> Vec<String> {
         "atendente por favor", "atendente de verdade", "pessoa de verdade", "pessoa real",
         "humano por favor", "nao quero robo", "nao quero falar com robo",
         "nao quero falar com um robo", "voce e um robo quero", "suporte humano",
-        "talk to a human", "talk to a person", "speak to a human", "speak to a person",
+        "atendente", "humano", "pessoa", "talk to a human", "talk to a person", "speak to a human", "speak to a person",
         "speak with someone", "human agent", "real person",
     ]
     .iter()

@@ -1,9 +1,4 @@
-//! Portuguese text for matching: folding, words, stems, stop words.
-
-use std::collections::HashSet;
-use std::sync::LazyLock;
-
-use rust_stemmers::{Algorithm, Stemmer};
+//! Portuguese text for matching: folding, words, phrases.
 
 /// One character without its accent, lower-cased. Characters of other scripts pass unchanged.
 fn fold_char(c: char) -> char {
@@ -61,32 +56,6 @@ pub fn has_phrase(folded: &str, phrase: &str) -> bool {
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty())
 }
-
-/// Words that carry no topic of their own, folded.
-pub fn is_stop_word(folded: &str) -> bool {
-    STOP_WORDS.contains(folded)
-}
-
-/// The Portuguese Snowball stem of a lower-case word that still has its accents, folded after.
-pub fn stem(word: &str) -> String {
-    thread_local! {
-        static STEMMER: Stemmer = Stemmer::create(Algorithm::Portuguese);
-    }
-    let lower = word.to_lowercase();
-    fold(&STEMMER.with(|s| s.stem(&lower).into_owned()))
-}
-
-static STOP_WORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    "a ao aos aquela aquelas aquele aqueles aquilo as ate com como da das de dela delas dele deles \
-     depois do dos e ela elas ele eles em entre era eram essa essas esse esses esta estao estas \
-     estava estavam este estes eu foi foram ha isso isto ja lhe lhes mais mas me mesmo meu meus \
-     minha minhas muito na nao nas nem no nos nossa nossas nosso nossos num numa o os ou para pela \
-     pelas pelo pelos por pra pro qual quais quando quanto quantos quantas quanta que quem se sem \
-     ser sera seu seus so sua suas sao tambem te tem tinha tu tua tuas um uma umas uns voce voces \
-     vos onde sobre ter pode podem porque ai la ne oi ola the of"
-        .split_whitespace()
-        .collect()
-});
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,342 @@
+//! From a text to a reply: what it is, what the knowledge says, who words it.
+
+use std::time::Instant;
+
+use inbox::{Line, Reason};
+use kernel::{Clock, TenantId};
+use knowledge::{Extract, Hit, Library};
+use models::{Breakers, LanguageModel};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use crate::guard::{Intent, intent};
+use crate::model_turn::{self, Asked};
+use crate::phrases::Phrases;
+use crate::Context;
+
+/// Where a sentence of the reply comes from.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Source {
+    /// Name of the document.
+    pub title: String,
+    pub heading: Option<String>,
+    pub text: String,
+}
+
+impl From<Hit> for Source {
+    fn from(hit: Hit) -> Self {
+        Self { title: hit.title, heading: hit.heading, text: hit.text }
+    }
+}
+
+/// What the assistant says.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Empty: nothing needs saying.
+    pub text: String,
+    pub sources: Vec<Source>,
+    /// 0 to 1: how well the knowledge supports it.
+    pub confidence: f64,
+    pub declined: bool,
+    pub hand_over: Option<Reason>,
+    /// How it came about, for people who ask.
+    pub trace: Value,
+    pub intent: &'static str,
+}
+
+/// Answers for every tenant.
+#[derive(Clone)]
+pub struct Answerer {
+    pub(crate) library: Library,
+    pub(crate) models: Arc<dyn LanguageModel>,
+    pub(crate) breakers: Breakers,
+    pub(crate) clock: Clock,
+}
+
+/// What is answered.
+pub(crate) struct Turned<'a> {
+    pub(crate) burst: &'a [Line],
+    pub(crate) history: &'a [Line],
+    /// The assistant has never answered here.
+    pub(crate) first: bool,
+    /// How often in a row it did not know.
+    pub(crate) declines: i64,
+}
+
+/// Pieces of evidence a model reads.
+const EVIDENCE: usize = 6;
+
+impl Answerer {
+    pub fn new(
+        library: Library,
+        models: Arc<dyn LanguageModel>,
+        breakers: Breakers,
+        clock: Clock,
+    ) -> Self {
+        Self { library, models, breakers, clock }
+    }
+
+    /// Answers one text outside of any conversation.
+    ///
+    /// # Errors
+    /// When the tenant's knowledge cannot be read.
+    pub async fn chat(&self, context: &Context, text: &str) -> Result<Reply, db::Error> {
+        let line =
+            Line { from_contact: true, content: "text".to_owned(), body: text.to_owned() };
+        let turned = Turned { burst: &[line], history: &[], first: false, declines: 0 };
+        self.answer(context, &turned).await
+    }
+
+    pub(crate) async fn answer(
+        &self,
+        context: &Context,
+        turned: &Turned<'_>,
+    ) -> Result<Reply, db::Error> {
+        let started = Instant::now();
+        let mut reply = self.compose(context, turned).await?;
+        let elapsed = started.elapsed();
+        reply.trace["ms"] = json!(elapsed.as_millis() as u64);
+        metrics::histogram!("portaria_turn_seconds", "intent" => reply.intent)
+            .record(elapsed.as_secs_f64());
+        metrics::counter!("portaria_turns_total", "intent" => reply.intent,
+            "outcome" => outcome(&reply))
+        .increment(1);
+        Ok(reply)
+    }
+
+    async fn compose(
+        &self,
+        context: &Context,
+        turned: &Turned<'_>,
+    ) -> Result<Reply, db::Error> {
+        let phrases = Phrases::of(context);
+        let text: Vec<&str> = turned
+            .burst
+            .iter()
+            .map(|line| line.body.trim())
+            .filter(|body| !body.is_empty())
+            .collect();
+        let text = text.join("\n");
+        let greet = |said: String| {
+            if turned.first && !said.is_empty() {
+                format!("{} {said}", phrases.greeting(self.clock.now()))
+            } else {
+                said
+            }
+        };
+        if context.rules.asks_for_person(&text) {
+            let said = greet(phrases.calling_a_person());
+            return Ok(fixed("person", said).handing_over(Reason::AskedForPerson));
+        }
+        if text.is_empty() {
+            let audio = turned.burst.iter().any(|line| line.content == "audio");
+            let said = greet(phrases.cannot_open_media(audio));
+            return Ok(fixed("media", said).handing_over(Reason::UnreadableMedia));
+        }
+        let what = intent(&text);
+        let small_talk = match what {
+            Intent::Question => None,
+            Intent::Greeting => {
+                let help = phrases.how_can_i_help();
+                Some(format!("{} {help}", phrases.greeting(self.clock.now())))
+            }
+            Intent::Thanks => Some(phrases.you_are_welcome()),
+            Intent::Goodbye => Some(phrases.goodbye()),
+            Intent::Acknowledgement if turned.first => {
+                Some(greet(phrases.how_can_i_help()))
+            }
+            Intent::Acknowledgement => Some(String::new()),
+            Intent::Injection => Some(greet(phrases.only_our_business())),
+        };
+        if let Some(said) = small_talk {
+            return Ok(fixed(what.name(), said));
+        }
+        let mut reply = self.from_knowledge(context, turned, &text).await?;
+        if reply.declined {
+            if turned.declines >= 1 {
+                reply.text = phrases.do_not_know_again();
+                reply.hand_over = Some(Reason::TwoDeclines);
+            } else {
+                reply.text = phrases.do_not_know();
+            }
+        }
+        if reply.hand_over == Some(Reason::ModelHandOff) {
+            reply.text = phrases.calling_a_person();
+        }
+        reply.text = greet(reply.text);
+        Ok(reply)
+    }
+
+    async fn from_knowledge(
+        &self,
+        context: &Context,
+        turned: &Turned<'_>,
+        text: &str,
+    ) -> Result<Reply, db::Error> {
+        let tenant = context.tenant.id;
+        if context.models.is_empty() {
+            return self.extractive(tenant, turned, text).await;
+        }
+        let mut hits = self.library.search(tenant, text, EVIDENCE).await?;
+        if hits.len() < EVIDENCE
+            && let Some(before) = last_question(turned.history)
+        {
+            // A follow-up says little by itself.
+            let more = self.library.search(tenant, &format!("{before} {text}"), EVIDENCE).await?;
+            for hit in more {
+                if hits.len() < EVIDENCE && hits.iter().all(|h| h.text != hit.text) {
+                    hits.push(hit);
+                }
+            }
+        }
+        let asked = Asked { context, turned, text, hits: &hits };
+        let (outcome, trace) = model_turn::ask(self, &asked).await;
+        match outcome {
+            model_turn::Outcome::Said { text } => {
+                let confidence = self.library.index(tenant).await?.extract(text_of(&asked)).confidence();
+                Ok(Reply {
+                    text,
+                    sources: hits.into_iter().map(Source::from).collect(),
+                    confidence,
+                    declined: false,
+                    hand_over: None,
+                    trace,
+                    intent: Intent::Question.name(),
+                })
+            }
+            model_turn::Outcome::DoesNotKnow => {
+                Ok(Reply { trace, ..declined(Vec::new(), 0.0) })
+            }
+            model_turn::Outcome::HandOff => {
+                let reply = Reply { trace, ..fixed(Intent::Question.name(), String::new()) };
+                Ok(reply.handing_over(Reason::ModelHandOff))
+            }
+            // The knowledge's own sentences step in.
+            model_turn::Outcome::Failed => {
+                let mut reply = self.extractive(tenant, turned, text).await?;
+                if let (Value::Object(into), Value::Object(from)) = (&mut reply.trace, trace) {
+                    into.extend(from);
+                }
+                Ok(reply)
+            }
+        }
+    }
+
+    async fn extractive(
+        &self,
+        tenant: TenantId,
+        turned: &Turned<'_>,
+        text: &str,
+    ) -> Result<Reply, db::Error> {
+        let index = self.library.index(tenant).await?;
+        let mut found: Vec<Extract> = Vec::new();
+        let whole = index.extract(text);
+        let parts = questions(text);
+        if parts.len() > 1 {
+            found = parts.iter().map(|part| index.extract(part)).filter(Extract::supported).collect();
+        }
+        if found.is_empty() && whole.supported() {
+            found.push(whole.clone());
+        }
+        if found.is_empty()
+            && text.split_whitespace().count() <= 5
+            && let Some(before) = last_question(turned.history)
+        {
+            // "e no sábado?" only means something after the question before it.
+            let together = index.extract(&format!("{before} {text}"));
+            if together.supported() {
+                found.push(together);
+            }
+        }
+        if found.is_empty() {
+            let near = index.search(text, 3);
+            let sources = near.iter().map(|(s, piece)| index.hit(*piece, *s).into()).collect();
+            return Ok(declined(sources, whole.confidence()));
+        }
+        let mut said: Vec<String> = Vec::new();
+        let mut sources: Vec<Source> = Vec::new();
+        let mut confidence: f64 = 1.0;
+        for extract in &found {
+            confidence = confidence.min(extract.confidence());
+            if !said.contains(&extract.reply) {
+                said.push(extract.reply.clone());
+            }
+            for piece in &extract.pieces {
+                let source = Source::from(index.hit(*piece, extract.score));
+                if sources.iter().all(|s| s.text != source.text) {
+                    sources.push(source);
+                }
+            }
+        }
+        let trace = json!({ "answered_by": "knowledge", "sources": sources, "confidence": confidence });
+        Ok(Reply {
+            text: said.join("\n\n"),
+            sources,
+            confidence,
+            declined: false,
+            hand_over: None,
+            trace,
+            intent: Intent::Question.name(),
+        })
+    }
+}
+
+fn text_of<'a>(asked: &Asked<'a>) -> &'a str {
+    asked.text
+}
+
+impl Reply {
+    fn handing_over(mut self, reason: Reason) -> Self {
+        self.hand_over = Some(reason);
+        self
+    }
+}
+
+fn fixed(intent: &'static str, text: String) -> Reply {
+    Reply {
+        text,
+        sources: Vec::new(),
+        confidence: 1.0,
+        declined: false,
+        hand_over: None,
+        trace: json!({ "answered_by": "fixed", "intent": intent }),
+        intent,
+    }
+}
+
+fn declined(sources: Vec<Source>, confidence: f64) -> Reply {
+    Reply {
+        text: String::new(),
+        trace: json!({ "answered_by": "declined", "nearest": sources, "confidence": confidence }),
+        sources: Vec::new(),
+        confidence,
+        declined: true,
+        hand_over: None,
+        intent: Intent::Question.name(),
+    }
+}
+
+fn outcome(reply: &Reply) -> &'static str {
+    match (reply.hand_over, reply.declined, reply.text.is_empty()) {
+        (Some(_), _, _) => "handed_over",
+        (None, true, _) => "declined",
+        (None, false, true) => "silent",
+        (None, false, false) => "answered",
+    }
+}
+
+fn last_question(history: &[Line]) -> Option<&str> {
+    history.iter().rev().find(|line| line.from_contact).map(|line| line.body.as_str())
+}
+
+/// The questions in a text that asks several.
+fn questions(text: &str) -> Vec<&str> {
+    let parts: Vec<&str> = text
+        .split_inclusive(['?', '\n'])
+        .map(str::trim)
+        .filter(|part| part.chars().filter(|c| c.is_alphanumeric()).count() >= 6)
+        .collect();
+    if parts.len() <= 4 { parts } else { Vec::new() }
+}

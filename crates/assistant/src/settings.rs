@@ -1,0 +1,181 @@
+//! Who the assistant is and which models it asks.
+
+use db::{Error, TenantTx, args};
+use kernel::Moment;
+use models::Provider;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Names of the sealed keys.
+pub const MODEL_KEY: &str = "model_api_key";
+pub const FALLBACK_KEY: &str = "fallback_api_key";
+
+/// How it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tone {
+    Formal,
+    #[default]
+    Casual,
+    Technical,
+}
+
+impl std::str::FromStr for Tone {
+    type Err = SettingsError;
+    fn from_str(text: &str) -> Result<Self, SettingsError> {
+        match text {
+            "formal" => Ok(Self::Formal),
+            "casual" => Ok(Self::Casual),
+            "technical" | "tecnico" => Ok(Self::Technical),
+            other => Err(SettingsError::new("tone", format!("`{other}` is no tone; use formal, casual or technical"))),
+        }
+    }
+}
+
+/// A model to ask. Its key is sealed apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelSettings {
+    pub provider: Provider,
+    pub base_url: String,
+    pub model: String,
+}
+
+/// The assistant of a tenant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// What it calls itself; empty: "assistente virtual".
+    pub name: String,
+    pub tone: Tone,
+    /// First words of the first answer; empty: made from hour, name and business.
+    pub greeting: String,
+    /// What it must and must not do, in the owner's words.
+    pub rules: String,
+    pub model: Option<ModelSettings>,
+    /// Asked when the first does not answer.
+    pub fallback: Option<ModelSettings>,
+    /// 0 to 2.
+    pub temperature: f64,
+    /// 16 to 4096.
+    pub max_tokens: u32,
+    /// Earlier messages a turn reads, 0 to 50.
+    pub history: usize,
+    /// Paragraphs leave as messages of their own.
+    pub split: bool,
+    /// Price of a million tokens in and out, in the owner's currency, to show what answers cost.
+    pub price_in: Option<f64>,
+    pub price_out: Option<f64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            tone: Tone::default(),
+            greeting: String::new(),
+            rules: String::new(),
+            model: None,
+            fallback: None,
+            temperature: 0.2,
+            max_tokens: 500,
+            history: 10,
+            split: false,
+            price_in: None,
+            price_out: None,
+        }
+    }
+}
+
+/// A setting that is not acceptable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct SettingsError {
+    pub field: &'static str,
+    pub reason: String,
+}
+
+impl SettingsError {
+    pub(crate) fn new(field: &'static str, reason: impl Into<String>) -> Self {
+        Self { field, reason: reason.into() }
+    }
+}
+
+impl Settings {
+    /// # Errors
+    /// Names the first field that is out of range.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let fail = |field, reason: &str| Err(SettingsError::new(field, reason));
+        if !(0.0..=2.0).contains(&self.temperature) {
+            return fail("temperature", "must be 0 to 2");
+        }
+        if !(16..=4096).contains(&self.max_tokens) {
+            return fail("max_tokens", "must be 16 to 4096");
+        }
+        if self.history > 50 {
+            return fail("history", "must be 0 to 50");
+        }
+        if self.name.chars().count() > 60 {
+            return fail("name", "must have at most 60 characters");
+        }
+        if self.greeting.chars().count() > 500 {
+            return fail("greeting", "must have at most 500 characters");
+        }
+        if self.rules.chars().count() > 4000 {
+            return fail("rules", "must have at most 4000 characters");
+        }
+        let negative = |price: Option<f64>| price.is_some_and(|p| !p.is_finite() || p < 0.0);
+        if negative(self.price_in) || negative(self.price_out) {
+            return fail("price_in", "prices must not be negative");
+        }
+        Ok(())
+    }
+}
+
+/// Writes a new tenant's assistant.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn seed(tx: &mut TenantTx, now: Moment) -> Result<(), Error> {
+    save(tx, &Settings::default(), now).await
+}
+
+/// The tenant's assistant.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn load(tx: &mut TenantTx) -> Result<Settings, Error> {
+    let tenant = tx.tenant();
+    let row =
+        tx.fetch_opt("SELECT settings FROM assistants WHERE tenant_id = $1", args![tenant]).await?;
+    let Some(row) = row else { return Ok(Settings::default()) };
+    serde_json::from_str(&row.get::<String>(0)?)
+        .map_err(|_| Error::Corrupt { column: 0, expected: "assistant settings" })
+}
+
+/// Replaces the tenant's assistant.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn save(tx: &mut TenantTx, settings: &Settings, now: Moment) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    let json = serde_json::to_string(settings)
+        .map_err(|cause| Error::Setup(format!("assistant settings: {cause}")))?;
+    tx.execute(
+        "INSERT INTO assistants (tenant_id, settings, updated_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (tenant_id) DO UPDATE SET settings = excluded.settings, updated_at = excluded.updated_at",
+        args![tenant, json, now],
+    )
+    .await?;
+    tx.settings_changed();
+    Ok(())
+}
+
+/// Removes the tenant's rows of this room.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
+    let tenant = tx.tenant();
+    let count = tx.execute("DELETE FROM assistants WHERE tenant_id = $1", args![tenant]).await?;
+    Ok(vec![tenancy::Removed { what: "assistants".to_owned(), count }])
+}

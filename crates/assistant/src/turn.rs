@@ -1,0 +1,125 @@
+//! Running a turn as a job.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use db::Db;
+use inbox::{Answer, Gathered, Reason, Stored, TurnDue};
+use kernel::{ChannelId, TenantId};
+use queue::{Done, Handler, JobCx, JobError};
+use serde_json::json;
+
+use crate::answer::{Answerer, Reply, Turned};
+use crate::{Context, Contexts};
+
+/// Shows "typing…" on a channel. What goes wrong is its own business.
+#[async_trait]
+pub trait Typing: Send + Sync {
+    async fn show(&self, tenant: TenantId, channel: ChannelId, address: &str);
+}
+
+/// Runs [`TurnDue`].
+pub struct Turn {
+    pub db: Db,
+    pub contexts: Contexts,
+    pub answerer: Answerer,
+    pub typing: Arc<dyn Typing>,
+}
+
+#[async_trait]
+impl Handler<TurnDue> for Turn {
+    async fn run(&self, due: TurnDue, cx: &JobCx) -> Result<Done, JobError> {
+        let retry = |cause: String| JobError::Retry { after: None, cause };
+        let context =
+            self.contexts.get(cx.tenant).await.map_err(|error| retry(error.to_string()))?;
+        let Some(context) = context else { return Ok(Done::Finish) };
+        if !context.tenant.state.rule().answers {
+            // Activation schedules what is still fresh.
+            return Ok(Done::Finish);
+        }
+        let mut tx = self.db.read(cx.tenant).await?;
+        let history = context.settings.history;
+        let gathered =
+            inbox::gather(&mut tx, due.conversation, history, cx.clock.now()).await?;
+        drop(tx);
+        let Some(gathered) = gathered else { return Ok(Done::Finish) };
+        let reply = self.reply(&context, &gathered).await?;
+        self.store(&context, &gathered, reply, cx).await
+    }
+}
+
+impl Turn {
+    async fn reply(
+        &self,
+        context: &Context,
+        gathered: &Gathered,
+    ) -> Result<Option<Reply>, JobError> {
+        if gathered.looping {
+            return Ok(None);
+        }
+        let turned = Turned {
+            burst: &gathered.burst,
+            history: &gathered.history,
+            first: gathered.first,
+            declines: gathered.declines,
+        };
+        let mut answering = pin!(self.answerer.answer(context, &turned));
+        if context.models.is_empty() {
+            return Ok(Some(answering.await?));
+        }
+        // A model takes seconds: the contact sees that somebody is writing.
+        let mut typing =
+            pin!(self.typing.show(context.tenant.id, gathered.channel, &gathered.address));
+        let mut shown = false;
+        loop {
+            tokio::select! {
+                reply = &mut answering => return Ok(Some(reply?)),
+                () = &mut typing, if !shown => shown = true,
+            }
+        }
+    }
+
+    async fn store(
+        &self,
+        context: &Context,
+        gathered: &Gathered,
+        reply: Option<Reply>,
+        cx: &JobCx,
+    ) -> Result<Done, JobError> {
+        let now = cx.clock.now();
+        let answer = match reply {
+            // Two programs talking: one more line would only go on with it.
+            None => Answer {
+                parts: Vec::new(),
+                trace: json!({ "answered_by": "nobody" }).to_string(),
+                declined: false,
+                hand_over: Some(Reason::TooManyAnswers),
+            },
+            Some(reply) => Answer {
+                parts: parts(context, &reply.text),
+                trace: reply.trace.to_string(),
+                declined: reply.declined,
+                hand_over: reply.hand_over,
+            },
+        };
+        let mut tx = self.db.begin(cx.tenant).await?;
+        match inbox::store_answer(&mut tx, gathered, &answer, now).await? {
+            Stored::Kept(_) | Stored::Superseded | Stored::NotOurs => {}
+        }
+        cx.finish(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Done::Finished)
+    }
+}
+
+/// One message, unless the tenant wants paragraphs apart.
+fn parts(context: &Context, text: &str) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    if !context.settings.split {
+        return vec![text.to_owned()];
+    }
+    text.split("\n\n").map(str::trim).filter(|p| !p.is_empty()).map(str::to_owned).collect()
+}

@@ -1,0 +1,225 @@
+//! `/v1/knowledge`.
+
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use base64::Engine as _;
+use kernel::DocumentId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use web::permission::{KnowledgeRead, KnowledgeWrite};
+use web::{Access, Api, Built, Door, Json, Page, PageQuery, PathId, Problem, Query, Scope};
+
+use crate::{Added, Document, Hit, KnowledgeError, Library, store};
+
+#[derive(Clone)]
+struct App {
+    door: Door,
+    library: Library,
+}
+
+impl axum::extract::FromRef<App> for Door {
+    fn from_ref(app: &App) -> Self {
+        app.door.clone()
+    }
+}
+
+/// The routes of knowledge.
+pub fn routes(door: Door, library: Library) -> Built {
+    let read = Access::Scope("knowledge:read");
+    let write = Access::Scope("knowledge:write");
+    Api::<App>::default()
+        .get::<Page<Document>, _, _>("/v1/knowledge/documents", read, "List documents", list)
+        .body::<DocumentIn, Added, _, _>(
+            Method::POST, "/v1/knowledge/documents", write,
+            "Add a document, in place of one of the same name", add,
+        )
+        .get::<Document, _, _>("/v1/knowledge/documents/{id}", read, "Show a document", show)
+        .bodyless::<(), _, _>(
+            Method::DELETE, "/v1/knowledge/documents/{id}", write, "Remove a document", remove,
+        )
+        .body::<PairIn, Added, _, _>(
+            Method::POST, "/v1/knowledge/pairs", write, "Add a question with its answer", add_pair,
+        )
+        .body::<SearchIn, SearchOut, _, _>(
+            Method::POST, "/v1/knowledge/search", read,
+            "Find the pieces that speak to a question", search,
+        )
+        .bodyless::<ReindexOut, _, _>(
+            Method::POST, "/v1/knowledge/reindex", write, "Cut all documents anew", reindex,
+        )
+        .bodyless::<ClearOut, _, _>(
+            Method::DELETE, "/v1/knowledge", write, "Remove all knowledge", clear,
+        )
+        .build(App { door, library })
+}
+
+impl From<KnowledgeError> for Problem {
+    fn from(error: KnowledgeError) -> Self {
+        use KnowledgeError as E;
+        match error {
+            E::Read(_) => Self::field("content", error.to_string()),
+            E::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", error.to_string())
+            }
+            E::Pair => Self::field("question", error.to_string()),
+            E::Name => Self::field("name", error.to_string()),
+            E::Storage(error) => error.into(),
+            E::Vault(error) => error.into(),
+            E::Model(error) => {
+                Self::new(StatusCode::BAD_GATEWAY, "model_failed", error.to_string())
+            }
+        }
+    }
+}
+
+async fn list(
+    scope: Scope<KnowledgeRead>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Document>>, Problem> {
+    let limit = page.limit()?;
+    let mut tx = scope.read().await?;
+    let after = page.cursor.unwrap_or_default();
+    let found = store::list(&mut tx, &after, limit + 1).await?;
+    Ok(Json(Page::of(found, limit, |d| d.name.clone())))
+}
+
+async fn show(
+    scope: Scope<KnowledgeRead>,
+    PathId(id): PathId<kernel::id::DocumentKind>,
+) -> Result<Json<Document>, Problem> {
+    let mut tx = scope.read().await?;
+    store::find(&mut tx, id).await?.map(Json).ok_or_else(|| Problem::not_found("document"))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DocumentIn {
+    /// File name; its ending says the format: .md .txt .pdf .docx .html .csv.
+    name: String,
+    /// The text of the file.
+    text: Option<String>,
+    /// The file in base64, for formats that are not text.
+    content_base64: Option<String>,
+    category: Option<String>,
+}
+
+async fn add(
+    scope: Scope<KnowledgeWrite>,
+    State(app): State<App>,
+    Json(body): Json<DocumentIn>,
+) -> Result<(StatusCode, Json<Added>), Problem> {
+    let bytes = match (body.text, body.content_base64) {
+        (Some(text), None) => text.into_bytes(),
+        (None, Some(encoded)) => base64::engine::general_purpose::STANDARD
+            .decode(encoded.as_bytes())
+            .map_err(|_| Problem::field("content_base64", "this is not base64"))?,
+        _ => {
+            return Err(Problem::field("text", "send either text or content_base64"));
+        }
+    };
+    let mut tx = scope.begin().await?;
+    let added =
+        app.library.add_file(&mut tx, &body.name, body.category.as_deref(), bytes).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(added)))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PairIn {
+    question: String,
+    answer: String,
+    category: Option<String>,
+}
+
+async fn add_pair(
+    scope: Scope<KnowledgeWrite>,
+    State(app): State<App>,
+    Json(body): Json<PairIn>,
+) -> Result<(StatusCode, Json<Added>), Problem> {
+    let mut tx = scope.begin().await?;
+    let added = app
+        .library
+        .add_pair(&mut tx, &body.question, &body.answer, body.category.as_deref())
+        .await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(added)))
+}
+
+async fn remove(
+    scope: Scope<KnowledgeWrite>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    // By id only here: names may hold slashes.
+    let id: DocumentId = id.parse().map_err(|_| Problem::not_found("document"))?;
+    let mut tx = scope.begin().await?;
+    if !store::remove(&mut tx, &id.to_string()).await? {
+        return Err(Problem::not_found("document"));
+    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SearchIn {
+    question: String,
+    /// 1 to 20; 5 when absent.
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct SearchOut {
+    hits: Vec<Hit>,
+    /// What the knowledge alone, without a model, would answer; absent when it supports none.
+    extract: Option<String>,
+    /// 0 to 1.
+    confidence: f64,
+}
+
+async fn search(
+    scope: Scope<KnowledgeRead>,
+    State(app): State<App>,
+    Json(body): Json<SearchIn>,
+) -> Result<Json<SearchOut>, Problem> {
+    let limit = body.limit.unwrap_or(5);
+    if !(1..=20).contains(&limit) {
+        return Err(Problem::field("limit", "limit must be 1 to 20"));
+    }
+    let tenant = scope.tenant().id;
+    let hits = app.library.search(tenant, &body.question, limit).await?;
+    let found = app.library.index(tenant).await?.extract(&body.question);
+    let confidence = found.confidence();
+    let extract = found.supported().then_some(found.reply);
+    Ok(Json(SearchOut { hits, extract, confidence }))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ReindexOut {
+    documents: usize,
+    chunks: usize,
+}
+
+async fn reindex(
+    scope: Scope<KnowledgeWrite>,
+    State(app): State<App>,
+) -> Result<Json<ReindexOut>, Problem> {
+    let mut tx = scope.begin().await?;
+    let (documents, chunks) = app.library.reindex(&mut tx).await?;
+    tx.commit().await?;
+    Ok(Json(ReindexOut { documents, chunks }))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ClearOut {
+    documents: u64,
+    chunks: u64,
+}
+
+async fn clear(scope: Scope<KnowledgeWrite>) -> Result<Json<ClearOut>, Problem> {
+    let mut tx = scope.begin().await?;
+    let removed = store::clear(&mut tx).await?;
+    tx.commit().await?;
+    let count = |what: &str| removed.iter().find(|r| r.what == what).map_or(0, |r| r.count);
+    Ok(Json(ClearOut { documents: count("documents"), chunks: count("chunks") }))
+}

@@ -1,0 +1,128 @@
+//! Words of everyday Portuguese that matching treats in their own way. All are folded: lower case,
+//! no accents.
+
+/// Words without a topic of their own.
+pub(crate) const STOP: &str = "a o as os um uma uns umas de do da dos das d em no na nos nas num numa nuns numas por \
+    pelo pela pelos pelas per para pra pro pras pros com sem sob sobre ate entre desde ante \
+    apos e ou mas nem que se como quando onde porque pois entao assim tambem ja ainda so \
+    mais menos muito muita muitos muitas qual quais quem quanto quanta quantos quantas cujo \
+    cuja cujos cujas ao aos aonde eu tu ele ela eles elas vos voce voces vc vcs me te lhe \
+    lhes mim si seu sua seus suas meu minha meus minhas teu tua nosso nossa nossos nossas \
+    este esta estes estas esse essa esses essas isto isso aquele aquela aqueles aquelas \
+    aquilo neste nesta nestes nestas nesse nessa nesses nessas deste desta destes destas \
+    desse dessa desses dessas dele dela deles delas nele nela neles nelas disso disto \
+    daquele daquela naquele naquela ser e sao era eram foi foram fui seja sejam sera serao \
+    seria sendo sido estao estava estavam estar esteja estou ter tem tenho temos tinha \
+    tinham tera teve tendo ha haver havia houve nao sim la ai aqui ali mesmo mesma mesmos \
+    mesmas outro outra outros outras cada todo toda todos todas algum alguma alguns algumas \
+    qualquer quaisquer posso podemos consigo vou vai vamos sabe opa tudo bem ola oi bom boa \
+    dia tarde noite favor obrigado obrigada gostaria queria quero saber pode poderia podem \
+    tal tais via";
+
+/// Words that say little, but not nothing: they weigh less.
+pub(crate) const LIGHT: &str = "significa significado chama chamado existe existem fica ficam serve servem tipo tipos \
+    forma formas nome ano data fazer faz fazem feito feita feitos feitas deve devem dever \
+    precisa possui possuem ocorre ocorrem ocorrer ocorreu acontece acontecer exemplo \
+    exemplos principal principais consiste define definido definicao funcao objetivo \
+    finalidade utilidade quantidade numero total motivo razao maneira modo partir acordo \
+    segundo relacao caso coisa usado usada utilizado utilizada realizado realizada \
+    considerado considerada necessario permite permitido dado vez surgiu surge criou \
+    geralmente normalmente atualmente aproximadamente basicamente apenas momento importante \
+    importancia diferenca caracteristica caracteristicas papel responsavel conhecido \
+    conhecida denominado denominada composto composta dividido dividida desejar deseja \
+    conseguir consegue querer alem durante depois antes quantia pessoa pessoas maioria \
+    aceita aceitam aceitar inicio resultado propria proprio cabe refere trata tratar verdade \
+    melhor maior menor primeira primeiro lugar local";
+
+/// What a business calls itself or its offer: nearly no weight, the question is not about them.
+pub(crate) const VENUE: &str = "loja empresa clinica oficina pizzaria restaurante lanchonete consultorio salao barbearia \
+    estabelecimento escritorio academia farmacia padaria hotel pousada escola site lugar \
+    local opcao opcoes alguma informacao informacoes duvida usar uso";
+
+/// Days that usually ask about opening hours.
+pub(crate) const WEAK_HOURS: &str = "sabado sabados domingo domingos feriado feriados";
+
+/// Words that are numbers.
+pub(crate) const NUMBERS: &str = "dois duas tres quatro cinco seis sete oito nove dez onze doze treze quatorze quinze \
+    dezesseis dezessete dezoito dezenove vinte trinta quarenta cinquenta sessenta setenta \
+    oitenta noventa cem cento duzentos duzentas trezentos trezentas quatrocentos quinhentos \
+    mil milhao milhoes bilhoes unico unica metade primeiro segunda terceiro um uma nenhum \
+    dobro";
+
+/// Verbs that open a definition.
+pub(crate) const DEFINING: &str = "e sao foi era eram significa consiste refere trata define designa denomina corresponde \
+    representa";
+
+/// Words that end in a full stop without ending a sentence.
+pub(crate) const ABBREVIATIONS: &str = "art arts dr dra sr sra srs prof profa exmo ilmo av r n no nr num tel cel etc ex p pag pg \
+    cap inc al ltda cia jr min max obs ref dept depto ed vol fig tab seg aprox";
+
+/// What customers ask every business, in many words: the tag, its words, and what in a text shows
+/// that it answers such a question (on folded text).
+pub(crate) const INTENTS: &[(&str, &str, &str)] = &[
+    (
+        "#hours",
+        "horario horarios hora horas abre abrem abrir aberto abertos aberta abertura fecha fecham \
+         fechar fechado funciona funcionam funcionar funcionamento atendimento atendem atende \
+         expediente",
+        r"\b[0-9]{1,2} ?(h\b|h[0-9]{2}|:[0-9]{2})|\bdas [0-9]{1,2} as [0-9]{1,2}\b",
+    ),
+    (
+        "#price",
+        "preco precos valor valores custa custam custo custar tabela cobra cobram",
+        r"r\$ ?[0-9]|[0-9] reais\b|\bgratis\b|\bgratuit[oa]",
+    ),
+    (
+        "#place",
+        "endereco localizacao localizado localizada localiza fica ficam rua avenida local onde",
+        r"\b(rua|avenida|av\.|rodovia|alameda|travessa)",
+    ),
+    (
+        "#pay",
+        "pagar paga pago pagamento pagamentos cartao cartoes credito debito pix boleto dinheiro \
+         parcela parcelam parcelar parcelado parcelamento vezes aceita aceitam aceitar",
+        r"\b(pix|boletos?|a vista|em dinheiro|cart(ao|oes) de (credito|debito)|sem juros|aceitamos)\b",
+    ),
+    (
+        "#phone",
+        "telefone fone celular contato whatsapp zap ligar numero falar",
+        r"\([0-9]{2}\) ?9?[0-9]{4}[- .]?[0-9]{4}\b|\b9[0-9]{4}[- .]?[0-9]{4}\b|\b[3-8][0-9]{3}-[0-9]{4}\b",
+    ),
+    (
+        "#deliver",
+        "entrega entregas entregam entregar frete delivery envio enviam enviar envia",
+        r"\b(entregamos|frete|delivery|taxa de entrega)\b",
+    ),
+    (
+        "#book",
+        "marcar marco agendar agendo agendamento marcacao agenda reservar reserva",
+        r"\b(agend|reserv)",
+    ),
+    (
+        "#swap",
+        "troca trocas trocar trocam devolucao devolver devolvo",
+        r"\b(trocar|devolver|devolucao)\b",
+    ),
+    (
+        "#off",
+        "desconto descontos promocao promocoes cupom oferta ofertas",
+        r"\b(desconto|promocao|cupom)",
+    ),
+    (
+        "#cancel",
+        "cancelar cancelamento desmarcar cancelo",
+        r"\bcancel",
+    ),
+    (
+        "#span",
+        "prazo demora demorar tempo chega chegar",
+        r"\b[0-9]+ (dias?|minutos?|horas?|semanas?|meses|uteis)\b",
+    ),
+];
+
+/// Shows a point in time or a span.
+pub(crate) const WHEN: &str = r"\b(1[0-9]{3}|20[0-9]{2}|[0-9]{1,2}[/.][0-9]{1,2}|seculo|decada|semestr\w*|anual\w*|mensal\w*|diaria\w*|durante|apos|antes|depois|quando|ate|hora\w*|dias?|prazo|ano|anos|inicio|fim|final|hoje|atualmente|janeiro|fevereiro|marco|abril|maio|junho|julho|agosto|setembro|outubro|novembro|dezembro|segunda|terca|quarta|quinta|sexta|sabado|domingo)\b|[0-9]h";
+/// Shows a reason.
+pub(crate) const WHY: &str = r"\b(porque|pois|devido|ja que|uma vez que|por causa|por (ser|nao|ter|serem|isso)|visto que|em funcao|motivo|razao|para|a fim|gracas)\b";
+/// Shows a purpose.
+pub(crate) const GOAL: &str = r"\b(para|objetivo|finalidade|a fim|visa\w*|permit\w*|serve\w*|proposito)\b";

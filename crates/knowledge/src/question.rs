@@ -1,0 +1,320 @@
+//! A question, read against one tenant's index.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use kernel::text::fold;
+
+use crate::index::{Index, TAGS, Term, sorted};
+use crate::lexicon;
+use crate::split::{STOP, stem, words};
+
+const W_FUZZY: f64 = 0.8;
+const W_TAG: f64 = 0.8;
+const W_WEAK: f64 = 0.6;
+const W_TYPO: f64 = 0.75;
+/// Light words that the index knows, and those it does not.
+const W_LIGHT: f64 = 0.7;
+const W_LIGHT_UNKNOWN: f64 = 0.5;
+const W_VENUE: f64 = 0.2;
+const W_IMPLIED: f64 = 0.5;
+
+type Stems = HashSet<String>;
+
+fn stems(words: &str) -> Stems {
+    words.split_whitespace().map(stem).collect()
+}
+
+static LIGHT: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::LIGHT));
+static VENUE: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::VENUE));
+static WEAK_HOURS: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::WEAK_HOURS));
+
+/// What kind of answer is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Why,
+    Number,
+    When,
+    Goal,
+    Definition,
+    Other,
+}
+
+/// One term of a question with what may stand for it in this index.
+pub(crate) struct QuestionTerm {
+    /// Index terms with their weight, the heaviest first.
+    pub(crate) variants: Vec<(Term, f64)>,
+    pub(crate) df: usize,
+    pub(crate) light: bool,
+    pub(crate) lightness: f64,
+    /// What finding it is worth.
+    pub(crate) weight: f64,
+}
+
+pub(crate) struct Question {
+    pub(crate) kind: Kind,
+    pub(crate) terms: Vec<QuestionTerm>,
+    pub(crate) bigrams: Vec<(Term, Term)>,
+    /// Weight of all pairs of neighbours, whether this index has them or not; and of each known one.
+    pub(crate) bigram_weight: f64,
+    pub(crate) bigram_weights: Vec<f64>,
+    /// All variants, sorted.
+    pub(crate) known: Vec<Term>,
+    /// The question's own terms as far as the index knows them, sorted.
+    pub(crate) own: Vec<Term>,
+    /// What is counted, in "how many …": variants of the noun.
+    pub(crate) counted: Option<Vec<(Term, f64)>>,
+    total: f64,
+}
+
+impl Question {
+    pub(crate) fn read(index: &Index, text: &str) -> Self {
+        let folded = fold(text);
+        let all: Vec<&str> = words(&folded).collect();
+        let line = format!(" {} ", all.join(" "));
+        let spoken: Vec<String> =
+            all.iter().filter(|word| !STOP.contains(*word)).map(|word| stem(word)).collect();
+        let implied: Vec<String> = implied(&line)
+            .into_iter()
+            .map(stem)
+            .filter(|term| !spoken.contains(term))
+            .collect();
+        let mut names: Vec<&str> = Vec::new();
+        for name in spoken.iter().chain(&implied) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        let terms: Vec<QuestionTerm> = names
+            .iter()
+            .map(|name| term(index, name, implied.iter().any(|i| i == name)))
+            .collect();
+        let weight_of = |name: &str| {
+            names.iter().position(|n| *n == name).map_or(0.0, |at| terms[at].weight)
+        };
+        let mut bigrams = Vec::new();
+        let mut bigram_weights = Vec::new();
+        let mut bigram_weight = 0.0;
+        let mut seen: Vec<(&str, &str)> = Vec::new();
+        for pair in spoken.windows(2) {
+            let key = (pair[0].as_str(), pair[1].as_str());
+            if seen.contains(&key) {
+                continue;
+            }
+            seen.push(key);
+            let weight = weight_of(key.0) + weight_of(key.1);
+            bigram_weight += weight;
+            if let (Some(a), Some(b)) = (index.vocabulary.get(key.0), index.vocabulary.get(key.1))
+                && index.bigram_df((*a, *b)) > 0
+            {
+                bigrams.push((*a, *b));
+                bigram_weights.push(weight);
+            }
+        }
+        let known = sorted(terms.iter().flat_map(|t| t.variants.iter().map(|(v, _)| *v)));
+        let own =
+            sorted(names.iter().filter_map(|name| index.vocabulary.get(*name).copied()));
+        let total = terms.iter().map(|t| t.weight).sum::<f64>().max(1e-9);
+        let kind = kind(&line);
+        let counted = (kind == Kind::Number)
+            .then(|| counted(&all, &names, &terms))
+            .flatten();
+        Self {
+            kind,
+            terms,
+            bigrams,
+            bigram_weight,
+            bigram_weights,
+            known,
+            own,
+            counted,
+            total,
+        }
+    }
+
+    /// The share of the question's weight that a sorted set of terms covers, 0 to 1.
+    pub(crate) fn coverage(&self, set: &[Term]) -> f64 {
+        self.terms.iter().map(|term| term.weight * term.hit(set)).sum::<f64>() / self.total
+    }
+}
+
+impl QuestionTerm {
+    /// The weight of the best variant in a sorted set; 0 when there is none.
+    pub(crate) fn hit(&self, set: &[Term]) -> f64 {
+        self.variants
+            .iter()
+            .find(|(variant, _)| set.binary_search(variant).is_ok())
+            .map_or(0.0, |(_, weight)| *weight)
+    }
+}
+
+fn implied(line: &str) -> Vec<&'static str> {
+    let any = |first: &[&str], then: &[&str]| {
+        first.iter().any(|f| then.iter().any(|t| line.contains(&format!(" {f} {t} "))))
+    };
+    let mut out = Vec::new();
+    let costs = ["e", "custa", "custam", "fica", "sai", "ta", "esta", "cobra", "cobram", "seria"];
+    if any(&["quanto"], &costs) {
+        out.push("preco");
+    }
+    if line.contains(" quanto tempo ") {
+        out.push("prazo");
+    }
+    let places = ["e", "fica", "ficam", "esta", "estao", "voces", "vcs"];
+    if any(&["onde", "aonde"], &places) {
+        out.push("endereco");
+    }
+    out
+}
+
+fn term(index: &Index, name: &str, implied: bool) -> QuestionTerm {
+    let variants = expand(index, name);
+    let df = index.vocabulary.get(name).map_or(0, |term| index.df(*term));
+    let light = LIGHT.contains(name);
+    let lightness = if VENUE.contains(name) {
+        W_VENUE
+    } else if implied {
+        if variants.is_empty() { 0.0 } else { W_IMPLIED }
+    } else if light {
+        if variants.is_empty() { W_LIGHT_UNKNOWN } else { W_LIGHT }
+    } else {
+        1.0
+    };
+    let counted = if df == 0 {
+        variants.iter().map(|(variant, _)| index.df(*variant)).min().unwrap_or(0)
+    } else {
+        df
+    };
+    let weight = index.idf(counted) * lightness;
+    QuestionTerm { variants, df, light, lightness, weight }
+}
+
+/// Index terms that may stand for a question's term.
+fn expand(index: &Index, name: &str) -> Vec<(Term, f64)> {
+    let mut found: Vec<(Term, f64)> = Vec::new();
+    if let Some(term) = index.vocabulary.get(name) {
+        found.push((*term, 1.0));
+    }
+    let prefix: String = name.chars().take(4).collect();
+    for (other, term) in starting_with(index, &prefix) {
+        // A shared start shorter than four letters is only the word itself.
+        if other != name && fuzzy(other, name) {
+            found.push((term, W_FUZZY));
+        }
+    }
+    for intent in TAGS.iter() {
+        let Some(tag) = index.vocabulary.get(intent.tag) else { continue };
+        if intent.group.iter().any(|word| word == name) {
+            found.push((*tag, W_TAG));
+        } else if intent.tag == "#hours" && WEAK_HOURS.contains(name) {
+            found.push((*tag, W_WEAK));
+        }
+    }
+    if found.is_empty() && name.len() >= 6 && name.bytes().all(|b| b.is_ascii_lowercase()) {
+        for (other, term) in starting_with(index, &name[..1]) {
+            if other.len() >= 5 && one_edit(name.as_bytes(), other.as_bytes()) {
+                found.push((term, W_TYPO));
+            }
+        }
+    }
+    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    found
+}
+
+fn starting_with<'a>(
+    index: &'a Index,
+    prefix: &'a str,
+) -> impl Iterator<Item = (&'a str, Term)> + 'a {
+    index
+        .vocabulary
+        .range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
+        .map(|(name, term)| (&**name, *term))
+        .take_while(move |(name, _)| name.starts_with(prefix))
+}
+
+/// Two stems of one word that the stemmer left apart.
+fn fuzzy(a: &str, b: &str) -> bool {
+    let common = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    let (short, long) = (a.len().min(b.len()), a.len().max(b.len()));
+    (common >= 5 && common * 100 >= 65 * long && (common == short || common >= 6))
+        || (common == 4 && short == 4 && long == 5)
+}
+
+/// One insertion, deletion, substitution, or swap of neighbours apart.
+fn one_edit(a: &[u8], b: &[u8]) -> bool {
+    let (a, b) = if a.len() > b.len() { (b, a) } else { (a, b) };
+    if b.len() - a.len() > 1 {
+        return false;
+    }
+    let same = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    if a.len() < b.len() {
+        return a[same..] == b[same + 1..];
+    }
+    if same == a.len() {
+        return true;
+    }
+    a[same + 1..] == b[same + 1..]
+        || (same + 1 < a.len()
+            && a[same] == b[same + 1]
+            && a[same + 1] == b[same]
+            && a[same + 2..] == b[same + 2..])
+}
+
+fn kind(line: &str) -> Kind {
+    let has = |phrases: &[&str]| phrases.iter().any(|p| line.contains(&format!(" {p} ")));
+    if has(&[
+        "por que", "porque", "qual o motivo", "qual a razao", "qual motivo", "por qual motivo",
+        "por qual razao",
+    ]) {
+        Kind::Why
+    } else if has(&[
+        "quantos", "quantas", "quanto", "quanta", "qual o valor", "qual valor", "qual o preco",
+        "que horas", "qual o numero", "qual a quantidade",
+    ]) {
+        Kind::Number
+    } else if has(&[
+        "quando", "que ano", "qual ano", "que data", "qual data", "qual a data", "que dia",
+        "qual dia", "que dias", "quais dias", "que seculo", "que epoca", "qual o prazo",
+        "que periodo", "qual periodo",
+    ]) {
+        Kind::When
+    } else if has(&[
+        "quem", "onde", "aonde", "que lugar", "qual lugar", "que local", "qual local",
+        "que cidade", "qual cidade", "qual pais", "que pais", "qual o endereco",
+    ]) {
+        Kind::Other
+    } else if has(&[
+        "para que", "com que objetivo", "qual o objetivo", "qual objetivo", "qual a finalidade",
+    ]) {
+        Kind::Goal
+    } else if defines(line) || has(&["o que significa", "qual a definicao"]) {
+        Kind::Definition
+    } else {
+        Kind::Other
+    }
+}
+
+fn defines(line: &str) -> bool {
+    let line = line.strip_prefix(" e ").map_or(line, |rest| rest);
+    let line = line.trim_start();
+    ["o que ", "que "].iter().any(|start| {
+        line.strip_prefix(start).is_some_and(|rest| {
+            ["e ", "sao ", "eram ", "era ", "foi ", "significa "]
+                .iter()
+                .any(|verb| rest.starts_with(verb))
+        })
+    })
+}
+
+/// The noun after "how many".
+fn counted(
+    all: &[&str],
+    names: &[&str],
+    terms: &[QuestionTerm],
+) -> Option<Vec<(Term, f64)>> {
+    let at = all.iter().position(|word| word.starts_with("quant"))?;
+    let noun = all.iter().skip(at + 1).take(2).find(|word| !STOP.contains(**word))?;
+    let noun = stem(noun);
+    let at = names.iter().position(|name| *name == noun)?;
+    Some(terms[at].variants.clone())
+}

@@ -1,0 +1,45 @@
+//! Tables of documents and their chunks.
+
+use db::Migration;
+
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 5,
+    name: "knowledge",
+    sql: "
+CREATE TABLE documents (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    format TEXT NOT NULL,
+    category TEXT,
+    sha256 TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    chunk_count BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX documents_name ON documents (tenant_id, name);
+CREATE TABLE chunks (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    document_id TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    heading TEXT,
+    question TEXT,
+    body TEXT NOT NULL,
+    category TEXT,
+    embedding BYTEA
+);
+CREATE INDEX chunks_document ON chunks (tenant_id, document_id, ordinal);
+CREATE TABLE knowledge_settings (
+    tenant_id TEXT PRIMARY KEY,
+    embedding_provider TEXT,
+    embedding_base_url TEXT,
+    embedding_model TEXT
+);
+",
+    tenant_tables: &["documents", "chunks", "knowledge_settings"],
+    system_tables: &["chunks"],
+    house_tables: &[],
+}];

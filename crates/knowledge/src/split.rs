@@ -1,0 +1,194 @@
+//! Cutting text: into words and stems, sentences, and pieces of about 800 characters.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use kernel::text::fold;
+use regex::Regex;
+use rust_stemmers::{Algorithm, Stemmer};
+
+use crate::lexicon;
+
+/// Characters of a piece, at most (a single longer sentence stays whole).
+pub const PIECE: usize = 800;
+/// Characters that a piece repeats of the one before, at most: a fifth.
+pub const OVERLAP: usize = 160;
+
+pub(crate) type Words = HashSet<&'static str>;
+
+pub(crate) static STOP: LazyLock<Words> = LazyLock::new(|| set(lexicon::STOP));
+pub(crate) static NUMBERS: LazyLock<Words> = LazyLock::new(|| set(lexicon::NUMBERS));
+pub(crate) static DEFINING: LazyLock<Words> = LazyLock::new(|| set(lexicon::DEFINING));
+static ABBREVIATIONS: LazyLock<Words> = LazyLock::new(|| set(lexicon::ABBREVIATIONS));
+
+fn set(words: &'static str) -> Words {
+    words.split_whitespace().collect()
+}
+
+/// Runs of letters and digits of folded text.
+pub(crate) fn words(folded: &str) -> impl Iterator<Item = &str> {
+    folded
+        .split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit()))
+        .filter(|word| !word.is_empty())
+}
+
+/// Plural endings that the stemmer leaves apart from their singular once accents are gone.
+const PLURALS: &[(&str, &str)] = &[
+    ("coes", "cao"),
+    ("soes", "sao"),
+    ("oes", "ao"),
+    ("aes", "ao"),
+    ("ais", "al"),
+    ("eis", "el"),
+    ("ois", "ol"),
+    ("ns", "m"),
+];
+
+/// The stem of a folded word.
+pub(crate) fn stem(word: &str) -> String {
+    thread_local! {
+        static STEMMER: Stemmer = Stemmer::create(Algorithm::Portuguese);
+    }
+    let plural = if word.len() > 4 {
+        PLURALS.iter().find_map(|(from, to)| Some(format!("{}{to}", word.strip_suffix(from)?)))
+    } else {
+        None
+    };
+    let word = plural.as_deref().unwrap_or(word);
+    STEMMER.with(|stemmer| stemmer.stem(word).into_owned())
+}
+
+/// The stems of a text's words, without stop words, in order.
+pub(crate) fn terms(text: &str) -> Vec<String> {
+    words(&fold(text)).filter(|word| !STOP.contains(word)).map(stem).collect()
+}
+
+static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"[.!?…]+["”’»')\]]*(?:\s+|$)|\n+"#).expect("a valid expression")
+});
+
+/// Sentences with the offset of each in the text.
+pub(crate) fn sentences(text: &str) -> Vec<(usize, &str)> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    let mut push = |from: usize, to: usize| {
+        let part = &text[from..to];
+        let trimmed = part.trim();
+        if !trimmed.is_empty() {
+            out.push((from + (part.len() - part.trim_start().len()), trimmed));
+        }
+    };
+    for found in BOUNDARY.find_iter(text) {
+        let end = found.end();
+        let mark = found.as_str();
+        if mark.starts_with('.') && end < text.len() && !mark.ends_with('\n') {
+            let before = text[..found.start()]
+                .rsplit(char::is_whitespace)
+                .next()
+                .map(fold)
+                .unwrap_or_default();
+            let before = before.trim_start_matches(['(', '"', '“', '\'', '[']);
+            let mut chars = before.chars();
+            let single = matches!((chars.next(), chars.next()), (Some(c), None) if c.is_alphabetic());
+            if ABBREVIATIONS.contains(before)
+                || (before.contains('.') && before.chars().count() <= 5)
+                || single
+                || text[end..].chars().next().is_some_and(char::is_lowercase)
+            {
+                continue;
+            }
+        }
+        push(start, end);
+        start = end;
+    }
+    push(start, text.len());
+    out
+}
+
+/// Cuts a text at sentence ends into pieces that overlap by about a fifth.
+pub fn pieces(text: &str) -> Vec<String> {
+    let all = sentences(text);
+    let length = |i: usize| all[i].1.chars().count();
+    if all.is_empty() {
+        return Vec::new();
+    }
+    if text.chars().count() <= PIECE {
+        return vec![join(text, &all)];
+    }
+    let mut out = Vec::new();
+    let mut first = 0;
+    loop {
+        let mut end = first;
+        let mut used = 0;
+        while end < all.len() && (used == 0 || used + 1 + length(end) <= PIECE) {
+            used += length(end) + 1;
+            end += 1;
+        }
+        out.push(join(text, &all[first..end]));
+        if end >= all.len() {
+            return out;
+        }
+        let mut back = end;
+        let mut overlap = 0;
+        while back - 1 > first && overlap + length(back - 1) <= OVERLAP {
+            back -= 1;
+            overlap += length(back);
+        }
+        first = back;
+    }
+}
+
+/// Puts sentences together again so that they would be cut the same way.
+fn join(text: &str, sentences: &[(usize, &str)]) -> String {
+    let mut out = String::new();
+    let mut last_end = None;
+    for (at, sentence) in sentences {
+        if let Some(end) = last_end {
+            let gap: &str = &text[end..*at];
+            out.push(if gap.contains('\n') { '\n' } else { ' ' });
+        }
+        out.push_str(sentence);
+        last_end = Some(at + sentence.len());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stems_agree_with_the_reference() {
+        for (word, expected) in [
+            ("inscricao", "inscrica"),
+            ("inscricoes", "inscrica"),
+            ("horarios", "horari"),
+            ("entregamos", "entreg"),
+            ("homens", "hom"),
+        ] {
+            assert_eq!(stem(word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn sentences_do_not_end_at_abbreviations() {
+        let cut: Vec<&str> = sentences("O Dr. Silva atende na Av. Brasil, n. 10. Ligue antes! Ok?\nFim")
+            .into_iter()
+            .map(|(_, s)| s)
+            .collect();
+        assert_eq!(cut, ["O Dr. Silva atende na Av. Brasil, n. 10.", "Ligue antes!", "Ok?", "Fim"]);
+    }
+
+    #[test]
+    fn pieces_end_at_sentences_and_overlap() {
+        let text: String = (0..60).map(|i| format!("Esta é a frase de número {i} do texto. ")).collect();
+        let cut = pieces(&text);
+        assert!(cut.len() > 2);
+        for piece in &cut {
+            assert!(piece.chars().count() <= PIECE);
+            assert!(piece.ends_with('.'));
+        }
+        let last_of_first = sentences(&cut[0]).pop().unwrap().1;
+        assert!(cut[1].contains(last_of_first), "the second piece repeats the end of the first");
+    }
+}
