@@ -19,6 +19,7 @@ mod webhook;
 pub use api::routes;
 pub use directory::{Directory, Entry};
 pub use intake::{Intake, Taken};
+pub use media::remove_all as remove_files;
 pub use schema::MIGRATIONS;
 pub use send::{ChannelTyping, Send};
 pub use store::{

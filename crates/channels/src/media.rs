@@ -55,7 +55,10 @@ impl Files {
 }
 
 /// Removes a tenant's files; how many there were.
-pub(crate) fn remove_all(data: &Path, tenant: TenantId) -> std::io::Result<u64> {
+///
+/// # Errors
+/// When the folder cannot be removed.
+pub fn remove_all(data: &Path, tenant: TenantId) -> std::io::Result<u64> {
     let folder = data.join("files").join(tenant.to_string());
     let count = match std::fs::read_dir(&folder) {
         Ok(entries) => entries.count() as u64,

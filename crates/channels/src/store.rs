@@ -157,18 +157,6 @@ pub async fn list(tx: &mut TenantTx) -> Result<Vec<Channel>, Error> {
     rows.iter().map(channel).collect()
 }
 
-/// Finds a channel by id or instance name.
-pub(crate) async fn find(tx: &mut TenantTx, name: &str) -> Result<Option<Channel>, Error> {
-    let tenant = tx.tenant();
-    let row = tx
-        .fetch_opt(
-            &format!("SELECT {COLUMNS} FROM channels WHERE tenant_id = $1 AND (id = $2 OR instance = $2)"),
-            args![tenant, name],
-        )
-        .await?;
-    row.as_ref().map(channel).transpose()
-}
-
 /// Removes a channel by id or instance name, with its key and what was kept of it. Conversations
 /// stay readable.
 ///

@@ -20,7 +20,7 @@ mod turn;
 
 pub use api::routes;
 pub use model::{
-    Author, ConversationView, MessageView, Owner, Reason, Rules, SendDue, TurnDue, handoff_words,
+    ConversationView, MessageView, Owner, Reason, Rules, SendDue, TurnDue, handoff_words,
 };
 pub use phone::{Echo, phone_echo};
 pub use receive::{Incoming, Received, receive};

@@ -56,32 +56,6 @@ impl Owner {
     }
 }
 
-/// Who wrote a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Author {
-    Contact,
-    Assistant,
-    /// A person, through our API.
-    Person,
-    /// A person, on the business's phone.
-    Phone,
-    /// Another program that sends through the same provider.
-    Integration,
-}
-
-impl Author {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Contact => "contact",
-            Self::Assistant => "assistant",
-            Self::Person => "person",
-            Self::Phone => "phone",
-            Self::Integration => "integration",
-        }
-    }
-}
-
 /// Why a conversation went to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,0 +1,140 @@
+//! `portaria knowledge …`
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::out::Out;
+use super::tenant_cmd;
+use crate::house::House;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KnowledgeCommand {
+    /// Add files (.md .txt .pdf .docx .html .csv) or one question with its answer.
+    Add {
+        #[arg(long)]
+        tenant: String,
+        files: Vec<PathBuf>,
+        #[arg(long, requires = "answer")]
+        question: Option<String>,
+        #[arg(long, requires = "question")]
+        answer: Option<String>,
+        #[arg(long)]
+        category: Option<String>,
+    },
+    /// List documents.
+    List {
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Remove a document by name or id.
+    Remove {
+        #[arg(long)]
+        tenant: String,
+        document: String,
+    },
+    /// Remove all knowledge of a tenant.
+    Clear {
+        #[arg(long)]
+        tenant: String,
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Cut all documents anew, after an upgrade.
+    Reindex {
+        #[arg(long)]
+        tenant: String,
+    },
+}
+
+fn progress(out: &Out, length: usize) -> ProgressBar {
+    let target = if out.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(length as u64), target);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> anyhow::Result<()> {
+    match command {
+        KnowledgeCommand::Add { tenant, files, question, answer, category } => {
+            let tenant = tenancy::by_slug(&house.db, &tenant).await?;
+            let category = category.as_deref();
+            let mut added = Vec::new();
+            if files.is_empty() && question.is_none() {
+                bail!("nothing to add: give files, or --question with --answer");
+            }
+            if let (Some(question), Some(answer)) = (question, answer) {
+                let mut tx = house.db.begin(tenant.id).await?;
+                let one = house.library.add_pair(&mut tx, &question, &answer, category).await?;
+                tx.commit().await?;
+                added.push(one);
+            }
+            let bar = progress(out, files.len());
+            for path in &files {
+                let name = path
+                    .file_name()
+                    .and_then(|name| name.to_str())
+                    .with_context(|| format!("{} has no file name", path.display()))?;
+                bar.set_message(name.to_owned());
+                let bytes =
+                    std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+                let mut tx = house.db.begin(tenant.id).await?;
+                let one = house.library.add_file(&mut tx, name, category, bytes).await?;
+                tx.commit().await?;
+                added.push(one);
+                bar.inc(1);
+            }
+            bar.finish_and_clear();
+            let lines: Vec<String> = added
+                .iter()
+                .map(|a| format!("Added {} ({}, {} pieces)", a.name, a.format, a.chunks))
+                .collect();
+            out.done(&json!({ "added": added }), &lines.join("\n"));
+        }
+        KnowledgeCommand::List { tenant } => {
+            let tenant = tenancy::by_slug(&house.db, &tenant).await?;
+            let mut tx = house.db.read(tenant.id).await?;
+            let list = knowledge::list(&mut tx, "", 100_000).await?;
+            let lines: Vec<String> = list
+                .iter()
+                .map(|d| format!("{}  {}  {} pieces  {} bytes", d.name, d.format, d.chunks, d.bytes))
+                .collect();
+            out.done(&list, &lines.join("\n"));
+        }
+        KnowledgeCommand::Remove { tenant, document } => {
+            let tenant = tenancy::by_slug(&house.db, &tenant).await?;
+            let mut tx = house.db.begin(tenant.id).await?;
+            if !knowledge::remove(&mut tx, &document).await? {
+                bail!("no document `{document}`; see portaria knowledge list");
+            }
+            tx.commit().await?;
+            out.done(&json!({ "removed": document }), &format!("Removed {document}."));
+        }
+        KnowledgeCommand::Clear { tenant, yes } => {
+            if !yes {
+                bail!("this removes all knowledge of {tenant}; repeat with --yes");
+            }
+            let tenant = tenancy::by_slug(&house.db, &tenant).await?;
+            let mut tx = house.db.begin(tenant.id).await?;
+            let list = knowledge::clear(&mut tx).await?;
+            tx.commit().await?;
+            out.done(&json!({ "removed": list }), &tenant_cmd::removed(&list));
+        }
+        KnowledgeCommand::Reindex { tenant } => {
+            let tenant = tenancy::by_slug(&house.db, &tenant).await?;
+            let mut tx = house.db.begin(tenant.id).await?;
+            let (documents, chunks) = house.library.reindex(&mut tx).await?;
+            tx.commit().await?;
+            out.done(
+                &json!({ "documents": documents, "chunks": chunks }),
+                &format!("Cut {documents} documents into {chunks} pieces."),
+            );
+        }
+    }
+    Ok(())
+}

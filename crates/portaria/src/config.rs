@@ -1,0 +1,353 @@
+//! Configuration: a file, the environment on top, checked before anything starts.
+
+mod envfile;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use settings::{Kind, SETTINGS, Setting};
+
+use crate::names;
+
+/// Everything that can be configured, checked.
+#[derive(Clone)]
+pub struct Config {
+    pub listen: String,
+    pub admin_token: Option<String>,
+    pub signing_secret: Option<String>,
+    pub database_url: Option<String>,
+    pub database_connections: u32,
+    pub data: PathBuf,
+    pub master_key: Option<String>,
+    pub allow_private_upstreams: bool,
+    pub webhook_body_limit: usize,
+    pub api_body_limit: usize,
+    pub queue_concurrency: usize,
+    pub queue_lease: Duration,
+    pub queue_poll: Duration,
+    pub queue_keep_finished: Duration,
+    pub queue_backoff: Duration,
+    pub index_bytes: usize,
+    pub index_idle: Duration,
+    pub log_level: String,
+    pub redis_url: Option<String>,
+    pub webhook_token: Option<String>,
+    pub instance: Option<Instance>,
+    values: Values,
+}
+
+/// The tenant that a dedicated instance makes for itself.
+#[derive(Clone)]
+pub struct Instance {
+    pub slug: kernel::Slug,
+    pub name: String,
+    pub llm_provider: Option<models::Provider>,
+    pub llm_model: Option<String>,
+    pub llm_temperature: Option<f64>,
+    pub llm_max_tokens: Option<u32>,
+    pub gemini_api_key: Option<String>,
+    pub openai_api_key: Option<String>,
+    pub context_messages: Option<usize>,
+}
+
+/// Effective values with where each came from.
+type Values = BTreeMap<&'static str, (String, String)>;
+
+/// What is wrong with the configuration: the key, the fault, the fix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub key: String,
+    pub fault: String,
+    pub fix: String,
+}
+
+/// All that is wrong, at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, fault) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}: {}; {}", fault.key, fault.fault, fault.fix)?;
+        }
+        Ok(())
+    }
+}
+impl std::error::Error for Faults {}
+
+/// Where configuration comes from. Tests pass their own environment.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    pub file: Option<PathBuf>,
+    pub env_file: Option<PathBuf>,
+    pub environment: BTreeMap<String, String>,
+    /// From the command line, by key; on top of everything.
+    pub overrides: Vec<(&'static str, String)>,
+}
+
+/// Environment variables that commands read themselves.
+const COMMAND_VARIABLES: &[&str] = &[
+    "PORTARIA_CHANNEL_API_KEY",
+    "PORTARIA_CHANNEL_WEBHOOK_TOKEN",
+    "PORTARIA_MODEL_API_KEY",
+    "PORTARIA_FALLBACK_API_KEY",
+    "PORTARIA_EMBEDDING_API_KEY",
+    "PORTARIA_CONFIG",
+    "PORTARIA_ENV_FILE",
+];
+
+/// The configuration, and what an `.env` file held that has no use here.
+pub struct Loaded {
+    pub config: Config,
+    pub report: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
+    let mut values: Values = BTreeMap::new();
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut report = Vec::new();
+    if let Some(path) = &sources.file {
+        read_file(path, &mut values, &mut faults);
+    }
+    if let Some(path) = &sources.env_file {
+        match envfile::read(path) {
+            Ok(pairs) => report = apply_env_file(&pairs, &mut values),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    for (name, value) in &sources.environment {
+        match settings::by_variable(name) {
+            // An empty variable is an unset one.
+            Some(_) if value.is_empty() => {}
+            Some(setting) => {
+                values.insert(setting.key, (value.clone(), format!("environment {name}")));
+            }
+            None if name.starts_with("PORTARIA_") && !COMMAND_VARIABLES.contains(&name.as_str()) => {
+                faults.push(Fault {
+                    key: name.clone(),
+                    fault: "unknown environment variable".to_owned(),
+                    fix: "see `portaria config example` for the names, or unset it".to_owned(),
+                });
+            }
+            None => {}
+        }
+    }
+    for (key, value) in &sources.overrides {
+        values.insert(key, (value.clone(), "command line".to_owned()));
+    }
+    let mut warnings = Vec::new();
+    let config = build(values, &mut faults, &mut warnings);
+    match config {
+        Some(config) if faults.is_empty() => Ok(Loaded { config, report, warnings }),
+        _ => Err(Faults(faults)),
+    }
+}
+
+fn read_file(path: &Path, values: &mut Values, faults: &mut Vec<Fault>) {
+    let shown = path.display().to_string();
+    let fault = |key: &str, fault: String, fix: &str| Fault {
+        key: key.to_owned(),
+        fault,
+        fix: fix.to_owned(),
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(cause) => {
+            faults.push(fault(&shown, cause.to_string(), "make it with `portaria config example > portaria.toml`"));
+            return;
+        }
+    };
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(cause) => {
+            let cause: toml::de::Error = cause;
+            faults.push(fault(&shown, cause.message().to_owned(), "correct the TOML"));
+            return;
+        }
+    };
+    for (section, content) in table {
+        let toml::Value::Table(content) = content else {
+            faults.push(fault(&section, "stands outside of a section".to_owned(), "put it into a [section]"));
+            continue;
+        };
+        for (name, value) in content {
+            let key = format!("{section}.{name}");
+            let Some(setting) = settings::by_key(&key) else {
+                let near = settings::nearest(&key);
+                faults.push(fault(&key, "unknown key".to_owned(), &format!("did you mean `{near}`?")));
+                continue;
+            };
+            let text = match value {
+                toml::Value::String(text) => text,
+                other => other.to_string(),
+            };
+            values.insert(setting.key, (text, shown.clone()));
+        }
+    }
+}
+
+/// Applies an `.env` file of one of the five systems. Returns a line for each name without use.
+fn apply_env_file(pairs: &[(String, String)], values: &mut Values) -> Vec<String> {
+    let mut report = Vec::new();
+    for (name, value) in pairs {
+        if let Some(setting) = settings::by_variable(name) {
+            if value.is_empty() {
+                continue;
+            }
+            // The first of several names for one setting wins, as `INSTANCE_ID` over `VITE_…`.
+            values
+                .entry(setting.key)
+                .or_insert_with(|| (value.clone(), format!("env file {name}")));
+            if setting.key == "security.whaticket_secret" {
+                report.push(format!("{name}: kept for the Whaticket channel, which comes later"));
+            }
+            continue;
+        }
+        report.push(match names::variable(name) {
+            Some(row) if row.replacement.is_empty() => {
+                format!("{name}: {}: {}", row.status, row.reason)
+            }
+            Some(row) => format!("{name}: {} {}: {}", row.status, row.replacement, row.reason),
+            None => format!("{name}: unknown, not used"),
+        });
+    }
+    report
+}
+
+fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) -> Option<Config> {
+    for (key, (value, from)) in &values {
+        let setting = settings::by_key(key)?;
+        if let Some((fault, fix)) = setting.kind.check(value) {
+            faults.push(Fault { key: format!("{key} ({from})"), fault, fix });
+        }
+        if setting.kind == Kind::Issued && value.chars().count() < 16 {
+            warnings.push(format!(
+                "{key} has fewer than 16 characters; a longer one is harder to guess"
+            ));
+        }
+    }
+    if !faults.is_empty() {
+        return None;
+    }
+    let text = |key: &str| {
+        values.get(key).map(|(value, _)| value.clone()).or_else(|| {
+            settings::by_key(key).map(|s| s.default.to_owned()).filter(|d| !d.is_empty())
+        })
+    };
+    let number = |key: &str| text(key).and_then(|value| value.parse::<u64>().ok()).unwrap_or(0);
+    let size = |key: &str| usize::try_from(number(key)).unwrap_or(usize::MAX);
+    let instance = match text("instance.id") {
+        None => None,
+        Some(id) => match id.parse::<kernel::Slug>() {
+            Ok(slug) => Some(Instance {
+                name: text("instance.name").unwrap_or_else(|| slug.to_string()),
+                slug,
+                llm_provider: text("instance.llm_provider").and_then(|p| p.parse().ok()),
+                llm_model: text("instance.llm_model"),
+                llm_temperature: text("instance.llm_temperature").and_then(|t| t.parse().ok()),
+                llm_max_tokens: text("instance.llm_max_tokens").and_then(|t| t.parse().ok()),
+                gemini_api_key: text("instance.gemini_api_key"),
+                openai_api_key: text("instance.openai_api_key"),
+                context_messages: text("instance.context_messages").and_then(|t| t.parse().ok()),
+            }),
+            Err(bad) => {
+                faults.push(Fault {
+                    key: "instance.id".to_owned(),
+                    fault: bad.to_string(),
+                    fix: "set it to a slug".to_owned(),
+                });
+                return None;
+            }
+        },
+    };
+    Some(Config {
+        listen: text("server.listen")?,
+        admin_token: text("server.admin_token"),
+        signing_secret: text("security.signing_secret"),
+        database_url: text("database.url"),
+        database_connections: u32::try_from(number("database.connections")).unwrap_or(16),
+        data: PathBuf::from(text("data.dir")?),
+        master_key: text("security.master_key"),
+        allow_private_upstreams: matches!(
+            text("security.allow_private_upstreams").as_deref(),
+            Some("1" | "true")
+        ),
+        webhook_body_limit: size("webhooks.body_limit"),
+        api_body_limit: size("server.body_limit"),
+        queue_concurrency: size("queue.concurrency"),
+        queue_lease: Duration::from_secs(number("queue.lease_seconds")),
+        queue_poll: Duration::from_millis(number("queue.poll_ms")),
+        queue_keep_finished: Duration::from_secs(number("queue.keep_finished_seconds")),
+        queue_backoff: Duration::from_millis(number("queue.backoff_ms")),
+        index_bytes: size("knowledge.index_megabytes") * 1024 * 1024,
+        index_idle: Duration::from_secs(number("knowledge.index_idle_seconds")),
+        log_level: text("log.level")?,
+        redis_url: text("redis.url"),
+        webhook_token: text("webhooks.token"),
+        instance,
+        values,
+    })
+}
+
+impl Config {
+    /// Each key with its effective value and where it came from; secrets as `(set)`.
+    pub fn effective(&self) -> Vec<(&'static str, String, String)> {
+        SETTINGS
+            .iter()
+            .map(|setting| {
+                let (value, from) = self
+                    .values
+                    .get(setting.key)
+                    .cloned()
+                    .unwrap_or_else(|| (setting.default.to_owned(), "default".to_owned()));
+                let shown = match (setting.is_secret(), value.is_empty()) {
+                    (_, true) => String::new(),
+                    (true, false) => "(set)".to_owned(),
+                    (false, false) => value,
+                };
+                (setting.key, shown, from)
+            })
+            .collect()
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.effective().iter().map(|(k, v, _)| (k, v))).finish()
+    }
+}
+
+/// The commented file, as `portaria config example` prints it.
+pub fn example() -> String {
+    let mut out = String::from(
+        "# Portaria. Every key with its default; the environment variable on top of it is beside it.\n\
+         # Uncomment what you change. `portaria config check` tells what is wrong.\n",
+    );
+    let mut section = "";
+    for setting in SETTINGS {
+        let (own, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
+        if own != section {
+            out.push_str(&format!("\n[{own}]\n"));
+            section = own;
+        }
+        for line in setting.about.lines() {
+            out.push_str(&format!("# {line}\n"));
+        }
+        let value = match setting.kind {
+            Kind::Number { .. } | Kind::Flag => setting.default.to_owned(),
+            _ => format!("\"{}\"", setting.default),
+        };
+        out.push_str(&format!("# {}\n# {name} = {value}\n", setting.variables.join(", ")));
+    }
+    out
+}

@@ -1,0 +1,158 @@
+//! The house, wired: every room with what it needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use assistant::{Answerer, Contexts, Turn, Typing};
+use async_trait::async_trait;
+use channels::{ChannelTyping, Directory, Intake};
+use db::{Db, Migration, Options};
+use kernel::{ChannelId, Clock, TenantId};
+use knowledge::{Embed, Library};
+use messaging::Messenger;
+use messaging::evolution::Evolution;
+use messaging::http::{Outbound, Private};
+use models::{Breakers, LanguageModel, Models};
+use queue::{Handlers, Lane, Queue, Settings};
+use tenancy::{MasterKey, Vault};
+use web::Door;
+
+use crate::config::Config;
+
+/// Tables of all rooms, in the order they are made.
+pub fn migrations() -> Vec<Migration> {
+    let mut all: Vec<Migration> = [
+        tenancy::MIGRATIONS,
+        queue::MIGRATIONS,
+        inbox::MIGRATIONS,
+        channels::MIGRATIONS,
+        knowledge::MIGRATIONS,
+        assistant::MIGRATIONS,
+        web::MIGRATIONS,
+    ]
+    .concat();
+    all.sort_by_key(|step| step.version);
+    all
+}
+
+/// Everything a process of Portaria is made of. Cheap to clone.
+#[derive(Clone)]
+pub struct House {
+    pub config: Config,
+    pub db: Db,
+    pub clock: Clock,
+    pub vault: Vault,
+    pub outbound: Outbound,
+    pub directory: Directory,
+    pub intake: Intake,
+    pub library: Library,
+    pub contexts: Contexts,
+    pub answerer: Answerer,
+    pub door: Door,
+    messenger: Arc<dyn Messenger>,
+}
+
+struct ProviderTyping(ChannelTyping);
+
+#[async_trait]
+impl Typing for ProviderTyping {
+    async fn show(&self, tenant: TenantId, channel: ChannelId, address: &str) {
+        self.0.show(tenant, channel, address).await;
+    }
+}
+
+impl House {
+    /// Opens the database, brings it up to date, and wires the rooms.
+    ///
+    /// # Errors
+    /// When the database or the master key cannot be used.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        // One provider in the whole tree; a second installation only says that it is there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let options = Options {
+            database_url: config.database_url.clone(),
+            data: config.data.clone(),
+            connections: config.database_connections,
+        };
+        let db = Db::open(&options, &migrations()).await?;
+        let master = match &config.master_key {
+            Some(text) => MasterKey::from_text(text)?,
+            None => {
+                std::fs::create_dir_all(&config.data)
+                    .with_context(|| format!("data folder {}", config.data.display()))?;
+                MasterKey::from_file(&config.data.join("master.key"))?
+            }
+        };
+        let vault = Vault::new(master);
+        let private =
+            if config.allow_private_upstreams { Private::Allowed } else { Private::Refused };
+        let outbound = Outbound::new(private)?;
+        let models: Arc<dyn LanguageModel> = Arc::new(Models::new(outbound.clone()));
+        let messenger: Arc<dyn Messenger> = Arc::new(Evolution::new(outbound.clone()));
+        let directory = Directory::new(db.clone(), vault.clone());
+        let intake = Intake::new(db.clone(), clock.clone(), directory.clone(), &config.data);
+        let library = Library::new(
+            db.clone(),
+            clock.clone(),
+            vault.clone(),
+            models.clone(),
+            config.index_bytes,
+            config.index_idle,
+        );
+        let contexts = Contexts::new(db.clone(), vault.clone());
+        let breakers = Breakers::new(clock.clone());
+        let answerer = Answerer::new(library.clone(), models, breakers, clock.clone());
+        let door = Door {
+            db: db.clone(),
+            clock: clock.clone(),
+            admin_token_hash: config
+                .admin_token
+                .as_deref()
+                .map(|token| tenancy::hash_token(token).into()),
+        };
+        Ok(Self {
+            config,
+            db,
+            clock,
+            vault,
+            outbound,
+            directory,
+            intake,
+            library,
+            contexts,
+            answerer,
+            door,
+            messenger,
+        })
+    }
+
+    /// A worker for these lanes.
+    pub fn queue(&self, lanes: &[Lane]) -> Queue {
+        let mut handlers = Handlers::default();
+        handlers.register::<inbox::TurnDue>(Turn {
+            db: self.db.clone(),
+            contexts: self.contexts.clone(),
+            answerer: self.answerer.clone(),
+            typing: Arc::new(ProviderTyping(ChannelTyping {
+                directory: self.directory.clone(),
+                messenger: self.messenger.clone(),
+            })),
+        });
+        handlers.register::<inbox::SendDue>(channels::Send {
+            directory: self.directory.clone(),
+            messenger: self.messenger.clone(),
+        });
+        handlers.register::<knowledge::EmbedDue>(Embed(self.library.clone()));
+        let settings = Settings {
+            lanes: lanes.to_vec(),
+            concurrency: self.config.queue_concurrency,
+            lease: self.config.queue_lease,
+            poll: self.config.queue_poll,
+            keep_finished: self.config.queue_keep_finished,
+            backoff: self.config.queue_backoff,
+            backoff_max: Duration::from_secs(600),
+        };
+        Queue::new(self.db.clone(), self.clock.clone(), handlers, settings)
+    }
+}

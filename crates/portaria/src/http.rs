@@ -1,0 +1,98 @@
+//! All routes of the house under one router.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, header};
+use axum::middleware;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use channels::Limits;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::Value;
+use web::{Built, Problem};
+
+use crate::admin;
+use crate::health::{self, Readiness};
+use crate::house::House;
+
+fn api(house: &House) -> Built {
+    let door = || house.door.clone();
+    admin::routes(house.clone())
+        .merge(inbox::routes(door()))
+        .merge(knowledge::routes(door(), house.library.clone()))
+        .merge(assistant::routes(
+            door(),
+            house.vault.clone(),
+            house.contexts.clone(),
+            house.answerer.clone(),
+            house.outbound.clone(),
+        ))
+        .merge(channels::routes(
+            door(),
+            house.vault.clone(),
+            house.outbound.clone(),
+            house.intake.clone(),
+        ))
+}
+
+/// The OpenAPI document of this version.
+pub(crate) fn openapi(house: &House) -> Value {
+    api(house).openapi()
+}
+
+/// The router of the whole house, with metrics if they are collected.
+pub fn router(house: &House, metrics: Option<PrometheusHandle>) -> Router {
+    routes(house, metrics, Readiness::default(), Router::new())
+}
+
+pub(crate) fn routes(
+    house: &House,
+    metrics: Option<PrometheusHandle>,
+    readiness: Readiness,
+    extra: Router,
+) -> Router {
+    let built = api(house);
+    let document = built.openapi();
+    let v1 = built
+        .router
+        .layer(DefaultBodyLimit::max(house.config.api_body_limit))
+        .layer(middleware::from_fn_with_state(house.door.clone(), web::idempotency))
+        .layer(middleware::from_fn_with_state(house.door.clone(), web::cors));
+    let limits = Limits { body: house.config.webhook_body_limit };
+    Router::new()
+        .merge(v1)
+        .merge(channels::webhooks(house.intake.clone(), limits))
+        .merge(health::routes(house.clone(), readiness))
+        .merge(extra)
+        .route(
+            "/openapi.json",
+            get(move || {
+                let document = document.clone();
+                async move { axum::Json(document) }
+            }),
+        )
+        .route(
+            "/metrics",
+            get(move || {
+                let text = metrics.as_ref().map(PrometheusHandle::render);
+                async move {
+                    match text {
+                        Some(text) => {
+                            let kind = "text/plain; version=0.0.4; charset=utf-8";
+                            ([(header::CONTENT_TYPE, kind)], text).into_response()
+                        }
+                        None => Problem::not_found("metrics").into_response(),
+                    }
+                }
+            }),
+        )
+        .fallback(|| async { Problem::not_found("page") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this address takes another method; see /openapi.json",
+            )
+        })
+        .layer(middleware::from_fn(web::request_id))
+}

@@ -1,0 +1,17 @@
+//! Portaria: the command line, the configuration, and the wiring of the rooms.
+
+pub mod cli;
+pub mod config;
+mod admin;
+mod demo;
+mod doctor;
+mod health;
+pub mod house;
+mod http;
+pub mod names;
+mod redis;
+mod serve;
+pub mod tenants;
+
+pub use http::router;
+pub use serve::{Role, Serving, serve};

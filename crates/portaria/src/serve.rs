@@ -1,0 +1,138 @@
+//! Running the house: listening, working, and stopping without losing anything.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use queue::Lane;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::health::Readiness;
+use crate::house::House;
+use crate::{http, tenants};
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Serves and works.
+    All,
+    /// Serves only.
+    Api,
+    /// Works only; listens nowhere.
+    Worker,
+}
+
+/// A running house.
+pub struct Serving {
+    pub address: Option<SocketAddr>,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+    house: House,
+}
+
+/// Requests that are still running may take this long once the process is asked to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Starts the house in a role.
+///
+/// # Errors
+/// When the address is taken.
+pub async fn serve(
+    house: House,
+    role: Role,
+    lanes: &[Lane],
+    metrics: Option<PrometheusHandle>,
+) -> anyhow::Result<Serving> {
+    serve_with(house, role, lanes, metrics, Router::new()).await
+}
+
+pub(crate) async fn serve_with(
+    house: House,
+    role: Role,
+    lanes: &[Lane],
+    metrics: Option<PrometheusHandle>,
+    extra: Router,
+) -> anyhow::Result<Serving> {
+    if let Some(instance) = &house.config.instance {
+        tenants::ensure_instance(&house, instance).await?;
+    }
+    let stop = CancellationToken::new();
+    let mut tasks = Vec::new();
+    let mut address = None;
+    if role != Role::Worker {
+        let listener = TcpListener::bind(&house.config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", house.config.listen))?;
+        address = Some(listener.local_addr()?);
+        let readiness = Readiness::default();
+        let router = http::routes(&house, metrics, readiness.clone(), extra);
+        let stopping = stop.clone();
+        let listener = listener.tap_io(|stream| {
+            // Small answers must not wait for more to send.
+            let _ = stream.set_nodelay(true);
+        });
+        tasks.push(tokio::spawn(async move {
+            let wait = {
+                let stopping = stopping.clone();
+                async move {
+                    stopping.cancelled().await;
+                    readiness.drain();
+                }
+            };
+            let serving = axum::serve(listener, router).with_graceful_shutdown(wait);
+            let overtime = async {
+                stopping.cancelled().await;
+                tokio::time::sleep(DRAIN).await;
+            };
+            tokio::select! {
+                _ = std::future::IntoFuture::into_future(serving) => {}
+                () = overtime => {}
+            }
+        }));
+    }
+    if role != Role::Api {
+        let queue = house.queue(lanes);
+        let stopping = stop.clone();
+        tasks.push(tokio::spawn(async move { queue.run(stopping).await }));
+    }
+    tokio::spawn(upkeep(house.clone(), stop.clone()));
+    tracing::info!(
+        event = "server_ready", role = format!("{role:?}").to_lowercase(),
+        engine = house.db.engine().name(), version = env!("CARGO_PKG_VERSION"),
+    );
+    Ok(Serving { address, stop, tasks, house })
+}
+
+impl Serving {
+    /// Takes no new work, finishes what runs, and returns.
+    pub async fn stop(self) {
+        tracing::info!(event = "server_stopping");
+        self.stop.cancel();
+        for task in self.tasks {
+            // A task that panicked is over as well.
+            let _ = task.await;
+        }
+        self.house.db.close().await;
+    }
+}
+
+async fn upkeep(house: House, stop: CancellationToken) {
+    let mut minutes = 0u64;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(60)) => {}
+        }
+        house.library.shrink();
+        minutes += 1;
+        if minutes.is_multiple_of(60) {
+            // Pruning again next hour is soon enough when the database is away now.
+            let _ = web::prune_idempotency(&house.db, house.clock.now()).await;
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Use cases that touch several rooms at once: a tenant comes, changes state, goes.
+
+use channels::ChannelError;
+use kernel::{Slug, TenantId};
+use models::{ModelRef, Provider};
+use tenancy::{Backlog, NewTenant, Removed, State, Tenant, TenantError, VaultError};
+
+use crate::config::Instance;
+use crate::house::House;
+
+/// Why a use case refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum UseCaseError {
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    #[error(transparent)]
+    Storage(#[from] db::Error),
+    #[error("the tenant's files could not be removed: {0}")]
+    Files(#[from] std::io::Error),
+}
+
+/// Creates a tenant with everything it starts with, in one transaction.
+///
+/// # Errors
+/// When a field is not acceptable, or the slug is taken.
+pub async fn create(house: &House, new: NewTenant) -> Result<Tenant, UseCaseError> {
+    let now = house.clock.now();
+    let (mut tx, tenant) = tenancy::create(&house.db, new, now).await?;
+    inbox::seed(&mut tx).await?;
+    assistant::seed(&mut tx, now).await?;
+    tx.commit().await?;
+    tracing::info!(event = "tenant_created", tenant_id = %tenant.id, slug = %tenant.slug);
+    Ok(tenant)
+}
+
+/// Moves a tenant to another state of its life. Back from suspension, recent questions are
+/// answered and older ones go to a person.
+///
+/// # Errors
+/// When there is no such tenant.
+pub async fn set_state(house: &House, slug: &str, state: State) -> Result<Tenant, UseCaseError> {
+    let tenant = tenancy::by_slug(&house.db, slug).await?;
+    let now = house.clock.now();
+    let mut tx = house.db.begin(tenant.id).await?;
+    let before = tenancy::set_state(&mut tx, state, now)
+        .await?
+        .ok_or_else(|| TenantError::NoSuchTenant(slug.to_owned()))?;
+    let woke = before.rule().backlog == Backlog::RecentAnsweredRestToPerson && state.rule().answers;
+    if woke {
+        inbox::reactivate(&mut tx, now).await?;
+    }
+    tx.commit().await?;
+    Ok(Tenant { state, ..tenant })
+}
+
+/// Removes a tenant: rows, jobs, keys, index and files. Returns how many of each.
+///
+/// # Errors
+/// When there is no such tenant, or something cannot be removed.
+pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseError> {
+    let tenant = tenancy::by_slug(&house.db, slug).await?;
+    let mut tx = house.db.begin(tenant.id).await?;
+    let jobs = queue::remove_tenant(&mut tx).await?;
+    let mut removed = vec![Removed { what: "jobs".to_owned(), count: jobs }];
+    removed.extend(inbox::remove_tenant(&mut tx).await?);
+    removed.extend(knowledge::remove_tenant(&mut tx).await?);
+    removed.extend(assistant::remove_tenant(&mut tx).await?);
+    removed.extend(channels::remove_tenant(&mut tx).await?);
+    removed.extend(web::remove_tenant(&mut tx).await?);
+    removed.extend(tenancy::remove_rows(&mut tx).await?);
+    tx.commit().await?;
+    house.library.forget(tenant.id);
+    let files = channels::remove_files(&house.config.data, tenant.id)?;
+    removed.push(Removed { what: "files".to_owned(), count: files });
+    Ok(removed)
+}
+
+/// Makes the tenant of a dedicated instance, once, whoever comes first.
+///
+/// # Errors
+/// When it can neither be made nor found.
+pub async fn ensure_instance(
+    house: &House,
+    instance: &Instance,
+) -> Result<Option<TenantId>, UseCaseError> {
+    let slug: Slug = instance.slug.clone();
+    if tenancy::by_slug(&house.db, slug.as_str()).await.is_ok() {
+        return Ok(None);
+    }
+    let new = NewTenant {
+        slug: slug.clone(),
+        name: instance.name.clone(),
+        language: "pt-BR".to_owned(),
+        time_zone: "America/Sao_Paulo".to_owned(),
+        state: State::Active,
+    };
+    let now = house.clock.now();
+    let (mut tx, tenant) = match tenancy::create(&house.db, new, now).await {
+        Ok(made) => made,
+        // Another process was quicker.
+        Err(TenantError::SlugTaken(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    inbox::seed(&mut tx).await?;
+    let mut settings = assistant::Settings::default();
+    let keys = [
+        (Provider::Gemini, &instance.gemini_api_key),
+        (Provider::OpenAi, &instance.openai_api_key),
+    ];
+    let chosen = keys
+        .iter()
+        .filter(|(provider, _)| instance.llm_provider.is_none_or(|wanted| wanted == *provider))
+        .find_map(|(provider, key)| Some((*provider, (*key).clone()?)));
+    if let Some((provider, key)) = chosen {
+        settings.model = Some(assistant::ModelSettings {
+            provider,
+            base_url: provider.base_url().to_owned(),
+            model: instance
+                .llm_model
+                .clone()
+                .unwrap_or_else(|| provider.default_model().to_owned()),
+        });
+        house.vault.put(&mut tx, assistant::MODEL_KEY, &key, now).await?;
+        // OpenAI's key may make the vectors while Gemini answers.
+        if let (Provider::Gemini, Some(openai)) = (provider, &instance.openai_api_key) {
+            let model = ModelRef {
+                provider: Provider::OpenAi,
+                base_url: Provider::OpenAi.base_url().to_owned(),
+                api_key: openai.clone(),
+                model: Provider::OpenAi.default_embedding_model().to_owned(),
+            };
+            knowledge::set_embedding(&mut tx, &house.vault, Some(&model), now).await?;
+        }
+    }
+    if let Some(temperature) = instance.llm_temperature {
+        settings.temperature = temperature;
+    }
+    if let Some(tokens) = instance.llm_max_tokens {
+        settings.max_tokens = tokens;
+    }
+    if let Some(history) = instance.context_messages {
+        settings.history = history;
+    }
+    assistant::save(&mut tx, &settings, now).await?;
+    tx.commit().await?;
+    tracing::info!(event = "tenant_created", tenant_id = %tenant.id, slug = %tenant.slug);
+    Ok(Some(tenant.id))
+}
