@@ -11,10 +11,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use crate::Context;
 use crate::guard::{Intent, intent};
 use crate::model_turn::{self, Asked};
 use crate::phrases::Phrases;
-use crate::Context;
 
 /// Where a sentence of the reply comes from.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -83,8 +83,7 @@ impl Answerer {
     /// # Errors
     /// When the tenant's knowledge cannot be read.
     pub async fn chat(&self, context: &Context, text: &str) -> Result<Reply, db::Error> {
-        let line =
-            Line { from_contact: true, content: "text".to_owned(), body: text.to_owned() };
+        let line = Line { from_contact: true, content: "text".to_owned(), body: text.to_owned() };
         let turned = Turned { burst: &[line], history: &[], first: false, declines: 0 };
         self.answer(context, &turned).await
     }
@@ -106,11 +105,7 @@ impl Answerer {
         Ok(reply)
     }
 
-    async fn compose(
-        &self,
-        context: &Context,
-        turned: &Turned<'_>,
-    ) -> Result<Reply, db::Error> {
+    async fn compose(&self, context: &Context, turned: &Turned<'_>) -> Result<Reply, db::Error> {
         let phrases = Phrases::of(context);
         let text: Vec<&str> = turned
             .burst
@@ -144,16 +139,14 @@ impl Answerer {
             }
             Intent::Thanks => Some(phrases.you_are_welcome()),
             Intent::Goodbye => Some(phrases.goodbye()),
-            Intent::Acknowledgement if turned.first => {
-                Some(greet(phrases.how_can_i_help()))
-            }
+            Intent::Acknowledgement if turned.first => Some(greet(phrases.how_can_i_help())),
             Intent::Acknowledgement => Some(String::new()),
             Intent::Injection => Some(greet(phrases.only_our_business())),
         };
         if let Some(said) = small_talk {
             return Ok(fixed(what.name(), said));
         }
-        let mut reply = self.from_knowledge(context, turned, &text).await?;
+        let mut reply = self.supported_by_knowledge(context, turned, &text).await?;
         if reply.declined {
             if turned.declines >= 1 {
                 reply.text = phrases.do_not_know_again();
@@ -169,7 +162,7 @@ impl Answerer {
         Ok(reply)
     }
 
-    async fn from_knowledge(
+    async fn supported_by_knowledge(
         &self,
         context: &Context,
         turned: &Turned<'_>,
@@ -195,7 +188,7 @@ impl Answerer {
         let (outcome, trace) = model_turn::ask(self, &asked).await;
         match outcome {
             model_turn::Outcome::Said { text } => {
-                let confidence = self.library.index(tenant).await?.extract(text_of(&asked)).confidence();
+                let confidence = self.library.index(tenant).await?.extract(asked.text).confidence();
                 Ok(Reply {
                     text,
                     sources: hits.into_iter().map(Source::from).collect(),
@@ -206,9 +199,7 @@ impl Answerer {
                     intent: Intent::Question.name(),
                 })
             }
-            model_turn::Outcome::DoesNotKnow => {
-                Ok(Reply { trace, ..declined(Vec::new(), 0.0) })
-            }
+            model_turn::Outcome::DoesNotKnow => Ok(Reply { trace, ..declined(Vec::new(), 0.0) }),
             model_turn::Outcome::HandOff => {
                 let reply = Reply { trace, ..fixed(Intent::Question.name(), String::new()) };
                 Ok(reply.handing_over(Reason::ModelHandOff))
@@ -235,7 +226,8 @@ impl Answerer {
         let whole = index.extract(text);
         let parts = questions(text);
         if parts.len() > 1 {
-            found = parts.iter().map(|part| index.extract(part)).filter(Extract::supported).collect();
+            found =
+                parts.iter().map(|part| index.extract(part)).filter(Extract::supported).collect();
         }
         if found.is_empty() && whole.supported() {
             found.push(whole.clone());
@@ -270,7 +262,8 @@ impl Answerer {
                 }
             }
         }
-        let trace = json!({ "answered_by": "knowledge", "sources": sources, "confidence": confidence });
+        let trace =
+            json!({ "answered_by": "knowledge", "sources": sources, "confidence": confidence });
         Ok(Reply {
             text: said.join("\n\n"),
             sources,
@@ -281,10 +274,6 @@ impl Answerer {
             intent: Intent::Question.name(),
         })
     }
-}
-
-fn text_of<'a>(asked: &Asked<'a>) -> &'a str {
-    asked.text
 }
 
 impl Reply {

@@ -40,12 +40,18 @@ pub fn routes(
     Api::<App>::default()
         .get::<Settings, _, _>("/v1/assistant", read, "Show the assistant's settings", show)
         .body::<SettingsIn, Settings, _, _>(
-            Method::PUT, "/v1/assistant", write,
-            "Replace the assistant's settings; keys are written, never shown", replace,
+            Method::PUT,
+            "/v1/assistant",
+            write,
+            "Replace the assistant's settings; keys are written, never shown",
+            replace,
         )
         .body::<ChatIn, ChatOut, _, _>(
-            Method::POST, "/v1/chat", read,
-            "Ask the assistant without any channel; nothing is stored or sent", chat,
+            Method::POST,
+            "/v1/chat",
+            read,
+            "Ask the assistant without any channel; nothing is stored or sent",
+            chat,
         )
         .build(App { door, vault, contexts, answerer, outbound })
 }
@@ -79,8 +85,10 @@ async fn replace(
     settings.check()?;
     for (field, model) in [("model", &mut settings.model), ("fallback", &mut settings.fallback)] {
         if let Some(model) = model {
-            model.base_url =
-                app.outbound.check(&model.base_url).map_err(|e| Problem::field(field, e.to_string()))?;
+            model.base_url = app
+                .outbound
+                .check(&model.base_url)
+                .map_err(|e| Problem::field(field, e.to_string()))?;
         }
     }
     let now = app.door.clock.now();
@@ -128,11 +136,8 @@ async fn chat(
             format!("this tenant is {}: its assistant does not answer", scope.tenant().state),
         ));
     }
-    let context = app
-        .contexts
-        .get(scope.tenant().id)
-        .await?
-        .ok_or_else(|| Problem::not_found("tenant"))?;
+    let context =
+        app.contexts.get(scope.tenant().id).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     let reply = app.answerer.chat(&context, text).await?;
     Ok(Json(ChatOut {
         answer: reply.text,

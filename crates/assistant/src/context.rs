@@ -10,8 +10,8 @@ use models::ModelRef;
 use parking_lot::Mutex;
 use tenancy::{OpeningHours, Tenant, Vault, VaultError};
 
-use crate::settings::{FALLBACK_KEY, MODEL_KEY, ModelSettings, load};
 use crate::Settings;
+use crate::settings::{FALLBACK_KEY, MODEL_KEY, ModelSettings, load};
 
 /// A tenant with its assistant.
 #[derive(Clone)]

@@ -21,6 +21,6 @@ pub use answer::{Answerer, Reply, Source};
 pub use api::routes;
 pub use context::{Context, Contexts};
 pub use schema::MIGRATIONS;
-pub use settings::{ModelSettings, Settings, SettingsError, Tone, load, remove_tenant, save, seed};
 pub use settings::{FALLBACK_KEY, MODEL_KEY};
+pub use settings::{ModelSettings, Settings, SettingsError, Tone, load, remove_tenant, save, seed};
 pub use turn::{Turn, Typing};

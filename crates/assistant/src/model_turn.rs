@@ -27,7 +27,9 @@ pub(crate) struct Asked<'a> {
 }
 
 pub(crate) enum Outcome {
-    Said { text: String },
+    Said {
+        text: String,
+    },
     DoesNotKnow,
     HandOff,
     /// No model gave a usable answer.
@@ -62,9 +64,7 @@ pub(crate) async fn ask(answerer: &Answerer, asked: &Asked<'_>) -> (Outcome, Val
                 }
                 failed(asked, model, &error);
                 let ms = elapsed.as_millis() as u64;
-                attempts.push(
-                    json!({ "model": model.model, "outcome": error.kind(), "ms": ms }),
-                );
+                attempts.push(json!({ "model": model.model, "outcome": error.kind(), "ms": ms }));
             }
             Ok(completion) => {
                 permit.succeeded();
@@ -142,7 +142,8 @@ fn prompt(asked: &Asked<'_>) -> Prompt {
     let settings = &context.settings;
     let tenant = &context.tenant;
     let english = tenant.language.starts_with("en");
-    let name = if settings.name.trim().is_empty() { "assistente virtual" } else { settings.name.trim() };
+    let name =
+        if settings.name.trim().is_empty() { "assistente virtual" } else { settings.name.trim() };
     let tone = match (settings.tone, english) {
         (Tone::Formal, false) => "Use linguagem formal e cortês.",
         (Tone::Casual, false) => "Use linguagem simples, cordial e próxima.",
@@ -205,12 +206,7 @@ fn hours(context: &Context) -> String {
     for span in context.hours.iter().flatten() {
         let day = usize::try_from(span.weekday - 1).ok().and_then(|d| DAYS.get(d)).unwrap_or(&"");
         let time = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
-        let _ = writeln!(
-            out,
-            "{day}: {} às {}",
-            time(span.opens_minute),
-            time(span.closes_minute)
-        );
+        let _ = writeln!(out, "{day}: {} às {}", time(span.opens_minute), time(span.closes_minute));
     }
     out
 }

@@ -27,7 +27,10 @@ impl std::str::FromStr for Tone {
             "formal" => Ok(Self::Formal),
             "casual" => Ok(Self::Casual),
             "technical" | "tecnico" => Ok(Self::Technical),
-            other => Err(SettingsError::new("tone", format!("`{other}` is no tone; use formal, casual or technical"))),
+            other => Err(SettingsError::new(
+                "tone",
+                format!("`{other}` is no tone; use formal, casual or technical"),
+            )),
         }
     }
 }

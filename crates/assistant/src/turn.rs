@@ -40,8 +40,7 @@ impl Handler<TurnDue> for Turn {
         }
         let mut tx = self.db.read(cx.tenant).await?;
         let history = context.settings.history;
-        let gathered =
-            inbox::gather(&mut tx, due.conversation, history, cx.clock.now()).await?;
+        let gathered = inbox::gather(&mut tx, due.conversation, history, cx.clock.now()).await?;
         drop(tx);
         let Some(gathered) = gathered else { return Ok(Done::Finish) };
         let reply = self.reply(&context, &gathered).await?;

@@ -34,21 +34,38 @@ pub fn routes(door: Door, vault: Vault, outbound: Outbound, intake: Intake) -> B
     Api::<App>::default()
         .get::<Vec<Channel>, _, _>("/v1/channels", read, "List channels", list)
         .body::<ChannelIn, Channel, _, _>(
-            Method::POST, "/v1/channels", write, "Connect an Evolution instance", add,
+            Method::POST,
+            "/v1/channels",
+            write,
+            "Connect an Evolution instance",
+            add,
         )
         .bodyless::<(), _, _>(
-            Method::DELETE, "/v1/channels/{id}", write, "Remove a channel", remove,
+            Method::DELETE,
+            "/v1/channels/{id}",
+            write,
+            "Remove a channel",
+            remove,
         )
         .body::<RotationIn, Channel, _, _>(
-            Method::POST, "/v1/channels/{id}/rotate", write,
-            "Replace the API key or webhook token at once", rotate,
+            Method::POST,
+            "/v1/channels/{id}/rotate",
+            write,
+            "Replace the API key or webhook token at once",
+            rotate,
         )
         .get::<Page<RawEvent>, _, _>(
-            "/v1/raw-events", read, "List webhooks that could not be read", raw_events,
+            "/v1/raw-events",
+            read,
+            "List webhooks that could not be read",
+            raw_events,
         )
         .bodyless::<ReplayOut, _, _>(
-            Method::POST, "/v1/raw-events/{id}/replay", write,
-            "Read a kept webhook again", replay,
+            Method::POST,
+            "/v1/raw-events/{id}/replay",
+            write,
+            "Read a kept webhook again",
+            replay,
         )
         .build(App { door, vault, outbound, intake })
 }

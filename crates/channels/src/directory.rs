@@ -103,17 +103,14 @@ impl Directory {
         epoch: u64,
     ) -> Result<Option<Arc<Entry>>, VaultError> {
         let tenant = tenancy::by_id(&self.db, located.tenant).await?;
-        let tenant = tenant.ok_or(Error::Corrupt { column: 1, expected: "a tenant that exists" })?;
+        let tenant =
+            tenant.ok_or(Error::Corrupt { column: 1, expected: "a tenant that exists" })?;
         let mut tx = self.db.read(located.tenant).await?;
         let rules = inbox::rules(&mut tx).await?;
-        let api_key =
-            self.vault.get(&mut tx, &api_key_name(located.id)).await?.unwrap_or_default();
+        let api_key = self.vault.get(&mut tx, &api_key_name(located.id)).await?.unwrap_or_default();
         drop(tx);
-        let endpoint = Endpoint {
-            base_url: located.base_url,
-            instance: located.instance.clone(),
-            api_key,
-        };
+        let endpoint =
+            Endpoint { base_url: located.base_url, instance: located.instance.clone(), api_key };
         let entry = Arc::new(Entry {
             id: located.id,
             tenant: located.tenant,

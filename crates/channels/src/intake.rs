@@ -189,8 +189,7 @@ impl Intake {
             at: message.at,
             content: message.content.name(),
             body: message.text.as_deref(),
-            answerable: person
-                && !matches!(message.content, Content::Reaction | Content::Sticker),
+            answerable: person && !matches!(message.content, Content::Reaction | Content::Sticker),
             answers: entry.state.rule().answers,
             raw,
             media,
@@ -224,9 +223,7 @@ impl Intake {
     ) -> Result<Option<String>, IntakeError> {
         let Some(media) = &message.media else { return Ok(None) };
         let path = match &media.base64 {
-            Some(encoded) => {
-                self.files.keep(entry.tenant, &message.provider_id, encoded).await?
-            }
+            Some(encoded) => self.files.keep(entry.tenant, &message.provider_id, encoded).await?,
             None => None,
         };
         let about = serde_json::json!({

@@ -51,7 +51,6 @@ impl Files {
         .map_err(std::io::Error::other)??;
         Ok(Some(format!("files/{tenant}/{name}")))
     }
-
 }
 
 /// Removes a tenant's files; how many there were.

@@ -177,7 +177,10 @@ pub async fn remove(
     let id: ChannelId = rows.first().ok_or(ChannelError::NoSuchChannel)?.get(0)?;
     vault.remove(tx, &api_key_name(id)).await?;
     let kept = tx
-        .execute("DELETE FROM raw_events WHERE tenant_id = $1 AND channel_id = $2", args![tenant, id])
+        .execute(
+            "DELETE FROM raw_events WHERE tenant_id = $1 AND channel_id = $2",
+            args![tenant, id],
+        )
         .await?;
     tx.settings_changed();
     Ok(vec![
@@ -240,14 +243,7 @@ pub(crate) async fn set_state(
     tx.execute(
         "UPDATE channels SET state = $1, state_reason = $2, alarm = $3, alarm_at = $4 \
          WHERE tenant_id = $5 AND id = $6",
-        args![
-            state,
-            reason.map(|r| r.to_string()),
-            alarm,
-            alarm.map(|_| now),
-            tenant,
-            id
-        ],
+        args![state, reason.map(|r| r.to_string()), alarm, alarm.map(|_| now), tenant, id],
     )
     .await?;
     Ok(())

@@ -53,11 +53,7 @@ async fn by_header(State(app): State<App>, request: Request) -> Response {
     answer(&app, token, request.into_body()).await
 }
 
-async fn by_path(
-    State(app): State<App>,
-    Path(token): Path<String>,
-    request: Request,
-) -> Response {
+async fn by_path(State(app): State<App>, Path(token): Path<String>, request: Request) -> Response {
     answer(&app, Some(token), request.into_body()).await
 }
 

@@ -30,7 +30,10 @@ impl Roles {
     pub(crate) fn of_database(name: &str) -> Self {
         let name: String =
             name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        Self { tenant: format!("portaria_{name}_tenant"), system: format!("portaria_{name}_system") }
+        Self {
+            tenant: format!("portaria_{name}_tenant"),
+            system: format!("portaria_{name}_system"),
+        }
     }
 }
 

@@ -59,5 +59,4 @@ impl Signals {
         self.inner.outward.notified().await;
         self.inner.settings_dirty.swap(false, Ordering::SeqCst)
     }
-
 }

@@ -33,12 +33,8 @@ pub(crate) struct Writer {
 
 impl Sqlite {
     pub(crate) fn open(path: &Path, signals: Signals) -> Result<Self, Error> {
-        let writer = Writer {
-            conn: connect(path)?,
-            open: false,
-            abandoned: false,
-            waiting: Vec::new(),
-        };
+        let writer =
+            Writer { conn: connect(path)?, open: false, abandoned: false, waiting: Vec::new() };
         let this = Self {
             writer: Arc::new(Mutex::new(writer)),
             readers: Arc::new(SyncMutex::new(Vec::new())),

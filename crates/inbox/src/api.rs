@@ -16,26 +16,44 @@ pub fn routes(door: Door) -> Built {
     let write = Access::Scope("inbox:write");
     Api::<Door>::default()
         .get::<Page<ConversationView>, _, _>(
-            "/v1/conversations", read, "List conversations, the most recent first", list,
+            "/v1/conversations",
+            read,
+            "List conversations, the most recent first",
+            list,
         )
         .get::<ConversationView, _, _>("/v1/conversations/{id}", read, "Show a conversation", show)
         .get::<Page<MessageView>, _, _>(
-            "/v1/conversations/{id}/messages", read, "List messages, the newest first", messages,
+            "/v1/conversations/{id}/messages",
+            read,
+            "List messages, the newest first",
+            messages,
         )
         .body::<ReplyIn, ReplyOut, _, _>(
-            Method::POST, "/v1/conversations/{id}/messages", write,
-            "Reply as a person; the assistant keeps quiet from then on", reply,
+            Method::POST,
+            "/v1/conversations/{id}/messages",
+            write,
+            "Reply as a person; the assistant keeps quiet from then on",
+            reply,
         )
         .bodyless::<ConversationView, _, _>(
-            Method::POST, "/v1/conversations/{id}/take-over", write,
-            "Take the conversation over from the assistant", take_over,
+            Method::POST,
+            "/v1/conversations/{id}/take-over",
+            write,
+            "Take the conversation over from the assistant",
+            take_over,
         )
         .bodyless::<ConversationView, _, _>(
-            Method::POST, "/v1/conversations/{id}/give-back", write,
-            "Give the conversation back to the assistant", give_back,
+            Method::POST,
+            "/v1/conversations/{id}/give-back",
+            write,
+            "Give the conversation back to the assistant",
+            give_back,
         )
         .get::<MessageView, _, _>(
-            "/v1/messages/{id}", read, "Show a message, an answer with its sources", message,
+            "/v1/messages/{id}",
+            read,
+            "Show a message, an answer with its sources",
+            message,
         )
         .build(door)
 }

@@ -25,7 +25,9 @@ pub use model::{
 pub use phone::{Echo, phone_echo};
 pub use receive::{Incoming, Received, receive};
 pub use schema::MIGRATIONS;
-pub use send::{Begin, Outcome, PersonReply, Status, apply_status, begin_send, edited, end_send, reply};
+pub use send::{
+    Begin, Outcome, PersonReply, Status, apply_status, begin_send, edited, end_send, reply,
+};
 pub use store::{
     conversation, conversations, give_back, message, messages, rules, seed, set_rules, take_over,
 };

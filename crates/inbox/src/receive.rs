@@ -31,7 +31,10 @@ pub struct Incoming<'a> {
 /// What became of an incoming message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    Stored { message: MessageId, conversation: ConversationId },
+    Stored {
+        message: MessageId,
+        conversation: ConversationId,
+    },
     /// It was here already. Drop the transaction.
     Duplicate,
 }
@@ -49,7 +52,8 @@ pub async fn receive(
     let contact = find_contact(tx, incoming.phone, incoming.lid, incoming.name, now).await?;
     let late = incoming.at.is_some_and(|at| now.since(at) > LATE);
     let counts = incoming.answerable && !late;
-    let row = open_conversation(tx, incoming.channel, contact, incoming.address, counts, now).await?;
+    let row =
+        open_conversation(tx, incoming.channel, contact, incoming.address, counts, now).await?;
     let conversation: ConversationId = row.get(0)?;
     let seq: i64 = row.get(1)?;
     let owner = Owner::parse(&row.get::<String>(2)?);

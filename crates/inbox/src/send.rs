@@ -9,11 +9,18 @@ use crate::{Owner, Reason};
 /// Whether a queued message may leave now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
-    Go { channel: ChannelId, conversation: ConversationId, address: String, body: String },
+    Go {
+        channel: ChannelId,
+        conversation: ConversationId,
+        address: String,
+        body: String,
+    },
     /// New text or a person came first, or it is settled already.
     Skip,
     /// A worker died between the call and its answer: nobody knows. Recorded as such.
-    Interrupted { conversation: ConversationId },
+    Interrupted {
+        conversation: ConversationId,
+    },
 }
 
 /// Marks the message as leaving. Commit before the provider is called.
@@ -83,11 +90,7 @@ pub async fn begin_send(
     })
 }
 
-async fn interrupted(
-    tx: &mut TenantTx,
-    message: MessageId,
-    now: Moment,
-) -> Result<Begin, Error> {
+async fn interrupted(tx: &mut TenantTx, message: MessageId, now: Moment) -> Result<Begin, Error> {
     let tenant = tx.tenant();
     let rows = tx
         .fetch_all(
@@ -120,11 +123,17 @@ async fn flag(
 /// What the provider said of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Sent { provider_id: String },
+    Sent {
+        provider_id: String,
+    },
     /// It will be tried again.
     Later,
-    Failed { reason: String },
-    Unknown { reason: String },
+    Failed {
+        reason: String,
+    },
+    Unknown {
+        reason: String,
+    },
 }
 
 /// Writes down how a send ended.

@@ -125,7 +125,10 @@ pub async fn conversation(
 ) -> Result<Option<ConversationView>, Error> {
     let tenant = tx.tenant();
     let row = tx
-        .fetch_opt(&format!("{CONVERSATION} WHERE c.tenant_id = $1 AND c.id = $2"), args![tenant, id])
+        .fetch_opt(
+            &format!("{CONVERSATION} WHERE c.tenant_id = $1 AND c.id = $2"),
+            args![tenant, id],
+        )
         .await?;
     row.as_ref().map(conversation_view).transpose()
 }
@@ -145,9 +148,7 @@ fn message_view(row: &Row) -> Result<MessageView, Error> {
         reason: row.get(7)?,
         at: row.get(8)?,
         provider_id: row.get(9)?,
-        trace: row
-            .get::<Option<String>>(10)?
-            .and_then(|trace| serde_json::from_str(&trace).ok()),
+        trace: row.get::<Option<String>>(10)?.and_then(|trace| serde_json::from_str(&trace).ok()),
     })
 }
 
@@ -194,11 +195,7 @@ pub async fn message(tx: &mut TenantTx, id: MessageId) -> Result<Option<MessageV
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn take_over(
-    tx: &mut TenantTx,
-    id: ConversationId,
-    now: Moment,
-) -> Result<bool, Error> {
+pub async fn take_over(tx: &mut TenantTx, id: ConversationId, now: Moment) -> Result<bool, Error> {
     let tenant = tx.tenant();
     let done = tx
         .execute(
@@ -214,11 +211,7 @@ pub async fn take_over(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn give_back(
-    tx: &mut TenantTx,
-    id: ConversationId,
-    now: Moment,
-) -> Result<bool, Error> {
+pub async fn give_back(tx: &mut TenantTx, id: ConversationId, now: Moment) -> Result<bool, Error> {
     let tenant = tx.tenant();
     let done = tx
         .execute(

@@ -46,10 +46,7 @@ impl FromStr for Phone {
         let parsed = phonenumber::parse(None, format!("+{digits}")).map_err(|_| NotAPhone)?;
         let national = parsed.national().value().to_string();
         let code = parsed.code().value();
-        if code == 55
-            && national.len() == 10
-            && matches!(national.as_bytes()[2], b'6'..=b'9')
-        {
+        if code == 55 && national.len() == 10 && matches!(national.as_bytes()[2], b'6'..=b'9') {
             let (area, subscriber) = national.split_at(2);
             return Ok(Self(format!("55{area}9{subscriber}")));
         }

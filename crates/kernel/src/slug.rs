@@ -15,7 +15,9 @@ pub struct Slug(String);
 pub enum BadSlug {
     #[error("slug `{given}` has upper-case letters; use `{offer}`")]
     UpperCase { given: String, offer: String },
-    #[error("slug `{0}` must have 2 to 40 lower-case letters, digits or hyphens, not start or end with a hyphen")]
+    #[error(
+        "slug `{0}` must have 2 to 40 lower-case letters, digits or hyphens, not start or end with a hyphen"
+    )]
     Shape(String),
 }
 

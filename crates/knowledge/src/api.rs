@@ -30,25 +30,47 @@ pub fn routes(door: Door, library: Library) -> Built {
     Api::<App>::default()
         .get::<Page<Document>, _, _>("/v1/knowledge/documents", read, "List documents", list)
         .body::<DocumentIn, Added, _, _>(
-            Method::POST, "/v1/knowledge/documents", write,
-            "Add a document, in place of one of the same name", add,
+            Method::POST,
+            "/v1/knowledge/documents",
+            write,
+            "Add a document, in place of one of the same name",
+            add,
         )
         .get::<Document, _, _>("/v1/knowledge/documents/{id}", read, "Show a document", show)
         .bodyless::<(), _, _>(
-            Method::DELETE, "/v1/knowledge/documents/{id}", write, "Remove a document", remove,
+            Method::DELETE,
+            "/v1/knowledge/documents/{id}",
+            write,
+            "Remove a document",
+            remove,
         )
         .body::<PairIn, Added, _, _>(
-            Method::POST, "/v1/knowledge/pairs", write, "Add a question with its answer", add_pair,
+            Method::POST,
+            "/v1/knowledge/pairs",
+            write,
+            "Add a question with its answer",
+            add_pair,
         )
         .body::<SearchIn, SearchOut, _, _>(
-            Method::POST, "/v1/knowledge/search", read,
-            "Find the pieces that speak to a question", search,
+            Method::POST,
+            "/v1/knowledge/search",
+            read,
+            "Find the pieces that speak to a question",
+            search,
         )
         .bodyless::<ReindexOut, _, _>(
-            Method::POST, "/v1/knowledge/reindex", write, "Cut all documents anew", reindex,
+            Method::POST,
+            "/v1/knowledge/reindex",
+            write,
+            "Cut all documents anew",
+            reindex,
         )
         .bodyless::<ClearOut, _, _>(
-            Method::DELETE, "/v1/knowledge", write, "Remove all knowledge", clear,
+            Method::DELETE,
+            "/v1/knowledge",
+            write,
+            "Remove all knowledge",
+            clear,
         )
         .build(App { door, library })
 }
@@ -118,8 +140,7 @@ async fn add(
         }
     };
     let mut tx = scope.begin().await?;
-    let added =
-        app.library.add_file(&mut tx, &body.name, body.category.as_deref(), bytes).await?;
+    let added = app.library.add_file(&mut tx, &body.name, body.category.as_deref(), bytes).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(added)))
 }

@@ -76,11 +76,7 @@ async fn model(library: &Library, tx: &mut TenantTx) -> Result<Option<ModelRef>,
 }
 
 /// The vector of a question; `None` when it cannot be had, and search goes on without.
-pub(crate) async fn question(
-    library: &Library,
-    tenant: TenantId,
-    text: &str,
-) -> Option<Vec<f32>> {
+pub(crate) async fn question(library: &Library, tenant: TenantId, text: &str) -> Option<Vec<f32>> {
     let attempt = async {
         let mut tx = library.db.read(tenant).await?;
         let Some(model) = model(library, &mut tx).await? else { return Ok(None) };
@@ -117,11 +113,10 @@ impl Handler<EmbedDue> for Embed {
                 return Ok(Done::Finish);
             }
             let texts: Vec<String> = batch.iter().map(|(_, text)| text.clone()).collect();
-            let vectors =
-                library.models.embed(&model, &texts).await.map_err(|e| match e {
-                    models::ModelError::Refused(_) => JobError::GiveUp(e.to_string()),
-                    other => retry(other.to_string()),
-                })?;
+            let vectors = library.models.embed(&model, &texts).await.map_err(|e| match e {
+                models::ModelError::Refused(_) => JobError::GiveUp(e.to_string()),
+                other => retry(other.to_string()),
+            })?;
             let mut tx = library.db.begin(cx.tenant).await?;
             tenancy::bump_knowledge(&mut tx).await?;
             for ((chunk, _), vector) in batch.iter().zip(vectors) {

@@ -138,16 +138,13 @@ pub fn retrieval(dataset: &Dataset) -> Retrieval {
                 order.push(origin[*piece]);
             }
         }
-        match order.iter().position(|p| *p == question.paragraph) {
-            Some(rank) => {
-                at1 += f64::from(rank == 0);
-                at5 += f64::from(rank < 5);
-                #[expect(clippy::cast_precision_loss, reason = "a rank below ten")]
-                if rank < 10 {
-                    mrr += 1.0 / (rank as f64 + 1.0);
-                }
+        if let Some(rank) = order.iter().position(|p| *p == question.paragraph) {
+            at1 += f64::from(rank == 0);
+            at5 += f64::from(rank < 5);
+            #[expect(clippy::cast_precision_loss, reason = "a rank below ten")]
+            if rank < 10 {
+                mrr += 1.0 / (rank as f64 + 1.0);
             }
-            None => {}
         }
         if let Some((_, best)) = found.first() {
             let text = normal(&index.chunks[*best].body);

@@ -106,8 +106,7 @@ impl Index {
                     0 => 0.0,
                     _ => {
                         let before = &self.sentences[piece.sentences[position - 1] as usize];
-                        let both =
-                            sorted(before.set.iter().chain(&sentence.set).copied());
+                        let both = sorted(before.set.iter().chain(&sentence.set).copied());
                         question.coverage(&both) - coverage
                     }
                 };
@@ -212,9 +211,8 @@ impl Index {
                 question.coverage(&window)
             })
             .fold(0.0, f64::max);
-        let lacks = |kind: Kind, shown: bool| {
-            f64::from(question.kind == kind && !sentence.pair && !shown)
-        };
+        let lacks =
+            |kind: Kind, shown: bool| f64::from(question.kind == kind && !sentence.pair && !shown);
         -5.4 + 3.75 * whole + 1.65 * best.coverage + 2.7 * tight + 1.6 * together
             - 1.7 * lacks(Kind::Number, best.number)
             - 1.2 * lacks(Kind::When, best.when)

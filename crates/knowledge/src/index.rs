@@ -211,11 +211,18 @@ impl Index {
             });
             bigrams.sort_unstable();
             bigrams.dedup();
-            pieces.push(Piece { sentences: members, terms: all_terms, set, bigrams, question, norm: 0.0 });
+            pieces.push(Piece {
+                sentences: members,
+                terms: all_terms,
+                set,
+                bigrams,
+                question,
+                norm: 0.0,
+            });
         }
         #[expect(clippy::cast_precision_loss, reason = "counts of terms")]
-        let average = pieces.iter().map(|p| p.terms.len()).sum::<usize>() as f64
-            / pieces.len().max(1) as f64;
+        let average =
+            pieces.iter().map(|p| p.terms.len()).sum::<usize>() as f64 / pieces.len().max(1) as f64;
         for piece in &mut pieces {
             #[expect(clippy::cast_precision_loss, reason = "counts of terms")]
             let length = piece.terms.len() as f64;
@@ -288,7 +295,11 @@ impl Index {
     }
 
     /// The best `limit` pieces for an analysed question, best first.
-    pub(crate) fn rank(&self, question: &crate::question::Question, limit: usize) -> Vec<(f64, u32)> {
+    pub(crate) fn rank(
+        &self,
+        question: &crate::question::Question,
+        limit: usize,
+    ) -> Vec<(f64, u32)> {
         let mut scores = vec![0f64; self.pieces.len()];
         let mut best = vec![0f64; self.pieces.len()];
         let mut touched: Vec<u32> = Vec::new();

@@ -108,11 +108,7 @@ pub(crate) const INTENTS: &[(&str, &str, &str)] = &[
         "desconto descontos promocao promocoes cupom oferta ofertas",
         r"\b(desconto|promocao|cupom)",
     ),
-    (
-        "#cancel",
-        "cancelar cancelamento desmarcar cancelo",
-        r"\bcancel",
-    ),
+    ("#cancel", "cancelar cancelamento desmarcar cancelo", r"\bcancel"),
     (
         "#span",
         "prazo demora demorar tempo chega chegar",
@@ -125,4 +121,5 @@ pub(crate) const WHEN: &str = r"\b(1[0-9]{3}|20[0-9]{2}|[0-9]{1,2}[/.][0-9]{1,2}
 /// Shows a reason.
 pub(crate) const WHY: &str = r"\b(porque|pois|devido|ja que|uma vez que|por causa|por (ser|nao|ter|serem|isso)|visto que|em funcao|motivo|razao|para|a fim|gracas)\b";
 /// Shows a purpose.
-pub(crate) const GOAL: &str = r"\b(para|objetivo|finalidade|a fim|visa\w*|permit\w*|serve\w*|proposito)\b";
+pub(crate) const GOAL: &str =
+    r"\b(para|objetivo|finalidade|a fim|visa\w*|permit\w*|serve\w*|proposito)\b";

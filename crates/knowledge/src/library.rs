@@ -189,11 +189,8 @@ impl Library {
     ) -> Result<Vec<Hit>, db::Error> {
         let index = self.index(tenant).await?;
         let lexical = index.search(question, limit.max(20));
-        let vector = if index.has_vectors() {
-            embed::question(self, tenant, question).await
-        } else {
-            None
-        };
+        let vector =
+            if index.has_vectors() { embed::question(self, tenant, question).await } else { None };
         let order = match vector {
             Some(vector) => index.fuse(&lexical, &vector, limit),
             None => lexical.into_iter().take(limit).collect(),
@@ -390,12 +387,7 @@ impl Index {
         all
     }
 
-    fn fuse(
-        &self,
-        lexical: &[(f64, usize)],
-        vector: &[f32],
-        limit: usize,
-    ) -> Vec<(f64, usize)> {
+    fn fuse(&self, lexical: &[(f64, usize)], vector: &[f32], limit: usize) -> Vec<(f64, usize)> {
         let mut scores: HashMap<usize, f64> = HashMap::new();
         let near = self.nearest(vector, limit.max(20));
         for list in [lexical, &near] {

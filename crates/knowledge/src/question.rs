@@ -74,24 +74,18 @@ impl Question {
         let line = format!(" {} ", all.join(" "));
         let spoken: Vec<String> =
             all.iter().filter(|word| !STOP.contains(*word)).map(|word| stem(word)).collect();
-        let implied: Vec<String> = implied(&line)
-            .into_iter()
-            .map(stem)
-            .filter(|term| !spoken.contains(term))
-            .collect();
+        let implied: Vec<String> =
+            implied(&line).into_iter().map(stem).filter(|term| !spoken.contains(term)).collect();
         let mut names: Vec<&str> = Vec::new();
         for name in spoken.iter().chain(&implied) {
             if !names.contains(&name.as_str()) {
                 names.push(name);
             }
         }
-        let terms: Vec<QuestionTerm> = names
-            .iter()
-            .map(|name| term(index, name, implied.iter().any(|i| i == name)))
-            .collect();
-        let weight_of = |name: &str| {
-            names.iter().position(|n| *n == name).map_or(0.0, |at| terms[at].weight)
-        };
+        let terms: Vec<QuestionTerm> =
+            names.iter().map(|name| term(index, name, implied.iter().any(|i| i == name))).collect();
+        let weight_of =
+            |name: &str| names.iter().position(|n| *n == name).map_or(0.0, |at| terms[at].weight);
         let mut bigrams = Vec::new();
         let mut bigram_weights = Vec::new();
         let mut bigram_weight = 0.0;
@@ -112,24 +106,11 @@ impl Question {
             }
         }
         let known = sorted(terms.iter().flat_map(|t| t.variants.iter().map(|(v, _)| *v)));
-        let own =
-            sorted(names.iter().filter_map(|name| index.vocabulary.get(*name).copied()));
+        let own = sorted(names.iter().filter_map(|name| index.vocabulary.get(*name).copied()));
         let total = terms.iter().map(|t| t.weight).sum::<f64>().max(1e-9);
         let kind = kind(&line);
-        let counted = (kind == Kind::Number)
-            .then(|| counted(&all, &names, &terms))
-            .flatten();
-        Self {
-            kind,
-            terms,
-            bigrams,
-            bigram_weight,
-            bigram_weights,
-            known,
-            own,
-            counted,
-            total,
-        }
+        let counted = (kind == Kind::Number).then(|| counted(&all, &names, &terms)).flatten();
+        Self { kind, terms, bigrams, bigram_weight, bigram_weights, known, own, counted, total }
     }
 
     /// The share of the question's weight that a sorted set of terms covers, 0 to 1.
@@ -263,28 +244,67 @@ fn one_edit(a: &[u8], b: &[u8]) -> bool {
 fn kind(line: &str) -> Kind {
     let has = |phrases: &[&str]| phrases.iter().any(|p| line.contains(&format!(" {p} ")));
     if has(&[
-        "por que", "porque", "qual o motivo", "qual a razao", "qual motivo", "por qual motivo",
+        "por que",
+        "porque",
+        "qual o motivo",
+        "qual a razao",
+        "qual motivo",
+        "por qual motivo",
         "por qual razao",
     ]) {
         Kind::Why
     } else if has(&[
-        "quantos", "quantas", "quanto", "quanta", "qual o valor", "qual valor", "qual o preco",
-        "que horas", "qual o numero", "qual a quantidade",
+        "quantos",
+        "quantas",
+        "quanto",
+        "quanta",
+        "qual o valor",
+        "qual valor",
+        "qual o preco",
+        "que horas",
+        "qual o numero",
+        "qual a quantidade",
     ]) {
         Kind::Number
     } else if has(&[
-        "quando", "que ano", "qual ano", "que data", "qual data", "qual a data", "que dia",
-        "qual dia", "que dias", "quais dias", "que seculo", "que epoca", "qual o prazo",
-        "que periodo", "qual periodo",
+        "quando",
+        "que ano",
+        "qual ano",
+        "que data",
+        "qual data",
+        "qual a data",
+        "que dia",
+        "qual dia",
+        "que dias",
+        "quais dias",
+        "que seculo",
+        "que epoca",
+        "qual o prazo",
+        "que periodo",
+        "qual periodo",
     ]) {
         Kind::When
     } else if has(&[
-        "quem", "onde", "aonde", "que lugar", "qual lugar", "que local", "qual local",
-        "que cidade", "qual cidade", "qual pais", "que pais", "qual o endereco",
+        "quem",
+        "onde",
+        "aonde",
+        "que lugar",
+        "qual lugar",
+        "que local",
+        "qual local",
+        "que cidade",
+        "qual cidade",
+        "qual pais",
+        "que pais",
+        "qual o endereco",
     ]) {
         Kind::Other
     } else if has(&[
-        "para que", "com que objetivo", "qual o objetivo", "qual objetivo", "qual a finalidade",
+        "para que",
+        "com que objetivo",
+        "qual o objetivo",
+        "qual objetivo",
+        "qual a finalidade",
     ]) {
         Kind::Goal
     } else if defines(line) || has(&["o que significa", "qual a definicao"]) {
@@ -307,11 +327,7 @@ fn defines(line: &str) -> bool {
 }
 
 /// The noun after "how many".
-fn counted(
-    all: &[&str],
-    names: &[&str],
-    terms: &[QuestionTerm],
-) -> Option<Vec<(Term, f64)>> {
+fn counted(all: &[&str], names: &[&str], terms: &[QuestionTerm]) -> Option<Vec<(Term, f64)>> {
     let at = all.iter().position(|word| word.starts_with("quant"))?;
     let noun = all.iter().skip(at + 1).take(2).find(|word| !STOP.contains(**word))?;
     let noun = stem(noun);

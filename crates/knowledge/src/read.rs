@@ -78,11 +78,8 @@ pub enum ReadError {
 /// When it is of no known kind, broken, or without text.
 pub fn read(name: &str, bytes: &[u8]) -> Result<Reading, ReadError> {
     let format = Format::of(name)?;
-    let broken = |cause: String| ReadError::Broken {
-        name: name.to_owned(),
-        format: format.name(),
-        cause,
-    };
+    let broken =
+        |cause: String| ReadError::Broken { name: name.to_owned(), format: format.name(), cause };
     let items = match format {
         Format::Markdown => markdown(&decode(bytes)),
         Format::Text | Format::Pair => plain(&decode(bytes)),
@@ -278,13 +275,31 @@ fn html(text: &str) -> String {
             }
             let Some(element) = ElementRef::wrap(child) else { continue };
             let name = element.value().name();
-            if matches!(name, "script" | "style" | "noscript" | "nav" | "svg" | "template" | "head") {
+            if matches!(name, "script" | "style" | "noscript" | "nav" | "svg" | "template" | "head")
+            {
                 continue;
             }
             let block = matches!(
                 name,
-                "p" | "div" | "li" | "ul" | "ol" | "br" | "tr" | "section" | "article" | "table"
-                    | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "dt" | "dd" | "main" | "footer"
+                "p" | "div"
+                    | "li"
+                    | "ul"
+                    | "ol"
+                    | "br"
+                    | "tr"
+                    | "section"
+                    | "article"
+                    | "table"
+                    | "h1"
+                    | "h2"
+                    | "h3"
+                    | "h4"
+                    | "h5"
+                    | "h6"
+                    | "dt"
+                    | "dd"
+                    | "main"
+                    | "footer"
             );
             if block && !out.ends_with('\n') {
                 out.push('\n');
@@ -328,7 +343,10 @@ fn docx(bytes: &[u8]) -> Result<String, String> {
                         .flatten()
                         .map(|value| value.value.to_lowercase())
                         .unwrap_or_default();
-                    if style.starts_with("heading") || style.starts_with("ttulo") || style == "title" {
+                    if style.starts_with("heading")
+                        || style.starts_with("ttulo")
+                        || style == "title"
+                    {
                         out.push_str("# ");
                     }
                 }
@@ -362,7 +380,8 @@ fn docx(bytes: &[u8]) -> Result<String, String> {
 fn csv(bytes: &[u8]) -> Result<Vec<Item>, String> {
     let text = decode(bytes);
     let first = text.lines().next().unwrap_or_default();
-    let delimiter = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
+    let delimiter =
+        if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
@@ -370,9 +389,8 @@ fn csv(bytes: &[u8]) -> Result<Vec<Item>, String> {
         .from_reader(text.as_bytes());
     let headers: Vec<String> =
         reader.headers().map_err(|e| e.to_string())?.iter().map(str::to_owned).collect();
-    let column = |names: &[&str]| {
-        headers.iter().position(|header| names.contains(&fold(header).as_str()))
-    };
+    let column =
+        |names: &[&str]| headers.iter().position(|header| names.contains(&fold(header).as_str()));
     let question = column(&["pergunta", "perguntas", "question", "duvida"]);
     let answer = column(&["resposta", "respostas", "answer"]);
     let category = column(&["categoria", "category", "tema", "assunto"]);
@@ -417,7 +435,10 @@ mod tests {
         assert_eq!(
             read.items,
             [
-                Item::Section { heading: Some("Clínica".into()), text: "Atendemos crianças.".into() },
+                Item::Section {
+                    heading: Some("Clínica".into()),
+                    text: "Atendemos crianças.".into()
+                },
                 pair("Aceitam cartão?", "Sim, em até 3x."),
                 Item::Section {
                     heading: Some("Preços".into()),

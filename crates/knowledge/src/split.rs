@@ -63,9 +63,8 @@ pub(crate) fn terms(text: &str) -> Vec<String> {
     words(&fold(text)).filter(|word| !STOP.contains(word)).map(stem).collect()
 }
 
-static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"[.!?…]+["”’»')\]]*(?:\s+|$)|\n+"#).expect("a valid expression")
-});
+static BOUNDARY: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"[.!?…]+["”’»')\]]*(?:\s+|$)|\n+"#).expect("a valid expression"));
 
 /// Sentences with the offset of each in the text.
 pub(crate) fn sentences(text: &str) -> Vec<(usize, &str)> {
@@ -89,7 +88,8 @@ pub(crate) fn sentences(text: &str) -> Vec<(usize, &str)> {
                 .unwrap_or_default();
             let before = before.trim_start_matches(['(', '"', '“', '\'', '[']);
             let mut chars = before.chars();
-            let single = matches!((chars.next(), chars.next()), (Some(c), None) if c.is_alphabetic());
+            let single =
+                matches!((chars.next(), chars.next()), (Some(c), None) if c.is_alphabetic());
             if ABBREVIATIONS.contains(before)
                 || (before.contains('.') && before.chars().count() <= 5)
                 || single
@@ -172,16 +172,18 @@ mod tests {
 
     #[test]
     fn sentences_do_not_end_at_abbreviations() {
-        let cut: Vec<&str> = sentences("O Dr. Silva atende na Av. Brasil, n. 10. Ligue antes! Ok?\nFim")
-            .into_iter()
-            .map(|(_, s)| s)
-            .collect();
+        let cut: Vec<&str> =
+            sentences("O Dr. Silva atende na Av. Brasil, n. 10. Ligue antes! Ok?\nFim")
+                .into_iter()
+                .map(|(_, s)| s)
+                .collect();
         assert_eq!(cut, ["O Dr. Silva atende na Av. Brasil, n. 10.", "Ligue antes!", "Ok?", "Fim"]);
     }
 
     #[test]
     fn pieces_end_at_sentences_and_overlap() {
-        let text: String = (0..60).map(|i| format!("Esta é a frase de número {i} do texto. ")).collect();
+        let text: String =
+            (0..60).map(|i| format!("Esta é a frase de número {i} do texto. ")).collect();
         let cut = pieces(&text);
         assert!(cut.len() > 2);
         for piece in &cut {

@@ -186,8 +186,11 @@ pub async fn remove(tx: &mut TenantTx, id_or_name: &str) -> Result<bool, Error> 
         .await?;
     for row in &rows {
         let id: DocumentId = row.get(0)?;
-        tx.execute("DELETE FROM chunks WHERE tenant_id = $1 AND document_id = $2", args![tenant, id])
-            .await?;
+        tx.execute(
+            "DELETE FROM chunks WHERE tenant_id = $1 AND document_id = $2",
+            args![tenant, id],
+        )
+        .await?;
     }
     tenancy::bump_knowledge(tx).await?;
     Ok(!rows.is_empty())

@@ -17,13 +17,24 @@ pub struct Parsed {
 pub enum Inbound {
     Message(Box<InboundMessage>),
     /// A message of ours moved on.
-    Status { provider_id: String, state: SendState },
+    Status {
+        provider_id: String,
+        state: SendState,
+    },
     /// A message left through the provider's API: ours, or another program's.
     Sent(Box<InboundMessage>),
-    Deleted { provider_id: String },
-    Edited { provider_id: String, text: String },
+    Deleted {
+        provider_id: String,
+    },
+    Edited {
+        provider_id: String,
+        text: String,
+    },
     /// The channel's connection: `open`, `connecting`, `close` …
-    Connection { state: String, reason: Option<i64> },
+    Connection {
+        state: String,
+        reason: Option<i64>,
+    },
     /// Known, and of no use here; the reason stands in the answer and the metrics.
     Ignored(&'static str),
     /// Authentic, but not of a shape this parser knows: kept for replay.

@@ -14,10 +14,16 @@ const OPEN_FOR: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Moment },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Moment,
+    },
     /// One call is finding out.
-    Probing { since: Moment },
+    Probing {
+        since: Moment,
+    },
 }
 
 /// The breakers of this process.

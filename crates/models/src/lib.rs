@@ -68,7 +68,9 @@ impl std::str::FromStr for Provider {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown model provider `{0}`; use openai (also for Ollama, vLLM and others that speak its API) or gemini")]
+#[error(
+    "unknown model provider `{0}`; use openai (also for Ollama, vLLM and others that speak its API) or gemini"
+)]
 pub struct UnknownProvider(String);
 
 /// One model of one tenant. Not printable: it holds the key.
@@ -152,8 +154,7 @@ pub trait LanguageModel: Send + Sync {
     async fn complete(&self, model: &ModelRef, prompt: &Prompt) -> Result<Completion, ModelError>;
 
     /// Vectors of texts, in their order.
-    async fn embed(&self, model: &ModelRef, texts: &[String])
-    -> Result<Vec<Vec<f32>>, ModelError>;
+    async fn embed(&self, model: &ModelRef, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError>;
 }
 
 impl Models {
@@ -175,11 +176,7 @@ impl LanguageModel for Models {
         }
     }
 
-    async fn embed(
-        &self,
-        model: &ModelRef,
-        texts: &[String],
-    ) -> Result<Vec<Vec<f32>>, ModelError> {
+    async fn embed(&self, model: &ModelRef, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError> {
         let base = self
             .outbound
             .check(&model.base_url)

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{NewTenant, OpeningHours, Scopes, State as TenantState, Tenant};
 use web::permission::{AssistantRead, AssistantWrite, KeysWrite, TenantRead};
-use web::{Access, Api, Built, Door, Json, Operator, Page, PageQuery, PathId, Problem, Query, Scope};
+use web::{
+    Access, Api, Built, Door, Json, Operator, Page, PageQuery, PathId, Problem, Query, Scope,
+};
 
 use crate::house::House;
 use crate::tenants::{self, UseCaseError};
@@ -42,47 +44,83 @@ pub(crate) fn routes(house: House) -> Built {
     Api::<App>::default()
         .get::<Page<TenantOut>, _, _>("/v1/tenants", operator, "List tenants", list)
         .body::<TenantIn, TenantOut, _, _>(
-            Method::POST, "/v1/tenants", operator, "Create a tenant with its defaults", create,
+            Method::POST,
+            "/v1/tenants",
+            operator,
+            "Create a tenant with its defaults",
+            create,
         )
         .get::<TenantOut, _, _>("/v1/tenants/{slug}", operator, "Show a tenant", show)
         .bodyless::<Vec<RemovedOut>, _, _>(
-            Method::DELETE, "/v1/tenants/{slug}", operator,
-            "Delete a tenant: rows, jobs, keys, index and files, with a count of each", delete,
+            Method::DELETE,
+            "/v1/tenants/{slug}",
+            operator,
+            "Delete a tenant: rows, jobs, keys, index and files, with a count of each",
+            delete,
         )
         .body::<StateIn, TenantOut, _, _>(
-            Method::PUT, "/v1/tenants/{slug}/state", operator,
-            "Move a tenant to another state of its life", set_state,
+            Method::PUT,
+            "/v1/tenants/{slug}/state",
+            operator,
+            "Move a tenant to another state of its life",
+            set_state,
         )
         .get::<TenantOut, _, _>(
-            "/v1/tenant", Access::Scope("tenant:read"), "Show the tenant of this key", own,
+            "/v1/tenant",
+            Access::Scope("tenant:read"),
+            "Show the tenant of this key",
+            own,
         )
         .body::<CorsIn, TenantOut, _, _>(
-            Method::PUT, "/v1/tenant/cors", keys,
-            "Set the origins that browsers may call the API from", set_cors,
+            Method::PUT,
+            "/v1/tenant/cors",
+            keys,
+            "Set the origins that browsers may call the API from",
+            set_cors,
         )
         .get::<HoursOut, _, _>(
-            "/v1/opening-hours", Access::Scope("assistant:read"), "Show the opening hours", hours,
+            "/v1/opening-hours",
+            Access::Scope("assistant:read"),
+            "Show the opening hours",
+            hours,
         )
         .body::<HoursIn, HoursOut, _, _>(
-            Method::PUT, "/v1/opening-hours", Access::Scope("assistant:write"),
-            "Set the opening hours; from then on the assistant may tell them", set_hours,
+            Method::PUT,
+            "/v1/opening-hours",
+            Access::Scope("assistant:write"),
+            "Set the opening hours; from then on the assistant may tell them",
+            set_hours,
         )
         .get::<Vec<KeyOut>, _, _>("/v1/api-keys", keys, "List API keys", list_keys)
         .body::<KeyIn, NewKeyOut, _, _>(
-            Method::POST, "/v1/api-keys", keys, "Make an API key; it is shown once", create_key,
+            Method::POST,
+            "/v1/api-keys",
+            keys,
+            "Make an API key; it is shown once",
+            create_key,
         )
         .bodyless::<NewKeyOut, _, _>(
-            Method::POST, "/v1/api-keys/{id}/rotate", keys,
-            "Make a successor; the old key works for 24 hours more", rotate_key,
+            Method::POST,
+            "/v1/api-keys/{id}/rotate",
+            keys,
+            "Make a successor; the old key works for 24 hours more",
+            rotate_key,
         )
         .bodyless::<(), _, _>(
-            Method::DELETE, "/v1/api-keys/{id}", keys, "End an API key now", revoke_key,
+            Method::DELETE,
+            "/v1/api-keys/{id}",
+            keys,
+            "End an API key now",
+            revoke_key,
         )
         .get::<Value, _, _>("/v1/queue", operator, "Depth of the queue by tenant and lane", depth)
         .get::<Value, _, _>("/v1/queue/dead", operator, "List dead letters", dead)
         .bodyless::<RequeuedOut, _, _>(
-            Method::POST, "/v1/queue/dead/{id}/requeue", operator,
-            "Give a dead letter another life", requeue,
+            Method::POST,
+            "/v1/queue/dead/{id}/requeue",
+            operator,
+            "Give a dead letter another life",
+            requeue,
         )
         .build(App { house })
 }
@@ -144,7 +182,8 @@ async fn create(
     State(app): State<App>,
     Json(body): Json<TenantIn>,
 ) -> Result<(StatusCode, Json<TenantOut>), Problem> {
-    let slug = body.slug.parse::<kernel::Slug>().map_err(|e| Problem::field("slug", e.to_string()))?;
+    let slug =
+        body.slug.parse::<kernel::Slug>().map_err(|e| Problem::field("slug", e.to_string()))?;
     let new = NewTenant {
         slug,
         name: body.name,
@@ -156,10 +195,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(tenant.into())))
 }
 
-async fn show(
-    operator: Operator,
-    Path(slug): Path<String>,
-) -> Result<Json<TenantOut>, Problem> {
+async fn show(operator: Operator, Path(slug): Path<String>) -> Result<Json<TenantOut>, Problem> {
     Ok(Json(tenancy::by_slug(&operator.db, &slug).await?.into()))
 }
 
@@ -210,11 +246,14 @@ async fn set_cors(
     Json(body): Json<CorsIn>,
 ) -> Result<Json<TenantOut>, Problem> {
     for origin in &body.origins {
-        let ok = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+        let ok =
+            url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
         if !ok {
             return Err(Problem::field(
                 "origins",
-                format!("`{origin}` is no origin; write scheme and host, such as https://www.example.com"),
+                format!(
+                    "`{origin}` is no origin; write scheme and host, such as https://www.example.com"
+                ),
             ));
         }
     }

@@ -132,7 +132,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
             Some(setting) => {
                 values.insert(setting.key, (value.clone(), format!("environment {name}")));
             }
-            None if name.starts_with("PORTARIA_") && !COMMAND_VARIABLES.contains(&name.as_str()) => {
+            None if name.starts_with("PORTARIA_")
+                && !COMMAND_VARIABLES.contains(&name.as_str()) =>
+            {
                 faults.push(Fault {
                     key: name.clone(),
                     fault: "unknown environment variable".to_owned(),
@@ -163,7 +165,11 @@ fn read_file(path: &Path, values: &mut Values, faults: &mut Vec<Fault>) {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(cause) => {
-            faults.push(fault(&shown, cause.to_string(), "make it with `portaria config example > portaria.toml`"));
+            faults.push(fault(
+                &shown,
+                cause.to_string(),
+                "make it with `portaria config example > portaria.toml`",
+            ));
             return;
         }
     };
@@ -177,14 +183,22 @@ fn read_file(path: &Path, values: &mut Values, faults: &mut Vec<Fault>) {
     };
     for (section, content) in table {
         let toml::Value::Table(content) = content else {
-            faults.push(fault(&section, "stands outside of a section".to_owned(), "put it into a [section]"));
+            faults.push(fault(
+                &section,
+                "stands outside of a section".to_owned(),
+                "put it into a [section]",
+            ));
             continue;
         };
         for (name, value) in content {
             let key = format!("{section}.{name}");
             let Some(setting) = settings::by_key(&key) else {
                 let near = settings::nearest(&key);
-                faults.push(fault(&key, "unknown key".to_owned(), &format!("did you mean `{near}`?")));
+                faults.push(fault(
+                    &key,
+                    "unknown key".to_owned(),
+                    &format!("did you mean `{near}`?"),
+                ));
                 continue;
             };
             let text = match value {

@@ -39,21 +39,26 @@ pub(crate) async fn general(house: &House) -> Vec<Check> {
         Some(age) if age.as_secs() < 60 => {
             check("worker", true, format!("seen {} s ago", age.as_secs()))
         }
-        Some(age) => check("worker", false, format!("silent for {} s: start `portaria serve`", age.as_secs())),
+        Some(age) => check(
+            "worker",
+            false,
+            format!("silent for {} s: start `portaria serve`", age.as_secs()),
+        ),
         None => check("worker", false, "none has run yet: start `portaria serve`"),
     });
     let dead = queue::dead(&house.db, None, 1000).await.map_or(0, |list| list.len());
-    let found = if dead == 0 {
-        "none".to_owned()
-    } else {
-        format!("{dead}: see `portaria queue dead`")
-    };
+    let found =
+        if dead == 0 { "none".to_owned() } else { format!("{dead}: see `portaria queue dead`") };
     out.push(check("dead letters", dead == 0, found));
     let token = house.config.admin_token.is_some();
     out.push(check(
         "operator's token",
         true,
-        if token { "set" } else { "not set: /v1/tenants and /v1/queue stay shut (PORTARIA_ADMIN_TOKEN)" },
+        if token {
+            "set"
+        } else {
+            "not set: /v1/tenants and /v1/queue stay shut (PORTARIA_ADMIN_TOKEN)"
+        },
     ));
     out.push(check(
         "names of the five systems",

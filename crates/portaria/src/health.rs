@@ -67,7 +67,8 @@ async fn healthz(State(app): State<App>) -> Response {
     let mut degraded = false;
     let mut report = |name: &str, up: bool, elapsed: Duration, more: Value| {
         degraded |= !up;
-        let mut line = json!({ "status": if up { "ok" } else { "down" }, "latency_ms": ms(elapsed) });
+        let mut line =
+            json!({ "status": if up { "ok" } else { "down" }, "latency_ms": ms(elapsed) });
         if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
             line.extend(more);
         }

@@ -1,8 +1,8 @@
 //! Portaria: the command line, the configuration, and the wiring of the rooms.
 
+mod admin;
 pub mod cli;
 pub mod config;
-mod admin;
 mod demo;
 mod doctor;
 mod health;

@@ -19,7 +19,8 @@ async fn exchange(address: &str) -> Result<(), String> {
         TcpStream::connect((host, port)).await.map_err(|_| "connection failed".to_owned())?;
     let mut request = String::new();
     if let Some(password) = url.password() {
-        let words: Vec<&str> = [url.username(), password].into_iter().filter(|w| !w.is_empty()).collect();
+        let words: Vec<&str> =
+            [url.username(), password].into_iter().filter(|w| !w.is_empty()).collect();
         request.push_str(&format!("*{}\r\n$4\r\nAUTH\r\n", words.len() + 1));
         for word in words {
             request.push_str(&format!("${}\r\n{word}\r\n", word.len()));

@@ -102,8 +102,10 @@ pub(crate) async fn serve_with(
     }
     tokio::spawn(upkeep(house.clone(), stop.clone()));
     tracing::info!(
-        event = "server_ready", role = format!("{role:?}").to_lowercase(),
-        engine = house.db.engine().name(), version = env!("CARGO_PKG_VERSION"),
+        event = "server_ready",
+        role = format!("{role:?}").to_lowercase(),
+        engine = house.db.engine().name(),
+        version = env!("CARGO_PKG_VERSION"),
     );
     Ok(Serving { address, stop, tasks, house })
 }

@@ -131,12 +131,14 @@ pub(crate) async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Vec<Claimed>, Er
     }
     let mut tx = db.begin_system().await?;
     let skip = if tx.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" };
+    // Materialized: PostgreSQL may run a plain subselect again for each row, past its LIMIT.
     let sql = format!(
-        "UPDATE jobs SET state = 2, attempts = attempts + 1, lease_owner = $1, lease_until = $2 \
-         WHERE state = 1 AND id IN (SELECT j.id FROM jobs j WHERE j.state = 1 AND j.lane = $3 \
+        "WITH picked AS MATERIALIZED (SELECT j.id FROM jobs j WHERE j.state = 1 AND j.lane = $3 \
          AND j.tenant_id = $4 AND NOT EXISTS (SELECT 1 FROM jobs b WHERE b.state < 3 \
          AND b.order_key IS NOT NULL AND b.tenant_id = j.tenant_id AND b.order_key = j.order_key \
          AND b.id < j.id) ORDER BY j.id LIMIT $5 {skip}) \
+         UPDATE jobs SET state = 2, attempts = attempts + 1, lease_owner = $1, lease_until = $2 \
+         WHERE state = 1 AND id IN (SELECT id FROM picked) \
          RETURNING id, tenant_id, kind, payload, attempts, max_attempts, enqueued_at"
     );
     let mut jobs = Vec::new();
@@ -153,13 +155,7 @@ pub(crate) async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Vec<Claimed>, Er
             let rows = tx
                 .fetch_all(
                     &sql,
-                    args![
-                        claim.owner,
-                        claim.now + claim.lease,
-                        claim.lane.code(),
-                        &tenant,
-                        want
-                    ],
+                    args![claim.owner, claim.now + claim.lease, claim.lane.code(), &tenant, want],
                 )
                 .await?;
             if rows.len() == want {
@@ -232,8 +228,11 @@ pub(crate) async fn heartbeat(
         args![now + lease, owner],
     )
     .await?;
-    tx.execute("DELETE FROM heartbeats WHERE seen_at < $1", args![now - Duration::from_secs(86_400)])
-        .await?;
+    tx.execute(
+        "DELETE FROM heartbeats WHERE seen_at < $1",
+        args![now - Duration::from_secs(86_400)],
+    )
+    .await?;
     tx.commit().await
 }
 

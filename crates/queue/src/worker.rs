@@ -175,10 +175,7 @@ impl Queue {
     }
 
     /// Claims in the order of the lanes; also says when the next scheduled job is due.
-    async fn claim_some(
-        &self,
-        limit: usize,
-    ) -> Result<(Vec<Claimed>, Option<Moment>), db::Error> {
+    async fn claim_some(&self, limit: usize) -> Result<(Vec<Claimed>, Option<Moment>), db::Error> {
         let now = self.clock.now();
         let next = store::promote(&self.db, now).await?;
         let mut jobs: Vec<Claimed> = Vec::new();

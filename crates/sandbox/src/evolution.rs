@@ -138,7 +138,9 @@ pub fn customer_message(
 }
 
 async fn version() -> Json<Value> {
-    Json(json!({ "status": 200, "message": "sandbox", "version": "2.3.6", "clientName": "sandbox" }))
+    Json(
+        json!({ "status": 200, "message": "sandbox", "version": "2.3.6", "clientName": "sandbox" }),
+    )
 }
 
 fn error(status: StatusCode, name: &str, message: Value) -> Response {
@@ -147,22 +149,24 @@ fn error(status: StatusCode, name: &str, message: Value) -> Response {
     (status, Json(body)).into_response()
 }
 
-fn check(app: &App, headers: &HeaderMap, instance: &str) -> Result<(), Response> {
+/// The refusal of a call that may not be made.
+fn refusal(app: &App, headers: &HeaderMap, instance: &str) -> Option<Response> {
     let key = headers.get("apikey").and_then(|value| value.to_str().ok());
     if key != Some(&*app.api_key) {
-        return Err(error(StatusCode::UNAUTHORIZED, "Unauthorized", json!("Unauthorized")));
+        return Some(error(StatusCode::UNAUTHORIZED, "Unauthorized", json!("Unauthorized")));
     }
     let instances = app.instances.lock();
     if !instances.is_empty() && !instances.contains_key(instance) {
         let text = format!("The \"{instance}\" instance does not exist");
-        return Err(error(StatusCode::NOT_FOUND, "Not Found", json!([text])));
+        return Some(error(StatusCode::NOT_FOUND, "Not Found", json!([text])));
     }
-    Ok(())
+    None
 }
 
 /// Ends the connection without a word, as a crashing server does.
 fn hang_up() -> Response {
-    let broken = futures_util::stream::iter([Err::<bytes::Bytes, _>(std::io::Error::other("gone"))]);
+    let broken =
+        futures_util::stream::iter([Err::<bytes::Bytes, _>(std::io::Error::other("gone"))]);
     Response::builder()
         .status(201)
         .header("content-length", "1000")
@@ -176,11 +180,14 @@ async fn send_text(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    if let Err(refused) = check(&app, &headers, &instance) {
+    if let Some(refused) = refusal(&app, &headers, &instance) {
         return refused;
     }
     let (Some(number), Some(text)) = (body["number"].as_str(), body["text"].as_str()) else {
-        let lines = json!([["instance requires property \"number\"", "instance requires property \"text\""]]);
+        let lines = json!([[
+            "instance requires property \"number\"",
+            "instance requires property \"text\""
+        ]]);
         return error(StatusCode::BAD_REQUEST, "Bad Request", lines);
     };
     let fault = app.faults.take();
@@ -231,7 +238,7 @@ async fn send_presence(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    if let Err(refused) = check(&app, &headers, &instance) {
+    if let Some(refused) = refusal(&app, &headers, &instance) {
         return refused;
     }
     let complete = body["number"].is_string() && body["delay"].is_u64();
@@ -249,7 +256,7 @@ async fn state(
     Path(instance): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(refused) = check(&app, &headers, &instance) {
+    if let Some(refused) = refusal(&app, &headers, &instance) {
         return refused;
     }
     let state = app.instances.lock().get(&instance).cloned().unwrap_or_else(|| "open".to_owned());

@@ -33,8 +33,7 @@ impl ModelSandbox {
     /// # Errors
     /// When no port can be had.
     pub async fn start() -> std::io::Result<Self> {
-        let app =
-            App { replies: Arc::default(), asked: Arc::default(), faults: Faults::default() };
+        let app = App { replies: Arc::default(), asked: Arc::default(), faults: Faults::default() };
         let router = Router::new()
             .route("/v1/chat/completions", post(chat))
             .route("/v1/embeddings", post(embeddings))
@@ -80,16 +79,18 @@ async fn chat(State(app): State<App>, Json(body): Json<Value>) -> Response {
     app.asked.lock().push(body.clone());
     match app.faults.take() {
         Some(Fault::Status(status) | Fault::DoneButStatus(status)) => {
-            return error(status, if status == 429 { "rate_limit_exceeded" } else { "server_error" });
+            return error(
+                status,
+                if status == 429 { "rate_limit_exceeded" } else { "server_error" },
+            );
         }
         Some(Fault::Garbage) => return (StatusCode::OK, "<html>").into_response(),
         Some(Fault::Slow(wait)) => tokio::time::sleep(wait).await,
         _ => {}
     }
     let told = app.replies.lock().pop_front();
-    let message = told.unwrap_or_else(|| {
-        json!({ "role": "assistant", "content": first_source(&body) })
-    });
+    let message =
+        told.unwrap_or_else(|| json!({ "role": "assistant", "content": first_source(&body) }));
     let finish = if message["tool_calls"].is_array() { "tool_calls" } else { "stop" };
     Json(json!({
         "id": "chatcmpl-sandbox", "object": "chat.completion", "created": 1_767_268_800,

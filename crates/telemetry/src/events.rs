@@ -16,7 +16,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("library_log", "a warning of a library"),
     ("model_circuit_closed", "a model answers again"),
     ("model_circuit_opened", "a model failed too often; it is left alone for a while"),
-    ("model_failed", "a model did not answer usefully; the next one or the extractive answer steps in"),
+    (
+        "model_failed",
+        "a model did not answer usefully; the next one or the extractive answer steps in",
+    ),
     ("presence_failed", "the typing sign could not be shown; nothing else is affected"),
     ("queue_claim_failed", "a worker could not ask for jobs"),
     ("queue_heartbeat_failed", "a worker could not renew its leases"),

@@ -21,8 +21,20 @@ pub use redact::redact;
 
 /// Rooms of this house; anything else that logs is a library and must be at least a warning.
 const ROOMS: &[&str] = &[
-    "assistant", "channels", "db", "inbox", "kernel", "knowledge", "messaging", "models",
-    "portaria", "queue", "sandbox", "telemetry", "tenancy", "web",
+    "assistant",
+    "channels",
+    "db",
+    "inbox",
+    "kernel",
+    "knowledge",
+    "messaging",
+    "models",
+    "portaria",
+    "queue",
+    "sandbox",
+    "telemetry",
+    "tenancy",
+    "web",
 ];
 
 /// Sends log lines to standard error. Call once; a second call is ignored.

@@ -25,7 +25,7 @@ pub(crate) const SCOPES: &[&str] = &[
     "keys:write",
 ];
 
-/// A set of [`SCOPES`].
+/// What a key may do, as a set of scope names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Scopes(Vec<String>);
@@ -48,11 +48,8 @@ impl Scopes {
 impl FromStr for Scopes {
     type Err = UnknownScope;
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        let parts: Vec<String> = text
-            .split([',', ' '])
-            .filter(|part| !part.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let parts: Vec<String> =
+            text.split([',', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
         match parts.iter().find(|part| !SCOPES.contains(&part.as_str())) {
             Some(unknown) => Err(UnknownScope(unknown.clone())),
             None if parts.is_empty() => Ok(Self::all()),

@@ -13,11 +13,13 @@ mod store;
 mod vault;
 
 pub use apikey::{ApiKey, Key, NewKey, Scopes, UnknownScope, find_key, hash_token};
-pub use apikey::{create as create_key, list as list_keys, revoke as revoke_key, rotate as rotate_key};
+pub use apikey::{
+    create as create_key, list as list_keys, revoke as revoke_key, rotate as rotate_key,
+};
 pub use schema::MIGRATIONS;
 pub use state::{Backlog, Rule, State, UnknownState};
 pub use store::{
-    NewTenant, OpeningHours, Removed, Tenant, TenantError, by_id, by_slug, bump_knowledge, create,
+    NewTenant, OpeningHours, Removed, Tenant, TenantError, bump_knowledge, by_id, by_slug, create,
     ids, knowledge_generation, list, opening_hours, remove_rows, set_cors, set_opening_hours,
     set_state,
 };

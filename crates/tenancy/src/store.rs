@@ -54,7 +54,11 @@ pub enum TenantError {
 ///
 /// # Errors
 /// When a field is not acceptable or the slug is taken.
-pub async fn create(db: &Db, new: NewTenant, now: Moment) -> Result<(TenantTx, Tenant), TenantError> {
+pub async fn create(
+    db: &Db,
+    new: NewTenant,
+    now: Moment,
+) -> Result<(TenantTx, Tenant), TenantError> {
     if !["pt-BR", "en"].contains(&new.language.as_str()) {
         return Err(TenantError::Language(new.language));
     }
@@ -114,21 +118,49 @@ fn consent_texts(tenant: &Tenant) -> [(&'static str, String); 3] {
     let name = &tenant.name;
     if tenant.language == "en" {
         [
-            ("service", format!("{name} uses your messages to answer you. Reply STOP to end this.")),
-            ("marketing", format!("May {name} send you news and offers? Reply YES to agree, STOP to end it at any time.")),
-            ("opt_out", format!("Done. {name} will not write to you again unless you write first.")),
+            (
+                "service",
+                format!("{name} uses your messages to answer you. Reply STOP to end this."),
+            ),
+            (
+                "marketing",
+                format!(
+                    "May {name} send you news and offers? Reply YES to agree, STOP to end it at any time."
+                ),
+            ),
+            (
+                "opt_out",
+                format!("Done. {name} will not write to you again unless you write first."),
+            ),
         ]
     } else {
         [
-            ("service", format!("{name} usa suas mensagens para atender você. Responda SAIR para encerrar.")),
-            ("marketing", format!("{name} pode enviar novidades e ofertas? Responda SIM para aceitar e SAIR quando quiser parar.")),
-            ("opt_out", format!("Pronto. {name} não vai mais escrever para você, a não ser que você escreva primeiro.")),
+            (
+                "service",
+                format!(
+                    "{name} usa suas mensagens para atender você. Responda SAIR para encerrar."
+                ),
+            ),
+            (
+                "marketing",
+                format!(
+                    "{name} pode enviar novidades e ofertas? Responda SIM para aceitar e SAIR quando quiser parar."
+                ),
+            ),
+            (
+                "opt_out",
+                format!(
+                    "Pronto. {name} não vai mais escrever para você, a não ser que você escreva primeiro."
+                ),
+            ),
         ]
     }
 }
 
 /// A span in which the business is open, in minutes after midnight of its own time zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct OpeningHours {
     /// 1 Monday to 7 Sunday.
     pub weekday: i64,

@@ -21,7 +21,9 @@ pub enum VaultError {
     File { path: String, cause: std::io::Error },
     #[error("the master key must have at least 16 characters; this one has {0}")]
     Short(usize),
-    #[error("a secret of this tenant cannot be opened: the master key is not the one it was sealed with")]
+    #[error(
+        "a secret of this tenant cannot be opened: the master key is not the one it was sealed with"
+    )]
     WrongKey,
     #[error(transparent)]
     Storage(#[from] Error),

@@ -130,8 +130,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
             Access::Operator => document["security"] = json!([{ "operator": [] }]),
         }
         if let Some(schema) = input {
-            document["requestBody"] =
-                json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+            document["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
         }
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
         self.router = self.router.route(path, on(filter, handler));

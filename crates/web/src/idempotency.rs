@@ -25,11 +25,12 @@ pub async fn idempotency(State(door): State<Door>, request: Request, next: Next)
         .get("idempotency-key")
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
-    let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
+    let writes =
+        matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
     match key {
-        Some(key) if writes => keyed(&door, &key, request, next)
-            .await
-            .unwrap_or_else(IntoResponse::into_response),
+        Some(key) if writes => {
+            keyed(&door, &key, request, next).await.unwrap_or_else(IntoResponse::into_response)
+        }
         _ => next.run(request).await,
     }
 }

@@ -20,13 +20,14 @@ pub async fn request_id(mut request: Request, next: Next) -> Response {
             && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         sane.then(|| (name, value.to_owned()))
     });
-    let (name, id) =
-        given.unwrap_or_else(|| (HEADER, kernel::JobId::generate().to_string()));
+    let (name, id) = given.unwrap_or_else(|| (HEADER, kernel::JobId::generate().to_string()));
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     if response.status().is_server_error() {
         tracing::error!(
-            event = "http_failed", request_id = id, status = response.status().as_u16()
+            event = "http_failed",
+            request_id = id,
+            status = response.status().as_u16()
         );
     }
     if let Ok(value) = HeaderValue::from_str(&id) {

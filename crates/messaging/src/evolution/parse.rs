@@ -61,10 +61,24 @@ pub fn parse(body: &Value) -> Option<Parsed> {
         ("presence.update", _) => vec![Inbound::Ignored("presence")],
         ("call", _) => vec![Inbound::Ignored("call")],
         (
-            "contacts.set" | "contacts.upsert" | "contacts.update" | "chats.set" | "chats.upsert"
-            | "chats.update" | "chats.delete" | "messages.set" | "groups.upsert" | "groups.update"
-            | "group.update" | "group.participants.update" | "labels.edit" | "labels.association"
-            | "application.startup" | "instance.create" | "instance.delete" | "typebot.start"
+            "contacts.set"
+            | "contacts.upsert"
+            | "contacts.update"
+            | "chats.set"
+            | "chats.upsert"
+            | "chats.update"
+            | "chats.delete"
+            | "messages.set"
+            | "groups.upsert"
+            | "groups.update"
+            | "group.update"
+            | "group.participants.update"
+            | "labels.edit"
+            | "labels.association"
+            | "application.startup"
+            | "instance.create"
+            | "instance.delete"
+            | "typebot.start"
             | "typebot.change.status",
             _,
         ) => vec![Inbound::Ignored("no_use")],
@@ -198,7 +212,8 @@ fn content(message: &Value, base64: &Value) -> (Content, Option<String>, Option<
     }
     let reply = &message["listResponseMessage"];
     if reply.is_object() {
-        let body = text(&reply["title"]).or_else(|| text(&reply["singleSelectReply"]["selectedRowId"]));
+        let body =
+            text(&reply["title"]).or_else(|| text(&reply["singleSelectReply"]["selectedRowId"]));
         return (Content::Text, body, None);
     }
     let reply = &message["interactiveResponseMessage"];

@@ -115,10 +115,9 @@ async fn failure(response: Response) -> SendError {
             code: "not_on_whatsapp".to_owned(),
             reason: "the number is not on WhatsApp".to_owned(),
         },
-        status => SendError::Refused {
-            code: status.as_u16().to_string(),
-            reason: message_of(&body),
-        },
+        status => {
+            SendError::Refused { code: status.as_u16().to_string(), reason: message_of(&body) }
+        }
     }
 }
 

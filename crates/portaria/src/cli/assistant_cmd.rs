@@ -217,13 +217,8 @@ pub(super) async fn run(house: &House, command: AssistantCommand, out: &Out) -> 
         args.embedding_base_url.as_deref(),
         args.embedding_model.as_deref(),
     );
-    match wanted(
-        house,
-        "--embedding-provider",
-        embedding,
-        None,
-        Provider::default_embedding_model,
-    )? {
+    match wanted(house, "--embedding-provider", embedding, None, Provider::default_embedding_model)?
+    {
         Wanted::Unchanged => {}
         Wanted::None => knowledge::set_embedding(&mut tx, &house.vault, None, now).await?,
         Wanted::Model(model) => {

@@ -71,7 +71,8 @@ pub(super) struct Secrets {
 impl Secrets {
     fn read(self) -> anyhow::Result<(Option<String>, Option<String>)> {
         let key = secret::read("the API key", self.api_key, self.api_key_stdin)?;
-        let token = secret::read("the webhook token", self.webhook_token, self.webhook_token_stdin)?;
+        let token =
+            secret::read("the webhook token", self.webhook_token, self.webhook_token_stdin)?;
         Ok((key, token))
     }
 }
@@ -87,8 +88,9 @@ pub(super) async fn run(house: &House, command: ChannelCommand, out: &Out) -> an
     match command {
         ChannelCommand::Add(AddCommand::Evolution { tenant, instance, base_url, secrets }) => {
             let (api_key, token) = secrets.read()?;
-            let api_key = api_key
-                .context("the API key is missing: --api-key, --api-key-stdin or PORTARIA_CHANNEL_API_KEY")?;
+            let api_key = api_key.context(
+                "the API key is missing: --api-key, --api-key-stdin or PORTARIA_CHANNEL_API_KEY",
+            )?;
             let token = token.or_else(|| house.config.webhook_token.clone()).context(
                 "the webhook token is missing: --webhook-token, --webhook-token-stdin or PORTARIA_CHANNEL_WEBHOOK_TOKEN",
             )?;
@@ -96,8 +98,7 @@ pub(super) async fn run(house: &House, command: ChannelCommand, out: &Out) -> an
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;
             let new = NewChannel { instance, base_url, api_key, webhook_token: token };
             let mut tx = house.db.begin(tenant.id).await?;
-            let channel =
-                channels::add(&mut tx, &house.vault, &house.outbound, &new, now).await?;
+            let channel = channels::add(&mut tx, &house.vault, &house.outbound, &new, now).await?;
             tx.commit().await?;
             out.done(
                 &channel,
@@ -115,7 +116,8 @@ pub(super) async fn run(house: &House, command: ChannelCommand, out: &Out) -> an
             let lines: Vec<String> = list
                 .iter()
                 .map(|c| {
-                    let alarm = c.alarm.as_ref().map(|a| format!("  ALARM: {a}")).unwrap_or_default();
+                    let alarm =
+                        c.alarm.as_ref().map(|a| format!("  ALARM: {a}")).unwrap_or_default();
                     format!("{}  {}  {}  {}{alarm}", c.instance, c.kind, c.state, c.base_url)
                 })
                 .collect();
@@ -131,7 +133,9 @@ pub(super) async fn run(house: &House, command: ChannelCommand, out: &Out) -> an
         ChannelCommand::Rotate { tenant, channel, secrets } => {
             let (api_key, webhook_token) = secrets.read()?;
             if api_key.is_none() && webhook_token.is_none() {
-                bail!("nothing to rotate: give --api-key or --webhook-token (or their -stdin forms)");
+                bail!(
+                    "nothing to rotate: give --api-key or --webhook-token (or their -stdin forms)"
+                );
             }
             if let Some(token) = &webhook_token {
                 warn_short(out, token);
@@ -139,8 +143,7 @@ pub(super) async fn run(house: &House, command: ChannelCommand, out: &Out) -> an
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;
             let mut tx = house.db.begin(tenant.id).await?;
             let rotation = Rotation { api_key, webhook_token };
-            let found =
-                channels::rotate(&mut tx, &house.vault, &channel, &rotation, now).await?;
+            let found = channels::rotate(&mut tx, &house.vault, &channel, &rotation, now).await?;
             tx.commit().await?;
             out.done(&found, &format!("Rotated the secrets of {}.", found.instance));
         }

@@ -48,8 +48,15 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
             let text = format!(
                 "{} questions, {} paragraphs, {} pieces\nrecall@1 {:.3}  recall@5 {:.3}  MRR@10 {:.3}\n\
                  best piece holds the answer {:.3}\nquery mean {:.2} ms, p99 {:.2} ms",
-                r.questions, r.paragraphs, r.pieces, r.recall_at_1, r.recall_at_5, r.mrr_at_10,
-                r.best_piece_holds_answer, r.query_ms_mean, r.query_ms_p99
+                r.questions,
+                r.paragraphs,
+                r.pieces,
+                r.recall_at_1,
+                r.recall_at_5,
+                r.mrr_at_10,
+                r.best_piece_holds_answer,
+                r.query_ms_mean,
+                r.query_ms_p99
             );
             out.done(&r, &text);
         }
@@ -67,11 +74,19 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
                  foreign titles: answered, and rightly so  {}\n\
                  {:.0} % of paragraphs kept: present declined  {}\n\
                  {:.0} % of paragraphs kept: orphans declined  {}",
-                a.questions, a.seeds, a.whole_holds_answer * 100.0, a.whole_mean_length,
-                a.whole_longest, percent(&a.own_holds_answer), percent(&a.own_declined),
-                percent(&a.foreign_declined), percent(&a.foreign_answered_rightly),
-                a.knowledge_share * 100.0, percent(&a.present_declined),
-                a.knowledge_share * 100.0, percent(&a.orphans_declined),
+                a.questions,
+                a.seeds,
+                a.whole_holds_answer * 100.0,
+                a.whole_mean_length,
+                a.whole_longest,
+                percent(&a.own_holds_answer),
+                percent(&a.own_declined),
+                percent(&a.foreign_declined),
+                percent(&a.foreign_answered_rightly),
+                a.knowledge_share * 100.0,
+                percent(&a.present_declined),
+                a.knowledge_share * 100.0,
+                percent(&a.orphans_declined),
             );
             out.done(&a, &text);
         }

@@ -102,7 +102,9 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
             let list = knowledge::list(&mut tx, "", 100_000).await?;
             let lines: Vec<String> = list
                 .iter()
-                .map(|d| format!("{}  {}  {} pieces  {} bytes", d.name, d.format, d.chunks, d.bytes))
+                .map(|d| {
+                    format!("{}  {}  {} pieces  {} bytes", d.name, d.format, d.chunks, d.bytes)
+                })
                 .collect();
             out.done(&list, &lines.join("\n"));
         }

@@ -24,6 +24,7 @@ use crate::house::{House, migrations};
 use crate::serve::{Role, serve};
 use crate::{demo, doctor, names};
 use out::Out;
+pub(crate) use out::line;
 
 /// AI reception for many businesses, from one binary.
 #[derive(Debug, Parser)]
@@ -244,7 +245,8 @@ async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
 }
 
 fn print_roles(config: &Config, out: &Out) -> anyhow::Result<()> {
-    let url = config.database_url.as_deref().context("DATABASE_URL is not set: SQLite needs no roles")?;
+    let url =
+        config.database_url.as_deref().context("DATABASE_URL is not set: SQLite needs no roles")?;
     let url = url::Url::parse(&url.replacen("postgresql+psycopg2", "postgresql", 1))
         .context("DATABASE_URL is not readable")?;
     let login = if url.username().is_empty() { "postgres" } else { url.username() };
@@ -279,7 +281,12 @@ async fn show_config(cli: &Cli, command: &ConfigCommand, out: &Out) -> anyhow::R
         ConfigCommand::Names { markdown: false } => {
             let lines: Vec<String> = names::NAMES
                 .iter()
-                .map(|n| format!("{:10} {:9} {}: {} {}", n.guide, n.kind, n.name, n.status, n.replacement))
+                .map(|n| {
+                    format!(
+                        "{:10} {:9} {}: {} {}",
+                        n.guide, n.kind, n.name, n.status, n.replacement
+                    )
+                })
                 .collect();
             out.done(&*names::NAMES, &lines.join("\n"));
         }

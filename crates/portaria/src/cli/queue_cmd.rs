@@ -53,7 +53,8 @@ pub(super) async fn run(house: &House, command: QueueCommand, out: &Out) -> anyh
                 .iter()
                 .map(|s| {
                     let slug = names.iter().find(|(id, _)| *id == s.tenant);
-                    let slug = slug.map_or_else(|| s.tenant.to_string(), |(_, slug)| slug.to_string());
+                    let slug =
+                        slug.map_or_else(|| s.tenant.to_string(), |(_, slug)| slug.to_string());
                     format!(
                         "{slug}  {}: {} scheduled, {} ready, {} running, {} dead",
                         s.lane, s.scheduled, s.ready, s.leased, s.dead

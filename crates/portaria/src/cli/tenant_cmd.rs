@@ -78,7 +78,9 @@ pub(super) async fn run(house: &House, command: TenantCommand, out: &Out) -> any
             }
             let lines: Vec<String> = all.iter().map(describe).collect();
             let text = match lines.is_empty() {
-                true => "No tenants yet. Create one: portaria tenant create SLUG --name NAME".to_owned(),
+                true => {
+                    "No tenants yet. Create one: portaria tenant create SLUG --name NAME".to_owned()
+                }
                 false => lines.join("\n"),
             };
             out.done(&all, &text);

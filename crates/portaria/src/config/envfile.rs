@@ -30,9 +30,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>, Fault> {
             let inner = value.strip_prefix(*quote)?;
             inner.rfind(*quote).map(|end| inner[..end].to_owned())
         });
-        let value = quoted.unwrap_or_else(|| {
-            value.split(" #").next().unwrap_or_default().trim().to_owned()
-        });
+        let value = quoted
+            .unwrap_or_else(|| value.split(" #").next().unwrap_or_default().trim().to_owned());
         out.push((name.trim().to_owned(), value));
     }
     Ok(out)

@@ -1,0 +1,53 @@
+# Build output stays outside the checkout, so that a clean clone starts warm.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/portaria/target
+
+PACKAGES = postgresql postgresql-contrib redis-server chromium chromium-driver ca-certificates
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help demo run init migrate worker test coverage lint bench tools
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: ## Two tenants, a scripted conversation, a page to try (needs nothing but Rust)
+	cargo run --release --package portaria -- demo
+
+run: ## Serve on 127.0.0.1:8080 with ./data
+	cargo run --release --package portaria -- serve
+
+init: ## Build the program and write a commented portaria.toml if there is none
+	cargo build --release --package portaria
+	@[ -e portaria.toml ] || "$(CARGO_TARGET_DIR)/release/portaria" config example > portaria.toml
+
+migrate: ## Bring the database up to date
+	cargo run --release --package portaria -- migrate
+
+worker: ## Work the queue without serving
+	cargo run --release --package portaria -- serve --role worker
+
+tools: ## Install what the tests need and Debian has
+	@missing=""; for p in $(PACKAGES); do \
+	  dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+test: tools ## All tests, on SQLite and on a PostgreSQL of their own
+	cargo build --package xtask --package portaria
+	cargo xtask test
+
+coverage: tools ## Line coverage of the tests (needs cargo-llvm-cov)
+	cargo llvm-cov --version >/dev/null || cargo install cargo-llvm-cov --locked
+	cargo xtask with-servers cargo llvm-cov --workspace --summary-only
+
+lint: ## Formatting, clippy, docs, and what the compiler does not hold
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	cargo xtask tidy
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
+	else echo "cargo-deny is not installed: licences and sources were not checked"; fi
+
+bench: ## The benchmarks of docs/benchmarks.md
+	bench/run.sh

@@ -1,0 +1,5 @@
+//! Everything through the front door: the real router, both engines.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps nothing fails, as it should")]
+
+mod conversation;
+mod webhook;

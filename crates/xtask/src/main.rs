@@ -1,0 +1,56 @@
+//! Automation of this repository: `cargo xtask test | tidy`.
+
+mod servers;
+mod tidy;
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, bail};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let verb = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let outcome = match verb.as_str() {
+        "test" => test(&rest),
+        "with-servers" => with_servers(&rest),
+        "tidy" => tidy::run(),
+        _ => Err(anyhow::anyhow!(
+            "usage: cargo xtask test [cargo test arguments] | with-servers COMMAND… | tidy"
+        )),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Runs all tests with a PostgreSQL and a Redis of their own, and stops them after.
+fn test(arguments: &[String]) -> anyhow::Result<()> {
+    let mut command: Vec<String> = ["cargo", "test", "--workspace"].map(String::from).to_vec();
+    command.extend(arguments.iter().cloned());
+    // The tests start the program itself as well.
+    run(Command::new("cargo").args(["build", "--package", "portaria"]))?;
+    with_servers(&command)
+}
+
+fn with_servers(command: &[String]) -> anyhow::Result<()> {
+    let (program, arguments) = command.split_first().context("no command given")?;
+    let postgres = servers::Postgres::start()?;
+    let redis = servers::Redis::start()?;
+    run(Command::new(program)
+        .args(arguments)
+        .env("TEST_POSTGRES", postgres.url())
+        .env("TEST_REDIS", redis.url()))
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("starting {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} failed ({status})");
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! What the compiler does not hold: arrows between rooms, module docs, sizes, where SQL may be.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+/// Which room may depend on which. Arrows point down only.
+const EDGES: &[(&str, &[&str])] = &[
+    ("kernel", &[]),
+    ("telemetry", &[]),
+    ("db", &["kernel"]),
+    ("queue", &["db", "kernel"]),
+    ("tenancy", &["db", "kernel", "queue"]),
+    ("messaging", &["kernel"]),
+    ("models", &["kernel", "messaging"]),
+    ("sandbox", &["kernel"]),
+    ("web", &["db", "kernel", "tenancy"]),
+    ("inbox", &["db", "kernel", "queue", "tenancy", "web"]),
+    ("knowledge", &["db", "kernel", "models", "queue", "tenancy", "web"]),
+    (
+        "assistant",
+        &["db", "inbox", "kernel", "knowledge", "messaging", "models", "queue", "tenancy", "web"],
+    ),
+    ("channels", &["db", "inbox", "kernel", "messaging", "queue", "tenancy", "web"]),
+];
+
+/// Files that may see rows of all tenants, each with its reason.
+const SYSTEM: &[(&str, &str)] = &[
+    ("crates/channels/src/store.rs", "finding the channel of a webhook"),
+    ("crates/db/src/engine.rs", "defines it"),
+    ("crates/queue/src/admin.rs", "operator lists"),
+    ("crates/queue/src/store.rs", "claiming jobs"),
+    ("crates/tenancy/src/apikey.rs", "finding the tenant of a key"),
+    ("crates/tenancy/src/store.rs", "operator lists, finding a tenant by its slug"),
+    ("crates/web/src/cors.rs", "a preflight names no tenant"),
+    ("crates/web/src/idempotency.rs", "pruning"),
+];
+
+/// Files over 600 lines, each with its reason.
+const LONG: &[(&str, &str)] = &[];
+
+/// Files with SQL beside the `store.rs` files, each with its reason.
+const SQL: &[&str] = &[
+    "crates/assistant/src/settings.rs",
+    "crates/inbox/src/phone.rs",
+    "crates/inbox/src/receive.rs",
+    "crates/inbox/src/send.rs",
+    "crates/inbox/src/turn.rs",
+    "crates/portaria/src/doctor.rs",
+    "crates/queue/src/admin.rs",
+    "crates/tenancy/src/apikey.rs",
+    "crates/tenancy/src/vault.rs",
+    "crates/web/src/cors.rs",
+    "crates/web/src/idempotency.rs",
+];
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut faults = Vec::new();
+    edges(&mut faults)?;
+    let mut files = Vec::new();
+    collect(Path::new("crates"), &mut files)?;
+    for file in &files {
+        let text = std::fs::read_to_string(file)?;
+        let name = file.to_string_lossy().replace('\\', "/");
+        check(&name, &text, &mut faults);
+    }
+    if faults.is_empty() {
+        eprintln!("tidy: {} files in order", files.len());
+        return Ok(());
+    }
+    for fault in &faults {
+        eprintln!("tidy: {fault}");
+    }
+    bail!("{} faults", faults.len())
+}
+
+fn check(name: &str, text: &str, faults: &mut Vec<String>) {
+    let lines = text.lines().count();
+    if lines > 600 && !LONG.iter().any(|(file, _)| *file == name) {
+        faults.push(format!("{name} has {lines} lines: split it, or list it with a reason"));
+    }
+    if !text.starts_with("//!") {
+        faults.push(format!("{name} does not start with `//!`: say what it is for"));
+    }
+    for (number, line) in text.lines().enumerate() {
+        let at = format!("{name}:{}", number + 1);
+        let test = name.contains("/tests/") || name.starts_with("crates/xtask");
+        if line.contains("#[should_panic]") && !test {
+            faults.push(format!("{at}: assert on the error instead of #[should_panic]"));
+        }
+        let system = line.contains("begin_system(") || line.contains("read_system(");
+        if system && !test && !SYSTEM.iter().any(|(file, _)| *file == name) {
+            faults.push(format!(
+                "{at}: SystemTx sees all tenants; use TenantTx, or list the file with a reason"
+            ));
+        }
+        let sql = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM "]
+            .iter()
+            .any(|verb| line.contains(&format!("\"{verb}")));
+        let allowed = name.ends_with("/store.rs")
+            || name.starts_with("crates/db/")
+            || test
+            || name.starts_with("crates/testkit")
+            || SQL.contains(&name);
+        if sql && !allowed {
+            faults.push(format!("{at}: SQL belongs into store.rs"));
+        }
+    }
+}
+
+fn edges(faults: &mut Vec<String>) -> anyhow::Result<()> {
+    let rooms: Vec<&str> = EDGES.iter().map(|(room, _)| *room).collect();
+    for (room, allowed) in EDGES {
+        let path = format!("crates/{room}/Cargo.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+        let section = text.split("[dependencies]").nth(1).unwrap_or_default();
+        let section = section.split("\n[").next().unwrap_or_default();
+        for line in section.lines() {
+            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            if rooms.contains(&name) && !allowed.contains(&name) {
+                faults.push(format!("{path}: {room} may not depend on {name}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
