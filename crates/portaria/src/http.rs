@@ -36,7 +36,7 @@ fn api(house: &House) -> Built {
 }
 
 /// The OpenAPI document of this version.
-pub(crate) fn openapi(house: &House) -> Value {
+pub fn openapi(house: &House) -> Value {
     api(house).openapi()
 }
 

@@ -13,5 +13,5 @@ mod redis;
 mod serve;
 pub mod tenants;
 
-pub use http::router;
+pub use http::{openapi, router};
 pub use serve::{Role, Serving, serve};

@@ -161,8 +161,19 @@ impl Queue {
     /// # Errors
     /// When the database cannot be read.
     pub async fn run_due(&self) -> Result<Vec<(String, kernel::TenantId)>, db::Error> {
+        self.run_at_most(usize::MAX).await
+    }
+
+    /// Like [`Queue::run_due`], but stops after so many jobs.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn run_at_most(
+        &self,
+        most: usize,
+    ) -> Result<Vec<(String, kernel::TenantId)>, db::Error> {
         let mut ran = Vec::new();
-        loop {
+        while ran.len() < most {
             let (jobs, _) = self.claim_some(1).await?;
             if jobs.is_empty() {
                 return Ok(ran);
@@ -172,6 +183,7 @@ impl Queue {
                 self.run_one(job).await;
             }
         }
+        Ok(ran)
     }
 
     /// Claims in the order of the lanes; also says when the next scheduled job is due.

@@ -3,8 +3,6 @@
 /// Event names with what they mean. A test holds every `event = "…"` in the code against it.
 pub const EVENTS: &[(&str, &str)] = &[
     ("channel_alarm", "a channel needs a look: a webhook body was too large, or its state changed"),
-    ("config_name_unused", "a variable of an .env file has no meaning here; what replaced it"),
-    ("config_weak_secret", "a token is short; a longer one is better"),
     ("contact_merged", "two contacts turned out to be one person and were merged"),
     ("db_listen_lost", "the connection for wake-ups between processes broke and is made again"),
     ("document_failed", "a document could not be read; the reason is shown in the list"),

@@ -62,7 +62,7 @@ pub struct TestApp {
     pub model: ModelSandbox,
     pub router: Router,
     pub database_url: Option<String>,
-    queue: Queue,
+    pub queue: Queue,
     folder: tempfile::TempDir,
 }
 
@@ -88,7 +88,7 @@ impl Answer {
 }
 
 /// A database of its own on the server that `cargo xtask test` started.
-async fn fresh_postgres() -> String {
+pub async fn fresh_postgres() -> String {
     let server = test_variable("TEST_POSTGRES");
     let name = format!("t{}", kernel::JobId::generate().to_string().replace('-', ""));
     let mut conn = sqlx::PgConnection::connect(&format!("{server}/postgres"))

@@ -345,6 +345,8 @@ both_engines! {
         let app = TestApp::start(on).await;
         let tenant = clinic(&app).await;
         tenant.uses_model().await;
+        // Long enough for the customer to see somebody writing.
+        app.model.faults().push(Fault::Slow(Duration::from_millis(300)));
         app.model.will_say("Nossa limpeza sai por R$ 150.");
         tenant.hears(ANA, "Quanto custa a limpeza?").await;
         app.pass(QUIET).await;

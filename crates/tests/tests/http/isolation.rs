@@ -1,0 +1,103 @@
+//! One tenant never sees another's facts, whichever door is tried.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use db::args;
+use serde_json::json;
+use testkit::{On, TestApp, both_engines};
+
+both_engines! {
+    async fn contradicting_knowledge_never_crosses(on: On) {
+        let app = TestApp::start(on).await;
+        let x = app.tenant("xis").await;
+        let y = app.tenant("ypsilon").await;
+        x.knows("Quanto custa o produto?", "O produto X custa R$ 100 e é azul.").await;
+        y.knows("Quanto custa o produto?", "O produto Y custa R$ 200 e é vermelho.").await;
+        for (tenant, own, other) in [(&x, "produto X", "produto Y"), (&y, "produto Y", "produto X")] {
+            let chat = tenant.post("/v1/chat", &json!({ "text": "Quanto custa o produto?" })).await.expect(200);
+            assert!(chat.text.contains(own) && !chat.text.contains(other), "{}", chat.text);
+            let found = tenant.post("/v1/knowledge/search", &json!({ "question": "produto" })).await.expect(200);
+            assert!(found.text.contains(own) && !found.text.contains(other), "{}", found.text);
+        }
+        // The same person writes to both at once.
+        for round in 0..20 {
+            let phone = format!("551198765{round:04}");
+            x.hears(&phone, "Quanto custa o produto?").await;
+            y.hears(&phone, "Quanto custa o produto?").await;
+        }
+        app.pass(Duration::from_secs(5)).await;
+        let sent = app.sent();
+        assert_eq!(sent.len(), 40);
+        for one in sent {
+            let (own, other) = if one.instance == "xis" { ("produto X", "produto Y") } else { ("produto Y", "produto X") };
+            assert!(one.text.contains(own) && !one.text.contains(other), "{one:?}");
+        }
+    }
+}
+
+both_engines! {
+    async fn another_tenants_ids_are_not_found(on: On) {
+        let app = TestApp::start(on).await;
+        let mine = app.tenant("minha").await;
+        let other = app.tenant("outra").await;
+        mine.knows("Que horas?", "8h").await;
+        mine.hears("5511987654321", "oi").await;
+        app.pass(Duration::from_secs(5)).await;
+        let conversation = mine.conversation().await["id"].as_str().unwrap().to_owned();
+        let message = mine.messages().await[0]["id"].as_str().unwrap().to_owned();
+        let document = mine.get("/v1/knowledge/documents").await.json()["items"][0]["id"].as_str().unwrap().to_owned();
+        let channel = mine.get("/v1/channels").await.json()[0]["id"].as_str().unwrap().to_owned();
+        let key = mine.get("/v1/api-keys").await.json()[0]["id"].as_str().unwrap().to_owned();
+        for path in [
+            format!("/v1/conversations/{conversation}"),
+            format!("/v1/conversations/{conversation}/messages"),
+            format!("/v1/messages/{message}"),
+            format!("/v1/knowledge/documents/{document}"),
+        ] {
+            mine.get(&path).await.expect(200);
+            other.get(&path).await.expect(404);
+        }
+        other.post(&format!("/v1/conversations/{conversation}/messages"), &json!({ "text": "oi" })).await.expect(404);
+        other.post(&format!("/v1/conversations/{conversation}/take-over"), &json!({})).await.expect(404);
+        other.delete(&format!("/v1/knowledge/documents/{document}")).await.expect(404);
+        other.delete(&format!("/v1/channels/{channel}")).await.expect(404);
+        other.delete(&format!("/v1/api-keys/{key}")).await.expect(404);
+        other.post(&format!("/v1/api-keys/{key}/rotate"), &json!({})).await.expect(404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_level_security_holds_alone() {
+    let app = TestApp::start(On::Postgres).await;
+    let x = app.tenant("xis").await;
+    let y = app.tenant("ypsilon").await;
+    for tenant in [&x, &y] {
+        tenant.knows("Que horas?", "8h").await;
+        tenant.hears("5511987654321", "oi").await;
+    }
+    app.pass(Duration::from_secs(5)).await;
+    let mut tx = app.house.db.begin(x.id).await.unwrap();
+    for table in portaria::house::migrations().iter().flat_map(|step| step.tenant_tables) {
+        let key = if *table == "tenants" { "id" } else { "tenant_id" };
+        // On purpose without a filter.
+        let rows =
+            tx.fetch_all(&format!("SELECT DISTINCT {key} FROM {table}"), args![]).await.unwrap();
+        let seen: HashSet<String> = rows.iter().map(|row| row.get(0).unwrap()).collect();
+        assert!(seen.iter().all(|id| *id == x.id.to_string()), "{table}: {seen:?}");
+    }
+    let moved = tx.execute("UPDATE messages SET body = 'x'", args![]).await.unwrap();
+    drop(tx);
+    assert!(moved > 0);
+    let other = y.messages().await;
+    assert!(other.iter().all(|m| m["body"] != "x"));
+    // A row of somebody else cannot be written either.
+    let mut tx = app.house.db.begin(x.id).await.unwrap();
+    let forged = tx
+        .execute(
+            "INSERT INTO assistants (tenant_id, settings, updated_at) VALUES ($1, '{}', 0)",
+            args![y.id],
+        )
+        .await;
+    assert!(forged.is_err(), "row-level security checks what is written");
+}

@@ -1,0 +1,78 @@
+//! Nobody waits behind another tenant's flood.
+
+use std::time::Duration;
+
+use inbox::TurnDue;
+use kernel::ConversationId;
+use queue::NewJob;
+use testkit::{TestApp, both_engines};
+
+both_engines! {
+    async fn a_flood_by_one_tenant_does_not_hold_up_another(on: On) {
+        let app = TestApp::start(on).await;
+        let loud = app.tenant("loud").await;
+        let quiet = app.tenant("quiet").await;
+        quiet.knows("Que horas abrem?", "Às 8h.").await;
+        let mut tx = app.house.db.begin(loud.id).await.unwrap();
+        for _ in 0..5_000 {
+            let conversation = ConversationId::generate();
+            let key = Some(format!("turn:{conversation}"));
+            let now = app.clock.now();
+            let job = NewJob { payload: &TurnDue { conversation }, run_at: now, order_key: key.clone(), dedupe_key: key, now };
+            queue::enqueue(&mut tx, job).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(app.queue.run_at_most(20).await.unwrap().len(), 20, "the flood is being served");
+        quiet.hears("5511987654321", "Que horas abrem?").await;
+        app.clock.advance(Duration::from_secs(5));
+        let next = app.queue.run_at_most(4).await.unwrap();
+        let turn = next.iter().position(|(kind, tenant)| kind == "inbox.turn_due" && *tenant == quiet.id);
+        assert!(turn.is_some_and(|at| at < 2), "{next:?}");
+        assert_eq!(app.sent().len(), 1, "its send is claimed as soon");
+    }
+}
+
+both_engines! {
+    async fn a_dead_letter_frees_its_order_and_can_be_requeued(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        tenant.knows("Que horas abrem?", "Às 8h.").await;
+        app.evolution.faults().always(Some(sandbox::Fault::Status(500)));
+        tenant.hears("5511987654321", "Que horas abrem?").await;
+        for _ in 0..12 {
+            app.pass(Duration::from_secs(900)).await;
+        }
+        let dead = app.operator("GET", "/v1/queue/dead", None).await.expect(200).json();
+        assert_eq!(dead.as_array().unwrap().len(), 1, "{dead}");
+        assert_eq!(dead[0]["kind"], "inbox.send_due");
+        assert_eq!(tenant.messages().await[1]["state"], "failed");
+        app.evolution.faults().always(None);
+        tenant.hears("5511987654321", "Que horas abrem mesmo?").await;
+        app.pass(Duration::from_secs(5)).await;
+        assert_eq!(app.sent().len(), 1, "the order is free");
+        let id = dead[0]["id"].as_str().unwrap();
+        app.operator("POST", &format!("/v1/queue/dead/{id}/requeue"), None).await.expect(200);
+        app.operator("POST", &format!("/v1/queue/dead/{id}/requeue"), None).await.expect(404);
+    }
+}
+
+both_engines! {
+    async fn a_silent_workers_job_runs_again_elsewhere(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        tenant.knows("Que horas abrem?", "Às 8h.").await;
+        tenant.hears("5511987654321", "Que horas abrem?").await;
+        app.clock.advance(Duration::from_secs(5));
+        // The turn runs here; its send is claimed by a worker that is never heard of again.
+        app.queue.run_at_most(1).await.unwrap();
+        let mut tx = app.house.db.begin_system().await.unwrap();
+        let lease = app.clock.now() + Duration::from_secs(20);
+        tx.execute("UPDATE jobs SET state = 2, attempts = 1, lease_owner = 'gone', lease_until = $1 WHERE state = 1",
+            db::args![lease]).await.unwrap();
+        tx.commit().await.unwrap();
+        app.pass(Duration::from_secs(10)).await;
+        assert_eq!(app.sent(), []);
+        app.pass(Duration::from_secs(11)).await;
+        assert_eq!(app.sent().len(), 1);
+    }
+}
