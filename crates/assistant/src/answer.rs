@@ -121,7 +121,7 @@ impl Answerer {
                 said
             }
         };
-        if context.rules.asks_for_person(&text) {
+        if turned.burst.iter().any(|line| context.rules.asks_for_person(&line.body)) {
             let said = greet(phrases.calling_a_person());
             return Ok(fixed("person", said).handing_over(Reason::AskedForPerson));
         }

@@ -93,10 +93,16 @@ async fn replace(
     }
     let now = app.door.clock.now();
     let mut tx = scope.begin().await?;
+    let before = settings::load(&mut tx).await?;
     settings::save(&mut tx, &settings, now).await?;
-    for (name, key) in [(MODEL_KEY, body.model_api_key), (FALLBACK_KEY, body.fallback_api_key)] {
+    for (name, key, before, after) in [
+        (MODEL_KEY, body.model_api_key, before.model, &settings.model),
+        (FALLBACK_KEY, body.fallback_api_key, before.fallback, &settings.fallback),
+    ] {
         if let Some(key) = key {
             app.vault.put(&mut tx, name, &key, now).await?;
+        } else if !settings::keeps_key(before.as_ref(), after.as_ref()) {
+            app.vault.remove(&mut tx, name).await?;
         }
     }
     tx.commit().await?;

@@ -22,5 +22,7 @@ pub use api::routes;
 pub use context::{Context, Contexts};
 pub use schema::MIGRATIONS;
 pub use settings::{FALLBACK_KEY, MODEL_KEY};
-pub use settings::{ModelSettings, Settings, SettingsError, Tone, load, remove_tenant, save, seed};
+pub use settings::{
+    ModelSettings, Settings, SettingsError, Tone, keeps_key, load, remove_tenant, save, seed,
+};
 pub use turn::{Turn, Typing};

@@ -134,6 +134,15 @@ impl Settings {
     }
 }
 
+/// Whether a sealed key may stay when a model's settings change. A key goes only to the server that
+/// it was given for.
+pub fn keeps_key(before: Option<&ModelSettings>, after: Option<&ModelSettings>) -> bool {
+    match (before, after) {
+        (Some(a), Some(b)) => a.provider == b.provider && a.base_url == b.base_url,
+        _ => false,
+    }
+}
+
 /// Writes a new tenant's assistant.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use db::Db;
-use inbox::{Answer, Gathered, Reason, Stored, TurnDue};
+use inbox::{Answer, Gathered, Reason, TurnDue};
 use kernel::{ChannelId, TenantId};
 use queue::{Done, Handler, JobCx, JobError};
 use serde_json::json;
@@ -34,7 +34,9 @@ impl Handler<TurnDue> for Turn {
         let context =
             self.contexts.get(cx.tenant).await.map_err(|error| retry(error.to_string()))?;
         let Some(context) = context else { return Ok(Done::Finish) };
-        if !context.tenant.state.rule().answers {
+        // Read now: what is held may be older than the activation that scheduled this turn.
+        let tenant = tenancy::by_id(&self.db, cx.tenant).await?;
+        if !tenant.is_some_and(|tenant| tenant.state.rule().answers) {
             // Activation schedules what is still fresh.
             return Ok(Done::Finish);
         }
@@ -45,6 +47,17 @@ impl Handler<TurnDue> for Turn {
         let Some(gathered) = gathered else { return Ok(Done::Finish) };
         let reply = self.reply(&context, &gathered).await?;
         self.store(&context, &gathered, reply, cx).await
+    }
+
+    async fn gave_up(&self, due: TurnDue, cx: &JobCx, _: &str) {
+        let show = async {
+            let mut tx = self.db.begin(cx.tenant).await?;
+            inbox::needs_person(&mut tx, due.conversation, Reason::TurnFailed).await?;
+            tx.commit().await
+        };
+        if let Err(error) = show.await {
+            tracing::error!(event = "job_settle_failed", tenant_id = %cx.tenant, cause = %error);
+        }
     }
 }
 
@@ -103,9 +116,8 @@ impl Turn {
             },
         };
         let mut tx = self.db.begin(cx.tenant).await?;
-        match inbox::store_answer(&mut tx, gathered, &answer, now).await? {
-            Stored::Kept(_) | Stored::Superseded | Stored::NotOurs => {}
-        }
+        // Superseded or not ours: the turn that the change set, or a person, goes on from here.
+        inbox::store_answer(&mut tx, gathered, &answer, now).await?;
         cx.finish(&mut tx).await?;
         tx.commit().await?;
         Ok(Done::Finished)

@@ -1,6 +1,6 @@
 //! Which channel is whose, held until somebody changes a setting.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use db::{Db, Error};
@@ -29,6 +29,8 @@ struct Held {
     epoch: u64,
     by_instance: HashMap<String, Arc<Entry>>,
     by_id: HashMap<ChannelId, Arc<Entry>>,
+    /// Hashes of webhook tokens that are in use.
+    tokens: HashSet<String>,
 }
 
 /// The channels of the house, as far as they are in use.
@@ -55,6 +57,24 @@ impl Directory {
             Some(located) => self.complete(located, epoch).await,
             None => Ok(None),
         }
+    }
+
+    /// Whether any channel has this webhook token.
+    ///
+    /// # Errors
+    /// When rows cannot be read.
+    pub async fn knows_token(&self, token: &str) -> Result<bool, VaultError> {
+        let hash = tenancy::hash_token(token);
+        if self.fresh().tokens.contains(&hash) {
+            return Ok(true);
+        }
+        let epoch = self.db.signals().epoch();
+        let known = store::is_token(&self.db, &hash).await?;
+        let mut held = self.fresh();
+        if known && held.epoch == epoch {
+            held.tokens.insert(hash);
+        }
+        Ok(known)
     }
 
     /// # Errors

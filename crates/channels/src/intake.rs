@@ -172,7 +172,7 @@ impl Intake {
         }
         let person = message.chat.kind == ChatKind::Person;
         let media = self.media(entry, message).await?;
-        let raw = message.media.as_ref().map(|media| media.raw.to_string());
+        let raw = message.raw.as_ref().map(ToString::to_string);
         let now = self.clock.now();
         let incoming = Incoming {
             channel: entry.id,
@@ -190,7 +190,6 @@ impl Intake {
             content: message.content.name(),
             body: message.text.as_deref(),
             answerable: person && !matches!(message.content, Content::Reaction | Content::Sticker),
-            answers: entry.state.rule().answers,
             raw,
             media,
         };

@@ -296,6 +296,14 @@ pub(crate) async fn by_instance(db: &Db, instance: &str) -> Result<Option<Locate
     row.as_ref().map(located).transpose()
 }
 
+/// Whether any channel of the house has a token with this hash.
+pub(crate) async fn is_token(db: &Db, hash: &str) -> Result<bool, Error> {
+    let mut tx = db.read_system().await?;
+    let row =
+        tx.fetch_opt("SELECT 1 FROM channels WHERE token_hash = $1 LIMIT 1", args![hash]).await?;
+    Ok(row.is_some())
+}
+
 /// The one channel with this token; `None` when there is none, or more than one.
 pub(crate) async fn by_token(db: &Db, token: &str) -> Result<Option<Located>, Error> {
     let mut tx = db.read_system().await?;

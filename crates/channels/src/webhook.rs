@@ -106,10 +106,21 @@ async fn serve(
     tenant: &mut String,
 ) -> Result<Vec<Taken>, Problem> {
     let intake = &app.intake;
+    let unauthorized =
+        || Problem::unauthorized("wrong or missing webhook token (header X-Webhook-Token)");
+    let token = token.filter(|token| !token.is_empty()).ok_or_else(unauthorized)?;
+    // Before anything is read: a stranger must not fill the memory.
+    if !intake.directory.knows_token(&token).await? {
+        return Err(unauthorized());
+    }
     let bytes = match read(body, app.limits.body).await {
         Ok(bytes) => bytes,
-        Err(TooLarge { seen }) => {
-            too_large(intake, token.as_deref(), seen, app.limits.body, tenant).await?;
+        Err(Unread::Broken) => {
+            // Not 4xx: the provider is to send it again.
+            return Err(Problem::unavailable("the body did not arrive whole", 1));
+        }
+        Err(Unread::TooLarge { seen }) => {
+            too_large(intake, &token, seen, app.limits.body, tenant).await?;
             return Err(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too_large",
@@ -124,9 +135,6 @@ async fn serve(
     let value: Value = serde_json::from_slice(&bytes).map_err(|_| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not_json", "the body is not JSON")
     })?;
-    let unauthorized =
-        || Problem::unauthorized("wrong or missing webhook token (header X-Webhook-Token)");
-    let token = token.filter(|token| !token.is_empty()).ok_or_else(unauthorized)?;
     let Some(parsed) = evolution::parse(&value) else {
         // No instance to go by: only a token that belongs to one channel tells whose it is.
         let entry = intake.directory.by_token(&token).await?.ok_or_else(unauthorized)?;
@@ -168,13 +176,18 @@ impl From<IntakeError> for Problem {
     }
 }
 
-struct TooLarge {
-    seen: usize,
+/// Why a body was not read.
+enum Unread {
+    TooLarge {
+        seen: usize,
+    },
+    /// It stopped half-way, or took too long.
+    Broken,
 }
 
 /// Reads a body up to the limit. What is over it is read and thrown away: a connection closed on
 /// a sender that still writes would lose the answer on its way.
-async fn read(body: Body, limit: usize) -> Result<Bytes, TooLarge> {
+async fn read(body: Body, limit: usize) -> Result<Bytes, Unread> {
     use axum::body::HttpBody as _;
     let mut body = std::pin::pin!(body);
     let hint = body.size_hint().exact().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
@@ -182,30 +195,38 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, TooLarge> {
     let mut seen = 0;
     let drain = async {
         loop {
-            let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
-            let Some(Ok(frame)) = frame else { return };
+            let frame = match std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+                None => return true,
+                Some(Err(_)) => return false,
+                Some(Ok(frame)) => frame,
+            };
             let Ok(data) = frame.into_data() else { continue };
             seen += data.len();
             if seen <= limit {
                 bytes.extend_from_slice(&data);
             } else if seen > limit.saturating_mul(8) {
-                return;
+                return true;
             }
         }
     };
-    let _ = tokio::time::timeout(Duration::from_secs(60), drain).await;
-    if seen > limit { Err(TooLarge { seen }) } else { Ok(bytes.into()) }
+    let whole = tokio::time::timeout(Duration::from_secs(60), drain).await.unwrap_or(false);
+    if seen > limit {
+        Err(Unread::TooLarge { seen })
+    } else if whole {
+        Ok(bytes.into())
+    } else {
+        Err(Unread::Broken)
+    }
 }
 
 /// Shows the loss on the channel, if the token tells which.
 async fn too_large(
     intake: &Intake,
-    token: Option<&str>,
+    token: &str,
     seen: usize,
     limit: usize,
     tenant: &mut String,
 ) -> Result<(), Problem> {
-    let Some(token) = token else { return Ok(()) };
     let Some(entry) = intake.directory.by_token(token).await? else { return Ok(()) };
     *tenant = entry.slug.to_string();
     let alarm = format!(

@@ -27,11 +27,20 @@ impl Handle {
         }
     }
 
-    async fn commit(self) -> Result<(), Error> {
+    async fn commit(self, after: After, signals: Signals) -> Result<(), Error> {
         match self {
-            Self::Write(tx) => tx.commit().await,
+            Self::Write(tx) => tx.commit(Box::new(move || after.tell(&signals))).await,
             Self::Read(_) => Ok(()),
-            Self::Postgres(tx) => Ok(tx.commit().await?),
+            Self::Postgres(mut tx) => {
+                if after.settings {
+                    // With the commit itself: a command that ends right after it must not take
+                    // the news along.
+                    postgres::notify_settings(&mut tx).await?;
+                }
+                tx.commit().await?;
+                after.tell(&signals);
+                Ok(())
+            }
         }
     }
 }
@@ -41,6 +50,17 @@ impl Handle {
 pub(crate) struct After {
     jobs: bool,
     settings: bool,
+}
+
+impl After {
+    fn tell(&self, signals: &Signals) {
+        if self.settings {
+            signals.settings_changed();
+        }
+        if self.jobs {
+            signals.jobs_ready();
+        }
+    }
 }
 
 macro_rules! transaction {
@@ -89,14 +109,7 @@ macro_rules! transaction {
             /// When the group that this write belonged to could not be made durable.
             pub async fn commit(self) -> Result<(), Error> {
                 let Self { handle, after, signals, .. } = self;
-                handle.commit().await?;
-                if after.settings {
-                    signals.settings_changed();
-                }
-                if after.jobs {
-                    signals.jobs_ready();
-                }
-                Ok(())
+                handle.commit(after, signals).await
             }
         }
     };

@@ -72,19 +72,16 @@ impl Pg {
         let (pool, out, me) = (self.pool.clone(), signals.clone(), process.clone());
         tokio::spawn(async move {
             loop {
-                let settings = out.wait_outward().await;
+                out.wait_outward().await;
                 if pool.is_closed() {
                     return;
                 }
-                let topic = if settings { "settings" } else { "jobs" };
-                let sent = sqlx::query("SELECT pg_notify($1, $2)")
+                // A lost wake-up costs one poll of the queue.
+                let _ = sqlx::query("SELECT pg_notify($1, $2)")
                     .bind(CHANNEL)
-                    .bind(format!("{topic} {me}"))
+                    .bind(format!("jobs {me}"))
                     .execute(&pool)
                     .await;
-                if sent.is_err() && settings {
-                    out.settings_changed();
-                }
                 tokio::time::sleep(NOTIFY_AT_MOST_EVERY).await;
             }
         });
@@ -94,8 +91,6 @@ impl Pg {
                 if let Err(cause) = listen(&pool, &signals, &process).await {
                     tracing::warn!(event = "db_listen_lost", cause = %cause);
                 }
-                // What was missed while the connection was down is unknown: treat all as stale.
-                signals.changed_elsewhere();
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
@@ -105,14 +100,26 @@ impl Pg {
 async fn listen(pool: &PgPool, signals: &Signals, me: &str) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
+    // What was missed before the connection stood is unknown: treat all as stale.
+    signals.changed_elsewhere();
     loop {
-        let Some(message) = listener.try_recv().await? else { return Ok(()) };
+        // Nothing is received when the connection was lost and made again.
+        let Some(message) = listener.try_recv().await? else {
+            signals.changed_elsewhere();
+            continue;
+        };
         match message.payload().split_once(' ') {
             Some((_, from)) if from == me => {}
             Some(("jobs", _)) => signals.jobs_ready_here(),
             _ => signals.changed_elsewhere(),
         }
     }
+}
+
+/// Tells every process, this one included, that settings changed once `tx` commits.
+pub(crate) async fn notify_settings(tx: &mut Tx) -> Result<(), Error> {
+    sqlx::query("SELECT pg_notify($1, 'settings -')").bind(CHANNEL).execute(&mut **tx).await?;
+    Ok(())
 }
 
 pub(crate) type Tx = Transaction<'static, Postgres>;
@@ -136,7 +143,8 @@ fn bind<'q>(
         query = match value {
             Value::Int(value) => query.bind(*value),
             Value::Real(value) => query.bind(*value),
-            Value::Text(value) => query.bind(value.clone()),
+            // PostgreSQL has no NUL in texts; providers and PDFs do.
+            Value::Text(value) => query.bind(value.as_ref().map(|text| text.replace('\0', ""))),
             Value::Bytes(value) => query.bind(value.clone()),
         };
     }

@@ -1,7 +1,7 @@
 //! What one part of the process tells the others after a commit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
@@ -16,7 +16,6 @@ struct Inner {
     jobs: Notify,
     /// Asks the engine to pass a wake-up on to other processes.
     outward: Notify,
-    settings_dirty: AtomicBool,
     epoch: AtomicU64,
 }
 
@@ -38,11 +37,9 @@ impl Signals {
         self.inner.jobs.notify_one();
     }
 
-    /// This process changed settings that caches hold.
+    /// This process changed settings that caches hold. The engine tells the other processes.
     pub fn settings_changed(&self) {
         self.inner.epoch.fetch_add(1, Ordering::SeqCst);
-        self.inner.settings_dirty.store(true, Ordering::SeqCst);
-        self.inner.outward.notify_one();
     }
 
     /// Grows whenever cached settings may be stale. Compare with the value a cache was filled at.
@@ -54,9 +51,8 @@ impl Signals {
         self.inner.jobs.notified().await;
     }
 
-    /// Waits for something worth telling other processes; `true` when settings changed.
-    pub(crate) async fn wait_outward(&self) -> bool {
+    /// Waits until other processes should be woken.
+    pub(crate) async fn wait_outward(&self) {
         self.inner.outward.notified().await;
-        self.inner.settings_dirty.swap(false, Ordering::SeqCst)
     }
 }

@@ -28,7 +28,13 @@ pub(crate) struct Writer {
     open: bool,
     /// The last holder left without finishing its savepoint.
     abandoned: bool,
-    waiting: Vec<oneshot::Sender<Result<(), String>>>,
+    waiting: Vec<Waiting>,
+}
+
+/// One finished savepoint: whom to tell, and what to do once it is durable.
+struct Waiting {
+    done: oneshot::Sender<Result<(), String>>,
+    then: Box<dyn FnOnce() + Send>,
 }
 
 impl Sqlite {
@@ -48,11 +54,15 @@ impl Sqlite {
 
     pub(crate) async fn begin(&self) -> Result<WriteTx, Error> {
         let mut guard = self.writer.clone().lock_owned().await;
-        guard.clean_up()?;
+        guard.clean_up();
         if !guard.open {
             guard = begin_immediate(guard).await?;
         }
-        guard.conn.execute_batch("SAVEPOINT caller")?;
+        if let Err(cause) = guard.conn.execute_batch("SAVEPOINT caller") {
+            // What is open must not stay open: it would keep other processes out.
+            self.committer.notify_one();
+            return Err(cause.into());
+        }
         Ok(WriteTx { guard: Some(guard), committer: self.committer.clone() })
     }
 
@@ -108,32 +118,52 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 impl Writer {
-    /// Undoes what a holder left behind when it was dropped without a commit.
-    fn clean_up(&mut self) -> Result<(), Error> {
-        if self.abandoned {
+    /// Undoes what a holder left behind when it was dropped without a commit, and notices when
+    /// SQLite itself gave the whole transaction up (disk full, I/O error).
+    fn clean_up(&mut self) {
+        if !self.open {
             self.abandoned = false;
-            if self.open {
-                self.conn.execute_batch("ROLLBACK TO caller; RELEASE caller")?;
-            }
+            return;
         }
-        Ok(())
+        let undone = if self.abandoned {
+            self.abandoned = false;
+            self.conn.execute_batch("ROLLBACK TO caller; RELEASE caller").map_err(|e| e.to_string())
+        } else {
+            Ok(())
+        };
+        let lost = self.conn.is_autocommit();
+        if lost || undone.is_err() {
+            let cause = undone.err().unwrap_or_else(|| "SQLite rolled back".to_owned());
+            self.give_up(&cause);
+        }
+    }
+
+    /// Nothing of this group gets on disk; the callers are told, and may try again.
+    fn give_up(&mut self, cause: &str) {
+        if !self.conn.is_autocommit() {
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        self.open = false;
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.done.send(Err(cause.to_owned()));
+        }
     }
 
     /// Makes every finished savepoint durable and tells those who wait.
     fn commit(&mut self) {
-        let mut outcome = self.clean_up().map_err(|error| error.to_string());
-        if self.open {
-            if outcome.is_ok() {
-                outcome = self.conn.execute_batch("COMMIT").map_err(|error| error.to_string());
-            }
-            if outcome.is_err() {
-                // Nothing of this group is on disk; the callers are told, and may try again.
-                let _ = self.conn.execute_batch("ROLLBACK");
-            }
-            self.open = false;
+        self.clean_up();
+        if !self.open {
+            return;
         }
-        for waiter in self.waiting.drain(..) {
-            let _ = waiter.send(outcome.clone());
+        if let Err(cause) = self.conn.execute_batch("COMMIT") {
+            self.give_up(&cause.to_string());
+            return;
+        }
+        self.open = false;
+        for waiting in self.waiting.drain(..) {
+            // Even when the caller went away meanwhile, what it did is to be known.
+            (waiting.then)();
+            let _ = waiting.done.send(Ok(()));
         }
     }
 }
@@ -163,10 +193,7 @@ async fn watch(writer: std::sync::Weak<Mutex<Writer>>, signals: Signals) {
         tick.tick().await;
         let Some(writer) = writer.upgrade() else { return };
         // The counter moves only by other connections' writes, and ours all go over this one.
-        let Ok(guard) = writer.try_lock() else { continue };
-        if guard.open {
-            continue;
-        }
+        let guard = writer.lock_owned().await;
         let version: Option<i64> =
             guard.conn.query_row("PRAGMA data_version", [], |row| row.get(0)).ok();
         drop(guard);
@@ -187,14 +214,17 @@ impl WriteTx {
         &self.guard.as_ref().expect("held until commit or drop").conn
     }
 
-    pub(crate) async fn commit(mut self) -> Result<(), Error> {
+    /// Finishes the savepoint and waits for the COMMIT it becomes part of; `then` runs with that
+    /// COMMIT, also when nobody waits any more.
+    pub(crate) async fn commit(mut self, then: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
         let mut guard = self.guard.take().expect("commit consumes the transaction");
         if let Err(error) = guard.conn.execute_batch("RELEASE caller") {
             guard.abandoned = true;
+            self.committer.notify_one();
             return Err(error.into());
         }
         let (done, outcome) = oneshot::channel();
-        guard.waiting.push(done);
+        guard.waiting.push(Waiting { done, then });
         self.committer.notify_one();
         drop(guard);
         match outcome.await {

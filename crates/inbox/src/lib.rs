@@ -26,10 +26,11 @@ pub use phone::{Echo, phone_echo};
 pub use receive::{Incoming, Received, receive};
 pub use schema::MIGRATIONS;
 pub use send::{
-    Begin, Outcome, PersonReply, Status, apply_status, begin_send, edited, end_send, reply,
+    Begin, Outcome, PersonReply, Status, apply_status, begin_send, edited, end_send, needs_person,
+    reply,
 };
 pub use store::{
     conversation, conversations, give_back, message, messages, rules, seed, set_rules, take_over,
 };
 pub use store::{reactivate, remove_tenant};
-pub use turn::{Answer, Gathered, Line, Stored, gather, settle, store_answer};
+pub use turn::{Answer, Gathered, Line, Stored, gather, store_answer};

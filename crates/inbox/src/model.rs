@@ -70,6 +70,8 @@ pub enum Reason {
     UnreadableMedia,
     LateMessage,
     SendUnknown,
+    /// The assistant failed to answer, again and again.
+    TurnFailed,
     /// It waited while the tenant was suspended.
     Backlog,
 }
@@ -86,6 +88,7 @@ impl Reason {
             Self::UnreadableMedia => "unreadable_media",
             Self::LateMessage => "late_message",
             Self::SendUnknown => "send_unknown",
+            Self::TurnFailed => "turn_failed",
             Self::Backlog => "backlog",
         }
     }

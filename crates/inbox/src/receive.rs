@@ -22,8 +22,6 @@ pub struct Incoming<'a> {
     pub body: Option<&'a str>,
     /// Waits for an answer. Reactions and stickers do not.
     pub answerable: bool,
-    /// The tenant's life cycle lets it be answered.
-    pub answers: bool,
     pub raw: Option<String>,
     pub media: Option<String>,
 }
@@ -95,7 +93,8 @@ pub async fn receive(
         )
         .await?;
     }
-    if counts && incoming.answers && owner == Owner::Bot {
+    // Whether the tenant answers at all is looked up when the turn runs.
+    if counts && owner == Owner::Bot {
         let at_once = incoming.body.is_some_and(|body| rules.asks_for_person(body));
         let run_at = if at_once {
             now

@@ -76,6 +76,6 @@ CREATE TABLE inbox_settings (
 );
 ",
     tenant_tables: &["contacts", "contact_handles", "conversations", "messages", "inbox_settings"],
-    system_tables: &["messages", "conversations"],
+    system_tables: &[],
     house_tables: &[],
 }];

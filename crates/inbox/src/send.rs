@@ -47,39 +47,18 @@ pub async fn begin_send(
     let conversation: ConversationId = row.get(1)?;
     let (upto, from): (i64, i64) = (row.get(3)?, row.get(4)?);
     let cancellable: bool = row.get(5)?;
+    if cancellable && superseded(tx, message, conversation, (from, upto), now).await? {
+        return Ok(Begin::Skip);
+    }
     let thread = tx
         .fetch_opt(
-            "SELECT address, owner, inbound_seq, answered_seq, cancels FROM conversations \
-             WHERE tenant_id = $1 AND id = $2",
+            "SELECT address, owner FROM conversations WHERE tenant_id = $1 AND id = $2",
             args![tenant, conversation],
         )
         .await?;
     let Some(thread) = thread else { return Ok(Begin::Skip) };
-    let owner = Owner::parse(&thread.get::<String>(1)?);
-    let (inbound, answered, cancels): (i64, i64, i64) =
-        (thread.get(2)?, thread.get(3)?, thread.get(4)?);
-    let reason = match (cancellable, owner) {
-        (false, _) => None,
-        (true, Owner::Human | Owner::Nobody) => Some("person"),
-        (true, Owner::Bot) if inbound > upto && answered == upto && cancels == 0 => {
-            // The turn that the new text is waiting for answers the old text too.
-            tx.execute(
-                "UPDATE conversations SET answered_seq = $1, cancels = 1 \
-                 WHERE tenant_id = $2 AND id = $3",
-                args![from, tenant, conversation],
-            )
-            .await?;
-            Some("new_text")
-        }
-        (true, Owner::Bot) => None,
-    };
-    if let Some(reason) = reason {
-        tx.execute(
-            "UPDATE messages SET state = 'cancelled', state_at = $1, reason = $2 \
-             WHERE tenant_id = $3 AND id = $4",
-            args![now, reason, tenant, message],
-        )
-        .await?;
+    if cancellable && Owner::parse(&thread.get::<String>(1)?) != Owner::Bot {
+        cancel(tx, conversation, (from, upto), "person", now).await?;
         return Ok(Begin::Skip);
     }
     Ok(Begin::Go {
@@ -88,6 +67,55 @@ pub async fn begin_send(
         address: thread.get(0)?,
         body: row.get::<Option<String>>(2)?.unwrap_or_default(),
     })
+}
+
+/// Whether new text came before any part of the answer left. Then the whole answer is cancelled,
+/// and a turn is set that answers old and new text together.
+async fn superseded(
+    tx: &mut TenantTx,
+    message: MessageId,
+    conversation: ConversationId,
+    (from, upto): (i64, i64),
+    now: Moment,
+) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    // One statement decides: a turn that is stored at the same time cannot slip in between.
+    let moved = tx
+        .execute(
+            "UPDATE conversations SET answered_seq = $1, cancels = 1 \
+             WHERE tenant_id = $2 AND id = $3 AND owner = 'bot' AND answered_seq = $4 \
+             AND inbound_seq > $4 AND cancels = 0 AND NOT EXISTS (SELECT 1 FROM messages m \
+             WHERE m.tenant_id = $2 AND m.conversation_id = $3 AND m.author = 'assistant' \
+             AND m.from_seq = $1 AND m.seq = $4 AND m.id <> $5 AND m.state NOT IN ('queued', 'cancelled'))",
+            args![from, tenant, conversation, upto, message],
+        )
+        .await?;
+    if moved == 0 {
+        return Ok(false);
+    }
+    cancel(tx, conversation, (from, upto), "new_text", now).await?;
+    let rules = crate::store::rules(tx).await?;
+    crate::receive::schedule_turn(tx, conversation, now + rules.quiet, now).await?;
+    Ok(true)
+}
+
+/// Cancels all parts of an answer that have not left.
+async fn cancel(
+    tx: &mut TenantTx,
+    conversation: ConversationId,
+    (from, upto): (i64, i64),
+    reason: &str,
+    now: Moment,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "UPDATE messages SET state = 'cancelled', state_at = $1, reason = $2 \
+         WHERE tenant_id = $3 AND conversation_id = $4 AND author = 'assistant' AND cancellable = 1 \
+         AND from_seq = $5 AND seq = $6 AND state IN ('queued', 'sending')",
+        args![now, reason, tenant, conversation, from, upto],
+    )
+    .await?;
+    Ok(())
 }
 
 async fn interrupted(tx: &mut TenantTx, message: MessageId, now: Moment) -> Result<Begin, Error> {
@@ -101,11 +129,15 @@ async fn interrupted(tx: &mut TenantTx, message: MessageId, now: Moment) -> Resu
         .await?;
     let Some(row) = rows.first() else { return Ok(Begin::Skip) };
     let conversation: ConversationId = row.get(0)?;
-    flag(tx, conversation, Reason::SendUnknown).await?;
+    needs_person(tx, conversation, Reason::SendUnknown).await?;
     Ok(Begin::Interrupted { conversation })
 }
 
-async fn flag(
+/// Shows the conversation to a person, with the reason if it has none yet.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn needs_person(
     tx: &mut TenantTx,
     conversation: ConversationId,
     reason: Reason,
@@ -179,7 +211,7 @@ pub async fn end_send(
     )
     .await?;
     match outcome {
-        Outcome::Unknown { .. } => flag(tx, conversation, Reason::SendUnknown).await,
+        Outcome::Unknown { .. } => needs_person(tx, conversation, Reason::SendUnknown).await,
         Outcome::Failed { .. } => {
             tx.execute(
                 "UPDATE conversations SET needs_person = 1 WHERE tenant_id = $1 AND id = $2",

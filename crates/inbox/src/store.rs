@@ -231,9 +231,17 @@ pub async fn give_back(tx: &mut TenantTx, id: ConversationId, now: Moment) -> Re
 /// When the database refuses.
 pub async fn reactivate(tx: &mut TenantTx, now: Moment) -> Result<(u64, u64), Error> {
     let tenant = tx.tenant();
+    // An answer of the assistant is stale by now; what a person wrote leaves as promised.
+    tx.execute(
+        "UPDATE conversations SET needs_person = 1, handoff_reason = COALESCE(handoff_reason, $1) \
+         WHERE tenant_id = $2 AND id IN (SELECT conversation_id FROM messages WHERE tenant_id = $2 \
+         AND author = 'assistant' AND state = 'queued' AND at < $3)",
+        args![Reason::Backlog.name(), tenant, now - LATE],
+    )
+    .await?;
     tx.execute(
         "UPDATE messages SET state = 'cancelled', state_at = $1, reason = 'suspended' \
-         WHERE tenant_id = $2 AND direction = 'out' AND state = 'queued' AND at < $3",
+         WHERE tenant_id = $2 AND author = 'assistant' AND state = 'queued' AND at < $3",
         args![now, tenant, now - LATE],
     )
     .await?;

@@ -226,19 +226,3 @@ pub(crate) async fn enqueue_send(
     };
     queue::enqueue(tx, job).await
 }
-
-/// Marks what waits as covered without an answer. `false` when it moved meanwhile.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn settle(tx: &mut TenantTx, gathered: &Gathered) -> Result<bool, Error> {
-    let tenant = tx.tenant();
-    let done = tx
-        .execute(
-            "UPDATE conversations SET answered_seq = $1 WHERE tenant_id = $2 AND id = $3 \
-             AND answered_seq = $4",
-            args![gathered.upto_seq, tenant, gathered.conversation, gathered.base_seq],
-        )
-        .await?;
-    Ok(done == 1)
-}

@@ -139,8 +139,9 @@ async fn add(
             return Err(Problem::field("text", "send either text or content_base64"));
         }
     };
+    let file = Library::read_file(&body.name, bytes).await?;
     let mut tx = scope.begin().await?;
-    let added = app.library.add_file(&mut tx, &body.name, body.category.as_deref(), bytes).await?;
+    let added = app.library.add(&mut tx, &file, body.category.as_deref()).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(added)))
 }

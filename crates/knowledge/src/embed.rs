@@ -119,6 +119,12 @@ impl Handler<EmbedDue> for Embed {
             })?;
             let mut tx = library.db.begin(cx.tenant).await?;
             tenancy::bump_knowledge(&mut tx).await?;
+            // Another model's vectors do not compare: what was asked for may have changed meanwhile.
+            let wanted = store::embedding(&mut tx).await?;
+            let made = (model.provider.name().to_owned(), model.base_url, model.model);
+            if wanted != Some(made) {
+                continue;
+            }
             for ((chunk, _), vector) in batch.iter().zip(vectors) {
                 store::set_vector(&mut tx, *chunk, &unit(vector)).await?;
             }

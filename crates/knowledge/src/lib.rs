@@ -22,7 +22,7 @@ pub use api::routes;
 pub use embed::{Embed, EmbedDue, set_embedding};
 pub use extract::{DECLINE_BELOW, Extract, LONGEST};
 pub use index::{Chunk, Index};
-pub use library::{Added, Hit, KnowledgeError, Library};
+pub use library::{Added, Hit, KnowledgeError, Library, Prepared};
 pub use read::{Format, Item, ReadError, Reading, read};
 pub use schema::MIGRATIONS;
 pub use split::{OVERLAP, PIECE, pieces};

@@ -39,6 +39,14 @@ pub enum KnowledgeError {
 /// Bytes of one file, at most.
 const FILE_LIMIT: usize = 20 * 1024 * 1024;
 
+/// A file that was read and is ready to be added.
+pub struct Prepared {
+    name: String,
+    sha256: String,
+    size: usize,
+    reading: Reading,
+}
+
 /// A document that was added.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Added {
@@ -198,17 +206,11 @@ impl Library {
         Ok(order.into_iter().map(|(score, piece)| index.hit(piece, score)).collect())
     }
 
-    /// Adds a file, in place of one of the same name.
+    /// Reads a file. No transaction may be open meanwhile: a PDF takes seconds.
     ///
     /// # Errors
-    /// When it cannot be read, is too large, or the database refuses.
-    pub async fn add_file(
-        &self,
-        tx: &mut TenantTx,
-        name: &str,
-        category: Option<&str>,
-        bytes: Vec<u8>,
-    ) -> Result<Added, KnowledgeError> {
+    /// When it cannot be read or is too large.
+    pub async fn read_file(name: &str, bytes: Vec<u8>) -> Result<Prepared, KnowledgeError> {
         if name.is_empty() || name.chars().count() > 200 {
             return Err(KnowledgeError::Name);
         }
@@ -219,14 +221,24 @@ impl Library {
         let size = bytes.len();
         let sha256 = hex(&Sha256::digest(&bytes));
         let owned = name.to_owned();
-        // PDFs take seconds; the rows wait for the reading, not the other way round.
         let reading = tokio::task::spawn_blocking(move || crate::read(&owned, &bytes))
             .await
-            .map_err(|cause| db::Error::Setup(format!("reading {name}: {cause}")))?;
-        let reading = reading.inspect_err(|cause| {
-            tracing::warn!(event = "document_failed", tenant_id = %tx.tenant(), cause = %cause);
-        })?;
-        self.put(tx, name, category, &sha256, size, &reading).await
+            .map_err(|cause| db::Error::Setup(format!("reading {name}: {cause}")))?
+            .inspect_err(|cause| tracing::warn!(event = "document_failed", cause = %cause))?;
+        Ok(Prepared { name: name.to_owned(), sha256, size, reading })
+    }
+
+    /// Adds a file that was read, in place of one of the same name.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn add(
+        &self,
+        tx: &mut TenantTx,
+        file: &Prepared,
+        category: Option<&str>,
+    ) -> Result<Added, KnowledgeError> {
+        self.put(tx, &file.name, category, &file.sha256, file.size, &file.reading).await
     }
 
     /// Adds a question with its answer, in place of the same question.

@@ -262,7 +262,12 @@ fn unwrap_lines(text: &str) -> String {
 /// HTML as Markdown: headings, lists and paragraphs; no scripts, styles or navigation.
 fn html(text: &str) -> String {
     use scraper::{ElementRef, Html, Node};
-    fn walk(parent: ElementRef<'_>, out: &mut String) {
+    /// Pages of people nest a few dozen deep; more would only exhaust the stack.
+    const DEEPEST: usize = 200;
+    fn walk(parent: ElementRef<'_>, depth: usize, out: &mut String) {
+        if depth > DEEPEST {
+            return;
+        }
         for child in parent.children() {
             if let Node::Text(text) = child.value() {
                 let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -307,7 +312,7 @@ fn html(text: &str) -> String {
             if matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6") {
                 out.push_str("# ");
             }
-            walk(element, out);
+            walk(element, depth + 1, out);
             if block && !out.ends_with('\n') {
                 out.push('\n');
             }
@@ -315,7 +320,7 @@ fn html(text: &str) -> String {
     }
     let page = Html::parse_document(text);
     let mut out = String::new();
-    walk(page.root_element(), &mut out);
+    walk(page.root_element(), 0, &mut out);
     out
 }
 

@@ -40,6 +40,6 @@ CREATE TABLE knowledge_settings (
 );
 ",
     tenant_tables: &["documents", "chunks", "knowledge_settings"],
-    system_tables: &["chunks"],
+    system_tables: &[],
     house_tables: &[],
 }];

@@ -86,6 +86,22 @@ impl Outbound {
     }
 }
 
+/// Bytes of a provider's answer, at most.
+const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Reads an answer as JSON, up to a bound: a tenant chooses its providers, and one that never stops
+/// sending must not fill the memory. `None` when it is no JSON, too long, or broke off.
+pub async fn read_json(mut response: reqwest::Response) -> Option<serde_json::Value> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if bytes.len() + chunk.len() > ANSWER_LIMIT {
+            return None;
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&bytes).ok()
+}
+
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {

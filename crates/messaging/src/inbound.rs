@@ -62,6 +62,8 @@ pub struct InboundMessage {
     pub content: Content,
     pub text: Option<String>,
     pub media: Option<Media>,
+    /// The provider's own form of whatever is not plain text, without the file itself.
+    pub raw: Option<serde_json::Value>,
 }
 
 /// Who the other side is.
@@ -123,6 +125,4 @@ pub struct Media {
     pub file_name: Option<String>,
     /// The file itself, base64, when the provider sends it along.
     pub base64: Option<String>,
-    /// The provider's own description, to fetch the file by later.
-    pub raw: serde_json::Value,
 }

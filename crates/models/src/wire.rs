@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use messaging::http::read_json;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 
@@ -24,14 +25,13 @@ pub(crate) async fn exchange(
         ModelError::Unavailable(what.to_owned())
     })?;
     let status = response.status();
-    let body = response.json().await;
-    match body {
-        Ok(body) => Ok((status, body)),
-        Err(_) if status.is_success() => {
+    match read_json(response).await {
+        Some(body) => Ok((status, body)),
+        None if status.is_success() => {
             Err(ModelError::Unavailable("an unreadable answer".to_owned()))
         }
         // Proxies answer errors in HTML.
-        Err(_) => Ok((status, Value::Null)),
+        None => Ok((status, Value::Null)),
     }
 }
 

@@ -362,12 +362,20 @@ async fn create_key(
         .unwrap_or("*")
         .parse()
         .map_err(|e: tenancy::UnknownScope| Problem::field("scopes", e.to_string()))?;
+    if !scope.scopes().covers(&scopes) {
+        return Err(beyond());
+    }
     let mut tx = scope.begin().await?;
     let now = app.house.clock.now();
     let made = tenancy::create_key(&mut tx, &body.name, &scopes, None, now).await?;
     tx.commit().await?;
     let out = NewKeyOut { key: made.key.into(), secret: made.secret };
     Ok((StatusCode::CREATED, Json(out)))
+}
+
+fn beyond() -> Problem {
+    let detail = "a key cannot hand out scopes that it does not have itself";
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
 }
 
 async fn rotate_key(
@@ -381,6 +389,9 @@ async fn rotate_key(
     let made = tenancy::rotate_key(&mut tx, id, overlap, now)
         .await?
         .ok_or_else(|| Problem::not_found("API key"))?;
+    if !scope.scopes().covers(&made.key.scopes) {
+        return Err(beyond());
+    }
     tx.commit().await?;
     Ok(Json(NewKeyOut { key: made.key.into(), secret: made.secret }))
 }

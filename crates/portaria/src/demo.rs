@@ -137,9 +137,13 @@ async fn open_business(
     };
     let tenant = tenants::create(house, new).await?;
     let now = house.clock.now();
-    let mut tx = house.db.begin(tenant.id).await?;
+    let mut files = Vec::new();
     for (name, content) in business.files {
-        house.library.add_file(&mut tx, name, None, content.as_bytes().to_vec()).await?;
+        files.push(knowledge::Library::read_file(name, content.as_bytes().to_vec()).await?);
+    }
+    let mut tx = house.db.begin(tenant.id).await?;
+    for file in &files {
+        house.library.add(&mut tx, file, None).await?;
     }
     let channel = NewChannel {
         instance: business.slug.to_owned(),

@@ -4,8 +4,8 @@
 //! - A job exists exactly when the transaction that enqueued it was committed.
 //! - Jobs of one tenant and order key run one after the other, oldest first. A job that waits for
 //!   its retry holds its order; a dead or finished one frees it.
-//! - Tenants take turns: a lane's next claim goes to the tenant after the one served last, however
-//!   many jobs any of them has waiting.
+//! - Tenants take turns by weight (1 unless set): a lane's next claim goes to the tenant after the one
+//!   served last, however many jobs any of them has waiting.
 //! - A lane is served before the ones after it: `reply`, `notify`, `bulk`.
 //! - A lease that is not renewed runs out, and the job runs again: handlers are idempotent.
 
@@ -18,7 +18,7 @@ mod worker;
 pub use admin::{DeadJob, LaneStats, clear, dead, depth, heartbeat_age, remove, requeue};
 pub use lane::{Lane, UnknownLane};
 pub use schema::MIGRATIONS;
-pub use store::{enqueue, release_tenant, remove_tenant};
+pub use store::{enqueue, release_tenant, remove_tenant, set_weight};
 pub use worker::{Handlers, Queue, Settings};
 
 use std::time::Duration;

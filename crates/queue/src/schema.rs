@@ -32,6 +32,11 @@ CREATE UNIQUE INDEX jobs_dedupe ON jobs (tenant_id, dedupe_key)
     WHERE state < 2 AND dedupe_key IS NOT NULL;
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE state = 3;
 CREATE INDEX jobs_dead ON jobs (tenant_id, finished_at) WHERE state = 4;
+CREATE INDEX jobs_open ON jobs (lane, tenant_id, state) WHERE state <> 3;
+CREATE TABLE queue_weights (
+    tenant_id TEXT PRIMARY KEY,
+    weight BIGINT NOT NULL
+);
 CREATE TABLE heartbeats (
     worker TEXT PRIMARY KEY,
     role TEXT NOT NULL,
@@ -40,7 +45,7 @@ CREATE TABLE heartbeats (
     seen_at BIGINT NOT NULL
 );
 ",
-    tenant_tables: &["jobs"],
-    system_tables: &["jobs"],
+    tenant_tables: &["jobs", "queue_weights"],
+    system_tables: &["jobs", "queue_weights"],
     house_tables: &["heartbeats"],
 }];

@@ -73,11 +73,10 @@ pub(crate) struct Claimed {
     pub(crate) lane: Lane,
 }
 
-/// Who claims, from where in the rotation, and how much.
+/// Who claims, and how much.
 pub(crate) struct Claim<'a> {
     pub(crate) lane: Lane,
     pub(crate) owner: &'a str,
-    pub(crate) after_tenant: &'a str,
     pub(crate) limit: usize,
     pub(crate) now: Moment,
     pub(crate) lease: Duration,
@@ -123,12 +122,86 @@ pub(crate) async fn promote(db: &Db, now: Moment) -> Result<Option<Moment>, Erro
     Ok([scheduled, leased].into_iter().flatten().min())
 }
 
-/// Leases up to `limit` jobs of one lane, one tenant after the other.
-pub(crate) async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Vec<Claimed>, Error> {
-    let tenants = ready_tenants(db, claim).await?;
-    if tenants.is_empty() {
-        return Ok(Vec::new());
+/// Where a lane's rotation stands: the tenant examined last, and how many more jobs in a row its
+/// weight still grants it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Turn {
+    pub(crate) tenant: String,
+    pub(crate) left: usize,
+}
+
+/// Leases up to `limit` jobs of one lane, tenants taking turns by their weights. Tenants whose
+/// ready jobs all wait for an order are passed over, however many there are.
+pub(crate) async fn claim(
+    db: &Db,
+    claim: &Claim<'_>,
+    turn: &mut Turn,
+) -> Result<Vec<Claimed>, Error> {
+    let mut jobs: Vec<Claimed> = Vec::new();
+    let mut after = turn.tenant.clone();
+    let mut first: Option<String> = None;
+    if turn.left > 0 {
+        let want = turn.left.min(claim.limit);
+        let resumed = take(db, claim, &[(after.clone(), want)]).await?;
+        turn.left = if resumed.len() == want { turn.left - want } else { 0 };
+        jobs.extend(resumed);
     }
+    let mut taken_in_round = 0;
+    while jobs.len() < claim.limit {
+        let room = claim.limit - jobs.len();
+        let mut tenants = ready_tenants(db, claim.lane, &after, room).await?;
+        if tenants.is_empty() {
+            break;
+        }
+        if let Some(start) = &first
+            && let Some(round) = tenants.iter().position(|(tenant, _)| tenant == start)
+        {
+            tenants.truncate(round);
+            if tenants.is_empty() {
+                // All had their turn. Another round only if this one brought something.
+                if taken_in_round == 0 {
+                    break;
+                }
+                (first, taken_in_round) = (None, 0);
+                continue;
+            }
+        }
+        first.get_or_insert_with(|| tenants[0].0.clone());
+        // Few tenants get several shares at once.
+        let all: usize = tenants.iter().map(|(_, weight)| weight).sum();
+        let shares = room.div_ceil(all.max(1));
+        let mut wanted: Vec<(String, usize)> = Vec::new();
+        let mut open = room;
+        for (tenant, weight) in &tenants {
+            let want = (weight * shares).min(open);
+            open -= want;
+            if want > 0 {
+                wanted.push((tenant.clone(), want));
+            }
+        }
+        let Some((last, granted)) = wanted.last().cloned() else { break };
+        let taken = take(db, claim, &wanted).await?;
+        let of_last = taken.iter().filter(|job| job.tenant.to_string() == last).count();
+        let weight = weight_of(&tenants, &last);
+        turn.left = if of_last == granted { weight.saturating_sub(granted) } else { 0 };
+        after.clone_from(&last);
+        turn.tenant = last;
+        taken_in_round += taken.len();
+        jobs.extend(taken);
+    }
+    Ok(jobs)
+}
+
+fn weight_of(tenants: &[(String, usize)], tenant: &str) -> usize {
+    tenants.iter().find(|(id, _)| id == tenant).map_or(1, |(_, weight)| *weight)
+}
+
+/// Leases up to so many jobs of each of these tenants, oldest first.
+async fn take(
+    db: &Db,
+    claim: &Claim<'_>,
+    wanted: &[(String, usize)],
+) -> Result<Vec<Claimed>, Error> {
     let mut tx = db.begin_system().await?;
     let skip = if tx.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" };
     // Materialized: PostgreSQL may run a plain subselect again for each row, past its LIMIT.
@@ -136,57 +209,45 @@ pub(crate) async fn claim(db: &Db, claim: &Claim<'_>) -> Result<Vec<Claimed>, Er
         "WITH picked AS MATERIALIZED (SELECT j.id FROM jobs j WHERE j.state = 1 AND j.lane = $3 \
          AND j.tenant_id = $4 AND NOT EXISTS (SELECT 1 FROM jobs b WHERE b.state < 3 \
          AND b.order_key IS NOT NULL AND b.tenant_id = j.tenant_id AND b.order_key = j.order_key \
-         AND b.id < j.id) ORDER BY j.id LIMIT $5 {skip}) \
+         AND (b.id < j.id OR b.state = 2)) ORDER BY j.id LIMIT $5 {skip}) \
          UPDATE jobs SET state = 2, attempts = attempts + 1, lease_owner = $1, lease_until = $2 \
          WHERE state = 1 AND id IN (SELECT id FROM picked) \
          RETURNING id, tenant_id, kind, payload, attempts, max_attempts, enqueued_at"
     );
     let mut jobs = Vec::new();
-    // Rounds: each tenant gives one job before any gives a second.
-    let mut open = tenants;
-    let mut share = claim.limit.div_ceil(open.len()).min(4);
-    while jobs.len() < claim.limit && !open.is_empty() {
-        let mut still = Vec::new();
-        for tenant in open {
-            let want = share.min(claim.limit - jobs.len());
-            if want == 0 {
-                break;
-            }
-            let rows = tx
-                .fetch_all(
-                    &sql,
-                    args![claim.owner, claim.now + claim.lease, claim.lane.code(), &tenant, want],
-                )
-                .await?;
-            if rows.len() == want {
-                still.push(tenant);
-            }
-            for row in rows {
-                jobs.push(Claimed {
-                    id: row.get(0)?,
-                    tenant: row.get(1)?,
-                    kind: row.get(2)?,
-                    payload: row.get(3)?,
-                    attempts: u32::try_from(row.get::<i64>(4)?).unwrap_or(u32::MAX),
-                    max_attempts: u32::try_from(row.get::<i64>(5)?).unwrap_or(u32::MAX),
-                    enqueued_at: row.get(6)?,
-                    lane: claim.lane,
-                });
-            }
+    for (tenant, want) in wanted {
+        let lease = claim.now + claim.lease;
+        let rows =
+            tx.fetch_all(&sql, args![claim.owner, lease, claim.lane.code(), tenant, *want]).await?;
+        for row in rows {
+            jobs.push(Claimed {
+                id: row.get(0)?,
+                tenant: row.get(1)?,
+                kind: row.get(2)?,
+                payload: row.get(3)?,
+                attempts: u32::try_from(row.get::<i64>(4)?).unwrap_or(u32::MAX),
+                max_attempts: u32::try_from(row.get::<i64>(5)?).unwrap_or(u32::MAX),
+                enqueued_at: row.get(6)?,
+                lane: claim.lane,
+            });
         }
-        open = still;
-        share = claim.limit;
     }
     tx.commit().await?;
     Ok(jobs)
 }
 
-/// Tenants with ready jobs, from the one after `after_tenant` round to it: an index skip scan.
-async fn ready_tenants(db: &Db, claim: &Claim<'_>) -> Result<Vec<String>, Error> {
+/// Tenants with ready jobs and their weights, from the one after `after` round to it: an index
+/// skip scan.
+async fn ready_tenants(
+    db: &Db,
+    lane: Lane,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<(String, usize)>, Error> {
     let mut tx = db.read_system().await?;
-    let mut found: Vec<String> = Vec::new();
-    for (from, until) in [(claim.after_tenant, "~"), ("", claim.after_tenant)] {
-        let room = claim.limit - found.len();
+    let mut found: Vec<(String, usize)> = Vec::new();
+    for (from, until) in [(after, "~"), ("", after)] {
+        let room = limit - found.len();
         if room == 0 || from == until {
             continue;
         }
@@ -197,22 +258,25 @@ async fn ready_tenants(db: &Db, claim: &Claim<'_>) -> Result<Vec<String>, Error>
                  UNION ALL \
                  SELECT (SELECT MIN(tenant_id) FROM jobs WHERE state = 1 AND lane = $1 AND tenant_id > t.id), n + 1 \
                  FROM t WHERE t.id IS NOT NULL AND n <= $3) \
-                 SELECT id FROM t WHERE id IS NOT NULL AND id <= $4 ORDER BY id LIMIT $3",
-                args![claim.lane.code(), from, room, until],
+                 SELECT id, COALESCE((SELECT weight FROM queue_weights w WHERE w.tenant_id = t.id), 1) \
+                 FROM t WHERE id IS NOT NULL AND id <= $4 ORDER BY id LIMIT $3",
+                args![lane.code(), from, room, until],
             )
             .await?;
         for row in rows {
-            found.push(row.get(0)?);
+            let weight = usize::try_from(row.get::<i64>(1)?).unwrap_or(1).max(1);
+            found.push((row.get(0)?, weight));
         }
     }
     Ok(found)
 }
 
-/// Keeps leases alive. Returns how many of `jobs` are still `owner`'s.
+/// Shows that the worker lives and keeps the leases of the jobs it really runs.
 pub(crate) async fn heartbeat(
     db: &Db,
     owner: &str,
     lanes: &str,
+    running: &[JobId],
     now: Moment,
     lease: Duration,
 ) -> Result<(), Error> {
@@ -223,11 +287,13 @@ pub(crate) async fn heartbeat(
         args![owner, lanes, now],
     )
     .await?;
-    tx.execute(
-        "UPDATE jobs SET lease_until = $1 WHERE state = 2 AND lease_owner = $2",
-        args![now + lease, owner],
-    )
-    .await?;
+    for job in running {
+        tx.execute(
+            "UPDATE jobs SET lease_until = $1 WHERE id = $2 AND state = 2 AND lease_owner = $3",
+            args![now + lease, *job, owner],
+        )
+        .await?;
+    }
     tx.execute(
         "DELETE FROM heartbeats WHERE seen_at < $1",
         args![now - Duration::from_secs(86_400)],
@@ -327,5 +393,21 @@ pub async fn release_tenant(tx: &mut TenantTx, now: Moment) -> Result<u64, Error
 /// When the database refuses the statement.
 pub async fn remove_tenant(tx: &mut TenantTx) -> Result<u64, Error> {
     let tenant = tx.tenant();
+    tx.execute("DELETE FROM queue_weights WHERE tenant_id = $1", args![tenant]).await?;
     tx.execute("DELETE FROM jobs WHERE tenant_id = $1", args![tenant]).await
+}
+
+/// Sets how many jobs in a row the tenant gets when its turn comes: 1 to 100.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn set_weight(tx: &mut TenantTx, weight: u32) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "INSERT INTO queue_weights (tenant_id, weight) VALUES ($1, $2) \
+         ON CONFLICT (tenant_id) DO UPDATE SET weight = excluded.weight",
+        args![tenant, weight.clamp(1, 100)],
+    )
+    .await?;
+    Ok(())
 }

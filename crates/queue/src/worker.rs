@@ -1,11 +1,13 @@
 //! The engine: claims, runs, renews leases, retries, prunes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use db::Db;
+use futures_util::FutureExt as _;
 use kernel::{Clock, JobId, Moment};
 use parking_lot::Mutex;
 use rand::RngExt;
@@ -13,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::store::{self, Claim, Claimed, Fate};
+use crate::store::{self, Claim, Claimed, Fate, Turn};
 use crate::{Done, Handler, JobCx, JobError, Lane, Payload};
 
 /// How a worker behaves.
@@ -95,8 +97,9 @@ pub struct Queue {
     handlers: Arc<Handlers>,
     settings: Arc<Settings>,
     owner: String,
-    /// The tenant each lane served last.
-    rotation: Arc<Mutex<HashMap<Lane, String>>>,
+    rotation: Arc<Mutex<HashMap<Lane, Turn>>>,
+    /// Jobs that run here now: only their leases are kept.
+    running: Arc<Mutex<HashSet<JobId>>>,
 }
 
 impl Queue {
@@ -108,6 +111,7 @@ impl Queue {
             settings: Arc::new(settings),
             owner: JobId::generate().to_string(),
             rotation: Arc::default(),
+            running: Arc::default(),
         }
     }
 
@@ -196,19 +200,17 @@ impl Queue {
             if room == 0 {
                 break;
             }
-            let after = self.rotation.lock().get(lane).cloned().unwrap_or_default();
+            let mut turn = self.rotation.lock().get(lane).cloned().unwrap_or_default();
             let claim = Claim {
                 lane: *lane,
                 owner: &self.owner,
-                after_tenant: &after,
                 limit: room,
                 now,
                 lease: self.settings.lease,
             };
-            let claimed = store::claim(&self.db, &claim).await?;
-            if let Some(last) = claimed.last() {
-                self.rotation.lock().insert(*lane, last.tenant.to_string());
-            }
+            let claimed = store::claim(&self.db, &claim, &mut turn).await?;
+            self.rotation.lock().insert(*lane, turn);
+            self.running.lock().extend(claimed.iter().map(|job| job.id));
             jobs.extend(claimed);
         }
         Ok((jobs, next))
@@ -226,7 +228,12 @@ impl Queue {
         };
         let handler = self.handlers.by_kind.get(job.kind.as_str()).cloned();
         let outcome = match &handler {
-            Some(handler) => handler.run(&job.payload, &cx).await,
+            Some(handler) => {
+                let run = AssertUnwindSafe(handler.run(&job.payload, &cx)).catch_unwind();
+                run.await.unwrap_or_else(|_| {
+                    Err(JobError::Retry { after: None, cause: "the handler panicked".to_owned() })
+                })
+            }
             None => Err(JobError::GiveUp(format!("no handler for jobs of kind {}", job.kind))),
         };
         metrics::histogram!("portaria_job_seconds", "kind" => job.kind.clone())
@@ -243,6 +250,7 @@ impl Queue {
             // The lease runs out, and the job runs again.
             tracing::error!(event = "job_settle_failed", job_id = %job.id, cause = %error);
         }
+        self.running.lock().remove(&job.id);
     }
 
     async fn settle(
@@ -308,12 +316,22 @@ impl Queue {
                 _ = tick.tick() => {}
             }
             let now = self.clock.now();
-            let beat = store::heartbeat(&self.db, &self.owner, &lanes, now, self.settings.lease);
+            let running: Vec<JobId> = self.running.lock().iter().copied().collect();
+            let lease = self.settings.lease;
+            let beat = store::heartbeat(&self.db, &self.owner, &lanes, &running, now, lease);
             if let Err(error) = beat.await {
                 tracing::error!(event = "queue_heartbeat_failed", cause = %error);
             }
-            if let Err(error) = store::prune(&self.db, now - self.settings.keep_finished).await {
-                tracing::error!(event = "queue_prune_failed", cause = %error);
+            // Some at a time, so that nobody waits long for the writer.
+            for _ in 0..100 {
+                match store::prune(&self.db, now - self.settings.keep_finished).await {
+                    Ok(1000) => {}
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::error!(event = "queue_prune_failed", cause = %error);
+                        break;
+                    }
+                }
             }
             self.report_depth(now).await;
             if stop.is_cancelled() {

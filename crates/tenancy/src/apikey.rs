@@ -39,6 +39,11 @@ impl Scopes {
         Self(vec!["*".to_owned()])
     }
 
+    /// Whether whoever has this set may hand out `other`.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|scope| self.allows(scope))
+    }
+
     /// Whether the set covers `scope`.
     pub fn allows(&self, scope: &str) -> bool {
         self.0.iter().any(|held| held == "*" || held == scope)
@@ -52,7 +57,7 @@ impl FromStr for Scopes {
             text.split([',', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
         match parts.iter().find(|part| !SCOPES.contains(&part.as_str())) {
             Some(unknown) => Err(UnknownScope(unknown.clone())),
-            None if parts.is_empty() => Ok(Self::all()),
+            None if parts.is_empty() => Err(UnknownScope(String::new())),
             None => Ok(Self(parts)),
         }
     }
@@ -196,9 +201,10 @@ pub async fn rotate(
     let tenant = tx.tenant();
     let rows = tx
         .fetch_all(
-            "UPDATE api_keys SET expires_at = $1 WHERE tenant_id = $2 AND id = $3 \
-             AND revoked_at IS NULL RETURNING name, scopes",
-            args![overlap_until, tenant, id],
+            "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $1 THEN expires_at ELSE $1 END \
+             WHERE tenant_id = $2 AND id = $3 AND revoked_at IS NULL \
+             AND (expires_at IS NULL OR expires_at > $4) RETURNING name, scopes",
+            args![overlap_until, tenant, id, now],
         )
         .await?;
     let Some(row) = rows.first() else { return Ok(None) };

@@ -13,7 +13,6 @@ CREATE TABLE tenants (
     language TEXT NOT NULL,
     time_zone TEXT NOT NULL,
     state TEXT NOT NULL,
-    weight BIGINT NOT NULL DEFAULT 1,
     cors_origins TEXT NOT NULL DEFAULT '',
     knowledge_generation BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL,
@@ -55,6 +54,6 @@ CREATE TABLE consent_texts (
 );
 ",
     tenant_tables: &["tenants", "secrets", "api_keys", "opening_hours", "consent_texts"],
-    system_tables: &["tenants", "secrets", "api_keys"],
+    system_tables: &["tenants", "api_keys"],
     house_tables: &[],
 }];

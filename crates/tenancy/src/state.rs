@@ -57,7 +57,7 @@ impl State {
         let (stores_inbound, answers, sends, backlog) = match self {
             Self::Trial | Self::Active | Self::Grace => (true, true, true, Backlog::None),
             Self::Suspended => (true, false, false, Backlog::RecentAnsweredRestToPerson),
-            Self::Archived => (false, false, false, Backlog::None),
+            Self::Archived => (false, false, false, Backlog::RecentAnsweredRestToPerson),
         };
         Rule { stores_inbound, answers, sends, backlog }
     }

@@ -15,6 +15,8 @@ use crate::{Anyone, Door, Problem};
 
 /// Keys are remembered this long.
 const REMEMBERED: Duration = Duration::from_secs(48 * 3600);
+/// A request that was not finished after this long never will be: its process died.
+const UNFINISHED: Duration = Duration::from_secs(300);
 /// Bodies of keyed requests are held in memory to compare them.
 const BODY_LIMIT: usize = 33 * 1024 * 1024;
 
@@ -55,14 +57,18 @@ async fn keyed(door: &Door, key: &str, request: Request, next: Next) -> Result<R
     if let Some(earlier) = begin(&door.db, tenant, key, &route, &hash, now).await? {
         return replay(earlier, &route, &hash);
     }
-    let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
-    let (head, body) = response.into_parts();
-    let bytes = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let secret = route.contains("/api-keys");
-    let kept = if secret { None } else { Some(text) };
-    finish(&door.db, tenant, key, head.status, kept).await?;
-    Ok(Response::from_parts(head, Body::from(bytes)))
+    // In a task of its own: a caller that hangs up must not leave the key half done.
+    let (db, key) = (door.db.clone(), key.to_owned());
+    let serving = tokio::spawn(async move {
+        let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+        let (head, body) = response.into_parts();
+        let bytes = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
+        let secret = route.contains("/api-keys");
+        let kept = (!secret).then(|| String::from_utf8_lossy(&bytes).into_owned());
+        finish(&db, tenant, &key, head.status, kept).await?;
+        Ok(Response::from_parts(head, Body::from(bytes)))
+    });
+    serving.await.unwrap_or_else(|cause| Err(Problem::internal(&cause)))
 }
 
 fn nil() -> TenantId {
@@ -118,8 +124,10 @@ async fn begin(
     let fresh = tx
         .execute(
             "INSERT INTO idempotency_keys (tenant_id, key, route, body_hash, created_at) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, key) DO NOTHING",
-            args![tenant, key, route, hash, now],
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, key) DO UPDATE \
+             SET created_at = excluded.created_at WHERE idempotency_keys.status IS NULL \
+             AND idempotency_keys.created_at < $6 AND idempotency_keys.body_hash = excluded.body_hash",
+            args![tenant, key, route, hash, now, now - UNFINISHED],
         )
         .await?;
     if fresh == 1 {

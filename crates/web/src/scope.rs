@@ -34,10 +34,16 @@ pub trait Permission: Send + Sync + 'static {
 pub struct Scope<P> {
     db: Db,
     tenant: Tenant,
+    scopes: Scopes,
     permission: PhantomData<fn() -> P>,
 }
 
 impl<P> Scope<P> {
+    /// All that the caller may do, not only `P`.
+    pub fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
     }
@@ -112,9 +118,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let door = Door::from_ref(state);
-        let tenant = match door.who(parts).await? {
+        let (tenant, scopes) = match door.who(parts).await? {
             Anyone::Operator { acting_for: Some(slug) } => {
-                tenancy::by_slug(&door.db, &slug).await?
+                (tenancy::by_slug(&door.db, &slug).await?, Scopes::all())
             }
             Anyone::Operator { acting_for: None } => {
                 return Err(Problem::new(
@@ -131,12 +137,13 @@ where
                         format!("this API key lacks the scope {}", P::SCOPE),
                     ));
                 }
-                tenancy::by_id(&door.db, tenant)
+                let tenant = tenancy::by_id(&door.db, tenant)
                     .await?
-                    .ok_or_else(|| Problem::unauthorized("the tenant of this key is gone"))?
+                    .ok_or_else(|| Problem::unauthorized("the tenant of this key is gone"))?;
+                (tenant, scopes)
             }
         };
-        Ok(Self { db: door.db, tenant, permission: PhantomData })
+        Ok(Self { db: door.db, tenant, scopes, permission: PhantomData })
     }
 }
 

@@ -114,7 +114,21 @@ fn message(data: &Value) -> Result<InboundMessage, &'static str> {
         content,
         text: text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()),
         media,
+        raw: (content != Content::Text).then(|| without_bytes(inner)),
     })
+}
+
+/// A message without the file, pictures of it, and what only WhatsApp's own encryption uses.
+fn without_bytes(message: &Value) -> Value {
+    const BYTES: &[&str] = &["base64", "jpegThumbnail", "waveform", "messageContextInfo"];
+    match message {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| !BYTES.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), without_bytes(value)))
+            .collect(),
+        other => other.clone(),
+    }
 }
 
 fn seconds_or_millis(at: i64) -> Moment {
@@ -186,16 +200,10 @@ fn content(message: &Value, base64: &Value) -> (Content, Option<String>, Option<
     ] {
         let media = &message[field];
         if media.is_object() {
-            let mut raw = media.clone();
-            if let Some(object) = raw.as_object_mut() {
-                object.remove("jpegThumbnail");
-                object.remove("waveform");
-            }
             let file = Media {
                 mime: text(&media["mimetype"]).unwrap_or_default(),
                 file_name: text(&media["fileName"]),
                 base64: text(base64).or_else(|| text(&message["base64"])),
-                raw,
             };
             return (kind, text(&media["caption"]), Some(file));
         }

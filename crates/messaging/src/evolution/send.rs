@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::http::Outbound;
+use crate::http::{Outbound, read_json};
 use crate::{Accepted, Endpoint, Messenger, OutgoingText, SendError};
 
 /// How long an Evolution server may take to accept a message.
@@ -97,8 +97,8 @@ async fn failure(response: Response) -> SendError {
         .headers()
         .get("retry-after")
         .and_then(|value| value.to_str().ok()?.parse().ok())
-        .map(Duration::from_secs);
-    let body: Value = response.json().await.unwrap_or_default();
+        .map(|seconds: u64| Duration::from_secs(seconds.min(3600)));
+    let body = read_json(response).await.unwrap_or_default();
     let not_on_whatsapp = body["response"]["message"][0]["exists"] == Value::Bool(false);
     match status {
         StatusCode::TOO_MANY_REQUESTS => {
@@ -133,10 +133,9 @@ impl Messenger for Evolution {
         if !response.status().is_success() {
             return Err(failure(response).await);
         }
-        let answer: Value = response
-            .json()
+        let answer = read_json(response)
             .await
-            .map_err(|_| SendError::OutcomeUnknown("an unreadable answer".to_owned()))?;
+            .ok_or_else(|| SendError::OutcomeUnknown("an unreadable answer".to_owned()))?;
         match answer["key"]["id"].as_str() {
             Some(id) => Ok(Accepted { provider_id: id.to_owned() }),
             None => Err(SendError::OutcomeUnknown("an answer without a message id".to_owned())),
@@ -163,7 +162,7 @@ impl Messenger for Evolution {
         if !response.status().is_success() {
             return Err(failure(response).await);
         }
-        let answer: Value = response.json().await.unwrap_or_default();
+        let answer = read_json(response).await.unwrap_or_default();
         let state = &answer["instance"]["state"];
         Ok(state.as_str().unwrap_or("unknown").to_owned())
     }

@@ -175,6 +175,7 @@ pub(super) async fn run(house: &House, command: AssistantCommand, out: &Out) -> 
     let tenant = tenancy::by_slug(&house.db, &args.tenant).await?;
     let mut tx = house.db.begin(tenant.id).await?;
     let mut settings = assistant::load(&mut tx).await?;
+    let before = settings.clone();
     let model = (args.provider.as_deref(), args.base_url.as_deref(), args.model.as_deref());
     match wanted(house, "--provider", model, settings.model.as_ref(), Provider::default_model)? {
         Wanted::Unchanged => {}
@@ -207,9 +208,14 @@ pub(super) async fn run(house: &House, command: AssistantCommand, out: &Out) -> 
     settings.price_out = args.price_out.or(settings.price_out);
     settings.check()?;
     assistant::save(&mut tx, &settings, now).await?;
-    for (name, key) in [(assistant::MODEL_KEY, api_key), (assistant::FALLBACK_KEY, fallback_key)] {
+    for (name, key, before, after) in [
+        (assistant::MODEL_KEY, api_key, before.model, &settings.model),
+        (assistant::FALLBACK_KEY, fallback_key, before.fallback, &settings.fallback),
+    ] {
         if let Some(key) = key {
             house.vault.put(&mut tx, name, &key, now).await?;
+        } else if !assistant::keeps_key(before.as_ref(), after.as_ref()) {
+            house.vault.remove(&mut tx, name).await?;
         }
     }
     let embedding = (

@@ -83,8 +83,9 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
                 bar.set_message(name.to_owned());
                 let bytes =
                     std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+                let file = knowledge::Library::read_file(name, bytes).await?;
                 let mut tx = house.db.begin(tenant.id).await?;
-                let one = house.library.add_file(&mut tx, name, category, bytes).await?;
+                let one = house.library.add(&mut tx, &file, category).await?;
                 tx.commit().await?;
                 added.push(one);
                 bar.inc(1);

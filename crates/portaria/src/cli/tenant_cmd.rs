@@ -36,6 +36,12 @@ pub(super) enum TenantCommand {
     Activate { slug: String },
     /// Closed: readable, nothing comes in.
     Archive { slug: String },
+    /// Set how many jobs in a row the tenant gets when its turn comes (1 unless set).
+    Weight {
+        slug: String,
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
+        weight: u32,
+    },
     /// Remove rows, jobs, keys, index and files for good.
     Delete {
         slug: String,
@@ -102,6 +108,17 @@ pub(super) async fn run(house: &House, command: TenantCommand, out: &Out) -> any
             }
             let list = tenants::delete(house, &slug).await?;
             out.done(&json!({ "slug": slug, "removed": list }), &removed(&list));
+            return Ok(());
+        }
+        TenantCommand::Weight { slug, weight } => {
+            let tenant = tenancy::by_slug(&house.db, &slug).await?;
+            let mut tx = house.db.begin(tenant.id).await?;
+            queue::set_weight(&mut tx, weight).await?;
+            tx.commit().await?;
+            out.done(
+                &json!({ "slug": slug, "weight": weight }),
+                &format!("{slug}: weight {weight}."),
+            );
             return Ok(());
         }
         TenantCommand::Suspend { slug } => (slug, State::Suspended),

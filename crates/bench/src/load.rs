@@ -1,0 +1,158 @@
+//! A load generator small enough to share two cores with what it measures: HTTP/1.1 over kept-alive
+//! connections, closed loop for rates, open loop for latencies counted from when a request was due.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Makes the bytes of request number `n`.
+pub(crate) type Request = Arc<dyn Fn(usize) -> Vec<u8> + Send + Sync>;
+
+/// Latencies of one run, sorted.
+pub(crate) struct Run {
+    pub(crate) seconds: f64,
+    latencies: Vec<Duration>,
+    pub(crate) failed: usize,
+}
+
+impl Run {
+    pub(crate) fn rate(&self) -> f64 {
+        self.latencies.len() as f64 / self.seconds
+    }
+
+    /// The latency under which this share of the requests stayed, in milliseconds.
+    pub(crate) fn ms(&self, share: f64) -> f64 {
+        let at = ((self.latencies.len() as f64 - 1.0) * share) as usize;
+        self.latencies.get(at).map_or(f64::NAN, |d| d.as_secs_f64() * 1e3)
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(address: &str) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await.with_context(|| address.to_owned())?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: vec![0; 16 * 1024] })
+    }
+
+    /// Sends a request and reads the whole answer. Returns its status.
+    async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+        self.stream.write_all(request).await?;
+        let mut filled = 0;
+        loop {
+            let count = self.stream.read(&mut self.buffer[filled..]).await?;
+            if count == 0 {
+                bail!("closed");
+            }
+            filled += count;
+            let text = &self.buffer[..filled];
+            let Some(end) = text.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
+            let head = String::from_utf8_lossy(&text[..end]).to_lowercase();
+            let length: usize = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
+                .unwrap_or(0);
+            if filled >= end + 4 + length {
+                return head.split(' ').nth(1).and_then(|s| s.parse().ok()).context("no status");
+            }
+        }
+    }
+}
+
+fn finish(started: Instant, mut latencies: Vec<Duration>, failed: usize) -> Run {
+    latencies.sort_unstable();
+    Run { seconds: started.elapsed().as_secs_f64(), latencies, failed }
+}
+
+/// As many requests as the connections manage in this time.
+pub(crate) async fn closed(
+    address: &str,
+    connections: usize,
+    time: Duration,
+    request: Request,
+) -> anyhow::Result<Run> {
+    let counter = Arc::new(AtomicUsize::new(0));
+    let started = Instant::now();
+    let mut tasks = Vec::new();
+    for _ in 0..connections {
+        let (address, request, counter) = (address.to_owned(), request.clone(), counter.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut connection = Connection::open(&address).await?;
+            let (mut latencies, mut failed) = (Vec::new(), 0);
+            while started.elapsed() < time {
+                let bytes = request(counter.fetch_add(1, Ordering::Relaxed));
+                let sent = Instant::now();
+                match connection.exchange(&bytes).await {
+                    Ok(200..=299) => latencies.push(sent.elapsed()),
+                    Ok(_) => failed += 1,
+                    Err(_) => {
+                        failed += 1;
+                        connection = Connection::open(&address).await?;
+                    }
+                }
+            }
+            anyhow::Ok((latencies, failed))
+        }));
+    }
+    let (mut all, mut failed) = (Vec::new(), 0);
+    for task in tasks {
+        let (latencies, bad) = task.await??;
+        all.extend(latencies);
+        failed += bad;
+    }
+    Ok(finish(started, all, failed))
+}
+
+/// A fixed rate. Each latency is counted from when the request was due, whether or not a
+/// connection was free then.
+pub(crate) async fn open(
+    address: &str,
+    connections: usize,
+    rate: usize,
+    time: Duration,
+    request: Request,
+) -> anyhow::Result<Run> {
+    let total = (rate as f64 * time.as_secs_f64()) as usize;
+    let counter = Arc::new(AtomicUsize::new(0));
+    let started = Instant::now() + Duration::from_millis(100);
+    let mut tasks = Vec::new();
+    for _ in 0..connections {
+        let (address, request, counter) = (address.to_owned(), request.clone(), counter.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut connection = Connection::open(&address).await?;
+            let (mut latencies, mut failed) = (Vec::new(), 0);
+            loop {
+                let number = counter.fetch_add(1, Ordering::Relaxed);
+                if number >= total {
+                    return anyhow::Ok((latencies, failed));
+                }
+                let due = started + Duration::from_secs_f64(number as f64 / rate as f64);
+                let bytes = request(number);
+                tokio::time::sleep_until(due.into()).await;
+                match connection.exchange(&bytes).await {
+                    Ok(200..=299) => latencies.push(due.elapsed()),
+                    Ok(_) => failed += 1,
+                    Err(_) => {
+                        failed += 1;
+                        connection = Connection::open(&address).await?;
+                    }
+                }
+            }
+        }));
+    }
+    let (mut all, mut failed) = (Vec::new(), 0);
+    for task in tasks {
+        let (latencies, bad) = task.await??;
+        all.extend(latencies);
+        failed += bad;
+    }
+    Ok(finish(started, all, failed))
+}
