@@ -32,19 +32,26 @@ impl Run {
 }
 
 struct Connection {
+    address: String,
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// The server closes after each answer, as gunicorn's plain workers do.
+    closing: bool,
 }
 
 impl Connection {
     async fn open(address: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| address.to_owned())?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: vec![0; 16 * 1024] })
+        let address = address.to_owned();
+        Ok(Self { address, stream, buffer: vec![0; 16 * 1024], closing: false })
     }
 
     /// Sends a request and reads the whole answer. Returns its status.
     async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+        if self.closing {
+            *self = Self::open(&self.address.clone()).await?;
+        }
         self.stream.write_all(request).await?;
         let mut filled = 0;
         loop {
@@ -61,6 +68,7 @@ impl Connection {
                 .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
                 .unwrap_or(0);
             if filled >= end + 4 + length {
+                self.closing = head.contains("connection: close");
                 return head.split(' ').nth(1).and_then(|s| s.parse().ok()).context("no status");
             }
         }

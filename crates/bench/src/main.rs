@@ -86,14 +86,7 @@ impl Engine {
             Self::Postgres => {
                 let server = variable("TEST_POSTGRES")?;
                 let name = format!("bench_{name}");
-                let made = std::process::Command::new("psql")
-                    .args([
-                        &format!("{server}/postgres"),
-                        "-qc",
-                        &format!("CREATE DATABASE {name}"),
-                    ])
-                    .status()?;
-                anyhow::ensure!(made.success(), "psql");
+                sql(&format!("{server}/postgres"), &format!("CREATE DATABASE {name}"))?;
                 Some(format!("{server}/{name}"))
             }
         };
@@ -104,6 +97,13 @@ impl Engine {
 #[expect(clippy::disallowed_methods, reason = "told by `xtask with-servers`")]
 fn variable(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| format!("{name}: run bench/run.sh"))
+}
+
+/// Runs SQL with PostgreSQL's own client.
+fn sql(url: &str, statements: &str) -> anyhow::Result<()> {
+    let done = std::process::Command::new("psql").args([url, "-qc", statements]).status()?;
+    anyhow::ensure!(done.success(), "psql {statements}");
+    Ok(())
 }
 
 fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
@@ -172,7 +172,18 @@ fn open_shop(place: &Installation, slug: &str, base: &str, quiet: &str) -> anyho
 
 async fn webhook(rows: &mut Rows, python: &Path, folder: &Path) -> anyhow::Result<()> {
     let evolution = EvolutionSandbox::start("key").await?;
-    let stack = SeedStack::start(python, &folder.join("seed_stack"), &variable("TEST_REDIS")?)?;
+    let database = format!("{}/bench_seed", variable("TEST_POSTGRES")?);
+    sql(&format!("{}/postgres", variable("TEST_POSTGRES")?), "CREATE DATABASE bench_seed")?;
+    sql(
+        &database,
+        "CREATE TABLE companies (id SERIAL PRIMARY KEY, domain TEXT UNIQUE, status TEXT); \
+         INSERT INTO companies (domain, status) SELECT 'c' || n, 'ativo' FROM generate_series(1, 50) n; \
+         INSERT INTO companies (domain, status) VALUES ('bench', 'ativo')",
+    )?;
+    let database = database.replacen("postgres://", "postgresql+psycopg://", 1);
+    let seed_folder = folder.join("seed_stack");
+    let redis = variable("TEST_REDIS")?;
+    let stack = SeedStack::start(python, &seed_folder, &redis, &database)?;
     let time = Duration::from_secs(10);
     load::closed(&stack.address, 10, Duration::from_secs(2), seed_webhooks()).await?;
     let seed = load::closed(&stack.address, 10, time, seed_webhooks()).await?;

@@ -33,7 +33,18 @@ impl Random {
     /// Words fall off as they do in language: few are everywhere, most are rare.
     fn word(&mut self) -> String {
         let rank = (30_000f64.powf(self.next() as f64 / u64::MAX as f64)) as usize;
-        format!("palavra{rank}")
+        // Syllables, so that words differ as words do.
+        const SYLLABLES: [&str; 20] = [
+            "ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "zo",
+            "tra", "cle", "pri", "bro", "nha", "lhe",
+        ];
+        let mut hash = (rank as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut word = String::new();
+        for _ in 0..4 {
+            word.push_str(SYLLABLES[(hash >> 59) as usize % SYLLABLES.len()]);
+            hash = hash.wrapping_mul(0xbf58_476d_1ce4_e5b9) ^ (hash >> 31);
+        }
+        word
     }
 }
 

@@ -115,6 +115,7 @@ impl SeedStack {
         environment: &Path,
         folder: &Path,
         redis_url: &str,
+        database_url: &str,
     ) -> anyhow::Result<Self> {
         let port = free_port()?;
         let address = format!("127.0.0.1:{port}");
@@ -122,6 +123,7 @@ impl SeedStack {
             .args(["-w", "4", "-b", &address, "--log-level", "critical", "app:app"])
             .current_dir(folder)
             .env("REDIS_URL", redis_url)
+            .env("SEED_DATABASE_URL", database_url)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -149,7 +151,7 @@ impl SeedStack {
                 "--quiet",
                 "--max-jobs",
                 &jobs.to_string(),
-                "default",
+                "default:company_1",
             ])
             .current_dir(&self.folder)
             .env("REDIS_URL", &self.redis_url)

@@ -225,6 +225,12 @@ fn share(asked: &[Asked1], of: impl Fn(&Asked1) -> bool) -> f64 {
     asked.iter().filter(|one| of(one)).count() as f64 / asked.len().max(1) as f64
 }
 
+/// How many of the set's questions a tenant with quite other knowledge declines.
+pub fn declined_by(dataset: &Dataset, index: &Index) -> f64 {
+    let everyone: Vec<usize> = (0..dataset.questions.len()).collect();
+    share(&ask(dataset, index, &everyone), |one| one.declined)
+}
+
 /// A small generator with a seed: splits must come out the same everywhere.
 struct Shuffle(u64);
 

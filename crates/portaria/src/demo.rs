@@ -32,7 +32,7 @@ pub(crate) struct Business {
     pub(crate) slug: &'static str,
     pub(crate) name: &'static str,
     pub(crate) trade: &'static str,
-    files: &'static [(&'static str, &'static str)],
+    pub(crate) files: &'static [(&'static str, &'static str)],
     pub(crate) hints: &'static [&'static str],
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::manage::accepted;
 use crate::http::{Outbound, read_json};
 use crate::{Accepted, Endpoint, Messenger, OutgoingText, SendError};
 
@@ -25,25 +26,41 @@ impl Evolution {
         Self { outbound }
     }
 
-    async fn post(
+    /// Makes a call and returns what it answered, if it answered well. `per_instance` calls have
+    /// the instance's name at the end of their path.
+    pub(super) async fn call(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        path: &str,
+        per_instance: bool,
+        body: Option<&Value>,
+    ) -> Result<Value, SendError> {
+        let url = self.url(endpoint, path, per_instance)?;
+        let mut request = self
+            .outbound
+            .client()
+            .request(method, url)
+            .header("apikey", &endpoint.api_key)
+            .timeout(TIMEOUT);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| not_answered(&error))?;
+        if !response.status().is_success() {
+            return Err(failure(response).await);
+        }
+        read_json(response)
+            .await
+            .ok_or_else(|| SendError::OutcomeUnknown("an unreadable answer".to_owned()))
+    }
+
+    fn url(
         &self,
         endpoint: &Endpoint,
         path: &str,
-        body: &Value,
-    ) -> Result<Response, SendError> {
-        let url = self.url(endpoint, path)?;
-        self.outbound
-            .client()
-            .post(url)
-            .header("apikey", &endpoint.api_key)
-            .timeout(TIMEOUT)
-            .json(body)
-            .send()
-            .await
-            .map_err(|error| not_answered(&error))
-    }
-
-    fn url(&self, endpoint: &Endpoint, path: &str) -> Result<url::Url, SendError> {
+        per_instance: bool,
+    ) -> Result<url::Url, SendError> {
         let refuse = |reason: String| SendError::Refused { code: "address".to_owned(), reason };
         let base =
             self.outbound.check(&endpoint.base_url).map_err(|bad| refuse(bad.to_string()))?;
@@ -52,7 +69,7 @@ impl Evolution {
             .map_err(|()| refuse("the base address cannot have a path".to_owned()))?
             .pop_if_empty()
             .extend(path.split('/'))
-            .push(&endpoint.instance);
+            .extend(per_instance.then_some(&endpoint.instance));
         Ok(url)
     }
 }
@@ -128,42 +145,30 @@ impl Messenger for Evolution {
         endpoint: &Endpoint,
         text: &OutgoingText<'_>,
     ) -> Result<Accepted, SendError> {
+        let path = "message/sendText";
         let body = json!({ "number": text.to, "text": text.body });
-        let response = self.post(endpoint, "message/sendText", &body).await?;
-        if !response.status().is_success() {
-            return Err(failure(response).await);
-        }
-        let answer = read_json(response)
-            .await
-            .ok_or_else(|| SendError::OutcomeUnknown("an unreadable answer".to_owned()))?;
-        match answer["key"]["id"].as_str() {
-            Some(id) => Ok(Accepted { provider_id: id.to_owned() }),
-            None => Err(SendError::OutcomeUnknown("an answer without a message id".to_owned())),
-        }
+        let answer = self.call(endpoint, Method::POST, path, true, Some(&body)).await;
+        let answer = match answer {
+            // Version 1 says so when its own form is missing; nothing was sent.
+            Err(SendError::Refused { code, reason })
+                if code == "400" && reason.contains("textMessage") =>
+            {
+                let body = json!({ "number": text.to, "textMessage": { "text": text.body } });
+                self.call(endpoint, Method::POST, path, true, Some(&body)).await?
+            }
+            other => other?,
+        };
+        accepted(&answer)
     }
 
     async fn show_typing(&self, endpoint: &Endpoint, to: &str) -> Result<(), SendError> {
         let body = json!({ "number": to, "presence": "composing", "delay": TYPING_MS });
-        let response = self.post(endpoint, "chat/sendPresence", &body).await?;
-        if response.status().is_success() { Ok(()) } else { Err(failure(response).await) }
+        self.call(endpoint, Method::POST, "chat/sendPresence", true, Some(&body)).await.map(|_| ())
     }
 
     async fn state(&self, endpoint: &Endpoint) -> Result<String, SendError> {
-        let url = self.url(endpoint, "instance/connectionState")?;
-        let response = self
-            .outbound
-            .client()
-            .get(url)
-            .header("apikey", &endpoint.api_key)
-            .timeout(TIMEOUT)
-            .send()
-            .await
-            .map_err(|error| not_answered(&error))?;
-        if !response.status().is_success() {
-            return Err(failure(response).await);
-        }
-        let answer = read_json(response).await.unwrap_or_default();
-        let state = &answer["instance"]["state"];
-        Ok(state.as_str().unwrap_or("unknown").to_owned())
+        let path = "instance/connectionState";
+        let answer = self.call(endpoint, Method::GET, path, true, None).await?;
+        Ok(answer["instance"]["state"].as_str().unwrap_or("unknown").to_owned())
     }
 }

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use knowledge::Index;
 use knowledge::eval::{self, Dataset, Rate};
+use serde_json::json;
 
 use super::out::Out;
+use crate::demo::BUSINESSES;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EvalCommand {
@@ -64,7 +67,20 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
             if !(0.05..=0.95).contains(knowledge_share) || !(1..=50).contains(seeds) {
                 bail!("--knowledge-share is 0.05 to 0.95, --seeds 1 to 50");
             }
-            let a = eval::answers(&load(dataset)?, *knowledge_share, *seed, *seeds);
+            let dataset = load(dataset)?;
+            let a = eval::answers(&dataset, *knowledge_share, *seed, *seeds);
+            // Tenants of another trade: the businesses of the demo.
+            let mut trades = serde_json::Map::new();
+            for business in &BUSINESSES {
+                let declined = eval::declined_by(&dataset, &Index::of_files(business.files)?);
+                trades.insert(business.slug.to_owned(), json!(declined));
+            }
+            let others: Vec<String> = trades
+                .iter()
+                .map(|(slug, share)| {
+                    format!("{slug} {:.1} %", share.as_f64().unwrap_or(0.0) * 100.0)
+                })
+                .collect();
             let text = format!(
                 "{} questions, {} seeds\n\
                  all paragraphs known: reply holds the answer {:.1} %, mean length {:.0}, longest {}\n\
@@ -72,6 +88,7 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
                  own titles: declined           {}\n\
                  foreign titles: declined       {}\n\
                  foreign titles: answered, and rightly so  {}\n\
+                 asked of tenants of another trade: declined by {}\n\
                  {:.0} % of paragraphs kept: present declined  {}\n\
                  {:.0} % of paragraphs kept: orphans declined  {}",
                 a.questions,
@@ -83,12 +100,15 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
                 percent(&a.own_declined),
                 percent(&a.foreign_declined),
                 percent(&a.foreign_answered_rightly),
+                others.join(", "),
                 a.knowledge_share * 100.0,
                 percent(&a.present_declined),
                 a.knowledge_share * 100.0,
                 percent(&a.orphans_declined),
             );
-            out.done(&a, &text);
+            let mut value = serde_json::to_value(&a)?;
+            value["another_trade_declined"] = trades.into();
+            out.done(&value, &text);
         }
     }
     Ok(())
