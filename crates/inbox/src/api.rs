@@ -55,7 +55,66 @@ pub fn routes(door: Door) -> Built {
             "Show a message, an answer with its sources",
             message,
         )
+        .get::<RulesBody, _, _>(
+            "/v1/inbox-rules",
+            read,
+            "Show when a burst is answered and which words call a person",
+            show_rules,
+        )
+        .body::<RulesBody, RulesBody, _, _>(
+            Method::PUT,
+            "/v1/inbox-rules",
+            write,
+            "Set when a burst is answered and which words call a person",
+            set_rules,
+        )
         .build(door)
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RulesBody {
+    /// Silence after which a burst is answered, 0 to 300.
+    quiet_seconds: f64,
+    /// Longest wait for that silence, at least `quiet_seconds`, at most 300.
+    longest_wait_seconds: f64,
+    /// Phrases that ask for a person; a single word counts only when nothing else is said.
+    handoff_words: Vec<String>,
+    /// Keep messages of groups. They are never answered.
+    store_groups: bool,
+}
+
+async fn show_rules(scope: Scope<InboxRead>) -> Result<Json<RulesBody>, Problem> {
+    let mut tx = scope.read().await?;
+    let rules = store::rules(&mut tx).await?;
+    Ok(Json(RulesBody {
+        quiet_seconds: rules.quiet.as_secs_f64(),
+        longest_wait_seconds: rules.longest_wait.as_secs_f64(),
+        handoff_words: rules.handoff_words,
+        store_groups: rules.store_groups,
+    }))
+}
+
+async fn set_rules(
+    scope: Scope<InboxWrite>,
+    Json(body): Json<RulesBody>,
+) -> Result<Json<RulesBody>, Problem> {
+    if !(0.0..=300.0).contains(&body.quiet_seconds) {
+        return Err(Problem::field("quiet_seconds", "must be 0 to 300"));
+    }
+    if !(body.quiet_seconds..=300.0).contains(&body.longest_wait_seconds) {
+        return Err(Problem::field("longest_wait_seconds", "must be quiet_seconds to 300"));
+    }
+    let rules = crate::Rules {
+        quiet: std::time::Duration::from_secs_f64(body.quiet_seconds),
+        longest_wait: std::time::Duration::from_secs_f64(body.longest_wait_seconds),
+        handoff_words: body.handoff_words.iter().map(|w| kernel::text::fold_words(w)).collect(),
+        store_groups: body.store_groups,
+    };
+    let mut tx = scope.begin().await?;
+    store::set_rules(&mut tx, &rules).await?;
+    tx.commit().await?;
+    Ok(Json(RulesBody { handoff_words: rules.handoff_words, ..body }))
 }
 
 async fn list(

@@ -4,6 +4,8 @@ use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
 use base64::Engine as _;
 use kernel::DocumentId;
+use messaging::http::Outbound;
+use models::{ModelRef, Provider};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use web::permission::{KnowledgeRead, KnowledgeWrite};
@@ -15,6 +17,7 @@ use crate::{Added, Document, Hit, KnowledgeError, Library, store};
 struct App {
     door: Door,
     library: Library,
+    outbound: Outbound,
 }
 
 impl axum::extract::FromRef<App> for Door {
@@ -24,7 +27,7 @@ impl axum::extract::FromRef<App> for Door {
 }
 
 /// The routes of knowledge.
-pub fn routes(door: Door, library: Library) -> Built {
+pub fn routes(door: Door, library: Library, outbound: Outbound) -> Built {
     let read = Access::Scope("knowledge:read");
     let write = Access::Scope("knowledge:write");
     Api::<App>::default()
@@ -72,7 +75,14 @@ pub fn routes(door: Door, library: Library) -> Built {
             "Remove all knowledge",
             clear,
         )
-        .build(App { door, library })
+        .body::<EmbeddingIn, EmbeddingOut, _, _>(
+            Method::PUT,
+            "/v1/knowledge/embedding",
+            write,
+            "Set or remove the model that makes vectors; all vectors are made anew",
+            set_embedding,
+        )
+        .build(App { door, library, outbound })
 }
 
 impl From<KnowledgeError> for Problem {
@@ -244,4 +254,53 @@ async fn clear(scope: Scope<KnowledgeWrite>) -> Result<Json<ClearOut>, Problem> 
     tx.commit().await?;
     let count = |what: &str| removed.iter().find(|r| r.what == what).map_or(0, |r| r.count);
     Ok(Json(ClearOut { documents: count("documents"), chunks: count("chunks") }))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EmbeddingIn {
+    /// `openai`, `gemini`, or null to search without vectors.
+    provider: Option<Provider>,
+    base_url: Option<String>,
+    model: Option<String>,
+    /// Written, never shown.
+    api_key: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct EmbeddingOut {
+    provider: Option<Provider>,
+    base_url: Option<String>,
+    model: Option<String>,
+}
+
+async fn set_embedding(
+    scope: Scope<KnowledgeWrite>,
+    State(app): State<App>,
+    Json(body): Json<EmbeddingIn>,
+) -> Result<Json<EmbeddingOut>, Problem> {
+    let model = match body.provider {
+        None => None,
+        Some(provider) => {
+            let address = body.base_url.as_deref().unwrap_or(provider.base_url());
+            Some(ModelRef {
+                provider,
+                base_url: app
+                    .outbound
+                    .check(address)
+                    .map_err(|bad| Problem::field("base_url", bad.to_string()))?,
+                api_key: body.api_key.unwrap_or_default(),
+                model: body.model.unwrap_or_else(|| provider.default_embedding_model().to_owned()),
+            })
+        }
+    };
+    let mut tx = scope.begin().await?;
+    let now = app.door.clock.now();
+    crate::set_embedding(&mut tx, &app.library.vault, model.as_ref(), now).await?;
+    tx.commit().await?;
+    Ok(Json(EmbeddingOut {
+        provider: model.as_ref().map(|m| m.provider),
+        base_url: model.as_ref().map(|m| m.base_url.clone()),
+        model: model.map(|m| m.model),
+    }))
 }

@@ -116,6 +116,13 @@ pub(crate) fn routes(house: House) -> Built {
         .get::<Value, _, _>("/v1/queue", operator, "Depth of the queue by tenant and lane", depth)
         .get::<Value, _, _>("/v1/queue/dead", operator, "List dead letters", dead)
         .bodyless::<RequeuedOut, _, _>(
+            Method::DELETE,
+            "/v1/queue/{slug}/{lane}",
+            operator,
+            "Remove what waits in a lane of a tenant, dead letters included",
+            clear_lane,
+        )
+        .bodyless::<RequeuedOut, _, _>(
             Method::POST,
             "/v1/queue/dead/{id}/requeue",
             operator,
@@ -421,7 +428,19 @@ async fn dead(operator: Operator) -> Result<Json<Value>, Problem> {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct RequeuedOut {
-    requeued: u64,
+    /// Jobs that were touched.
+    count: u64,
+}
+
+async fn clear_lane(
+    operator: Operator,
+    Path((slug, lane)): Path<(String, String)>,
+) -> Result<Json<RequeuedOut>, Problem> {
+    let lane =
+        lane.parse::<queue::Lane>().map_err(|bad| Problem::field("lane", bad.to_string()))?;
+    let tenant = tenancy::by_slug(&operator.db, &slug).await?;
+    let count = queue::clear(&operator.db, tenant.id, lane).await?;
+    Ok(Json(RequeuedOut { count }))
 }
 
 async fn requeue(
@@ -431,9 +450,9 @@ async fn requeue(
 ) -> Result<Json<RequeuedOut>, Problem> {
     let id: JobId = id.parse().map_err(|_| Problem::not_found("dead letter"))?;
     let now = app.house.clock.now();
-    let requeued = queue::requeue(&operator.db, None, Some(id), now).await?;
-    if requeued == 0 {
+    let count = queue::requeue(&operator.db, None, Some(id), now).await?;
+    if count == 0 {
         return Err(Problem::not_found("dead letter"));
     }
-    Ok(Json(RequeuedOut { requeued }))
+    Ok(Json(RequeuedOut { count }))
 }

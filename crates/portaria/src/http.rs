@@ -19,7 +19,7 @@ fn api(house: &House) -> Built {
     let door = || house.door.clone();
     admin::routes(house.clone())
         .merge(inbox::routes(door()))
-        .merge(knowledge::routes(door(), house.library.clone()))
+        .merge(knowledge::routes(door(), house.library.clone(), house.outbound.clone()))
         .merge(assistant::routes(
             door(),
             house.vault.clone(),

@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sandbox", &["kernel"]),
     ("web", &["db", "kernel", "tenancy"]),
     ("inbox", &["db", "kernel", "queue", "tenancy", "web"]),
-    ("knowledge", &["db", "kernel", "models", "queue", "tenancy", "web"]),
+    ("knowledge", &["db", "kernel", "messaging", "models", "queue", "tenancy", "web"]),
     (
         "assistant",
         &["db", "inbox", "kernel", "knowledge", "messaging", "models", "queue", "tenancy", "web"],

@@ -44,7 +44,7 @@ pub(super) enum AddCommand {
         /// Name of the instance on the Evolution server.
         #[arg(long)]
         instance: String,
-        /// Such as https://evolution.example.com
+        /// Such as `https://evolution.example.com`
         #[arg(long)]
         base_url: String,
         #[command(flatten)]

@@ -16,7 +16,7 @@ both_engines! {
         let id = "00000000-0000-7000-8000-000000000000";
         let mut routes = 0;
         for (path, methods) in document["paths"].as_object().unwrap() {
-            let path = path.replace("{id}", id).replace("{slug}", "loja");
+            let path = path.replace("{id}", id).replace("{slug}", "loja").replace("{lane}", "bulk");
             for (method, operation) in methods.as_object().unwrap() {
                 routes += 1;
                 let method = method.to_uppercase();

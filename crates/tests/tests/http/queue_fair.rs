@@ -76,3 +76,55 @@ both_engines! {
         assert_eq!(app.sent().len(), 1);
     }
 }
+
+both_engines! {
+    async fn weights_grant_more_jobs_in_a_row(on: On) {
+        let app = TestApp::start(on).await;
+        let light = app.tenant("light").await;
+        let heavy = app.tenant("heavy").await;
+        let mut tx = app.house.db.begin(heavy.id).await.unwrap();
+        queue::set_weight(&mut tx, 3).await.unwrap();
+        tx.commit().await.unwrap();
+        for tenant in [&light, &heavy] {
+            let mut tx = app.house.db.begin(tenant.id).await.unwrap();
+            for _ in 0..20 {
+                let now = app.clock.now();
+                let payload = TurnDue { conversation: ConversationId::generate() };
+                let job = NewJob { payload: &payload, run_at: now, order_key: None, dedupe_key: None, now };
+                queue::enqueue(&mut tx, job).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+        }
+        let ran = app.queue.run_at_most(16).await.unwrap();
+        let of_heavy = ran.iter().filter(|(_, tenant)| *tenant == heavy.id).count();
+        assert_eq!(of_heavy, 12, "three of four: {ran:?}");
+        // Work-conserving: when one has nothing left, the other gets everything.
+        assert_eq!(app.run_jobs().await.len(), 24);
+    }
+}
+
+both_engines! {
+    async fn tenants_that_wait_for_their_order_do_not_hold_up_others(on: On) {
+        let app = TestApp::start(on).await;
+        let quiet = app.tenant("zz-quiet").await;
+        quiet.knows("Que horas abrem?", "Às 8h.").await;
+        // Forty tenants with a ready job each that waits behind a later retry.
+        for number in 0..40 {
+            let body = serde_json::json!({ "slug": format!("t{number:02}"), "name": "x" });
+            let made = app.operator("POST", "/v1/tenants", Some(&body)).await.expect(201).json();
+            let id: kernel::TenantId = made["id"].as_str().unwrap().parse().unwrap();
+            let mut tx = app.house.db.begin(id).await.unwrap();
+            let now = app.clock.now();
+            for run_at in [now + Duration::from_secs(3600), now] {
+                let payload = TurnDue { conversation: ConversationId::generate() };
+                let order_key = Some("one".to_owned());
+                let job = NewJob { payload: &payload, run_at, order_key, dedupe_key: None, now };
+                queue::enqueue(&mut tx, job).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+        }
+        quiet.hears("5511987654321", "Que horas abrem?").await;
+        app.pass(Duration::from_secs(5)).await;
+        assert_eq!(app.sent().len(), 1);
+    }
+}
