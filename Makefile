@@ -34,7 +34,6 @@ tools: ## Install what the tests need and Debian has
 	fi
 
 test: tools ## All tests, on SQLite and on a PostgreSQL of their own
-	cargo build --package xtask --package portaria
 	cargo xtask test
 
 coverage: tools ## Line coverage of the tests (needs cargo-llvm-cov)

@@ -34,13 +34,13 @@ impl Handler<TurnDue> for Turn {
         let context =
             self.contexts.get(cx.tenant).await.map_err(|error| retry(error.to_string()))?;
         let Some(context) = context else { return Ok(Done::Finish) };
+        let mut tx = self.db.read(cx.tenant).await?;
         // Read now: what is held may be older than the activation that scheduled this turn.
-        let tenant = tenancy::by_id(&self.db, cx.tenant).await?;
+        let tenant = tenancy::own(&mut tx).await?;
         if !tenant.is_some_and(|tenant| tenant.state.rule().answers) {
             // Activation schedules what is still fresh.
             return Ok(Done::Finish);
         }
-        let mut tx = self.db.read(cx.tenant).await?;
         let history = context.settings.history;
         let gathered = inbox::gather(&mut tx, due.conversation, history, cx.clock.now()).await?;
         drop(tx);

@@ -25,12 +25,11 @@ impl Handler<SendDue> for Send {
     async fn run(&self, due: SendDue, cx: &JobCx) -> Result<Done, JobError> {
         let now = cx.clock.now();
         let db = &self.directory.db;
-        let tenant = tenancy::by_id(db, cx.tenant).await?;
-        let Some(tenant) = tenant else { return Ok(Done::Finish) };
+        let mut tx = db.begin(cx.tenant).await?;
+        let Some(tenant) = tenancy::own(&mut tx).await? else { return Ok(Done::Finish) };
         if !tenant.state.rule().sends {
             return Err(JobError::Hold { until: now + HELD });
         }
-        let mut tx = db.begin(cx.tenant).await?;
         let begun = inbox::begin_send(&mut tx, due.message, now).await?;
         let (channel, conversation, address, body) = match begun {
             Begin::Go { channel, conversation, address, body } => {

@@ -373,10 +373,7 @@ pub async fn raw_events(
     limit: usize,
 ) -> Result<Vec<RawEvent>, Error> {
     let tenant = tx.tenant();
-    let (at, id) = match before {
-        Some((at, id)) => (at, id.to_string()),
-        None => (Moment(i64::MAX), String::new()),
-    };
+    let (at, id) = db::page_start(before);
     let rows = tx
         .fetch_all(
             "SELECT id, channel_id, event, reason, state, received_at FROM raw_events \

@@ -25,7 +25,7 @@ pub use engine::{Db, Engine, Options};
 pub use error::Error;
 pub use migrate::{Migration, print_role_sql, schema_version};
 pub use signals::Signals;
-pub use value::{Column, Row, Value};
+pub use value::{Column, Row, Value, page_start};
 
 /// Builds the argument list of a statement from anything that is a [`Value`].
 #[macro_export]

@@ -59,6 +59,14 @@ impl<K> From<Option<Id<K>>> for Value {
     }
 }
 
+/// Where a page of a list that runs from new to old starts: before this time and id, or at the top.
+pub fn page_start<K>(before: Option<(Moment, Id<K>)>) -> (Moment, String) {
+    match before {
+        Some((at, id)) => (at, id.to_string()),
+        None => (Moment(i64::MAX), String::new()),
+    }
+}
+
 /// One row of an answer. Columns are read by position.
 pub enum Row {
     Sqlite(Vec<rusqlite::types::Value>),

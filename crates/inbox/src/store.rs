@@ -98,10 +98,7 @@ pub async fn conversations(
     limit: usize,
 ) -> Result<Vec<ConversationView>, Error> {
     let tenant = tx.tenant();
-    let (at, id) = match before {
-        Some((at, id)) => (at, id.to_string()),
-        None => (Moment(i64::MAX), String::new()),
-    };
+    let (at, id) = db::page_start(before);
     let rows = tx
         .fetch_all(
             &format!(
@@ -163,10 +160,7 @@ pub async fn messages(
     limit: usize,
 ) -> Result<Vec<MessageView>, Error> {
     let tenant = tx.tenant();
-    let (at, id) = match before {
-        Some((at, id)) => (at, id.to_string()),
-        None => (Moment(i64::MAX), String::new()),
-    };
+    let (at, id) = db::page_start(before);
     let rows = tx
         .fetch_all(
             &format!(

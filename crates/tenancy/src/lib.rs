@@ -20,7 +20,7 @@ pub use schema::MIGRATIONS;
 pub use state::{Backlog, Rule, State, UnknownState};
 pub use store::{
     NewTenant, OpeningHours, Removed, Tenant, TenantError, bump_knowledge, by_id, by_slug, create,
-    ids, knowledge_generation, list, opening_hours, remove_rows, set_cors, set_opening_hours,
+    ids, knowledge_generation, list, opening_hours, own, remove_rows, set_cors, set_opening_hours,
     set_state,
 };
 pub use vault::{MasterKey, Vault, VaultError};

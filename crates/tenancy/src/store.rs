@@ -262,7 +262,15 @@ pub async fn by_slug(db: &Db, slug: &str) -> Result<Tenant, TenantError> {
 /// # Errors
 /// When the database cannot be read.
 pub async fn by_id(db: &Db, id: TenantId) -> Result<Option<Tenant>, Error> {
-    let mut tx = db.read(id).await?;
+    own(&mut db.read(id).await?).await
+}
+
+/// The tenant that this transaction belongs to.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn own(tx: &mut TenantTx) -> Result<Option<Tenant>, Error> {
+    let id = tx.tenant();
     let row =
         tx.fetch_opt(&format!("SELECT {COLUMNS} FROM tenants WHERE id = $1"), args![id]).await?;
     row.as_ref().map(tenant).transpose()

@@ -33,7 +33,8 @@ fn test(arguments: &[String]) -> anyhow::Result<()> {
     let mut command: Vec<String> = ["cargo", "test", "--workspace"].map(String::from).to_vec();
     command.extend(arguments.iter().cloned());
     // The tests start the program itself as well.
-    run(Command::new("cargo").args(["build", "--package", "portaria"]))?;
+    // Of the whole workspace: a package by itself has other features, and would be built twice.
+    run(Command::new("cargo").args(["build", "--workspace", "--bins"]))?;
     with_servers(&command)
 }
 
