@@ -302,6 +302,13 @@ pub(crate) async fn heartbeat(
     tx.commit().await
 }
 
+/// Takes a worker that stopped off the list.
+pub(crate) async fn leave(db: &Db, owner: &str) -> Result<(), Error> {
+    let mut tx = db.begin_system().await?;
+    tx.execute("DELETE FROM heartbeats WHERE worker = $1", args![owner]).await?;
+    tx.commit().await
+}
+
 /// What becomes of a job that did not end well.
 pub(crate) enum Fate<'a> {
     Retry { at: Moment, cause: &'a str },

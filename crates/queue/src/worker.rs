@@ -157,6 +157,8 @@ impl Queue {
         tracker.close();
         tracker.wait().await;
         upkeep.abort();
+        // A worker that left is not to be counted on; should this fail, it looks silent in a minute.
+        let _ = store::leave(&self.db, &self.owner).await;
     }
 
     /// Runs everything that is due now, and what that makes due, in this task. For tests and
