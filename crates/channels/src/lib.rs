@@ -23,7 +23,7 @@ pub use media::remove_all as remove_files;
 pub use schema::MIGRATIONS;
 pub use send::{ChannelTyping, Send};
 pub use store::{
-    Channel, ChannelError, NewChannel, RawEvent, Rotation, add, list, raw_events, remove,
+    Channel, ChannelError, NewChannel, RawEvent, Rotation, add, alarms, list, raw_events, remove,
     remove_tenant, rotate,
 };
 pub use webhook::{Limits, webhooks};

@@ -157,6 +157,22 @@ pub async fn list(tx: &mut TenantTx) -> Result<Vec<Channel>, Error> {
     rows.iter().map(channel).collect()
 }
 
+/// Every channel that needs a look: tenant's slug, instance and what is wrong.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn alarms(db: &Db) -> Result<Vec<(String, String, String)>, Error> {
+    let mut tx = db.read_system().await?;
+    let rows = tx
+        .fetch_all(
+            "SELECT t.slug, c.instance, c.alarm FROM channels c JOIN tenants t ON t.id = c.tenant_id \
+             WHERE c.alarm IS NOT NULL ORDER BY t.slug, c.instance",
+            args![],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
+}
+
 /// Removes a channel by id or instance name, with its key and what was kept of it. Conversations
 /// stay readable.
 ///

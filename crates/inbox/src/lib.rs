@@ -29,8 +29,8 @@ pub use send::{
     Begin, Outcome, PersonReply, Status, apply_status, begin_send, edited, end_send, needs_person,
     reply,
 };
+pub use store::{abandon, reactivate, remove_tenant};
 pub use store::{
     conversation, conversations, give_back, message, messages, rules, seed, set_rules, take_over,
 };
-pub use store::{reactivate, remove_tenant};
 pub use turn::{Answer, Gathered, Line, Stored, gather, store_answer};

@@ -218,6 +218,31 @@ pub async fn give_back(tx: &mut TenantTx, id: ConversationId, now: Moment) -> Re
     Ok(done == 1)
 }
 
+/// What waited to be answered or sent will not be: unsent answers become failed, and every
+/// conversation concerned is shown to a person. Returns how many conversations.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn abandon(tx: &mut TenantTx, now: Moment) -> Result<u64, Error> {
+    let tenant = tx.tenant();
+    let shown = tx
+        .execute(
+            "UPDATE conversations SET needs_person = 1, \
+             handoff_reason = COALESCE(handoff_reason, $1) WHERE tenant_id = $2 AND \
+             ((owner = 'bot' AND inbound_seq > answered_seq) OR id IN (SELECT conversation_id \
+             FROM messages WHERE tenant_id = $2 AND direction = 'out' AND state = 'queued'))",
+            args![Reason::Backlog.name(), tenant],
+        )
+        .await?;
+    tx.execute(
+        "UPDATE messages SET state = 'failed', state_at = $1, reason = 'removed from the queue' \
+         WHERE tenant_id = $2 AND direction = 'out' AND state = 'queued'",
+        args![now, tenant],
+    )
+    .await?;
+    Ok(shown)
+}
+
 /// A suspended tenant is back: recent questions get their turn, older ones and their unsent
 /// answers go to a person. Returns how many of each.
 ///

@@ -1,5 +1,6 @@
 //! Files in: question/answer pairs or running text, from the formats businesses have.
 
+use std::cmp::Ordering;
 use std::io::{Cursor, Read as _};
 
 use kernel::text::fold;
@@ -390,7 +391,7 @@ fn csv(bytes: &[u8]) -> Result<Vec<Item>, String> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
-        .trim(csv::Trim::All)
+        .trim(csv::Trim::Headers)
         .from_reader(text.as_bytes());
     let headers: Vec<String> =
         reader.headers().map_err(|e| e.to_string())?.iter().map(str::to_owned).collect();
@@ -403,9 +404,23 @@ fn csv(bytes: &[u8]) -> Result<Vec<Item>, String> {
     let mut lines = String::new();
     for row in reader.records() {
         let row = row.map_err(|e| e.to_string())?;
-        let cell = |at: Option<usize>| {
-            at.and_then(|at| row.get(at)).filter(|c| !c.is_empty()).map(str::to_owned)
-        };
+        // A delimiter inside an unquoted cell makes one cell too many: the answer, or else the last
+        // cell, takes the surplus back, so that no text is cut short.
+        let surplus = row.len().saturating_sub(headers.len());
+        let wide = answer.unwrap_or(headers.len().saturating_sub(1));
+        let row: Vec<String> = (0..row.len() - surplus)
+            .map(|at| {
+                let (from, to) = match at.cmp(&wide) {
+                    Ordering::Less => (at, at),
+                    Ordering::Equal => (at, at + surplus),
+                    Ordering::Greater => (at + surplus, at + surplus),
+                };
+                let cells: Vec<&str> = (from..=to).filter_map(|at| row.get(at)).collect();
+                cells.join(&char::from(delimiter).to_string()).trim().to_owned()
+            })
+            .collect();
+        let cell =
+            |at: Option<usize>| at.and_then(|at| row.get(at)).filter(|c| !c.is_empty()).cloned();
         if let (Some(question), Some(answer)) = (cell(question), cell(answer)) {
             out.push(Item::Pair { question, answer, category: cell(category) });
         } else if question.is_none() || answer.is_none() {
@@ -462,6 +477,16 @@ mod tests {
                 pair("Abre sábado?", "Sim, das 9h às 13h."),
                 Item::Section { heading: None, text: "Texto livre.".into() },
             ]
+        );
+        let unquoted =
+            "Pergunta;Resposta;Tema\nFaz entrega?;Sim por R$ 5; grátis acima de R$ 50.;Loja\n";
+        assert_eq!(
+            read("a.csv", unquoted.as_bytes()).unwrap().items,
+            [Item::Pair {
+                question: "Faz entrega?".into(),
+                answer: "Sim por R$ 5; grátis acima de R$ 50.".into(),
+                category: Some("Loja".into())
+            }]
         );
         let table = "Pergunta;Resposta;Categoria\nTem wifi?;Tem;Loja\n";
         assert_eq!(

@@ -433,13 +433,13 @@ struct RequeuedOut {
 }
 
 async fn clear_lane(
-    operator: Operator,
+    _: Operator,
+    State(app): State<App>,
     Path((slug, lane)): Path<(String, String)>,
 ) -> Result<Json<RequeuedOut>, Problem> {
     let lane =
         lane.parse::<queue::Lane>().map_err(|bad| Problem::field("lane", bad.to_string()))?;
-    let tenant = tenancy::by_slug(&operator.db, &slug).await?;
-    let count = queue::clear(&operator.db, tenant.id, lane).await?;
+    let count = tenants::clear_lane(&app.house, &slug, lane).await?;
     Ok(Json(RequeuedOut { count }))
 }
 

@@ -284,11 +284,23 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
             }
         },
     };
+    let database_url = text("database.url");
+    if let Some(url) = &database_url
+        && !url.starts_with("postgres://")
+        && !url.starts_with("postgresql://")
+    {
+        faults.push(Fault {
+            key: "database.url".to_owned(),
+            fault: "not a PostgreSQL address".to_owned(),
+            fix: "postgres://user:password@host/database; leave it empty for SQLite in data.dir"
+                .to_owned(),
+        });
+    }
     Some(Config {
         listen: text("server.listen")?,
         admin_token: text("server.admin_token"),
         signing_secret: text("security.signing_secret"),
-        database_url: text("database.url"),
+        database_url,
         database_connections: u32::try_from(number("database.connections")).unwrap_or(16),
         data: PathBuf::from(text("data.dir")?),
         master_key: text("security.master_key"),

@@ -50,6 +50,15 @@ pub(crate) async fn general(house: &House) -> Vec<Check> {
     let found =
         if dead == 0 { "none".to_owned() } else { format!("{dead}: see `portaria queue dead`") };
     out.push(check("dead letters", dead == 0, found));
+    match channels::alarms(&house.db).await {
+        Ok(list) if list.is_empty() => out.push(check("channels", true, "no alarms")),
+        Ok(list) => {
+            for (slug, instance, alarm) in list {
+                out.push(check(&format!("channel {instance} of {slug}"), false, alarm));
+            }
+        }
+        Err(error) => out.push(check("channels", false, error.to_string())),
+    }
     let token = house.config.admin_token.is_some();
     out.push(check(
         "operator's token",

@@ -15,7 +15,7 @@ use messaging::evolution::Evolution;
 use messaging::http::{Outbound, Private};
 use models::{Breakers, LanguageModel, Models};
 use queue::{Handlers, Lane, Queue, Settings};
-use tenancy::{MasterKey, Vault};
+use tenancy::Vault;
 use web::Door;
 
 use crate::config::Config;
@@ -76,14 +76,10 @@ impl House {
             connections: config.database_connections,
         };
         let db = Db::open(&options, &migrations()).await?;
-        let master = match &config.master_key {
-            Some(text) => MasterKey::from_text(text)?,
-            None => {
-                std::fs::create_dir_all(&config.data)
-                    .with_context(|| format!("data folder {}", config.data.display()))?;
-                MasterKey::from_file(&config.data.join("master.key"))?
-            }
-        };
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("data folder {}", config.data.display()))?;
+        let file = config.data.join("master.key");
+        let master = tenancy::master_key(&db, config.master_key.as_deref(), &file).await?;
         let vault = Vault::new(master);
         let private =
             if config.allow_private_upstreams { Private::Allowed } else { Private::Refused };

@@ -3,6 +3,7 @@
 use channels::ChannelError;
 use kernel::{Slug, TenantId};
 use models::{ModelRef, Provider};
+use queue::Lane;
 use tenancy::{Backlog, NewTenant, Removed, State, Tenant, TenantError, VaultError};
 
 use crate::config::Instance;
@@ -55,6 +56,22 @@ pub async fn set_state(house: &House, slug: &str, state: State) -> Result<Tenant
     }
     tx.commit().await?;
     Ok(Tenant { state, ..tenant })
+}
+
+/// Removes what waits in a tenant's lane. Customers who waited for an answer are shown to a person:
+/// nobody is forgotten. Returns how many jobs.
+///
+/// # Errors
+/// When there is no such tenant, or the database refuses.
+pub async fn clear_lane(house: &House, slug: &str, lane: Lane) -> Result<u64, UseCaseError> {
+    let tenant = tenancy::by_slug(&house.db, slug).await?;
+    let count = queue::clear(&house.db, tenant.id, lane).await?;
+    if lane == Lane::Reply {
+        let mut tx = house.db.begin(tenant.id).await?;
+        inbox::abandon(&mut tx, house.clock.now()).await?;
+        tx.commit().await?;
+    }
+    Ok(count)
 }
 
 /// Removes a tenant: rows, jobs, keys, index and files. Returns how many of each.

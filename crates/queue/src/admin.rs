@@ -142,7 +142,7 @@ pub async fn clear(db: &Db, tenant: TenantId, lane: Lane) -> Result<u64, Error> 
     let mut tx = db.begin_system().await?;
     let gone = tx
         .execute(
-            "DELETE FROM jobs WHERE tenant_id = $1 AND lane = $2 AND state <> 2",
+            "DELETE FROM jobs WHERE tenant_id = $1 AND lane = $2 AND state NOT IN (2, 3)",
             args![tenant, lane.code()],
         )
         .await?;

@@ -23,4 +23,4 @@ pub use store::{
     ids, knowledge_generation, list, opening_hours, own, remove_rows, set_cors, set_opening_hours,
     set_state,
 };
-pub use vault::{MasterKey, Vault, VaultError};
+pub use vault::{MasterKey, Vault, VaultError, master_key};

@@ -2,7 +2,9 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[TENANTS, MASTER_KEY_CHECK];
+
+const TENANTS: Migration = Migration {
     version: 1,
     name: "tenancy",
     sql: "
@@ -56,4 +58,18 @@ CREATE TABLE consent_texts (
     tenant_tables: &["tenants", "secrets", "api_keys", "opening_hours", "consent_texts"],
     system_tables: &["tenants", "api_keys"],
     house_tables: &[],
-}];
+};
+
+const MASTER_KEY_CHECK: Migration = Migration {
+    version: 8,
+    name: "master_key_check",
+    sql: "
+CREATE TABLE master_key_check (
+    id BIGINT PRIMARY KEY,
+    sealed BYTEA NOT NULL
+);
+",
+    tenant_tables: &[],
+    system_tables: &[],
+    house_tables: &["master_key_check"],
+};

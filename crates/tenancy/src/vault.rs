@@ -7,10 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use db::{Error, TenantTx, args};
+use db::{Db, Error, SystemTx, TenantTx, args};
 use kernel::Moment;
 use sha2::{Digest, Sha256};
 
+const CHECK: &str = "master_key_check";
 const DATA_KEY: &str = "data_key";
 const NONCE: usize = 24;
 
@@ -25,6 +26,16 @@ pub enum VaultError {
         "a secret of this tenant cannot be opened: the master key is not the one it was sealed with"
     )]
     WrongKey,
+    #[error(
+        "the master key file {0} is missing, and this database's secrets were sealed with it: put its copy back, or \
+         set security.master_key to what it held"
+    )]
+    Lost(String),
+    #[error(
+        "the master key is not the one this database's secrets were sealed with: put the old one back (the file \
+         master.key in data.dir, or security.master_key)"
+    )]
+    NotThisDatabase,
     #[error(transparent)]
     Storage(#[from] Error),
 }
@@ -107,6 +118,42 @@ fn open(key: &[u8; 32], about: &str, sealed: &[u8]) -> Result<Vec<u8>, VaultErro
     XChaCha20Poly1305::new(key.into())
         .decrypt(&XNonce::from(nonce), Payload { msg: body, aad: about.as_bytes() })
         .map_err(|_| VaultError::WrongKey)
+}
+
+/// The master key of this database: the text when the operator set one, else the file, which is
+/// made only for a database that has never had a key.
+///
+/// # Errors
+/// When the file is gone or holds another key than the one the secrets were sealed with.
+pub async fn master_key(db: &Db, text: Option<&str>, file: &Path) -> Result<MasterKey, VaultError> {
+    let mut tx = db.begin_system().await?;
+    let stored = checked(&mut tx).await?;
+    let key = match text {
+        Some(text) => MasterKey::from_text(text)?,
+        None if stored.is_some() && !file.exists() => {
+            return Err(VaultError::Lost(file.display().to_string()));
+        }
+        None => MasterKey::from_file(file)?,
+    };
+    let stored = if let Some(stored) = stored {
+        stored
+    } else {
+        // Processes that start together: the first writes, all compare with what it wrote.
+        tx.execute(
+            "INSERT INTO master_key_check (id, sealed) VALUES (1, $1) ON CONFLICT (id) DO NOTHING",
+            args![seal(&key.0, CHECK, CHECK.as_bytes())],
+        )
+        .await?;
+        checked(&mut tx).await?.ok_or(VaultError::NotThisDatabase)?
+    };
+    tx.commit().await?;
+    open(&key.0, CHECK, &stored).map_err(|_| VaultError::NotThisDatabase)?;
+    Ok(key)
+}
+
+async fn checked(tx: &mut SystemTx) -> Result<Option<Vec<u8>>, Error> {
+    let row = tx.fetch_opt("SELECT sealed FROM master_key_check WHERE id = 1", args![]).await?;
+    row.map(|row| row.get(0)).transpose()
 }
 
 /// Puts secrets away and takes them out again.

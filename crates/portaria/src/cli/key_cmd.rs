@@ -23,8 +23,8 @@ pub(super) enum KeyCommand {
         #[arg(long, default_value = "*")]
         scopes: Scopes,
         /// Ends by itself after so many days.
-        #[arg(long)]
-        days: Option<u64>,
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: Option<u32>,
     },
     /// List keys; only their first characters are known.
     List {
@@ -52,7 +52,7 @@ pub(super) async fn run(house: &House, command: KeyCommand, out: &Out) -> anyhow
     match command {
         KeyCommand::Create { tenant, name, scopes, days } => {
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;
-            let expires = days.map(|days| now + DAY * u32::try_from(days).unwrap_or(u32::MAX));
+            let expires = days.map(|days| now + DAY * days);
             let mut tx = house.db.begin(tenant.id).await?;
             let made = tenancy::create_key(&mut tx, &name, &scopes, expires, now).await?;
             tx.commit().await?;
@@ -65,7 +65,12 @@ pub(super) async fn run(house: &House, command: KeyCommand, out: &Out) -> anyhow
             let lines: Vec<String> = keys
                 .iter()
                 .map(|k| {
-                    let state = if k.revoked_at.is_some() { "revoked" } else { "live" };
+                    let state = match (k.revoked_at, k.expires_at) {
+                        (Some(_), _) => "revoked".to_owned(),
+                        (None, Some(end)) if end <= now => format!("ended {}", end.rfc3339()),
+                        (None, Some(end)) => format!("live until {}", end.rfc3339()),
+                        (None, None) => "live".to_owned(),
+                    };
                     format!("{}  {}…  {}  {}  {state}", k.id, k.prefix, k.name, k.scopes)
                 })
                 .collect();

@@ -97,8 +97,7 @@ pub(super) async fn run(house: &House, command: QueueCommand, out: &Out) -> anyh
             if !yes {
                 bail!("this removes every waiting {lane} job of {tenant}; repeat with --yes");
             }
-            let id = tenancy::by_slug(&house.db, &tenant).await?.id;
-            let count = queue::clear(&house.db, id, lane).await?;
+            let count = crate::tenants::clear_lane(house, &tenant, lane).await?;
             out.done(&json!({ "removed": count }), &format!("Removed {count}."));
         }
     }

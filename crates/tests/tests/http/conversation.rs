@@ -431,6 +431,20 @@ both_engines! {
 }
 
 both_engines! {
+    async fn clearing_the_reply_lane_shows_whoever_waited_to_a_person(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = clinic(&app).await;
+        tenant.hears(ANA, "Quanto custa a limpeza?").await;
+        let cleared = app.operator("DELETE", "/v1/queue/clinica/reply", None).await.expect(200).json();
+        assert_eq!(cleared["count"], 1);
+        app.pass(QUIET).await;
+        assert_eq!(app.sent(), []);
+        let conversation = tenant.conversation().await;
+        assert_eq!((&conversation["needs_person"], &conversation["handoff_reason"]), (&json!(true), &json!("backlog")));
+    }
+}
+
+both_engines! {
     async fn an_archived_tenants_webhook_is_refused(on: On) {
         let app = TestApp::start(on).await;
         let tenant = clinic(&app).await;

@@ -49,6 +49,28 @@ both_engines! {
 }
 
 both_engines! {
+    async fn a_lost_or_wrong_master_key_is_refused_not_replaced(on: On) {
+        let place = Place::new(on).await;
+        place.json(&["tenant", "create", "loja", "--name", "x"]);
+        let file = place.folder.path().join("master.key");
+        let key = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let fails = || {
+            let out = place.run(&["doctor"]);
+            assert_eq!(out.status.code(), Some(1));
+            String::from_utf8(out.stderr).unwrap()
+        };
+        let stderr = fails();
+        assert!(stderr.contains("is missing") && stderr.contains("put its copy back"), "{stderr}");
+        assert!(!file.exists(), "no new key");
+        std::fs::write(&file, "another key of some length").unwrap();
+        assert!(fails().contains("not the one this database's secrets were sealed with"));
+        std::fs::write(&file, key).unwrap();
+        place.json(&["tenant", "show", "loja"]);
+    }
+}
+
+both_engines! {
     async fn what_is_wrong_is_said_in_one_sentence_with_the_fix(on: On) {
         let place = Place::new(on).await;
         let fails = |arguments: &[&str]| {
@@ -66,6 +88,10 @@ both_engines! {
             "--base-url", "http://127.0.0.1:1", "--api-key", "k", "--webhook-token", "t"])
             .env_remove("PORTARIA_ALLOW_PRIVATE_UPSTREAMS").output().unwrap();
         assert!(String::from_utf8(refused.stderr).unwrap().contains("PORTARIA_ALLOW_PRIVATE_UPSTREAMS=1"));
+        let mysql = place.command(&["config", "check"]).env("DATABASE_URL", "mysql://u:p@h/d").output().unwrap();
+        assert_eq!(mysql.status.code(), Some(1));
+        assert!(String::from_utf8(mysql.stderr).unwrap().contains("database.url: not a PostgreSQL address"));
+        assert_eq!(place.run(&["apikey", "create", "--tenant", "loja", "--days", "0"]).status.code(), Some(2));
         let weak = place.command(&["tenant", "list"]).env("PORTARIA_ADMIN_TOKEN", "short").output().unwrap();
         assert_eq!(weak.status.code(), Some(1));
         let stderr = String::from_utf8(weak.stderr).unwrap();
