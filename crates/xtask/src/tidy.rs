@@ -32,6 +32,10 @@ const SYSTEM: &[(&str, &str)] = &[
     ("crates/queue/src/store.rs", "claiming jobs"),
     ("crates/tenancy/src/apikey.rs", "finding the tenant of a key"),
     ("crates/tenancy/src/store.rs", "operator lists, finding a tenant by its slug"),
+    (
+        "crates/tenancy/src/vault.rs",
+        "the probe of the master key belongs to the database, not to a tenant",
+    ),
     ("crates/web/src/cors.rs", "a preflight names no tenant"),
     ("crates/web/src/idempotency.rs", "pruning"),
 ];
