@@ -98,18 +98,29 @@ pub(crate) async fn closed(
             while started.elapsed() < time {
                 let bytes = request(counter.fetch_add(1, Ordering::Relaxed));
                 let sent = Instant::now();
-                match connection.exchange(&bytes).await {
-                    Ok(200..=299) => latencies.push(sent.elapsed()),
-                    Ok(_) => failed += 1,
-                    Err(_) => {
-                        failed += 1;
-                        connection = Connection::open(&address).await?;
-                    }
+                match one(&mut connection, &address, &bytes).await? {
+                    true => latencies.push(sent.elapsed()),
+                    false => failed += 1,
                 }
             }
             anyhow::Ok((latencies, failed))
         }));
     }
+    gather(started, tasks).await
+}
+
+/// Sends one request; a broken connection is replaced. Returns whether the answer was a success.
+async fn one(connection: &mut Connection, address: &str, bytes: &[u8]) -> anyhow::Result<bool> {
+    let answer = connection.exchange(bytes).await;
+    if answer.is_err() {
+        *connection = Connection::open(address).await?;
+    }
+    Ok(matches!(answer, Ok(200..=299)))
+}
+
+type Task = tokio::task::JoinHandle<anyhow::Result<(Vec<Duration>, usize)>>;
+
+async fn gather(started: Instant, tasks: Vec<Task>) -> anyhow::Result<Run> {
     let (mut all, mut failed) = (Vec::new(), 0);
     for task in tasks {
         let (latencies, bad) = task.await??;
@@ -145,22 +156,12 @@ pub(crate) async fn open(
                 let due = started + Duration::from_secs_f64(number as f64 / rate as f64);
                 let bytes = request(number);
                 tokio::time::sleep_until(due.into()).await;
-                match connection.exchange(&bytes).await {
-                    Ok(200..=299) => latencies.push(due.elapsed()),
-                    Ok(_) => failed += 1,
-                    Err(_) => {
-                        failed += 1;
-                        connection = Connection::open(&address).await?;
-                    }
+                match one(&mut connection, &address, &bytes).await? {
+                    true => latencies.push(due.elapsed()),
+                    false => failed += 1,
                 }
             }
         }));
     }
-    let (mut all, mut failed) = (Vec::new(), 0);
-    for task in tasks {
-        let (latencies, bad) = task.await??;
-        all.extend(latencies);
-        failed += bad;
-    }
-    Ok(finish(started, all, failed))
+    gather(started, tasks).await
 }

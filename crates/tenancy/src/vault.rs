@@ -126,8 +126,8 @@ fn open(key: &[u8; 32], about: &str, sealed: &[u8]) -> Result<Vec<u8>, VaultErro
 /// # Errors
 /// When the file is gone or holds another key than the one the secrets were sealed with.
 pub async fn master_key(db: &Db, text: Option<&str>, file: &Path) -> Result<MasterKey, VaultError> {
-    let mut tx = db.begin_system().await?;
-    let stored = checked(&mut tx).await?;
+    // Only the first start writes: a command beside a busy server does not wait for its lock.
+    let stored = checked(&mut db.read_system().await?).await?;
     let key = match text {
         Some(text) => MasterKey::from_text(text)?,
         None if stored.is_some() && !file.exists() => {
@@ -135,20 +135,25 @@ pub async fn master_key(db: &Db, text: Option<&str>, file: &Path) -> Result<Mast
         }
         None => MasterKey::from_file(file)?,
     };
-    let stored = if let Some(stored) = stored {
-        stored
-    } else {
-        // Processes that start together: the first writes, all compare with what it wrote.
-        tx.execute(
-            "INSERT INTO master_key_check (id, sealed) VALUES (1, $1) ON CONFLICT (id) DO NOTHING",
-            args![seal(&key.0, CHECK, CHECK.as_bytes())],
-        )
-        .await?;
-        checked(&mut tx).await?.ok_or(VaultError::NotThisDatabase)?
+    let stored = match stored {
+        Some(stored) => stored,
+        None => first(db, &key).await?,
     };
-    tx.commit().await?;
     open(&key.0, CHECK, &stored).map_err(|_| VaultError::NotThisDatabase)?;
     Ok(key)
+}
+
+/// Writes the probe. Of processes that start together the first writes, and all compare with that.
+async fn first(db: &Db, key: &MasterKey) -> Result<Vec<u8>, VaultError> {
+    let mut tx = db.begin_system().await?;
+    tx.execute(
+        "INSERT INTO master_key_check (id, sealed) VALUES (1, $1) ON CONFLICT (id) DO NOTHING",
+        args![seal(&key.0, CHECK, CHECK.as_bytes())],
+    )
+    .await?;
+    let stored = checked(&mut tx).await?.ok_or(VaultError::NotThisDatabase)?;
+    tx.commit().await?;
+    Ok(stored)
 }
 
 async fn checked(tx: &mut SystemTx) -> Result<Option<Vec<u8>>, Error> {
