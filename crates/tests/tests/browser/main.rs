@@ -9,14 +9,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use testkit::free_port;
 
 fn build_folder() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned()
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A process in a group of its own, which ends as a whole: chromedriver leaves its Chromium behind
@@ -112,7 +111,7 @@ impl Browser {
         let body: Value = answer.json().await.unwrap();
         let folder = build_folder().join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
-        let png = decode(body["value"].as_str().unwrap());
+        let png = BASE64.decode(body["value"].as_str().unwrap()).unwrap();
         std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
     }
 
@@ -125,25 +124,6 @@ impl Browser {
         let found = self.post("/execute/async", &json!({ "script": script, "args": [] })).await;
         found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
     }
-}
-
-fn decode(base64: &str) -> Vec<u8> {
-    let value = |c: u8| match c {
-        b'A'..=b'Z' => c - b'A',
-        b'a'..=b'z' => c - b'a' + 26,
-        b'0'..=b'9' => c - b'0' + 52,
-        b'+' => 62,
-        _ => 63,
-    };
-    let digits: Vec<u8> = base64.bytes().filter(|c| *c != b'=').map(value).collect();
-    digits
-        .chunks(4)
-        .flat_map(|four| {
-            let bits = four.iter().fold(0u32, |all, d| (all << 6) | u32::from(*d))
-                << (6 * (4 - four.len()));
-            bits.to_be_bytes()[1..four.len()].to_vec()
-        })
-        .collect()
 }
 
 /// The demo, after its scripted conversation.

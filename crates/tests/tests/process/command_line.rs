@@ -3,7 +3,9 @@
 use sandbox::ModelSandbox;
 use testkit::both_engines;
 
-use crate::program::{Place, free_port};
+use testkit::free_port;
+
+use crate::program::Place;
 
 both_engines! {
     async fn the_black_box_contract_holds(on: On) {

@@ -10,7 +10,9 @@ use portaria::house::migrations;
 use sandbox::{EvolutionSandbox, customer_message};
 use testkit::both_engines;
 
-use crate::program::{Place, free_port};
+use testkit::free_port;
+
+use crate::program::Place;
 
 const TENANTS: usize = 50;
 const CONTACTS: usize = 8;

@@ -1,7 +1,6 @@
 //! Starting and stopping the built program.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -15,10 +14,6 @@ pub(crate) fn path() -> PathBuf {
         program.display()
     );
     program
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Where a test's installation lives.

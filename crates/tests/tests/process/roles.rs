@@ -5,7 +5,9 @@ use std::time::Duration;
 use sandbox::{EvolutionSandbox, Fault, ModelSandbox, customer_message};
 use testkit::both_engines;
 
-use crate::program::{Place, free_port};
+use testkit::free_port;
+
+use crate::program::Place;
 
 both_engines! {
     async fn the_bulk_worker_is_killed_and_replies_go_on(on: On) {
