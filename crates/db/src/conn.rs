@@ -1,6 +1,6 @@
 //! Transactions: the only handles through which rows are read or written.
 
-use kernel::TenantId;
+use kernel::{Moment, TenantId};
 
 use crate::{Error, Row, Signals, Value, postgres, sqlite};
 
@@ -48,7 +48,8 @@ impl Handle {
 /// What to tell the rest of the process once the rows are durable.
 #[derive(Default)]
 pub(crate) struct After {
-    jobs: bool,
+    /// When the earliest of the jobs that were enqueued is due.
+    jobs: Option<Moment>,
     settings: bool,
 }
 
@@ -57,8 +58,8 @@ impl After {
         if self.settings {
             signals.settings_changed();
         }
-        if self.jobs {
-            signals.jobs_ready();
+        if let Some(due) = self.jobs {
+            signals.jobs_due(due);
         }
     }
 }
@@ -93,9 +94,14 @@ macro_rules! transaction {
                 matches!(self.handle, Handle::Postgres(_))
             }
 
-            /// Wakes the workers once this is committed.
+            /// Wakes the workers once this is committed: jobs may be ready.
             pub fn jobs_enqueued(&mut self) {
-                self.after.jobs = true;
+                self.job_enqueued_for(Moment(0));
+            }
+
+            /// Wakes the workers once this is committed, if they would look later than `due`.
+            pub fn job_enqueued_for(&mut self, due: Moment) {
+                self.after.jobs = Some(self.after.jobs.map_or(due, |other| other.min(due)));
             }
 
             /// Makes caches of settings look again once this is committed.

@@ -1,8 +1,9 @@
 //! What one part of the process tells the others after a commit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use kernel::Moment;
 use tokio::sync::Notify;
 
 /// Wakes the queue and invalidates caches. Cheap to clone.
@@ -17,13 +18,28 @@ struct Inner {
     /// Asks the engine to pass a wake-up on to other processes.
     outward: Notify,
     epoch: AtomicU64,
+    /// Until when the worker sleeps, in microseconds; at the end of time while it looks.
+    next_look: AtomicI64,
 }
 
 impl Signals {
-    /// Jobs may be ready: wake this process's workers and, soon, the other processes'.
-    pub fn jobs_ready(&self) {
-        self.inner.jobs.notify_one();
+    /// A job is due then: wake this process's worker, if it would look later, and, soon, the other
+    /// processes'.
+    pub fn jobs_due(&self, due: Moment) {
+        if due.0 < self.inner.next_look.load(Ordering::SeqCst) {
+            self.inner.jobs.notify_one();
+        }
         self.inner.outward.notify_one();
+    }
+
+    /// The worker is about to look at the queue: what is enqueued from now on may be missed.
+    pub fn looking_for_jobs(&self) {
+        self.inner.next_look.store(i64::MAX, Ordering::SeqCst);
+    }
+
+    /// The worker has looked, and looks again at this time without being woken.
+    pub fn looks_again(&self, at: Moment) {
+        self.inner.next_look.store(at.0, Ordering::SeqCst);
     }
 
     /// A worker of this process has room again.

@@ -1,11 +1,18 @@
 //! The embedded engine: one writing connection with shared commits, several reading ones.
+//!
+//! A commit is durable before anybody is told of it, as with `synchronous = FULL`; only, the log is
+//! synchronised after the writing connection was let go, so that the next group is written meanwhile.
+//! What others read before it is durable leads to nothing outside: every send follows a commit of
+//! its own, and its sync makes all earlier parts of the log durable too.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex as SyncMutex;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Statement};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
 
 use crate::{Error, Row, Signals, Value};
@@ -24,6 +31,8 @@ pub(crate) struct Sqlite {
 /// The writing connection and the savepoints that wait for the next COMMIT.
 pub(crate) struct Writer {
     conn: Connection,
+    /// The write-ahead log; there from the first look at the database on.
+    log: Arc<File>,
     /// A transaction is open on the connection.
     open: bool,
     /// The last holder left without finishing its savepoint.
@@ -39,8 +48,11 @@ struct Waiting {
 
 impl Sqlite {
     pub(crate) fn open(path: &Path, signals: Signals) -> Result<Self, Error> {
-        let writer =
-            Writer { conn: connect(path)?, open: false, abandoned: false, waiting: Vec::new() };
+        let conn = connect(path)?;
+        // SQLite synchronises what a checkpoint needs by itself; commits are synchronised here.
+        conn.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000")?;
+        let log = Arc::new(open_log(&conn, path)?);
+        let writer = Writer { conn, log, open: false, abandoned: false, waiting: Vec::new() };
         let this = Self {
             writer: Arc::new(Mutex::new(writer)),
             readers: Arc::new(SyncMutex::new(Vec::new())),
@@ -58,7 +70,7 @@ impl Sqlite {
         if !guard.open {
             guard = begin_immediate(guard).await?;
         }
-        if let Err(cause) = guard.conn.execute_batch("SAVEPOINT caller") {
+        if let Err(cause) = run(&guard.conn, "SAVEPOINT caller") {
             // What is open must not stay open: it would keep other processes out.
             self.committer.notify_one();
             return Err(cause.into());
@@ -72,9 +84,26 @@ impl Sqlite {
             Some(conn) => conn,
             None => connect(&self.path)?,
         };
-        conn.execute_batch("BEGIN")?;
+        run(&conn, "BEGIN")?;
         Ok(ReadTx { conn: Some(conn), readers: self.readers.clone() })
     }
+}
+
+/// Runs a statement without arguments; it is prepared once per connection.
+fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// The log beside the database. Our own handle on it may be opened and closed: SQLite locks the
+/// database and the shared-memory file, never the log.
+fn open_log(conn: &Connection, path: &Path) -> Result<File, Error> {
+    // Reading makes SQLite open the log, which it creates.
+    conn.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    File::open(&log).map_err(|cause| {
+        Error::Setup(format!("the log {} cannot be opened: {cause}", Path::new(&log).display()))
+    })
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {
@@ -85,6 +114,9 @@ fn connect(path: &Path) -> Result<Connection, Error> {
         .map_err(|cause| Error::Unavailable(Box::new(cause)))?;
     conn.busy_timeout(Duration::from_secs(2))?;
     conn.set_prepared_statement_cache_capacity(256);
+    // Else SQLite plans a statement anew whenever an argument changes that a partial index could
+    // depend on: at every execution.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
          PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
@@ -98,7 +130,7 @@ async fn begin_immediate(
     mut guard: OwnedMutexGuard<Writer>,
 ) -> Result<OwnedMutexGuard<Writer>, Error> {
     for _ in 0..BUSY_SECONDS * 200 {
-        let busy = match guard.conn.execute_batch("BEGIN IMMEDIATE") {
+        let busy = match run(&guard.conn, "BEGIN IMMEDIATE") {
             Ok(()) => false,
             Err(cause) if is_busy(&cause) => true,
             Err(cause) => return Err(cause.into()),
@@ -149,22 +181,33 @@ impl Writer {
         }
     }
 
-    /// Makes every finished savepoint durable and tells those who wait.
-    fn commit(&mut self) {
+    /// Writes every finished savepoint to the log. Returns those who wait for it to be durable.
+    fn commit(&mut self) -> Vec<Waiting> {
         self.clean_up();
         if !self.open {
-            return;
+            return Vec::new();
         }
-        if let Err(cause) = self.conn.execute_batch("COMMIT") {
+        if let Err(cause) = run(&self.conn, "COMMIT") {
             self.give_up(&cause.to_string());
-            return;
+            return Vec::new();
         }
         self.open = false;
-        for waiting in self.waiting.drain(..) {
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+/// Makes the log durable and tells those who wait for it.
+fn synchronise(log: &File, group: Vec<Waiting>) {
+    if group.is_empty() {
+        return;
+    }
+    let synced = log.sync_data().map_err(|cause| cause.to_string());
+    for waiting in group {
+        if synced.is_ok() {
             // Even when the caller went away meanwhile, what it did is to be known.
             (waiting.then)();
-            let _ = waiting.done.send(Ok(()));
         }
+        let _ = waiting.done.send(synced.clone());
     }
 }
 
@@ -177,8 +220,14 @@ async fn commit_groups(writer: std::sync::Weak<Mutex<Writer>>, wake: Arc<Notify>
         if !guard.open {
             continue;
         }
-        // fsync takes a millisecond or more: not on a thread that serves requests.
-        let done = tokio::task::spawn_blocking(move || guard.commit()).await;
+        // A sync takes a millisecond or more: not on a thread that serves requests.
+        let done = tokio::task::spawn_blocking(move || {
+            let group = guard.commit();
+            let log = guard.log.clone();
+            drop(guard);
+            synchronise(&log, group);
+        })
+        .await;
         if done.is_err() {
             return;
         }
@@ -218,7 +267,7 @@ impl WriteTx {
     /// COMMIT, also when nobody waits any more.
     pub(crate) async fn commit(mut self, then: Box<dyn FnOnce() + Send>) -> Result<(), Error> {
         let mut guard = self.guard.take().expect("commit consumes the transaction");
-        if let Err(error) = guard.conn.execute_batch("RELEASE caller") {
+        if let Err(error) = run(&guard.conn, "RELEASE caller") {
             guard.abandoned = true;
             self.committer.notify_one();
             return Err(error.into());
@@ -259,7 +308,7 @@ impl ReadTx {
 impl Drop for ReadTx {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.take()
-            && conn.execute_batch("ROLLBACK").is_ok()
+            && run(&conn, "ROLLBACK").is_ok()
         {
             let mut readers = self.readers.lock();
             if readers.len() < 8 {
@@ -269,9 +318,17 @@ impl Drop for ReadTx {
     }
 }
 
-/// `$1` would be a named parameter to SQLite, numbered by first use; `?1` is numbered as written.
-fn placeholders(sql: &str) -> String {
-    sql.replace('$', "?")
+/// `$1` is a named parameter to SQLite, numbered by first use: the number is in the name.
+fn bind(statement: &mut Statement<'_>, args: &[Value]) -> Result<(), Error> {
+    for position in 1..=statement.parameter_count() {
+        let number = statement.parameter_name(position).and_then(|name| name[1..].parse().ok());
+        let value = number.and_then(|n: usize| args.get(n.wrapping_sub(1)));
+        let Some(value) = value else {
+            return Err(Error::Setup("a statement has a parameter without argument".to_owned()));
+        };
+        statement.raw_bind_parameter(position, Bound(value))?;
+    }
+    Ok(())
 }
 
 struct Bound<'a>(&'a Value);
@@ -290,15 +347,16 @@ impl rusqlite::ToSql for Bound<'_> {
 }
 
 pub(crate) fn execute(conn: &Connection, sql: &str, args: &[Value]) -> Result<u64, Error> {
-    let mut statement = conn.prepare_cached(&placeholders(sql))?;
-    let done = statement.execute(rusqlite::params_from_iter(args.iter().map(Bound)))?;
-    Ok(done as u64)
+    let mut statement = conn.prepare_cached(sql)?;
+    bind(&mut statement, args)?;
+    Ok(statement.raw_execute()? as u64)
 }
 
 pub(crate) fn fetch(conn: &Connection, sql: &str, args: &[Value]) -> Result<Vec<Row>, Error> {
-    let mut statement = conn.prepare_cached(&placeholders(sql))?;
+    let mut statement = conn.prepare_cached(sql)?;
     let columns = statement.column_count();
-    let mut rows = statement.query(rusqlite::params_from_iter(args.iter().map(Bound)))?;
+    bind(&mut statement, args)?;
+    let mut rows = statement.raw_query();
     let mut out = Vec::new();
     while let Some(row) = rows.next()? {
         let values = (0..columns).map(|i| row.get(i)).collect::<Result<_, _>>()?;

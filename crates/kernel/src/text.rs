@@ -34,6 +34,10 @@ pub fn fold_words(text: &str) -> String {
 
 /// Whether `phrase` (already folded words) stands in `folded` on word borders.
 pub fn has_phrase(folded: &str, phrase: &str) -> bool {
+    // Most texts are shorter than most phrases, and preparing a search costs more than this.
+    if phrase.len() > folded.len() {
+        return false;
+    }
     let mut from = 0;
     while let Some(at) = folded[from..].find(phrase) {
         let start = from + at;

@@ -36,7 +36,7 @@ pub async fn enqueue<P: Payload>(tx: &mut TenantTx, job: NewJob<'_, P>) -> Resul
         ],
     )
     .await?;
-    tx.jobs_enqueued();
+    tx.job_enqueued_for(job.run_at);
     Ok(())
 }
 

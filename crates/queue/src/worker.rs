@@ -123,6 +123,7 @@ impl Queue {
         while !stop.is_cancelled() {
             let free = slots.available_permits();
             let mut wait = self.settings.poll;
+            self.db.signals().looking_for_jobs();
             if free > 0 {
                 match self.claim_some(free).await {
                     Ok((jobs, next)) => {
@@ -148,6 +149,7 @@ impl Queue {
                     }
                 }
             }
+            self.db.signals().looks_again(self.clock.now() + wait);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.db.signals().wait_for_jobs() => {}
