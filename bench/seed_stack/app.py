@@ -1,12 +1,16 @@
 """The comparison: the webhook of the stack that the Secretária Virtual guide deploys.
 
 Flask under gunicorn, in the order of that guide's app: signature over the raw body, JSON, tenant by
-domain from PostgreSQL, two sliding windows in Redis, a log line, a counter, one RQ job, 202.
+domain from PostgreSQL, two sliding windows in Redis, a log line, a counter, one RQ job, 202. As
+there, the line goes through the standard library's logging to a file that turns over each day.
 """
 
 import hashlib
 import hmac
+import logging
+import logging.handlers
 import os
+import tempfile
 import time
 
 import redis
@@ -23,9 +27,23 @@ connection = redis.from_url(os.environ["REDIS_URL"])
 queue = Queue("default:company_1", connection=connection)
 engine = create_engine(os.environ["SEED_DATABASE_URL"], pool_pre_ping=True)
 Session = scoped_session(sessionmaker(bind=engine))
+folder = tempfile.TemporaryDirectory(prefix="seed-stack-")
+logging.basicConfig(
+    level=logging.INFO,
+    format="%(message)s",
+    handlers=[
+        logging.handlers.TimedRotatingFileHandler(
+            os.path.join(folder.name, "app.log"), "midnight", backupCount=7
+        )
+    ],
+)
 structlog.configure(
-    processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
-    logger_factory=structlog.WriteLoggerFactory(file=open(os.devnull, "w")),
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.JSONRenderer(),
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
 )
 log = structlog.get_logger()
 received = Counter("secretaria_webhook_received_total", "webhooks", ["company", "status"])

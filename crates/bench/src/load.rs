@@ -62,17 +62,22 @@ impl Connection {
             filled += count;
             let text = &self.buffer[..filled];
             let Some(end) = text.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
-            let head = String::from_utf8_lossy(&text[..end]).to_lowercase();
-            let length: usize = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
-                .unwrap_or(0);
+            let head = std::str::from_utf8(&text[..end]).context("the answer's head")?;
+            let length = header(head, "content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
             if filled >= end + 4 + length {
-                self.closing = head.contains("connection: close");
+                self.closing =
+                    header(head, "connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
                 return head.split(' ').nth(1).and_then(|s| s.parse().ok()).context("no status");
             }
         }
     }
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
 }
 
 fn finish(started: Instant, mut latencies: Vec<Duration>, failed: usize) -> Run {

@@ -120,7 +120,7 @@ pub(crate) fn run(rows: &mut Rows, python: &Path, folder: &Path) -> anyhow::Resu
         &file,
         json!({ "vectors": vectors, "questions": questions, "exact": exact }).to_string(),
     )?;
-    let out = Command::new(python.join("bin/python"))
+    let out = Command::new(python.join("chroma/bin/python"))
         .arg(folder.join("chroma.py"))
         .arg(&file)
         .output()?;

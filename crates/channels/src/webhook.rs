@@ -25,7 +25,6 @@ pub struct Limits {
     pub body: usize,
 }
 
-#[derive(Clone)]
 struct App {
     intake: Intake,
     limits: Limits,
@@ -41,10 +40,10 @@ pub fn webhooks(intake: Intake, limits: Limits) -> Router {
         .route("/webhook/evolution/{event}", post(by_header))
         .route("/webhook/evolution/in/{token}", post(by_path))
         .route("/webhook/evolution/in/{token}/{event}", post(by_path_and_event))
-        .with_state(App { intake, limits })
+        .with_state(Arc::new(App { intake, limits }))
 }
 
-async fn by_header(State(app): State<App>, request: Request) -> Response {
+async fn by_header(State(app): State<Arc<App>>, request: Request) -> Response {
     let token = request
         .headers()
         .get("x-webhook-token")
@@ -53,12 +52,16 @@ async fn by_header(State(app): State<App>, request: Request) -> Response {
     answer(&app, token, request.into_body()).await
 }
 
-async fn by_path(State(app): State<App>, Path(token): Path<String>, request: Request) -> Response {
+async fn by_path(
+    State(app): State<Arc<App>>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
     answer(&app, Some(token), request.into_body()).await
 }
 
 async fn by_path_and_event(
-    State(app): State<App>,
+    State(app): State<Arc<App>>,
     Path((token, _)): Path<(String, String)>,
     request: Request,
 ) -> Response {

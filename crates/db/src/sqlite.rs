@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex as SyncMutex;
@@ -20,6 +21,13 @@ use crate::{Error, Row, Signals, Value};
 /// How long a write waits for another process before it gives up.
 const BUSY_SECONDS: u64 = 10;
 const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// The log is carried over into the database this often under load (a little at a time: commits
+/// wait for the disk while it works), and at the latest after so many ticks.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
+const CHECKPOINT_COMMITS: u64 = 100;
+const CHECKPOINT_TICKS: u64 = 100;
+/// Pages of 4 KiB in the log at which writers wait once, so that it starts anew: 64 MiB.
+const LOG_PAGES: i64 = 16_384;
 
 pub(crate) struct Sqlite {
     writer: Arc<Mutex<Writer>>,
@@ -33,6 +41,8 @@ pub(crate) struct Writer {
     conn: Connection,
     /// The write-ahead log; there from the first look at the database on.
     log: Arc<File>,
+    /// Savepoints committed since this was opened.
+    committed: Arc<AtomicU64>,
     /// A transaction is open on the connection.
     open: bool,
     /// The last holder left without finishing its savepoint.
@@ -50,9 +60,19 @@ impl Sqlite {
     pub(crate) fn open(path: &Path, signals: Signals) -> Result<Self, Error> {
         let conn = connect(path)?;
         // SQLite synchronises what a checkpoint needs by itself; commits are synchronised here.
-        conn.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000")?;
+        conn.execute_batch(
+            "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0",
+        )?;
         let log = Arc::new(open_log(&conn, path)?);
-        let writer = Writer { conn, log, open: false, abandoned: false, waiting: Vec::new() };
+        let committed = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            conn,
+            log,
+            committed: committed.clone(),
+            open: false,
+            abandoned: false,
+            waiting: Vec::new(),
+        };
         let this = Self {
             writer: Arc::new(Mutex::new(writer)),
             readers: Arc::new(SyncMutex::new(Vec::new())),
@@ -61,6 +81,8 @@ impl Sqlite {
         };
         tokio::spawn(commit_groups(Arc::downgrade(&this.writer), this.committer.clone()));
         tokio::spawn(watch(Arc::downgrade(&this.writer), signals));
+        let checkpoints = connect(path)?;
+        tokio::spawn(checkpoint(Arc::downgrade(&this.writer), committed, checkpoints));
         Ok(this)
     }
 
@@ -192,6 +214,7 @@ impl Writer {
             return Vec::new();
         }
         self.open = false;
+        self.committed.fetch_add(self.waiting.len() as u64, Ordering::Relaxed);
         std::mem::take(&mut self.waiting)
     }
 }
@@ -232,6 +255,56 @@ async fn commit_groups(writer: std::sync::Weak<Mutex<Writer>>, wake: Arc<Notify>
             return;
         }
     }
+}
+
+/// Carries the log over into the database, beside the writers: done by a commit, as SQLite would,
+/// it holds all of them up. Only a log that never comes to its end under load makes them wait.
+async fn checkpoint(
+    writer: std::sync::Weak<Mutex<Writer>>,
+    committed: Arc<AtomicU64>,
+    mut conn: Connection,
+) {
+    let (mut carried, mut ticks) = (0, 0);
+    let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
+    loop {
+        tick.tick().await;
+        if writer.strong_count() == 0 {
+            return;
+        }
+        let now = committed.load(Ordering::Relaxed);
+        ticks = if now == carried { 0 } else { ticks + 1 };
+        if ticks < CHECKPOINT_TICKS && now - carried < CHECKPOINT_COMMITS {
+            continue;
+        }
+        (carried, ticks) = (now, 0);
+        let Some(done) = carry_over(conn).await else { return };
+        let pages;
+        (conn, pages) = done;
+        if pages < LOG_PAGES {
+            continue;
+        }
+        let Some(writer) = writer.upgrade() else { return };
+        let mut guard = writer.lock_owned().await;
+        let group = guard.commit();
+        let log = guard.log.clone();
+        // With nothing left to carry over, the next write starts the log anew.
+        let Some(done) = carry_over(conn).await else { return };
+        conn = done.0;
+        drop(guard);
+        if tokio::task::spawn_blocking(move || synchronise(&log, group)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// One checkpoint that waits for nobody; returns how many pages the log holds.
+async fn carry_over(conn: Connection) -> Option<(Connection, i64)> {
+    let done = tokio::task::spawn_blocking(move || {
+        // A checkpoint of another process at the same time is refused as busy, and does the work.
+        let pages = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1));
+        (conn, pages.unwrap_or(0))
+    });
+    done.await.ok()
 }
 
 /// Notices commits of other processes.

@@ -82,44 +82,57 @@ pub(crate) struct Claim<'a> {
     pub(crate) lease: Duration,
 }
 
+/// What a look at the queue showed.
+pub(crate) struct Look {
+    /// When the next job is due that is not ready now.
+    pub(crate) next: Option<Moment>,
+    /// Lanes in which something may be ready.
+    pub(crate) ready: Vec<Lane>,
+}
+
 /// Moves jobs whose time has come, and those whose worker went silent, to ready.
-/// Returns when the next one is due.
-pub(crate) async fn promote(db: &Db, now: Moment) -> Result<Option<Moment>, Error> {
+pub(crate) async fn look(db: &Db, now: Moment) -> Result<Look, Error> {
     let mut tx = db.read_system().await?;
     let row = tx
         .fetch_opt(
             "SELECT (SELECT MIN(run_at) FROM jobs WHERE state = 0), \
-             (SELECT MIN(lease_until) FROM jobs WHERE state = 2)",
-            args![],
+             (SELECT MIN(lease_until) FROM jobs WHERE state = 2), \
+             (SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 1 AND lane = $1 LIMIT 1) a), \
+             (SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 1 AND lane = $2 LIMIT 1) b), \
+             (SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 1 AND lane = $3 LIMIT 1) c)",
+            Lane::ALL.map(|lane| lane.code().into()).to_vec(),
         )
         .await?;
     drop(tx);
-    let (scheduled, leased) = match row {
-        Some(row) => (row.get::<Option<Moment>>(0)?, row.get::<Option<Moment>>(1)?),
-        None => (None, None),
-    };
+    let row = row.ok_or(Error::Corrupt { column: 0, expected: "a row" })?;
+    let (scheduled, leased): (Option<Moment>, Option<Moment>) = (row.get(0)?, row.get(1)?);
     let due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
-    if due(scheduled) || due(leased) {
-        let mut tx = db.begin_system().await?;
-        tx.execute("UPDATE jobs SET state = 1 WHERE state = 0 AND run_at <= $1", args![now])
-            .await?;
-        // A job whose twin is waiting already need not run twice: the twin does its work.
-        tx.execute(
-            "UPDATE jobs SET state = 3, finished_at = $1 WHERE state = 2 AND lease_until <= $1 \
-             AND dedupe_key IS NOT NULL AND EXISTS (SELECT 1 FROM jobs twin WHERE \
-             twin.tenant_id = jobs.tenant_id AND twin.dedupe_key = jobs.dedupe_key AND twin.state < 2)",
-            args![now],
-        )
-        .await?;
-        tx.execute(
-            "UPDATE jobs SET state = 1, lease_owner = NULL WHERE state = 2 AND lease_until <= $1",
-            args![now],
-        )
-        .await?;
-        tx.commit().await?;
-        return Ok(Some(now));
+    if !due(scheduled) && !due(leased) {
+        let mut ready = Vec::new();
+        for (at, lane) in Lane::ALL.into_iter().enumerate() {
+            if row.get(at + 2)? {
+                ready.push(lane);
+            }
+        }
+        return Ok(Look { next: [scheduled, leased].into_iter().flatten().min(), ready });
     }
-    Ok([scheduled, leased].into_iter().flatten().min())
+    let mut tx = db.begin_system().await?;
+    tx.execute("UPDATE jobs SET state = 1 WHERE state = 0 AND run_at <= $1", args![now]).await?;
+    // A job whose twin is waiting already need not run twice: the twin does its work.
+    tx.execute(
+        "UPDATE jobs SET state = 3, finished_at = $1 WHERE state = 2 AND lease_until <= $1 \
+         AND dedupe_key IS NOT NULL AND EXISTS (SELECT 1 FROM jobs twin WHERE \
+         twin.tenant_id = jobs.tenant_id AND twin.dedupe_key = jobs.dedupe_key AND twin.state < 2)",
+        args![now],
+    )
+    .await?;
+    tx.execute(
+        "UPDATE jobs SET state = 1, lease_owner = NULL WHERE state = 2 AND lease_until <= $1",
+        args![now],
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(Look { next: Some(now), ready: Lane::ALL.to_vec() })
 }
 
 /// Where a lane's rotation stands: the tenant examined last, and how many more jobs in a row its

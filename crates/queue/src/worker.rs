@@ -197,9 +197,9 @@ impl Queue {
     /// Claims in the order of the lanes; also says when the next scheduled job is due.
     async fn claim_some(&self, limit: usize) -> Result<(Vec<Claimed>, Option<Moment>), db::Error> {
         let now = self.clock.now();
-        let next = store::promote(&self.db, now).await?;
+        let store::Look { next, ready } = store::look(&self.db, now).await?;
         let mut jobs: Vec<Claimed> = Vec::new();
-        for lane in &self.settings.lanes {
+        for lane in self.settings.lanes.iter().filter(|lane| ready.contains(lane)) {
             let room = limit - jobs.len();
             if room == 0 {
                 break;
