@@ -191,6 +191,10 @@ pub struct Answers {
     /// Of the foreign questions that were answered: how many replies hold the marked answer all
     /// the same, because both tenants' knowledge says it.
     pub foreign_answered_rightly: Rate,
+    /// What the plain rule declines of the same questions, cut off where it declines the same share
+    /// of a tenant's own: see [`plain_coverage`].
+    pub plain_foreign_declined: Rate,
+    pub plain_orphans_declined: Rate,
     /// Some paragraphs left out: questions whose paragraph is still there, and the orphans.
     pub present_declined: Rate,
     pub orphans_declined: Rate,
@@ -202,6 +206,33 @@ struct Asked1 {
     declined: bool,
     right: bool,
     length: usize,
+    plain: f64,
+}
+
+/// The rule to compare with: the share of the question's stems, by inverse document frequency, that
+/// the best piece holds.
+fn plain_coverage(index: &Index, question: &str) -> f64 {
+    let Some((_, best)) = index.search(question, 1).first().copied() else { return 0.0 };
+    let (mut all, mut met) = (0.0, 0.0);
+    let stems: BTreeSet<String> = split::terms(question).into_iter().collect();
+    for stem in stems {
+        let term = index.vocabulary.get(stem.as_str()).copied();
+        let weight = index.idf(term.map_or(0, |term| index.df(term)));
+        all += weight;
+        if term.is_some_and(|term| index.pieces[best].set.binary_search(&term).is_ok()) {
+            met += weight;
+        }
+    }
+    if all > 0.0 { met / all } else { 0.0 }
+}
+
+/// How many of `others` the plain rule declines when it declines as many of `own` as we did.
+fn plain_declines(own: &[Asked1], others: &[Asked1]) -> f64 {
+    let mut covered: Vec<f64> = own.iter().map(|one| one.plain).collect();
+    covered.sort_by(f64::total_cmp);
+    let ours = own.iter().filter(|one| one.declined).count();
+    let cut = covered.get(ours).copied().unwrap_or(f64::INFINITY);
+    share(others, |one| one.plain < cut)
 }
 
 fn ask(dataset: &Dataset, index: &Index, which: &[usize]) -> Vec<Asked1> {
@@ -215,6 +246,7 @@ fn ask(dataset: &Dataset, index: &Index, which: &[usize]) -> Vec<Asked1> {
                 declined: !extract.supported(),
                 right: question.gold.iter().any(|gold| reply.contains(gold)),
                 length: extract.reply.chars().count(),
+                plain: plain_coverage(index, &question.text),
             }
         })
         .collect()
@@ -257,7 +289,7 @@ pub fn answers(dataset: &Dataset, share_kept: f64, first_seed: u64, seeds: u64) 
     let everyone: Vec<usize> = (0..dataset.questions.len()).collect();
     let (index, _) = dataset.index(&all);
     let whole = ask(dataset, &index, &everyone);
-    let mut rates: [Vec<f64>; 6] = Default::default();
+    let mut rates: [Vec<f64>; 8] = Default::default();
     for seed in first_seed..first_seed + seeds {
         let mut random = Shuffle(seed);
         let titles: BTreeSet<&str> = dataset.questions.iter().map(|q| q.title.as_str()).collect();
@@ -306,6 +338,8 @@ pub fn answers(dataset: &Dataset, share_kept: f64, first_seed: u64, seeds: u64) 
             share(&foreign, |one| !one.declined && one.right),
             share(&present, |one| one.declined),
             share(&orphans, |one| one.declined),
+            plain_declines(&own, &foreign),
+            plain_declines(&present, &orphans),
         ];
         for (list, rate) in rates.iter_mut().zip(wrong_side) {
             list.push(rate);
@@ -330,6 +364,8 @@ pub fn answers(dataset: &Dataset, share_kept: f64, first_seed: u64, seeds: u64) 
         foreign_answered_rightly: rate(&rates[3], f64::max),
         present_declined: rate(&rates[4], f64::max),
         orphans_declined: rate(&rates[5], f64::min),
+        plain_foreign_declined: rate(&rates[6], f64::min),
+        plain_orphans_declined: rate(&rates[7], f64::min),
         seeds,
         knowledge_share: share_kept,
     }

@@ -87,10 +87,12 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
                  own titles: holds the answer   {}\n\
                  own titles: declined           {}\n\
                  foreign titles: declined       {}\n\
+                 foreign titles: declined by plain coverage, as many own declined  {}\n\
                  foreign titles: answered, and rightly so  {}\n\
                  asked of tenants of another trade: declined by {}\n\
                  {:.0} % of paragraphs kept: present declined  {}\n\
-                 {:.0} % of paragraphs kept: orphans declined  {}",
+                 {:.0} % of paragraphs kept: orphans declined  {}\n\
+                 {:.0} % of paragraphs kept: orphans declined by plain coverage  {}",
                 a.questions,
                 a.seeds,
                 a.whole_holds_answer * 100.0,
@@ -99,12 +101,15 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
                 percent(&a.own_holds_answer),
                 percent(&a.own_declined),
                 percent(&a.foreign_declined),
+                percent(&a.plain_foreign_declined),
                 percent(&a.foreign_answered_rightly),
                 others.join(", "),
                 a.knowledge_share * 100.0,
                 percent(&a.present_declined),
                 a.knowledge_share * 100.0,
                 percent(&a.orphans_declined),
+                a.knowledge_share * 100.0,
+                percent(&a.plain_orphans_declined),
             );
             let mut value = serde_json::to_value(&a)?;
             value["another_trade_declined"] = trades.into();
