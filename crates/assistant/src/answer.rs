@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use inbox::{Line, Reason};
-use kernel::{Clock, TenantId};
-use knowledge::{Extract, Hit, Library};
+use kernel::Clock;
+use knowledge::{Hit, Library};
 use models::{Breakers, LanguageModel};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::Context;
 use crate::guard::{Intent, intent};
 use crate::model_turn::{self, Asked};
+use crate::parts;
 use crate::phrases::Phrases;
 
 /// Where a sentence of the reply comes from.
@@ -170,7 +171,7 @@ impl Answerer {
     ) -> Result<Reply, db::Error> {
         let tenant = context.tenant.id;
         if context.models.is_empty() {
-            return self.extractive(tenant, turned, text).await;
+            return self.extractive(context, turned, text).await;
         }
         let mut hits = self.library.search(tenant, text, EVIDENCE).await?;
         if hits.len() < EVIDENCE
@@ -206,7 +207,7 @@ impl Answerer {
             }
             // The knowledge's own sentences step in.
             model_turn::Outcome::Failed => {
-                let mut reply = self.extractive(tenant, turned, text).await?;
+                let mut reply = self.extractive(context, turned, text).await?;
                 if let (Value::Object(into), Value::Object(from)) = (&mut reply.trace, trace) {
                     into.extend(from);
                 }
@@ -217,40 +218,26 @@ impl Answerer {
 
     async fn extractive(
         &self,
-        tenant: TenantId,
+        context: &Context,
         turned: &Turned<'_>,
         text: &str,
     ) -> Result<Reply, db::Error> {
-        let index = self.library.index(tenant).await?;
-        let mut found: Vec<Extract> = Vec::new();
-        let whole = index.extract(text);
-        let parts = questions(text);
-        if parts.len() > 1 {
-            found =
-                parts.iter().map(|part| index.extract(part)).filter(Extract::supported).collect();
+        let phrases = Phrases::of(context);
+        let index = self.library.index(context.tenant.id).await?;
+        let before = last_question(turned.history);
+        if before.is_none() && index.asks_any_price(text) {
+            return Ok(fixed(Intent::Question.name(), phrases.price_of_what()));
         }
-        if found.is_empty() && whole.supported() {
-            found.push(whole.clone());
-        }
-        if found.is_empty()
-            && text.split_whitespace().count() <= 5
-            && let Some(before) = last_question(turned.history)
-        {
-            // "e no sábado?" only means something after the question before it.
-            let together = index.extract(&format!("{before} {text}"));
-            if together.supported() {
-                found.push(together);
-            }
-        }
-        if found.is_empty() {
+        let found = parts::find(&index, text, before);
+        if found.extracts.is_empty() {
             let near = index.search(text, 3);
             let sources = near.iter().map(|(s, piece)| index.hit(*piece, *s).into()).collect();
-            return Ok(declined(sources, whole.confidence()));
+            return Ok(declined(sources, index.extract(text).confidence()));
         }
         let mut said: Vec<String> = Vec::new();
         let mut sources: Vec<Source> = Vec::new();
         let mut confidence: f64 = 1.0;
-        for extract in &found {
+        for extract in &found.extracts {
             confidence = confidence.min(extract.confidence());
             if !said.contains(&extract.reply) {
                 said.push(extract.reply.clone());
@@ -262,8 +249,14 @@ impl Answerer {
                 }
             }
         }
-        let trace =
+        let unknown: Vec<&str> =
+            found.unknown.iter().map(|part| part.trim_end_matches(['?', ' ', '.', '!'])).collect();
+        said.extend(unknown.iter().map(|part| phrases.do_not_know_this(part)));
+        let mut trace =
             json!({ "answered_by": "knowledge", "sources": sources, "confidence": confidence });
+        if !unknown.is_empty() {
+            trace["unanswered"] = json!(unknown);
+        }
         Ok(Reply {
             text: said.join("\n\n"),
             sources,
@@ -318,14 +311,4 @@ fn outcome(reply: &Reply) -> &'static str {
 
 fn last_question(history: &[Line]) -> Option<&str> {
     history.iter().rev().find(|line| line.from_contact).map(|line| line.body.as_str())
-}
-
-/// The questions in a text that asks several.
-fn questions(text: &str) -> Vec<&str> {
-    let parts: Vec<&str> = text
-        .split_inclusive(['?', '\n'])
-        .map(str::trim)
-        .filter(|part| part.chars().filter(|c| c.is_alphanumeric()).count() >= 6)
-        .collect();
-    if parts.len() <= 4 { parts } else { Vec::new() }
 }

@@ -12,6 +12,7 @@ mod api;
 mod context;
 mod guard;
 mod model_turn;
+mod parts;
 mod phrases;
 mod schema;
 mod settings;

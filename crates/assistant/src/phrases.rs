@@ -10,6 +10,15 @@ pub(crate) struct Phrases<'a> {
     context: &'a Context,
 }
 
+/// A contact's own words are said back only in part: they may be anything.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 60;
+    if text.chars().count() <= MOST {
+        return text.to_owned();
+    }
+    text.chars().take(MOST).collect::<String>().trim_end().to_owned() + "…"
+}
+
 impl<'a> Phrases<'a> {
     pub(crate) fn of(context: &'a Context) -> Self {
         Self { context }
@@ -87,6 +96,25 @@ impl<'a> Phrases<'a> {
             "Não disponho dessa informação. Caso prefira falar com uma pessoa da equipe, responda *atendente*.",
             "I do not have that information here. To talk to a person of the team, reply *human agent*.",
         )
+    }
+
+    /// To a price asked for by itself.
+    pub(crate) fn price_of_what(&self) -> String {
+        self.pick(
+            "De qual produto ou serviço você quer saber o preço?",
+            "De qual produto ou serviço gostaria de saber o preço?",
+            "The price of which product or service would you like to know?",
+        )
+    }
+
+    /// For the part of a text that is not known, when the rest is answered.
+    pub(crate) fn do_not_know_this(&self, question: &str) -> String {
+        self.pick(
+            "Sobre “{pergunta}”, não tenho essa informação. Para falar com uma pessoa da equipe, responda *atendente*.",
+            "Quanto a “{pergunta}”, não disponho dessa informação. Para falar com uma pessoa da equipe, responda *atendente*.",
+            "About “{pergunta}”: I do not have that information. To talk to a person of the team, reply *human agent*.",
+        )
+        .replace("{pergunta}", &shortened(question))
     }
 
     /// The second time in a row.

@@ -72,6 +72,12 @@ impl Index {
         self.rank(&question, limit).into_iter().map(|(s, piece)| (s, piece as usize)).collect()
     }
 
+    /// Whether a text asks for a price without saying of what, where several things have one.
+    pub fn asks_any_price(&self, text: &str) -> bool {
+        let prices = self.vocabulary.get("#price").map_or(0, |price| self.df(*price));
+        prices > 1 && Question::read(self, text).asks_any_price(self)
+    }
+
     /// Answers a question from the pieces, or says how little they support one.
     pub fn extract(&self, text: &str) -> Extract {
         let question = Question::read(self, text);
@@ -101,7 +107,17 @@ impl Index {
                     continue;
                 }
                 let folded = fold(&sentence.text);
-                let coverage = question.coverage(&sentence.set);
+                // A heading says what the lines under it are about.
+                let under = piece
+                    .sentences
+                    .first()
+                    .map(|first| &self.sentences[*first as usize])
+                    .filter(|first| first.heading);
+                let own = match under {
+                    Some(heading) => sorted(heading.set.iter().chain(&sentence.set).copied()),
+                    None => sentence.set.clone(),
+                };
+                let coverage = question.coverage(&own);
                 let previous = match position {
                     0 => 0.0,
                     _ => {
@@ -213,7 +229,15 @@ impl Index {
             .fold(0.0, f64::max);
         let lacks =
             |kind: Kind, shown: bool| f64::from(question.kind == kind && !sentence.pair && !shown);
-        -5.4 + 3.75 * whole + 1.65 * best.coverage + 2.7 * tight + 1.6 * together
+        let total: f64 = question.terms.iter().map(|t| t.weight).sum::<f64>().max(1e-9);
+        // The knowledge speaks of it, but not here: the wrong place.
+        let missing = question
+            .terms
+            .iter()
+            .filter(|t| t.df > 0 && !t.light && t.hit(&piece.set) == 0.0)
+            .map(|t| t.weight / total)
+            .fold(0.0, f64::max);
+        -5.1 - 1.5 * missing + 3.75 * whole + 1.65 * best.coverage + 2.7 * tight + 1.6 * together
             - 1.7 * lacks(Kind::Number, best.number)
             - 1.2 * lacks(Kind::When, best.when)
     }
@@ -241,7 +265,10 @@ impl Index {
                 #[expect(clippy::cast_precision_loss, reason = "a length in characters")]
                 let worth = (candidates[at].score - candidates[best].score).exp()
                     * (120.0 / (size.max(60) as f64)).sqrt();
-                if pair(at) || worth < ADD || length + 1 + size > LONGEST {
+                // The neighbours of a row in a list are other things at other prices.
+                let beside =
+                    is_row(text(best)) && candidates[at].coverage < candidates[best].coverage;
+                if pair(at) || beside || worth < ADD || length + 1 + size > LONGEST {
                     continue;
                 }
                 parts.push((at, text(at).to_owned()));
@@ -260,8 +287,14 @@ impl Index {
                 pieces.push(piece);
             }
         }
-        let reply: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
-        (reply.join(" "), pieces)
+        let mut reply = String::new();
+        for (_, text) in &parts {
+            if !reply.is_empty() {
+                reply.push(if is_row(&reply) || is_row(text) { '\n' } else { ' ' });
+            }
+            reply.push_str(text);
+        }
+        (reply, pieces)
     }
 
     /// The run of clauses of a long sentence that covers the question best.
@@ -327,6 +360,11 @@ fn hard_cut(clause: &str, limit: usize) -> Vec<String> {
     }
     out.push(rest.into_iter().collect());
     out
+}
+
+/// A line of a list or table: no sentence ends it.
+fn is_row(text: &str) -> bool {
+    !text.ends_with(['.', '!', '?', '…', ':', ';', '"', '”'])
 }
 
 fn is_number(word: &str) -> bool {

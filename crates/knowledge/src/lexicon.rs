@@ -17,7 +17,56 @@ pub(crate) const STOP: &str = "a o as os um uma uns umas de do da dos das d em n
     mesmas outro outra outros outras cada todo toda todos todas algum alguma alguns algumas \
     qualquer quaisquer posso podemos consigo vou vai vamos sabe opa tudo bem ola oi bom boa \
     dia tarde noite favor obrigado obrigada gostaria queria quero saber pode poderia podem \
-    tal tais via";
+    tal tais via hoje agora amanha";
+
+/// How people type on a phone, and what they mean by it.
+pub(crate) const TYPED: &[(&str, &str)] = &[
+    ("qto", "quanto"),
+    ("qnto", "quanto"),
+    ("qtos", "quantos"),
+    ("qtas", "quantas"),
+    ("qdo", "quando"),
+    ("qnd", "quando"),
+    ("qndo", "quando"),
+    ("q", "que"),
+    ("oq", "o que"),
+    ("ql", "qual"),
+    ("qlq", "qualquer"),
+    ("ta", "esta"),
+    ("tao", "estao"),
+    ("to", "estou"),
+    ("tava", "estava"),
+    ("n", "nao"),
+    ("nn", "nao"),
+    ("pq", "porque"),
+    ("hj", "hoje"),
+    ("amanh", "amanha"),
+    ("tb", "tambem"),
+    ("tbm", "tambem"),
+    ("mto", "muito"),
+    ("mt", "muito"),
+    ("msm", "mesmo"),
+    ("pfv", "favor"),
+    ("pf", "favor"),
+    ("pls", "favor"),
+    ("cade", "onde esta"),
+    ("kd", "onde esta"),
+    ("end", "endereco"),
+    ("tel", "telefone"),
+    ("fone", "telefone"),
+    ("cel", "celular"),
+    ("zap", "whatsapp"),
+    ("wpp", "whatsapp"),
+    ("whats", "whatsapp"),
+    ("refri", "refrigerante"),
+    ("refris", "refrigerantes"),
+    ("vr", "vale refeicao"),
+    ("fds", "fim de semana"),
+    ("promo", "promocao"),
+    ("promos", "promocoes"),
+    ("info", "informacao"),
+    ("infos", "informacoes"),
+];
 
 /// Words that say little, but not nothing: they weigh less.
 pub(crate) const LIGHT: &str = "significa significado chama chamado existe existem fica ficam serve servem tipo tipos \
@@ -32,12 +81,12 @@ pub(crate) const LIGHT: &str = "significa significado chama chamado existe exist
     conhecida denominado denominada composto composta dividido dividida desejar deseja \
     conseguir consegue querer alem durante depois antes quantia pessoa pessoas maioria \
     aceita aceitam aceitar inicio resultado propria proprio cabe refere trata tratar verdade \
-    melhor maior menor primeira primeiro lugar local";
+    melhor maior menor primeira primeiro lugar local levar trazer pegar pedir";
 
 /// What a business calls itself or its offer: nearly no weight, the question is not about them.
 pub(crate) const VENUE: &str = "loja empresa clinica oficina pizzaria restaurante lanchonete consultorio salao barbearia \
     estabelecimento escritorio academia farmacia padaria hotel pousada escola site lugar \
-    local opcao opcoes alguma informacao informacoes duvida usar uso";
+    local opcao opcoes alguma informacao informacoes duvida usar uso consulta";
 
 /// Days that usually ask about opening hours.
 pub(crate) const WEAK_HOURS: &str = "sabado sabados domingo domingos feriado feriados";
@@ -69,7 +118,8 @@ pub(crate) const INTENTS: &[(&str, &str, &str)] = &[
     ),
     (
         "#price",
-        "preco precos valor valores custa custam custo custar tabela cobra cobram",
+        "preco precos valor valores custa custam custo custar tabela cobra cobram graca gratis \
+         gratuito gratuita",
         r"r\$ ?[0-9]|[0-9] reais\b|\bgratis\b|\bgratuit[oa]",
     ),
     (
@@ -108,10 +158,10 @@ pub(crate) const INTENTS: &[(&str, &str, &str)] = &[
         "desconto descontos promocao promocoes cupom oferta ofertas",
         r"\b(desconto|promocao|cupom)",
     ),
-    ("#cancel", "cancelar cancelamento desmarcar cancelo", r"\bcancel"),
+    ("#cancel", "cancelar cancelamento desmarcar cancelo remarcar", r"\b(cancel|desmarc|remarc)"),
     (
         "#span",
-        "prazo demora demorar tempo chega chegar",
+        "prazo demora demoram demorar tempo chega chegar dura duram durar duracao",
         r"\b[0-9]+ (dias?|minutos?|horas?|semanas?|meses|uteis)\b",
     ),
 ];

@@ -26,7 +26,8 @@ fn stems(words: &str) -> Stems {
 }
 
 static LIGHT: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::LIGHT));
-static VENUE: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::VENUE));
+static VENUE: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| lexicon::VENUE.split_whitespace().collect());
 static WEAK_HOURS: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::WEAK_HOURS));
 
 /// What kind of answer is asked for.
@@ -70,20 +71,39 @@ pub(crate) struct Question {
 impl Question {
     pub(crate) fn read(index: &Index, text: &str) -> Self {
         let folded = fold(text);
-        let all: Vec<&str> = words(&folded).collect();
+        let all: Vec<&str> = words(&folded).flat_map(|word| meant(index, word)).collect();
         let line = format!(" {} ", all.join(" "));
-        let spoken: Vec<String> =
-            all.iter().filter(|word| !STOP.contains(*word)).map(|word| stem(word)).collect();
+        let (implied, verb) = implied(&line);
+        // "quanto fica" asks for a price, not for a place.
+        let spoken: Vec<String> = all
+            .iter()
+            .filter(|word| !STOP.contains(*word) && Some(**word) != verb)
+            .map(|word| stem(word))
+            .collect();
         let implied: Vec<String> =
-            implied(&line).into_iter().map(stem).filter(|term| !spoken.contains(term)).collect();
+            implied.into_iter().map(stem).filter(|term| !spoken.contains(term)).collect();
         let mut names: Vec<&str> = Vec::new();
         for name in spoken.iter().chain(&implied) {
             if !names.contains(&name.as_str()) {
                 names.push(name);
             }
         }
-        let terms: Vec<QuestionTerm> =
-            names.iter().map(|name| term(index, name, implied.iter().any(|i| i == name))).collect();
+        // By the whole word: "pizza" is on offer, "pizzaria" is the house.
+        let (house, offer): (Vec<&str>, Vec<&str>) = all.iter().partition(|w| VENUE.contains(**w));
+        let terms: Vec<QuestionTerm> = names
+            .iter()
+            .map(|name| {
+                let from = |words: &[&str]| words.iter().any(|word| stem(word) == *name);
+                let origin = if from(&house) && !from(&offer) {
+                    Origin::Venue
+                } else if implied.iter().any(|i| i == name) {
+                    Origin::Implied
+                } else {
+                    Origin::Said
+                };
+                term(index, name, origin)
+            })
+            .collect();
         let weight_of =
             |name: &str| names.iter().position(|n| *n == name).map_or(0.0, |at| terms[at].weight);
         let mut bigrams = Vec::new();
@@ -113,6 +133,13 @@ impl Question {
         Self { kind, terms, bigrams, bigram_weight, bigram_weights, known, own, counted, total }
     }
 
+    /// Whether a price is asked for and nothing that could have one.
+    pub(crate) fn asks_any_price(&self, index: &Index) -> bool {
+        let Some(price) = index.vocabulary.get("#price") else { return false };
+        !self.terms.is_empty()
+            && self.terms.iter().all(|term| term.variants.iter().any(|(v, _)| v == price))
+    }
+
     /// The share of the question's weight that a sorted set of terms covers, 0 to 1.
     pub(crate) fn coverage(&self, set: &[Term]) -> f64 {
         self.terms.iter().map(|term| term.weight * term.hit(set)).sum::<f64>() / self.total
@@ -129,32 +156,50 @@ impl QuestionTerm {
     }
 }
 
-fn implied(line: &str) -> Vec<&'static str> {
-    let any = |first: &[&str], then: &[&str]| {
-        first.iter().any(|f| then.iter().any(|t| line.contains(&format!(" {f} {t} "))))
+/// What a typed word means, unless the knowledge itself uses it.
+fn meant<'a>(index: &Index, word: &'a str) -> impl Iterator<Item = &'a str> {
+    let meaning = lexicon::TYPED.iter().find(|(typed, _)| *typed == word).map(|(_, full)| *full);
+    let known = meaning.is_some() && index.vocabulary.contains_key(stem(word).as_str());
+    meaning.filter(|_| !known).unwrap_or(word).split(' ')
+}
+
+/// What a turn of phrase asks for without naming it, and the verb that it used up.
+fn implied(line: &str) -> (Vec<&'static str>, Option<&'static str>) {
+    let said = |first: &[&str], then: &[&'static str]| {
+        then.iter().copied().find(|t| first.iter().any(|f| line.contains(&format!(" {f} {t} "))))
     };
     let mut out = Vec::new();
     let costs = ["e", "custa", "custam", "fica", "sai", "ta", "esta", "cobra", "cobram", "seria"];
-    if any(&["quanto"], &costs) {
+    let cost = said(&["quanto"], &costs);
+    if cost.is_some() {
         out.push("preco");
     }
     if line.contains(" quanto tempo ") {
         out.push("prazo");
     }
     let places = ["e", "fica", "ficam", "esta", "estao", "voces", "vcs"];
-    if any(&["onde", "aonde"], &places) {
+    if said(&["onde", "aonde"], &places).is_some() {
         out.push("endereco");
     }
-    out
+    (out, cost.filter(|verb| ["fica", "sai"].contains(verb)))
 }
 
-fn term(index: &Index, name: &str, implied: bool) -> QuestionTerm {
+/// Where a question's term comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Said,
+    /// Names the business, not what it offers.
+    Venue,
+    Implied,
+}
+
+fn term(index: &Index, name: &str, origin: Origin) -> QuestionTerm {
     let variants = expand(index, name);
     let df = index.vocabulary.get(name).map_or(0, |term| index.df(*term));
     let light = LIGHT.contains(name);
-    let lightness = if VENUE.contains(name) {
+    let lightness = if origin == Origin::Venue {
         W_VENUE
-    } else if implied {
+    } else if origin == Origin::Implied {
         if variants.is_empty() { 0.0 } else { W_IMPLIED }
     } else if light {
         if variants.is_empty() { W_LIGHT_UNKNOWN } else { W_LIGHT }

@@ -4,6 +4,7 @@
 mod api;
 mod contract;
 mod conversation;
+mod everyday;
 mod isolation;
 mod names;
 mod queue_fair;
