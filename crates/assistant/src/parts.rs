@@ -104,7 +104,14 @@ fn joined<'a>(index: &Index, part: &'a str) -> Found<'a> {
     if whole.supported() {
         return Found { extracts: vec![whole], unknown: Vec::new() };
     }
+    if half.is_none()
+        && let Some((_, asked)) = part.rsplit_once(", ")
+    {
+        // "meu cachorro tem alergia, vocês têm xampu?": what led to the question says little of it.
+        half = Some(index.extract(asked)).filter(|e| e.supported()).map(|e| (e, ""));
+    }
     match half {
+        Some((extract, "")) => Found { extracts: vec![extract], unknown: Vec::new() },
         Some((extract, unknown)) => Found { extracts: vec![extract], unknown: vec![unknown] },
         None => Found { extracts: Vec::new(), unknown: vec![part] },
     }

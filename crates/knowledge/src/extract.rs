@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use kernel::text::fold;
 use regex::Regex;
 
-use crate::index::{Index, Term, sorted};
+use crate::index::{Index, Sentence, Term, sorted};
 use crate::lexicon;
 use crate::question::{Kind, Question};
 use crate::split::{DEFINING, NUMBERS, stem, terms, words};
@@ -171,6 +171,10 @@ impl Index {
         out
     }
 
+    fn names_price(&self, sentence: &Sentence) -> bool {
+        self.vocabulary.get("#price").is_some_and(|price| sentence.set.binary_search(price).is_ok())
+    }
+
     /// How much a sentence opens like a definition of what was asked.
     fn definition(&self, question: &Question, folded: &str) -> f64 {
         let need: Vec<_> = question.terms.iter().filter(|term| !term.light).collect();
@@ -240,6 +244,7 @@ impl Index {
         -5.1 - 1.5 * missing + 3.75 * whole + 1.65 * best.coverage + 2.7 * tight + 1.6 * together
             - 1.7 * lacks(Kind::Number, best.number)
             - 1.2 * lacks(Kind::When, best.when)
+            - 3.2 * f64::from(question.asks_price(self) && !self.names_price(sentence))
     }
 
     fn assemble(

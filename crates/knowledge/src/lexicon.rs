@@ -68,6 +68,11 @@ pub(crate) const TYPED: &[(&str, &str)] = &[
     ("infos", "informacoes"),
 ];
 
+/// How a request is put; they say nothing of what is asked.
+pub(crate) const REQUESTS: &str = "passa passar passe manda mandar mande informa informar informe diz diga dizer \
+    consegue conseguem conseguir dar dao daria quer querem queremos preciso precisa precisam precisava levar trazer gente galera moca moco \
+    pessoal aqui ai entao";
+
 /// Words that say little, but not nothing: they weigh less.
 pub(crate) const LIGHT: &str = "significa significado chama chamado existe existem fica ficam serve servem tipo tipos \
     forma formas nome ano data fazer faz fazem feito feita feitos feitas deve devem dever \
@@ -89,7 +94,7 @@ pub(crate) const VENUE: &str = "loja empresa clinica oficina pizzaria restaurant
     local opcao opcoes alguma informacao informacoes duvida usar uso consulta";
 
 /// Days that usually ask about opening hours.
-pub(crate) const WEAK_HOURS: &str = "sabado sabados domingo domingos feriado feriados";
+pub(crate) const WEAK_HOURS: &str = "sabado sabados domingo domingos feriado feriados semana";
 
 /// Words that are numbers.
 pub(crate) const NUMBERS: &str = "dois duas tres quatro cinco seis sete oito nove dez onze doze treze quatorze quinze \
@@ -162,7 +167,7 @@ pub(crate) const INTENTS: &[(&str, &str, &str)] = &[
     (
         "#span",
         "prazo demora demoram demorar tempo chega chegar dura duram durar duracao",
-        r"\b[0-9]+ (dias?|minutos?|horas?|semanas?|meses|uteis)\b",
+        r"\b([0-9]+|um|uma|dois|duas|tres|quatro|meia) (dias?|minutos?|horas?|semanas?|mes|meses|uteis)\b",
     ),
 ];
 

@@ -10,7 +10,9 @@ use crate::lexicon;
 use crate::split::{STOP, stem, words};
 
 const W_FUZZY: f64 = 0.8;
-const W_TAG: f64 = 0.8;
+const W_TAG: f64 = 0.9;
+/// The word itself, where its intent has a tag.
+const W_NAMED: f64 = 0.75;
 const W_WEAK: f64 = 0.6;
 const W_TYPO: f64 = 0.75;
 /// Light words that the index knows, and those it does not.
@@ -26,6 +28,8 @@ fn stems(words: &str) -> Stems {
 }
 
 static LIGHT: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::LIGHT));
+static REQUESTS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| lexicon::REQUESTS.split_whitespace().collect());
 static VENUE: LazyLock<HashSet<&str>> =
     LazyLock::new(|| lexicon::VENUE.split_whitespace().collect());
 static WEAK_HOURS: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::WEAK_HOURS));
@@ -77,7 +81,9 @@ impl Question {
         // "quanto fica" asks for a price, not for a place.
         let spoken: Vec<String> = all
             .iter()
-            .filter(|word| !STOP.contains(*word) && Some(**word) != verb)
+            .filter(|word| {
+                !STOP.contains(*word) && !REQUESTS.contains(**word) && Some(**word) != verb
+            })
             .map(|word| stem(word))
             .collect();
         let implied: Vec<String> =
@@ -138,6 +144,12 @@ impl Question {
         let Some(price) = index.vocabulary.get("#price") else { return false };
         !self.terms.is_empty()
             && self.terms.iter().all(|term| term.variants.iter().any(|(v, _)| v == price))
+    }
+
+    /// Whether a price is asked for.
+    pub(crate) fn asks_price(&self, index: &Index) -> bool {
+        let Some(price) = index.vocabulary.get("#price") else { return false };
+        self.terms.iter().any(|term| term.variants.iter().any(|(v, _)| v == price))
     }
 
     /// The share of the question's weight that a sorted set of terms covers, 0 to 1.
@@ -231,6 +243,10 @@ fn expand(index: &Index, name: &str) -> Vec<(Term, f64)> {
     for intent in TAGS.iter() {
         let Some(tag) = index.vocabulary.get(intent.tag) else { continue };
         if intent.group.iter().any(|word| word == name) {
+            // What shows an address answers better than what only says "address".
+            for (_, weight) in &mut found {
+                *weight *= W_NAMED;
+            }
             found.push((*tag, W_TAG));
         } else if intent.tag == "#hours" && WEAK_HOURS.contains(name) {
             found.push((*tag, W_WEAK));
@@ -242,6 +258,9 @@ fn expand(index: &Index, name: &str) -> Vec<(Term, f64)> {
                 found.push((term, W_TYPO));
             }
         }
+        // The silent letter is the one that is left out first.
+        let without = name.strip_prefix('h').map_or_else(|| format!("h{name}"), str::to_owned);
+        found.extend(index.vocabulary.get(without.as_str()).map(|term| (*term, W_TYPO)));
     }
     found.sort_by(|a, b| b.1.total_cmp(&a.1));
     found
