@@ -47,6 +47,49 @@ pub struct Reply {
     pub intent: &'static str,
 }
 
+/// What the assistant would say, for people and programs that ask outside of any conversation.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Said {
+    pub answer: String,
+    pub sources: Vec<Source>,
+    /// 0 to 1.
+    pub confidence: f64,
+    pub handed_over: bool,
+    /// The model's name; `knowledge`, `fixed` or `declined` when no model worded it.
+    pub answered_by: String,
+    /// What each model that was asked in vain came to: `timeout`, `refused`, `circuit_open`,
+    /// `not_in_evidence` …
+    pub models_failed: Vec<ModelFailure>,
+}
+
+/// A model that gave no usable answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ModelFailure {
+    pub model: String,
+    pub outcome: String,
+}
+
+impl From<Reply> for Said {
+    fn from(reply: Reply) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let models_failed = reply.trace["models"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| ModelFailure { model: text(&one["model"]), outcome: text(&one["outcome"]) })
+            .filter(|one| !model_turn::USABLE.contains(&one.outcome.as_str()))
+            .collect();
+        Self {
+            answered_by: text(&reply.trace["answered_by"]),
+            answer: reply.text,
+            sources: reply.sources,
+            confidence: reply.confidence,
+            handed_over: reply.hand_over.is_some(),
+            models_failed,
+        }
+    }
+}
+
 /// Answers for every tenant.
 #[derive(Clone)]
 pub struct Answerer {

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
+use db::TenantTx;
 use messaging::http::Outbound;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use web::permission::{AssistantRead, AssistantWrite};
 use web::{Access, Api, Built, Door, Json, Problem, Scope};
 
 use crate::settings::{self, FALLBACK_KEY, MODEL_KEY, Settings};
-use crate::{Answerer, Contexts, SettingsError, Source};
+use crate::{Answerer, Contexts, KeyError, Said, SettingsError};
 
 #[derive(Clone)]
 struct App {
@@ -38,15 +39,15 @@ pub fn routes(
     let read = Access::Scope("assistant:read");
     let write = Access::Scope("assistant:write");
     Api::<App>::default()
-        .get::<Settings, _, _>("/v1/assistant", read, "Show the assistant's settings", show)
-        .body::<SettingsIn, Settings, _, _>(
+        .get::<SettingsOut, _, _>("/v1/assistant", read, "Show the assistant's settings", show)
+        .body::<SettingsIn, SettingsOut, _, _>(
             Method::PUT,
             "/v1/assistant",
             write,
             "Replace the assistant's settings; keys are written, never shown",
             replace,
         )
-        .body::<ChatIn, ChatOut, _, _>(
+        .body::<ChatIn, Said, _, _>(
             Method::POST,
             "/v1/chat",
             read,
@@ -62,9 +63,41 @@ impl From<SettingsError> for Problem {
     }
 }
 
-async fn show(scope: Scope<AssistantRead>) -> Result<Json<Settings>, Problem> {
+/// The settings, and whether keys are set; keys themselves are never shown.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SettingsOut {
+    #[serde(flatten)]
+    settings: Settings,
+    model_key_set: bool,
+    fallback_key_set: bool,
+}
+
+impl SettingsOut {
+    async fn of(vault: &Vault, tx: &mut TenantTx, settings: Settings) -> Result<Self, Problem> {
+        Ok(Self {
+            settings,
+            model_key_set: vault.has(tx, MODEL_KEY).await?,
+            fallback_key_set: vault.has(tx, FALLBACK_KEY).await?,
+        })
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Settings(error) => error.into(),
+            KeyError::Vault(error) => error.into(),
+        }
+    }
+}
+
+async fn show(
+    scope: Scope<AssistantRead>,
+    State(app): State<App>,
+) -> Result<Json<SettingsOut>, Problem> {
     let mut tx = scope.read().await?;
-    Ok(Json(settings::load(&mut tx).await?))
+    let settings = settings::load(&mut tx).await?;
+    Ok(Json(SettingsOut::of(&app.vault, &mut tx, settings).await?))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -80,7 +113,7 @@ async fn replace(
     scope: Scope<AssistantWrite>,
     State(app): State<App>,
     Json(body): Json<SettingsIn>,
-) -> Result<Json<Settings>, Problem> {
+) -> Result<Json<SettingsOut>, Problem> {
     let mut settings = body.settings;
     settings.check()?;
     for (field, model) in [("model", &mut settings.model), ("fallback", &mut settings.fallback)] {
@@ -95,18 +128,17 @@ async fn replace(
     let mut tx = scope.begin().await?;
     let before = settings::load(&mut tx).await?;
     settings::save(&mut tx, &settings, now).await?;
-    for (name, key, before, after) in [
+    let keys = [
         (MODEL_KEY, body.model_api_key, before.model, &settings.model),
         (FALLBACK_KEY, body.fallback_api_key, before.fallback, &settings.fallback),
-    ] {
-        if let Some(key) = key {
-            app.vault.put(&mut tx, name, &key, now).await?;
-        } else if !settings::keeps_key(before.as_ref(), after.as_ref()) {
-            app.vault.remove(&mut tx, name).await?;
-        }
+    ];
+    for (name, key, before, after) in keys {
+        settings::keep_key(&mut tx, &app.vault, name, key, (before.as_ref(), after.as_ref()), now)
+            .await?;
     }
+    let out = SettingsOut::of(&app.vault, &mut tx, settings).await?;
     tx.commit().await?;
-    Ok(Json(settings))
+    Ok(Json(out))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -116,21 +148,11 @@ struct ChatIn {
     text: String,
 }
 
-/// What the assistant would say.
-#[derive(Debug, Serialize, JsonSchema)]
-struct ChatOut {
-    answer: String,
-    sources: Vec<Source>,
-    /// 0 to 1.
-    confidence: f64,
-    handed_over: bool,
-}
-
 async fn chat(
     scope: Scope<AssistantRead>,
     State(app): State<App>,
     Json(body): Json<ChatIn>,
-) -> Result<Json<ChatOut>, Problem> {
+) -> Result<Json<Said>, Problem> {
     let text = body.text.trim();
     if text.is_empty() || text.chars().count() > 4096 {
         return Err(Problem::field("text", "text must have 1 to 4096 characters"));
@@ -145,10 +167,5 @@ async fn chat(
     let context =
         app.contexts.get(scope.tenant().id).await?.ok_or_else(|| Problem::not_found("tenant"))?;
     let reply = app.answerer.chat(&context, text).await?;
-    Ok(Json(ChatOut {
-        answer: reply.text,
-        sources: reply.sources,
-        confidence: reply.confidence,
-        handed_over: reply.hand_over.is_some(),
-    }))
+    Ok(Json(reply.into()))
 }

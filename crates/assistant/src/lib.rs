@@ -18,12 +18,11 @@ mod schema;
 mod settings;
 mod turn;
 
-pub use answer::{Answerer, Reply, Source};
+pub use answer::{Answerer, Reply, Said, Source};
 pub use api::routes;
 pub use context::{Context, Contexts};
 pub use schema::MIGRATIONS;
 pub use settings::{FALLBACK_KEY, MODEL_KEY};
-pub use settings::{
-    ModelSettings, Settings, SettingsError, Tone, keeps_key, load, remove_tenant, save, seed,
-};
+pub use settings::{KeyError, KeyFate, keep_key};
+pub use settings::{ModelSettings, Settings, SettingsError, Tone, load, remove_tenant, save, seed};
 pub use turn::{Turn, Typing};

@@ -15,6 +15,8 @@ use crate::{Context, Tone};
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// What a model writes when the evidence does not hold the answer.
 const DOES_NOT_KNOW: &str = "NAO_SEI";
+/// Outcomes of a model that did its part.
+pub(crate) const USABLE: &[&str] = &["said", "does_not_know", "hand_off"];
 /// WhatsApp's own limit of a text.
 const LONGEST: usize = 4096;
 

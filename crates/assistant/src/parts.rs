@@ -48,7 +48,13 @@ pub(crate) fn find<'a>(index: &Index, text: &'a str, before: Option<&str>) -> Fo
 /// "e no sábado?" only means something after the question before it.
 fn follow_up(index: &Index, text: &str, before: &str, alone: Vec<Extract>) -> Vec<Extract> {
     let topic = text.trim().strip_prefix("e ").or_else(|| text.trim().strip_prefix("E "));
-    let continues = topic.is_some();
+    // "e o implante?" names a thing and asks what was asked before; "e aceitam cartão?" asks anew.
+    let continues = topic.is_some_and(|rest| {
+        let mut words = rest.split_whitespace();
+        let opens =
+            words.next().is_some_and(|word| OPENERS.contains(&word.to_lowercase().as_str()));
+        opens || words.next().is_none()
+    });
     if !alone.is_empty() && !continues {
         return alone;
     }

@@ -5,6 +5,7 @@ use kernel::Moment;
 use models::Provider;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tenancy::{Vault, VaultError};
 
 /// Names of the sealed keys.
 pub const MODEL_KEY: &str = "model_api_key";
@@ -134,13 +135,58 @@ impl Settings {
     }
 }
 
-/// Whether a sealed key may stay when a model's settings change. A key goes only to the server that
-/// it was given for.
-pub fn keeps_key(before: Option<&ModelSettings>, after: Option<&ModelSettings>) -> bool {
-    match (before, after) {
+/// What became of a model's sealed key when its settings changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFate {
+    Same,
+    Written,
+    /// A key goes only to the server that it was given for.
+    Removed,
+}
+
+/// Writes a model's key, or removes it when the model's provider or address changed without one.
+///
+/// # Errors
+/// When a provider's own address has no key, or the database refuses.
+pub async fn keep_key(
+    tx: &mut TenantTx,
+    vault: &Vault,
+    name: &'static str,
+    key: Option<String>,
+    (before, after): (Option<&ModelSettings>, Option<&ModelSettings>),
+    now: Moment,
+) -> Result<KeyFate, KeyError> {
+    let same = match (before, after) {
         (Some(a), Some(b)) => a.provider == b.provider && a.base_url == b.base_url,
         _ => false,
+    };
+    let fate = if let Some(key) = key {
+        vault.put(tx, name, &key, now).await?;
+        KeyFate::Written
+    } else if same || !vault.has(tx, name).await? {
+        KeyFate::Same
+    } else {
+        vault.remove(tx, name).await?;
+        KeyFate::Removed
+    };
+    // Servers of one's own may want no key; the providers' always do.
+    if let Some(model) = after
+        && model.base_url.trim_end_matches('/') == model.provider.base_url()
+        && !vault.has(tx, name).await?
+    {
+        let reason = format!("{} answers nobody without a key; give it", model.provider.name());
+        return Err(SettingsError::new(name, reason).into());
     }
+    Ok(fate)
+}
+
+/// Why a key was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
 }
 
 /// Writes a new tenant's assistant.

@@ -202,6 +202,14 @@ impl Vault {
         Ok(Some(String::from_utf8(plain).map_err(|_| VaultError::WrongKey)?))
     }
 
+    /// Whether there is a secret of that name. Nothing is opened.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn has(&self, tx: &mut TenantTx, name: &str) -> Result<bool, VaultError> {
+        Ok(read(tx, name).await?.is_some())
+    }
+
     /// Forgets a secret.
     ///
     /// # Errors

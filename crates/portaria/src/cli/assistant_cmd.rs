@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
-use assistant::{ModelSettings, Tone};
+use anyhow::{Context as _, bail};
+use assistant::{KeyFate, ModelSettings, Settings, Tone};
 use clap::{Args, Subcommand};
+use inbox::Rules;
 use kernel::text::fold_words;
 use models::{ModelRef, Provider};
 use serde_json::json;
@@ -147,6 +148,40 @@ fn seconds(flag: &str, value: f64) -> anyhow::Result<Duration> {
     Ok(Duration::from_secs_f64(value))
 }
 
+/// The settings for people to read.
+fn described(settings: &Settings, key: bool, fallback_key: bool, rules: &Rules) -> String {
+    let model = |model: Option<&ModelSettings>, key: bool| match model {
+        None => "none".to_owned(),
+        Some(m) => {
+            let key = if key { "key set" } else { "no key" };
+            format!("{} {} at {} ({key})", m.provider.name(), m.model, m.base_url)
+        }
+    };
+    let or = |text: &str, empty: &str| {
+        if text.trim().is_empty() { empty.to_owned() } else { text.trim().to_owned() }
+    };
+    let price = |price: Option<f64>| price.map_or("not set".to_owned(), |p| p.to_string());
+    [
+        ("model", model(settings.model.as_ref(), key)),
+        ("fallback", model(settings.fallback.as_ref(), fallback_key)),
+        ("temperature", settings.temperature.to_string()),
+        ("max tokens", settings.max_tokens.to_string()),
+        ("price in, out", format!("{}, {}", price(settings.price_in), price(settings.price_out))),
+        ("name", or(&settings.name, "assistente virtual")),
+        ("tone", format!("{:?}", settings.tone).to_lowercase()),
+        ("greeting", or(&settings.greeting, "by the hour, with the business's name")),
+        ("rules", or(&settings.rules, "none")),
+        ("history", format!("{} messages", settings.history)),
+        ("paragraphs apart", settings.split.to_string()),
+        ("quiet time", format!("{} s", rules.quiet.as_secs_f64())),
+        ("longest wait", format!("{} s", rules.longest_wait.as_secs_f64())),
+        ("groups kept", rules.store_groups.to_string()),
+        ("hand-off words", rules.handoff_words.join(", ")),
+    ]
+    .map(|(name, value)| format!("{name:17} {value}"))
+    .join("\n")
+}
+
 pub(super) async fn run(house: &House, command: AssistantCommand, out: &Out) -> anyhow::Result<()> {
     let args = match command {
         AssistantCommand::Show { tenant } => {
@@ -154,14 +189,18 @@ pub(super) async fn run(house: &House, command: AssistantCommand, out: &Out) -> 
             let mut tx = house.db.read(tenant.id).await?;
             let settings = assistant::load(&mut tx).await?;
             let rules = inbox::rules(&mut tx).await?;
+            let key = house.vault.has(&mut tx, assistant::MODEL_KEY).await?;
+            let fallback_key = house.vault.has(&mut tx, assistant::FALLBACK_KEY).await?;
             let value = json!({
                 "assistant": settings,
+                "model_key_set": key,
+                "fallback_key_set": fallback_key,
                 "quiet_seconds": rules.quiet.as_secs_f64(),
                 "longest_wait_seconds": rules.longest_wait.as_secs_f64(),
                 "handoff_words": rules.handoff_words,
                 "store_groups": rules.store_groups,
             });
-            out.done(&value, &format!("{value:#}"));
+            out.done(&value, &described(&settings, key, fallback_key, &rules));
             return Ok(());
         }
         AssistantCommand::Set(args) => *args,
@@ -208,14 +247,26 @@ pub(super) async fn run(house: &House, command: AssistantCommand, out: &Out) -> 
     settings.price_out = args.price_out.or(settings.price_out);
     settings.check()?;
     assistant::save(&mut tx, &settings, now).await?;
-    for (name, key, before, after) in [
-        (assistant::MODEL_KEY, api_key, before.model, &settings.model),
-        (assistant::FALLBACK_KEY, fallback_key, before.fallback, &settings.fallback),
-    ] {
-        if let Some(key) = key {
-            house.vault.put(&mut tx, name, &key, now).await?;
-        } else if !assistant::keeps_key(before.as_ref(), after.as_ref()) {
-            house.vault.remove(&mut tx, name).await?;
+    let keys = [
+        (assistant::MODEL_KEY, api_key, before.model, &settings.model, "--api-key-stdin"),
+        (
+            assistant::FALLBACK_KEY,
+            fallback_key,
+            before.fallback,
+            &settings.fallback,
+            "--fallback-api-key-stdin",
+        ),
+    ];
+    for (name, key, before, after, flag) in keys {
+        let change = (before.as_ref(), after.as_ref());
+        let fate = assistant::keep_key(&mut tx, &house.vault, name, key, change, now)
+            .await
+            .with_context(|| format!("use {flag}"))?;
+        if fate == KeyFate::Removed && after.is_some() {
+            out.note(&format!(
+                "portaria: the key was given for another address and is removed; give the one for this \
+                 address with {flag}"
+            ));
         }
     }
     let embedding = (

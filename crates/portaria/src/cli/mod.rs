@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use assistant::Said;
 use clap::{Parser, Subcommand};
 use kernel::Clock;
 use queue::Lane;
@@ -338,16 +339,19 @@ async fn chat(house: &House, slug: &str, text: Option<String>, out: &Out) -> any
             },
         };
         if !text.trim().is_empty() {
-            let reply = house.answerer.chat(&context, text.trim()).await?;
+            let said = Said::from(house.answerer.chat(&context, text.trim()).await?);
+            for failed in &said.models_failed {
+                out.note(&format!(
+                    "portaria: the model {} gave no usable answer ({}); see `portaria assistant show`",
+                    failed.model, failed.outcome
+                ));
+            }
+            if said.answer.is_empty() {
+                out.note("portaria: the assistant says nothing to this");
+            }
             let sources: Vec<String> =
-                reply.sources.iter().map(|s| format!("  fonte: {}", s.title)).collect();
-            out.done(
-                &json!({
-                    "answer": reply.text, "sources": reply.sources,
-                    "confidence": reply.confidence, "handed_over": reply.hand_over.is_some(),
-                }),
-                &[vec![reply.text.clone()], sources].concat().join("\n"),
-            );
+                said.sources.iter().map(|s| format!("  fonte: {}", s.title)).collect();
+            out.done(&said, &[vec![said.answer.clone()], sources].concat().join("\n"));
         }
         if single {
             return Ok(());

@@ -151,3 +151,28 @@ both_engines! {
         tenant.put("/v1/tenant/cors", &json!({ "origins": ["loja.com"] })).await.expect(422);
     }
 }
+
+both_engines! {
+    async fn a_model_that_does_not_answer_is_seen_and_a_key_goes_to_its_own_server_only(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        tenant.knows("Quanto custa a limpeza?", "A limpeza custa R$ 150.").await;
+        tenant.uses_model().await;
+        app.model.faults().always(Some(sandbox::Fault::Status(500)));
+        let asked = json!({ "text": "Quanto custa a limpeza?" });
+        let said = tenant.post("/v1/chat", &asked).await.expect(200).json();
+        assert_eq!((&said["answer"], &said["answered_by"]), (&json!("A limpeza custa R$ 150."), &json!("knowledge")));
+        assert_eq!(said["models_failed"][0]["model"], "test");
+        app.model.faults().always(None);
+        app.model.will_say("São R$ 150.");
+        let said = tenant.post("/v1/chat", &asked).await.expect(200).json();
+        assert_eq!((&said["answered_by"], &said["models_failed"]), (&json!("test"), &json!([])));
+
+        assert_eq!(tenant.get("/v1/assistant").await.expect(200).json()["model_key_set"], true);
+        let moved = json!({ "model": { "provider": "openai", "base_url": format!("{}/other", app.model.base_url()), "model": "test" } });
+        assert_eq!(tenant.put("/v1/assistant", &moved).await.expect(200).json()["model_key_set"], false);
+        let keyless = json!({ "model": { "provider": "gemini", "base_url": "https://generativelanguage.googleapis.com/v1beta", "model": "m" } });
+        let refused = tenant.put("/v1/assistant", &keyless).await.expect(422).json();
+        assert_eq!(refused["field"], "model_api_key");
+    }
+}

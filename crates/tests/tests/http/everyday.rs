@@ -79,3 +79,23 @@ both_engines! {
         assert_eq!(chat("quanto custa?").await, "De qual produto ou serviço você quer saber o preço?");
     }
 }
+
+both_engines! {
+    async fn a_thing_named_after_a_question_is_asked_the_same(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("clinica").await;
+        tenant.knows("Quanto custa a limpeza?", "A limpeza custa R$ 150.").await;
+        tenant.knows("Quanto custa o canal?", "O canal custa R$ 800.").await;
+        tenant.knows("Como é feito o canal?", "O canal é feito em duas sessões.").await;
+        tenant.knows("Vocês aceitam cartão?", "Sim, em até 3x.").await;
+        for (text, answer) in [
+            ("quanto custa a limpeza?", "A limpeza custa R$ 150."),
+            ("e o canal?", "O canal custa R$ 800."),
+            ("e aceitam cartão?", "Sim, em até 3x."),
+        ] {
+            tenant.hears("5511987654321", text).await;
+            app.pass(std::time::Duration::from_secs(5)).await;
+            assert!(app.sent().last().unwrap().text.ends_with(answer), "{text}: {:?}", app.sent());
+        }
+    }
+}
