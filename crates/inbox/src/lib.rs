@@ -29,7 +29,7 @@ pub use send::{
     Begin, Outcome, PersonReply, Status, apply_status, begin_send, edited, end_send, needs_person,
     reply,
 };
-pub use store::{abandon, reactivate, remove_tenant};
+pub use store::{abandon, abandon_job, reactivate, remove_tenant};
 pub use store::{
     conversation, conversations, give_back, message, messages, rules, seed, set_rules, take_over,
 };

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use db::{Error, Row, TenantTx, args};
 use kernel::{ConversationId, MessageId, Moment};
+use queue::Payload as _;
 
 use crate::model::LATE;
 use crate::receive::schedule_turn;
-use crate::{ConversationView, MessageView, Owner, Reason, Rules};
+use crate::send::needs_person;
+use crate::{ConversationView, MessageView, Owner, Reason, Rules, SendDue, TurnDue};
 
 /// Writes a new tenant's rules.
 ///
@@ -241,6 +243,39 @@ pub async fn abandon(tx: &mut TenantTx, now: Moment) -> Result<u64, Error> {
     )
     .await?;
     Ok(shown)
+}
+
+/// A job that waited was taken out of the queue: what it would have answered or sent is shown to a
+/// person instead.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn abandon_job(
+    tx: &mut TenantTx,
+    kind: &str,
+    payload: &str,
+    now: Moment,
+) -> Result<(), Error> {
+    if kind == TurnDue::KIND {
+        let Ok(due) = serde_json::from_str::<TurnDue>(payload) else { return Ok(()) };
+        return needs_person(tx, due.conversation, Reason::Backlog).await;
+    }
+    if kind != SendDue::KIND {
+        return Ok(());
+    }
+    let Ok(due) = serde_json::from_str::<SendDue>(payload) else { return Ok(()) };
+    let tenant = tx.tenant();
+    let rows = tx
+        .fetch_all(
+            "UPDATE messages SET state = 'failed', state_at = $1, reason = 'removed from the queue' \
+             WHERE tenant_id = $2 AND id = $3 AND state = 'queued' RETURNING conversation_id",
+            args![now, tenant, due.message],
+        )
+        .await?;
+    match rows.first() {
+        Some(row) => needs_person(tx, row.get(0)?, Reason::Backlog).await,
+        None => Ok(()),
+    }
 }
 
 /// A suspended tenant is back: recent questions get their turn, older ones and their unsent

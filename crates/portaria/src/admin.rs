@@ -180,7 +180,7 @@ struct TenantIn {
     language: Option<String>,
     /// IANA name; `America/Sao_Paulo` by default.
     time_zone: Option<String>,
-    /// `trial` by default.
+    /// `active` by default.
     state: Option<TenantState>,
 }
 
@@ -196,7 +196,7 @@ async fn create(
         name: body.name,
         language: body.language.unwrap_or_else(|| "pt-BR".to_owned()),
         time_zone: body.time_zone.unwrap_or_else(|| "America/Sao_Paulo".to_owned()),
-        state: body.state.unwrap_or(TenantState::Trial),
+        state: body.state.unwrap_or(TenantState::Active),
     };
     let tenant = tenants::create(&app.house, new).await?;
     Ok((StatusCode::CREATED, Json(tenant.into())))

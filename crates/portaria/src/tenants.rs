@@ -1,7 +1,7 @@
 //! Use cases that touch several rooms at once: a tenant comes, changes state, goes.
 
 use channels::ChannelError;
-use kernel::{Slug, TenantId};
+use kernel::{JobId, Slug, TenantId};
 use models::{ModelRef, Provider};
 use queue::Lane;
 use tenancy::{Backlog, NewTenant, Removed, State, Tenant, TenantError, VaultError};
@@ -72,6 +72,21 @@ pub async fn clear_lane(house: &House, slug: &str, lane: Lane) -> Result<u64, Us
         tx.commit().await?;
     }
     Ok(count)
+}
+
+/// Removes one job. If a customer waited for it, a person is shown. `false` when there is no such job
+/// or a worker has it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove_job(house: &House, job: JobId) -> Result<bool, UseCaseError> {
+    let Some(taken) = queue::remove(&house.db, job).await? else { return Ok(false) };
+    if taken.waited {
+        let mut tx = house.db.begin(taken.tenant).await?;
+        inbox::abandon_job(&mut tx, &taken.kind, &taken.payload, house.clock.now()).await?;
+        tx.commit().await?;
+    }
+    Ok(true)
 }
 
 /// Removes a tenant: rows, jobs, keys, index and files. Returns how many of each.

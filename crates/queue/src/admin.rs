@@ -123,15 +123,32 @@ pub async fn requeue(
     Ok(count)
 }
 
-/// Removes one job, whatever its state, unless a worker has it. Returns whether it was there.
+/// A job that was taken out of the queue.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    pub tenant: TenantId,
+    pub kind: String,
+    pub payload: String,
+    /// It still waited to run.
+    pub waited: bool,
+}
+
+/// Removes one job, whatever its state, unless a worker has it. Returns what it was.
 ///
 /// # Errors
 /// When the database refuses the statement.
-pub async fn remove(db: &Db, job: JobId) -> Result<bool, Error> {
+pub async fn remove(db: &Db, job: JobId) -> Result<Option<Taken>, Error> {
     let mut tx = db.begin_system().await?;
-    let gone = tx.execute("DELETE FROM jobs WHERE id = $1 AND state <> 2", args![job]).await?;
+    let rows = tx
+        .fetch_all(
+            "DELETE FROM jobs WHERE id = $1 AND state <> 2 RETURNING tenant_id, kind, payload, state",
+            args![job],
+        )
+        .await?;
     tx.commit().await?;
-    Ok(gone == 1)
+    let Some(row) = rows.first() else { return Ok(None) };
+    let waited = row.get::<i64>(3)? < 2;
+    Ok(Some(Taken { tenant: row.get(0)?, kind: row.get(1)?, payload: row.get(2)?, waited }))
 }
 
 /// Removes the waiting jobs and dead letters of a tenant's lane. Returns how many.

@@ -88,7 +88,7 @@ pub(super) async fn run(house: &House, command: QueueCommand, out: &Out) -> anyh
             out.done(&json!({ "requeued": count }), &format!("Requeued {count}."));
         }
         QueueCommand::Remove { job } => {
-            if !queue::remove(&house.db, job).await? {
+            if !crate::tenants::remove_job(house, job).await? {
                 bail!("no job {job} that is not running");
             }
             out.done(&json!({ "removed": 1 }), "Removed.");

@@ -452,3 +452,22 @@ both_engines! {
         tenant.hears_as(ANA, "oi", "X").await.expect(404);
     }
 }
+
+both_engines! {
+    async fn a_job_that_is_removed_leaves_its_customer_to_a_person(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = clinic(&app).await;
+        tenant.hears(ANA, "Quanto custa a limpeza?").await;
+        let mut tx = app.house.db.read_system().await.unwrap();
+        let rows = tx.fetch_all("SELECT id FROM jobs WHERE state < 2", Vec::new()).await.unwrap();
+        drop(tx);
+        assert_eq!(rows.len(), 1);
+        let job = rows[0].get(0).unwrap();
+        assert!(portaria::tenants::remove_job(&app.house, job).await.unwrap());
+        assert!(!portaria::tenants::remove_job(&app.house, job).await.unwrap());
+        app.pass(QUIET).await;
+        assert_eq!(app.sent(), []);
+        let conversation = tenant.conversation().await;
+        assert_eq!((&conversation["needs_person"], &conversation["handoff_reason"]), (&json!(true), &json!("backlog")));
+    }
+}
