@@ -54,6 +54,8 @@ pub struct Added {
     pub name: String,
     pub format: String,
     pub chunks: usize,
+    /// Rows left out because they hold a question or an answer only.
+    pub rows_left_out: usize,
 }
 
 /// A piece of knowledge that a search found.
@@ -262,7 +264,7 @@ impl Library {
             answer: answer.to_owned(),
             category: category.map(str::to_owned),
         };
-        let reading = Reading { format: Format::Pair, items: vec![item] };
+        let reading = Reading { format: Format::Pair, items: vec![item], half: 0 };
         let sha256 = hex(&Sha256::digest(format!("{question}\n{answer}").as_bytes()));
         let name: String = question.chars().take(200).collect();
         self.put(tx, &name, category, &sha256, question.len() + answer.len(), &reading).await
@@ -283,7 +285,13 @@ impl Library {
         let document = NewDocument { name, format, category, sha256, bytes, body: &body };
         let id = store::put(tx, &document, &chunks, self.clock.now()).await?;
         embed::schedule(tx, self.clock.now()).await?;
-        Ok(Added { id, name: name.to_owned(), format: format.to_owned(), chunks: chunks.len() })
+        Ok(Added {
+            id,
+            name: name.to_owned(),
+            format: format.to_owned(),
+            chunks: chunks.len(),
+            rows_left_out: reading.half,
+        })
     }
 
     /// Cuts every document of the tenant anew. Returns how many documents and chunks.

@@ -10,6 +10,8 @@ use kernel::text::fold;
 pub struct Reading {
     pub format: Format,
     pub items: Vec<Item>,
+    /// Rows of a table that hold a question or an answer only, and were left out.
+    pub half: usize,
 }
 
 /// One thing a file says.
@@ -69,6 +71,13 @@ pub enum ReadError {
     Unsupported(String),
     #[error("`{0}` has no text that can be read (a scanned PDF needs its text recognised first)")]
     Empty(String),
+    #[error("`{0}` is no text: it holds bytes that no text has (a file of another kind, renamed?)")]
+    Binary(String),
+    #[error(
+        "`{name}` has {half} rows with a question or an answer only, and none with both; fill both \
+         columns"
+    )]
+    HalfPairs { name: String, half: usize },
     #[error("`{name}` cannot be read as {format}: {cause}")]
     Broken { name: String, format: &'static str, cause: String },
 }
@@ -81,11 +90,19 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Reading, ReadError> {
     let format = Format::of(name)?;
     let broken =
         |cause: String| ReadError::Broken { name: name.to_owned(), format: format.name(), cause };
+    let textual = matches!(
+        format,
+        Format::Markdown | Format::Text | Format::Html | Format::Csv | Format::Pair
+    );
+    if textual && is_binary(bytes) {
+        return Err(ReadError::Binary(name.to_owned()));
+    }
+    let mut half = 0;
     let items = match format {
         Format::Markdown => markdown(&decode(bytes)),
         Format::Text | Format::Pair => plain(&decode(bytes)),
         Format::Html => markdown(&html(&decode(bytes))),
-        Format::Csv => csv(bytes).map_err(broken)?,
+        Format::Csv => csv(bytes, &mut half).map_err(broken)?,
         Format::Docx => markdown(&docx(bytes).map_err(broken)?),
         Format::Pdf => {
             // The library panics on some broken files.
@@ -100,10 +117,19 @@ pub fn read(name: &str, bytes: &[u8]) -> Result<Reading, ReadError> {
         Item::Pair { answer, .. } => !answer.is_empty(),
         Item::Section { text, .. } => !text.trim().is_empty(),
     });
+    if !has_text && half > 0 {
+        return Err(ReadError::HalfPairs { name: name.to_owned(), half });
+    }
     if !has_text {
         return Err(ReadError::Empty(name.to_owned()));
     }
-    Ok(Reading { format, items })
+    Ok(Reading { format, items, half })
+}
+
+/// Texts of any encoding that people use hold hardly a control character.
+fn is_binary(bytes: &[u8]) -> bool {
+    let control = |b: &&u8| b.is_ascii_control() && !matches!(**b, b'\t' | b'\n' | b'\r' | 0x0c);
+    bytes.contains(&0) || bytes.iter().filter(control).count() * 100 > bytes.len()
 }
 
 /// UTF-8, or the Latin-1 that older office programs write.
@@ -382,12 +408,16 @@ fn docx(bytes: &[u8]) -> Result<String, String> {
     }
 }
 
-/// Columns named question and answer make pairs; any other table makes a line per row.
-fn csv(bytes: &[u8]) -> Result<Vec<Item>, String> {
+/// Columns named question and answer make pairs (`half` counts the rows that lack one of them); any
+/// other table makes a line per row.
+fn csv(bytes: &[u8], half: &mut usize) -> Result<Vec<Item>, String> {
     let text = decode(bytes);
     let first = text.lines().next().unwrap_or_default();
-    let delimiter =
-        if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
+    let delimiter = [b',', b';', b'\t']
+        .into_iter()
+        .rev()
+        .max_by_key(|mark| first.bytes().filter(|byte| byte == mark).count())
+        .unwrap_or(b',');
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
@@ -432,6 +462,8 @@ fn csv(bytes: &[u8]) -> Result<Vec<Item>, String> {
                 .collect();
             lines.push_str(&cells.join("; "));
             lines.push_str(".\n");
+        } else {
+            *half += usize::from(cell(question).is_some() || cell(answer).is_some());
         }
     }
     if !lines.trim().is_empty() {
@@ -497,6 +529,10 @@ mod tests {
                 category: Some("Loja".into())
             }]
         );
+        assert_eq!(
+            read("a.csv", b"Pergunta\tResposta\nTem wifi?\tTem, na loja\n").unwrap().items,
+            [pair("Tem wifi?", "Tem, na loja")]
+        );
         let prices = "Serviço,Preço\nCorte,R$ 50\n";
         assert_eq!(
             read("a.csv", prices.as_bytes()).unwrap().items,
@@ -515,6 +551,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_says_why() {
+        let noise: Vec<u8> = (0..=255).cycle().take(2000).collect();
+        assert!(matches!(read("a.txt", &noise), Err(ReadError::Binary(_))));
+        let half = "Pergunta;Resposta\nTem wifi?;\n;Sim\n";
+        assert!(matches!(
+            read("a.csv", half.as_bytes()),
+            Err(ReadError::HalfPairs { half: 2, .. })
+        ));
         assert!(matches!(read("a.exe", b"x"), Err(ReadError::Unsupported(_))));
         assert!(matches!(read("a.txt", b"  \n"), Err(ReadError::Empty(_))));
         assert!(matches!(read("a.docx", b"no zip"), Err(ReadError::Broken { .. })));

@@ -284,6 +284,18 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
             }
         },
     };
+    let idle: Vec<&str> = values
+        .iter()
+        .filter(|(key, _)| instance.is_none() && key.starts_with("instance."))
+        .map(|(_, (_, from))| from.as_str())
+        .collect();
+    if !idle.is_empty() {
+        warnings.push(format!(
+            "{} have no effect: they are settings of the tenant that INSTANCE_ID (or CLIENT_ID) names, \
+             and none is named; for other tenants use `portaria assistant set`",
+            idle.join(", ")
+        ));
+    }
     let database_url = text("database.url");
     if let Some(url) = &database_url
         && !url.starts_with("postgres://")

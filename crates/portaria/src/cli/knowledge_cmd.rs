@@ -91,6 +91,12 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
                 bar.inc(1);
             }
             bar.finish_and_clear();
+            for a in added.iter().filter(|a| a.rows_left_out > 0) {
+                out.note(&format!(
+                    "portaria: {} rows of {} hold a question or an answer only and were left out",
+                    a.rows_left_out, a.name
+                ));
+            }
             let lines: Vec<String> = added
                 .iter()
                 .map(|a| format!("Added {} ({}, {} pieces)", a.name, a.format, a.chunks))
