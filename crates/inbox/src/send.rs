@@ -47,16 +47,18 @@ pub async fn begin_send(
     let conversation: ConversationId = row.get(1)?;
     let (upto, from): (i64, i64) = (row.get(3)?, row.get(4)?);
     let cancellable: bool = row.get(5)?;
-    if cancellable && superseded(tx, message, conversation, (from, upto), now).await? {
-        return Ok(Begin::Skip);
-    }
     let thread = tx
         .fetch_opt(
-            "SELECT address, owner FROM conversations WHERE tenant_id = $1 AND id = $2",
+            "SELECT address, owner, inbound_seq FROM conversations WHERE tenant_id = $1 AND id = $2",
             args![tenant, conversation],
         )
         .await?;
     let Some(thread) = thread else { return Ok(Begin::Skip) };
+    // Text that comes after this look came after the answer left.
+    let newer = thread.get::<i64>(2)? > upto;
+    if cancellable && newer && superseded(tx, message, conversation, (from, upto), now).await? {
+        return Ok(Begin::Skip);
+    }
     if cancellable && Owner::parse(&thread.get::<String>(1)?) != Owner::Bot {
         cancel(tx, conversation, (from, upto), "person", now).await?;
         return Ok(Begin::Skip);
@@ -199,7 +201,7 @@ pub async fn end_send(
         tx.execute(
             "UPDATE conversations SET cancels = 0, \
              owner = CASE WHEN handoff_reason = $1 AND $1 <> '' THEN 'bot' ELSE owner END \
-             WHERE tenant_id = $2 AND id = $3",
+             WHERE tenant_id = $2 AND id = $3 AND (cancels <> 0 OR $1 <> '')",
             args![back, tenant, conversation],
         )
         .await?;
