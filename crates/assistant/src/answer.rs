@@ -109,6 +109,8 @@ pub(crate) struct Turned<'a> {
     pub(crate) declines: i64,
 }
 
+/// Bytes of a text that are looked up without a model; longer ones are no questions.
+const LONGEST_READ: usize = 2000;
 /// Pieces of evidence a model reads.
 const EVIDENCE: usize = 6;
 
@@ -268,10 +270,11 @@ impl Answerer {
         let phrases = Phrases::of(context);
         let index = self.library.index(context.tenant.id).await?;
         let before = last_question(turned.history);
-        if before.is_none() && index.asks_any_price(text) {
-            return Ok(fixed(Intent::Question.name(), phrases.price_of_what()));
-        }
+        let text = &text[..text.floor_char_boundary(LONGEST_READ)];
         let found = parts::find(&index, text, before);
+        if found.extracts.is_empty() && index.asks_of_nothing(text) {
+            return Ok(fixed(Intent::Question.name(), phrases.of_what()));
+        }
         if found.extracts.is_empty() {
             let near = index.search(text, 3);
             let sources = near.iter().map(|(s, piece)| index.hit(*piece, *s).into()).collect();
@@ -294,7 +297,9 @@ impl Answerer {
         }
         let unknown: Vec<&str> =
             found.unknown.iter().map(|part| part.trim_end_matches(['?', ' ', '.', '!'])).collect();
-        said.extend(unknown.iter().map(|part| phrases.do_not_know_this(part)));
+        if !unknown.is_empty() {
+            said.push(phrases.do_not_know_these(&unknown));
+        }
         let mut trace =
             json!({ "answered_by": "knowledge", "sources": sources, "confidence": confidence });
         if !unknown.is_empty() {
@@ -353,5 +358,6 @@ fn outcome(reply: &Reply) -> &'static str {
 }
 
 fn last_question(history: &[Line]) -> Option<&str> {
-    history.iter().rev().find(|line| line.from_contact).map(|line| line.body.as_str())
+    let asks = |line: &&Line| line.from_contact && intent(&line.body) == Intent::Question;
+    history.iter().rev().find(asks).map(|line| line.body.as_str())
 }

@@ -4,13 +4,26 @@ use knowledge::{Extract, Index};
 
 use crate::guard::{Intent, intent};
 
-/// Words that a new topic begins with.
+/// Words that a thing begins with.
+const ARTICLES: &[&str] = &["o", "a", "os", "as", "um", "uma", "the"];
+/// Words that a topic, or a part of one, begins with.
 const OPENERS: &[&str] = &[
     "o", "a", "os", "as", "um", "uma", "de", "do", "da", "dos", "das", "no", "na", "nos", "nas",
     "em", "para", "pra", "pro", "com", "the", "for", "on", "at",
 ];
+/// Words that a question begins with.
+const ASKING: &[&str] = &[
+    "tem", "têm", "faz", "fazem", "vende", "vendem", "aceita", "aceitam", "atende", "atendem",
+    "qual", "quais", "quanto", "quanta", "quantos", "quando", "onde", "como", "vocês", "voces",
+    "vcs", "vc", "posso", "pode", "dá", "qto", "abre", "abrem", "do", "does", "is", "are", "can",
+    "what", "how", "when", "where",
+];
 /// Log-odds from which half an answer is given when the rest is not known.
 const SURE: f64 = 0.2;
+
+/// Bytes of a question at most, and places in it, at which two are looked for: each costs look-ups.
+const LONGEST_JOINED: usize = 300;
+const JOINTS: usize = 3;
 
 /// What the knowledge says to a text.
 pub(crate) struct Found<'a> {
@@ -23,8 +36,19 @@ pub(crate) struct Found<'a> {
 pub(crate) fn find<'a>(index: &Index, text: &'a str, before: Option<&str>) -> Found<'a> {
     let mut found = Found { extracts: Vec::new(), unknown: Vec::new() };
     let parts = questions(text);
-    for part in &parts {
-        let mut one = joined(index, part);
+    let mut named: Option<&str> = None;
+    for (at, part) in parts.iter().enumerate() {
+        let mut one = if index.asks_of_nothing(part) {
+            // "tem canal? quanto custa?", "quanto custa / a limpeza?", or of what was asked before.
+            let topics = [named, parts.get(at + 1).copied(), before];
+            let whole = topics.into_iter().flatten().find_map(|topic| {
+                Some(index.extract(&format!("{part} {topic}"))).filter(Extract::supported)
+            });
+            alone(whole, part)
+        } else {
+            named = Some(part);
+            joined(index, part)
+        };
         found.extracts.append(&mut one.extracts);
         found.unknown.append(&mut one.unknown);
     }
@@ -38,33 +62,40 @@ pub(crate) fn find<'a>(index: &Index, text: &'a str, before: Option<&str>) -> Fo
     if let Some(before) = before
         && parts.len() <= 1
         && text.split_whitespace().count() <= 5
+        && let Some(extract) = follow_up(index, text, before, found.extracts.is_empty())
     {
-        let extracts = follow_up(index, text, before, found.extracts);
-        return Found { extracts, unknown: Vec::new() };
+        return Found { extracts: vec![extract], unknown: Vec::new() };
     }
     found
 }
 
-/// "e no sábado?" only means something after the question before it.
-fn follow_up(index: &Index, text: &str, before: &str, alone: Vec<Extract>) -> Vec<Extract> {
+fn alone(extract: Option<Extract>, part: &str) -> Found<'_> {
+    match extract {
+        Some(extract) => Found { extracts: vec![extract], unknown: Vec::new() },
+        None => Found { extracts: Vec::new(), unknown: vec![part] },
+    }
+}
+
+/// "e no sábado?" only means something after the question before it. `lost`: it means nothing alone.
+fn follow_up(index: &Index, text: &str, before: &str, lost: bool) -> Option<Extract> {
     let topic = text.trim().strip_prefix("e ").or_else(|| text.trim().strip_prefix("E "));
-    // "e o implante?" names a thing and asks what was asked before; "e aceitam cartão?" asks anew.
-    let continues = topic.is_some_and(|rest| {
-        let mut words = rest.split_whitespace();
-        let opens =
-            words.next().is_some_and(|word| OPENERS.contains(&word.to_lowercase().as_str()));
-        opens || words.next().is_none()
-    });
-    if !alone.is_empty() && !continues {
-        return alone;
-    }
     let rest = topic.unwrap_or(text);
-    let tries = [format!("{} {rest}", without_topic(before)), format!("{before} {text}")];
-    let together = tries.iter().map(|text| index.extract(text)).find(Extract::supported);
-    match together {
-        Some(extract) => vec![extract],
-        None => alone,
+    let first = rest.split_whitespace().next().unwrap_or_default().to_lowercase();
+    // "e o implante?" names another thing, "e no sábado?" adds to the one that was named, and
+    // "e aceitam cartão?" asks anew.
+    let other = ARTICLES.contains(&first.as_str()) || rest.split_whitespace().count() == 1;
+    let continues = topic.is_some() && (other || OPENERS.contains(&first.as_str()));
+    if !continues && !lost {
+        return None;
     }
+    let replaced = format!("{} {rest}", without_topic(before));
+    let added = format!("{before} {rest}");
+    let tries = if other { [replaced, added] } else { [added, replaced] };
+    tries
+        .iter()
+        .take(if other || lost { 2 } else { 1 })
+        .map(|t| index.extract(t))
+        .find(Extract::supported)
 }
 
 /// The questions of a text, by its question marks and lines; small talk between them is none.
@@ -80,14 +111,21 @@ fn questions(text: &str) -> Vec<&str> {
 
 /// One question, or two that an "e" joins.
 fn joined<'a>(index: &Index, part: &'a str) -> Found<'a> {
-    let whole = index.extract(part);
-    let mut half = None;
-    for (at, _) in part.match_indices(" e ") {
+    let look = |text: &str| {
+        Some(text)
+            .filter(|text| !index.asks_of_nothing(text))
+            .map(|text| index.extract(text))
+            .filter(Extract::supported)
+    };
+    let whole = look(part);
+    let mut half: Option<(Extract, &str)> = None;
+    let joints = if part.len() <= LONGEST_JOINED { JOINTS } else { 0 };
+    for (at, _) in part.match_indices(" e ").take(joints) {
         let (first, second) = (part[..at].trim(), part[at + 3..].trim());
         if first.len() < 4 || second.len() < 3 {
             continue;
         }
-        let one = index.extract(first);
+        let one = look(first);
         // "quanto custa a limpeza e o canal", "o implante dói e quanto custa".
         let two = [
             second.to_owned(),
@@ -95,31 +133,41 @@ fn joined<'a>(index: &Index, part: &'a str) -> Found<'a> {
             format!("{second} {first}"),
         ]
         .iter()
-        .filter(|text| !index.asks_any_price(text))
-        .map(|text| index.extract(text))
-        .find(|two| two.supported() && two.pieces.first() != one.pieces.first());
-        match (one.supported(), two) {
-            (true, Some(two)) if !whole.supported() || one.score.min(two.score) > whole.score => {
+        .filter_map(|text| look(text))
+        .find(|two| one.as_ref().is_none_or(|one| two.reply != one.reply));
+        match (one, two) {
+            (Some(one), Some(two))
+                if whole.as_ref().is_none_or(|whole| one.score.min(two.score) > whole.score) =>
+            {
                 return Found { extracts: vec![one, two], unknown: Vec::new() };
             }
-            (true, None) if one.score > SURE => half = half.or(Some((one, second))),
-            (false, Some(two)) if two.score > SURE => half = half.or(Some((two, first))),
+            (Some(one), None) if one.score > SURE => {
+                if whole.is_some() && index.has_no_word_of(second) {
+                    // The whole is only its known half.
+                    return Found { extracts: vec![one], unknown: vec![second] };
+                }
+                half = half.or(Some((one, second)));
+            }
+            (None, Some(two)) if two.score > SURE => half = half.or(Some((two, first))),
             _ => {}
         }
     }
-    if whole.supported() {
-        return Found { extracts: vec![whole], unknown: Vec::new() };
+    if whole.is_some() {
+        return alone(whole, part);
     }
     if half.is_none()
-        && let Some((_, asked)) = part.rsplit_once(", ")
+        && let Some((led, asked)) = part.rsplit_once(", ")
+        && let Some(extract) = look(asked)
     {
-        // "meu cachorro tem alergia, vocês têm xampu?": what led to the question says little of it.
-        half = Some(index.extract(asked)).filter(|e| e.supported()).map(|e| (e, ""));
+        // "meu cachorro tem alergia, vocês têm xampu?": what led to the question needs no answer,
+        // unless it asks by itself.
+        let first = led.split_whitespace().next().unwrap_or_default().to_lowercase();
+        let unknown = if ASKING.contains(&first.as_str()) { vec![led] } else { Vec::new() };
+        return Found { extracts: vec![extract], unknown };
     }
     match half {
-        Some((extract, "")) => Found { extracts: vec![extract], unknown: Vec::new() },
         Some((extract, unknown)) => Found { extracts: vec![extract], unknown: vec![unknown] },
-        None => Found { extracts: Vec::new(), unknown: vec![part] },
+        None => alone(None, part),
     }
 }
 

@@ -10,13 +10,17 @@ pub(crate) struct Phrases<'a> {
     context: &'a Context,
 }
 
-/// A contact's own words are said back only in part: they may be anything.
+/// A contact's own words are said back only in part and without marks: they may be anything.
 fn shortened(text: &str) -> String {
     const MOST: usize = 60;
-    if text.chars().count() <= MOST {
-        return text.to_owned();
+    let plain: String =
+        text.chars().filter(|c| !matches!(c, '*' | '_' | '~' | '`' | '“' | '”')).collect();
+    let words: Vec<&str> = plain.split_whitespace().filter(|w| !w.contains("://")).collect();
+    let plain = words.join(" ");
+    if plain.chars().count() <= MOST {
+        return plain;
     }
-    text.chars().take(MOST).collect::<String>().trim_end().to_owned() + "…"
+    plain.chars().take(MOST).collect::<String>().trim_end().to_owned() + "…"
 }
 
 impl<'a> Phrases<'a> {
@@ -99,22 +103,23 @@ impl<'a> Phrases<'a> {
     }
 
     /// To a price asked for by itself.
-    pub(crate) fn price_of_what(&self) -> String {
+    pub(crate) fn of_what(&self) -> String {
         self.pick(
-            "De qual produto ou serviço você quer saber o preço?",
-            "De qual produto ou serviço gostaria de saber o preço?",
-            "The price of which product or service would you like to know?",
+            "De qual produto ou serviço você quer saber?",
+            "De qual produto ou serviço gostaria de saber?",
+            "Which product or service would you like to know about?",
         )
     }
 
-    /// For the part of a text that is not known, when the rest is answered.
-    pub(crate) fn do_not_know_this(&self, question: &str) -> String {
+    /// For the parts of a text that are not known, when the rest is answered.
+    pub(crate) fn do_not_know_these(&self, questions: &[&str]) -> String {
+        let quoted: Vec<String> = questions.iter().map(|q| format!("“{}”", shortened(q))).collect();
         self.pick(
-            "Sobre “{pergunta}”, não tenho essa informação. Para falar com uma pessoa da equipe, responda *atendente*.",
-            "Quanto a “{pergunta}”, não disponho dessa informação. Para falar com uma pessoa da equipe, responda *atendente*.",
-            "About “{pergunta}”: I do not have that information. To talk to a person of the team, reply *human agent*.",
+            "Sobre {pergunta}, não tenho essa informação. Para falar com uma pessoa da equipe, responda *atendente*.",
+            "Quanto a {pergunta}, não disponho dessa informação. Para falar com uma pessoa da equipe, responda *atendente*.",
+            "About {pergunta}: I do not have that information. To talk to a person of the team, reply *human agent*.",
         )
-        .replace("{pergunta}", &shortened(question))
+        .replace("{pergunta}", &quoted.join(", "))
     }
 
     /// The second time in a row.

@@ -156,6 +156,10 @@ pub async fn keep_key(
     (before, after): (Option<&ModelSettings>, Option<&ModelSettings>),
     now: Moment,
 ) -> Result<KeyFate, KeyError> {
+    if key.as_ref().is_some_and(|key| key.trim().is_empty()) {
+        let reason = "must not be empty; leave it out to keep the one that is set";
+        return Err(SettingsError::new(name, reason).into());
+    }
     let same = match (before, after) {
         (Some(a), Some(b)) => a.provider == b.provider && a.base_url == b.base_url,
         _ => false,
@@ -170,7 +174,8 @@ pub async fn keep_key(
         KeyFate::Removed
     };
     // Servers of one's own may want no key; the providers' always do.
-    if let Some(model) = after
+    if before != after
+        && let Some(model) = after
         && model.base_url.trim_end_matches('/') == model.provider.base_url()
         && !vault.has(tx, name).await?
     {

@@ -206,7 +206,12 @@ impl Intake {
             return Ok(if echo == inbox::Echo::Ours { Taken::Status } else { Taken::Stored });
         }
         match inbox::receive(&mut tx, &entry.rules, &incoming, now).await? {
-            Received::Duplicate => Ok(Taken::Duplicate),
+            Received::Duplicate => {
+                drop(tx);
+                // What it repeats may not be durable yet, and is acknowledged with it.
+                self.db.begin(entry.tenant).await?.commit().await?;
+                Ok(Taken::Duplicate)
+            }
             Received::Stored { .. } => {
                 tx.commit().await?;
                 Ok(Taken::Stored)

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex as SyncMutex;
@@ -26,8 +26,12 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
 const CHECKPOINT_COMMITS: u64 = 100;
 const CHECKPOINT_TICKS: u64 = 100;
-/// Pages of 4 KiB in the log at which writers wait once, so that it starts anew: 64 MiB.
+/// Pages of 4 KiB in the log at which writers wait, so that it starts anew: 64 MiB.
 const LOG_PAGES: i64 = 16_384;
+/// How long writers wait then for readers of an old state.
+const RESTART_WAIT: Duration = Duration::from_millis(100);
+const BROKEN: &str =
+    "the disk did not take what was written; restart the program when it works again";
 
 pub(crate) struct Sqlite {
     writer: Arc<Mutex<Writer>>,
@@ -39,8 +43,7 @@ pub(crate) struct Sqlite {
 /// The writing connection and the savepoints that wait for the next COMMIT.
 pub(crate) struct Writer {
     conn: Connection,
-    /// The write-ahead log; there from the first look at the database on.
-    log: Arc<File>,
+    log: Arc<Log>,
     /// Savepoints committed since this was opened.
     committed: Arc<AtomicU64>,
     /// A transaction is open on the connection.
@@ -48,6 +51,15 @@ pub(crate) struct Writer {
     /// The last holder left without finishing its savepoint.
     abandoned: bool,
     waiting: Vec<Waiting>,
+}
+
+/// The write-ahead log, as far as it is ours to synchronise.
+struct Log {
+    /// One sync at a time: a failure is reported once per handle, to whoever asks first.
+    file: SyncMutex<File>,
+    /// A sync failed. What follows in the log may hang on a part that never got on disk, so nothing
+    /// is acknowledged any more: the process is to be restarted.
+    broken: AtomicBool,
 }
 
 /// One finished savepoint: whom to tell, and what to do once it is durable.
@@ -63,7 +75,10 @@ impl Sqlite {
         conn.execute_batch(
             "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 0",
         )?;
-        let log = Arc::new(open_log(&conn, path)?);
+        let log = Arc::new(Log {
+            file: SyncMutex::new(open_log(&conn)?),
+            broken: AtomicBool::new(false),
+        });
         let committed = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             conn,
@@ -88,6 +103,9 @@ impl Sqlite {
 
     pub(crate) async fn begin(&self) -> Result<WriteTx, Error> {
         let mut guard = self.writer.clone().lock_owned().await;
+        if guard.log.broken.load(Ordering::SeqCst) {
+            return Err(Error::Unavailable(BROKEN.into()));
+        }
         guard.clean_up();
         if !guard.open {
             guard = begin_immediate(guard).await?;
@@ -118,14 +136,13 @@ fn run(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
 
 /// The log beside the database. Our own handle on it may be opened and closed: SQLite locks the
 /// database and the shared-memory file, never the log.
-fn open_log(conn: &Connection, path: &Path) -> Result<File, Error> {
+fn open_log(conn: &Connection) -> Result<File, Error> {
     // Reading makes SQLite open the log, which it creates.
     conn.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    File::open(&log).map_err(|cause| {
-        Error::Setup(format!("the log {} cannot be opened: {cause}", Path::new(&log).display()))
-    })
+    // As SQLite sees it: the log of a linked database lies beside the real one.
+    let log = format!("{}-wal", conn.path().unwrap_or_default());
+    File::open(&log)
+        .map_err(|cause| Error::Setup(format!("the log {log} cannot be opened: {cause}")))
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {
@@ -220,11 +237,22 @@ impl Writer {
 }
 
 /// Makes the log durable and tells those who wait for it.
-fn synchronise(log: &File, group: Vec<Waiting>) {
+fn synchronise(log: &Log, group: Vec<Waiting>) {
     if group.is_empty() {
         return;
     }
-    let synced = log.sync_data().map_err(|cause| cause.to_string());
+    let file = log.file.lock();
+    let synced = if log.broken.load(Ordering::SeqCst) {
+        Err(BROKEN.to_owned())
+    } else {
+        file.sync_data().map_err(|cause| cause.to_string())
+    };
+    if let Err(cause) = &synced
+        && !log.broken.swap(true, Ordering::SeqCst)
+    {
+        tracing::error!(event = "db_sync_failed", cause);
+    }
+    drop(file);
     for waiting in group {
         if synced.is_ok() {
             // Even when the caller went away meanwhile, what it did is to be known.
@@ -265,6 +293,7 @@ async fn checkpoint(
     mut conn: Connection,
 ) {
     let (mut carried, mut ticks) = (0, 0);
+    let mut longest = LOG_PAGES;
     let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
     loop {
         tick.tick().await;
@@ -277,32 +306,46 @@ async fn checkpoint(
             continue;
         }
         (carried, ticks) = (now, 0);
-        let Some(done) = carry_over(conn).await else { return };
-        let pages;
-        (conn, pages) = done;
-        if pages < LOG_PAGES {
+        let Some((back, carry)) = carry_over(conn, "PASSIVE").await else { return };
+        conn = back;
+        if carry.pages < longest {
             continue;
         }
         let Some(writer) = writer.upgrade() else { return };
         let mut guard = writer.lock_owned().await;
         let group = guard.commit();
         let log = guard.log.clone();
-        // With nothing left to carry over, the next write starts the log anew.
-        let Some(done) = carry_over(conn).await else { return };
-        conn = done.0;
+        let Some((back, restart)) = carry_over(conn, "RESTART").await else { return };
+        conn = back;
         drop(guard);
+        // In vain while somebody reads an old state: not again until it has grown by as much.
+        longest = if restart.busy { carry.pages + LOG_PAGES } else { LOG_PAGES };
         if tokio::task::spawn_blocking(move || synchronise(&log, group)).await.is_err() {
             return;
         }
     }
 }
 
-/// One checkpoint that waits for nobody; returns how many pages the log holds.
-async fn carry_over(conn: Connection) -> Option<(Connection, i64)> {
+/// What a checkpoint came to.
+struct Carried {
+    /// Somebody kept it from being complete.
+    busy: bool,
+    /// Pages in the log.
+    pages: i64,
+}
+
+async fn carry_over(conn: Connection, mode: &'static str) -> Option<(Connection, Carried)> {
     let done = tokio::task::spawn_blocking(move || {
-        // A checkpoint of another process at the same time is refused as busy, and does the work.
-        let pages = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1));
-        (conn, pages.unwrap_or(0))
+        let wait = if mode == "RESTART" { RESTART_WAIT } else { Duration::ZERO };
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        let done = conn.busy_timeout(wait).and_then(|()| {
+            conn.query_row(&sql, [], |row| Ok(Carried { busy: row.get(0)?, pages: row.get(1)? }))
+        });
+        let carried = done.unwrap_or_else(|cause| {
+            tracing::warn!(event = "db_checkpoint_failed", cause = %cause);
+            Carried { busy: true, pages: 0 }
+        });
+        (conn, carried)
     });
     done.await.ok()
 }
@@ -436,4 +479,38 @@ pub(crate) fn fetch(conn: &Connection, sql: &str, args: &[Value]) -> Result<Vec<
         out.push(Row::Sqlite(values));
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_sync_that_failed_nothing_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Sqlite::open(&folder.path().join("test.db"), Signals::default()).unwrap();
+        let write = async || {
+            let tx = db.begin().await?;
+            execute(tx.conn(), "CREATE TABLE IF NOT EXISTS t (x)", &[])?;
+            tx.commit(Box::new(|| {})).await
+        };
+        write().await.unwrap();
+        // What is no file on a disk cannot be synchronised.
+        *db.writer.lock().await.log.file.lock() = File::open("/dev/null").unwrap();
+        assert!(matches!(write().await, Err(Error::Commit(_))));
+        assert!(matches!(write().await, Err(Error::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn a_linked_database_has_its_log_beside_the_real_one() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("real")).unwrap();
+        let link = folder.path().join("test.db");
+        std::os::unix::fs::symlink(folder.path().join("real/test.db"), &link).unwrap();
+        let db = Sqlite::open(&link, Signals::default()).unwrap();
+        let tx = db.begin().await.unwrap();
+        execute(tx.conn(), "CREATE TABLE t (x)", &[]).unwrap();
+        tx.commit(Box::new(|| {})).await.unwrap();
+        assert!(folder.path().join("real/test.db-wal").exists());
+    }
 }

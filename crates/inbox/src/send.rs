@@ -47,17 +47,15 @@ pub async fn begin_send(
     let conversation: ConversationId = row.get(1)?;
     let (upto, from): (i64, i64) = (row.get(3)?, row.get(4)?);
     let cancellable: bool = row.get(5)?;
-    let thread = tx
-        .fetch_opt(
-            "SELECT address, owner, inbound_seq FROM conversations WHERE tenant_id = $1 AND id = $2",
-            args![tenant, conversation],
-        )
-        .await?;
-    let Some(thread) = thread else { return Ok(Begin::Skip) };
+    let Some(mut thread) = thread_of(tx, conversation).await? else { return Ok(Begin::Skip) };
     // Text that comes after this look came after the answer left.
-    let newer = thread.get::<i64>(2)? > upto;
-    if cancellable && newer && superseded(tx, message, conversation, (from, upto), now).await? {
-        return Ok(Begin::Skip);
+    if cancellable && thread.get::<i64>(2)? > upto {
+        if superseded(tx, message, conversation, (from, upto), now).await? {
+            return Ok(Begin::Skip);
+        }
+        // That may have waited for somebody who took the conversation over.
+        let Some(again) = thread_of(tx, conversation).await? else { return Ok(Begin::Skip) };
+        thread = again;
     }
     if cancellable && Owner::parse(&thread.get::<String>(1)?) != Owner::Bot {
         cancel(tx, conversation, (from, upto), "person", now).await?;
@@ -69,6 +67,19 @@ pub async fn begin_send(
         address: thread.get(0)?,
         body: row.get::<Option<String>>(2)?.unwrap_or_default(),
     })
+}
+
+/// Where the conversation's messages go, who owns it, and how many came in.
+async fn thread_of(
+    tx: &mut TenantTx,
+    conversation: ConversationId,
+) -> Result<Option<db::Row>, Error> {
+    let tenant = tx.tenant();
+    tx.fetch_opt(
+        "SELECT address, owner, inbound_seq FROM conversations WHERE tenant_id = $1 AND id = $2",
+        args![tenant, conversation],
+    )
+    .await
 }
 
 /// Whether new text came before any part of the answer left. Then the whole answer is cancelled,

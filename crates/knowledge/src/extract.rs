@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use kernel::text::fold;
 use regex::Regex;
 
-use crate::index::{Index, Sentence, Term, sorted};
+use crate::index::{Index, Piece, Sentence, Term, sorted};
 use crate::lexicon;
 use crate::question::{Kind, Question};
 use crate::split::{DEFINING, NUMBERS, stem, terms, words};
@@ -22,6 +22,10 @@ pub const LONGEST: usize = 400;
 const SENTENCES: usize = 3;
 /// How close a further sentence must come to the best one to be added.
 const ADD: f64 = 0.18;
+/// Share of the things asked about that a price must not lack, to be theirs.
+const ANOTHER: f64 = 0.35;
+/// Log-odds that the price of something else costs.
+const OTHER_THING: f64 = 2.5;
 /// Below this, the honest answer is that we do not know.
 pub const DECLINE_BELOW: f64 = -0.8;
 
@@ -72,10 +76,15 @@ impl Index {
         self.rank(&question, limit).into_iter().map(|(s, piece)| (s, piece as usize)).collect()
     }
 
-    /// Whether a text asks for a price without saying of what, where several things have one.
-    pub fn asks_any_price(&self, text: &str) -> bool {
-        let prices = self.vocabulary.get("#price").map_or(0, |price| self.df(*price));
-        prices > 1 && Question::read(self, text).asks_any_price(self)
+    /// Whether a text asks for a price without saying of what.
+    pub fn asks_of_nothing(&self, text: &str) -> bool {
+        Question::read(self, text).names_nothing(self)
+    }
+
+    /// Whether the knowledge has no word for anything that a text speaks of.
+    pub fn has_no_word_of(&self, text: &str) -> bool {
+        let question = Question::read(self, text);
+        !question.terms.is_empty() && question.terms.iter().all(|term| term.variants.is_empty())
     }
 
     /// Answers a question from the pieces, or says how little they support one.
@@ -85,7 +94,7 @@ impl Index {
         let candidates = self.candidates(&question, &ranked);
         let best = (0..candidates.len())
             .reduce(|a, b| if candidates[b].score > candidates[a].score { b } else { a });
-        let Some(best) = best else {
+        let Some(best) = best.filter(|_| !question.says_little()) else {
             return Extract { reply: String::new(), score: -9.0, pieces: Vec::new() };
         };
         let (reply, pieces) = self.assemble(&question, &candidates, best);
@@ -171,8 +180,17 @@ impl Index {
         out
     }
 
-    fn names_price(&self, sentence: &Sentence) -> bool {
-        self.vocabulary.get("#price").is_some_and(|price| sentence.set.binary_search(price).is_ok())
+    /// What it costs to name another thing's price, or none at all.
+    fn beside_the_thing(&self, question: &Question, piece: &Piece, sentence: &Sentence) -> f64 {
+        if question.kind != Kind::Number || !question.asks_measure(self) {
+            return 0.0;
+        }
+        let heading = piece.sentences.first().map(|first| &self.sentences[*first as usize]);
+        let heading = heading.filter(|first| first.heading).map_or(&[][..], |h| &h.set);
+        let own = sorted(heading.iter().chain(&sentence.set).copied());
+        let other = question.lacks(self, &own) > ANOTHER;
+        let shown = self.vocabulary.get("#price").is_some_and(|t| own.binary_search(t).is_ok());
+        3.2 * f64::from(!shown) + OTHER_THING * f64::from(other)
     }
 
     /// How much a sentence opens like a definition of what was asked.
@@ -241,10 +259,10 @@ impl Index {
             .filter(|t| t.df > 0 && !t.light && t.hit(&piece.set) == 0.0)
             .map(|t| t.weight / total)
             .fold(0.0, f64::max);
-        -5.1 - 1.5 * missing + 3.75 * whole + 1.65 * best.coverage + 2.7 * tight + 1.6 * together
+        -5.08 - 1.5 * missing + 3.75 * whole + 1.65 * best.coverage + 2.7 * tight + 1.6 * together
             - 1.7 * lacks(Kind::Number, best.number)
             - 1.2 * lacks(Kind::When, best.when)
-            - 3.2 * f64::from(question.asks_price(self) && !self.names_price(sentence))
+            - self.beside_the_thing(question, piece, sentence)
     }
 
     fn assemble(

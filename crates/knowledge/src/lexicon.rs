@@ -91,7 +91,7 @@ pub(crate) const LIGHT: &str = "significa significado chama chamado existe exist
 /// What a business calls itself or its offer: nearly no weight, the question is not about them.
 pub(crate) const VENUE: &str = "loja empresa clinica oficina pizzaria restaurante lanchonete consultorio salao barbearia \
     estabelecimento escritorio academia farmacia padaria hotel pousada escola site lugar \
-    local opcao opcoes alguma informacao informacoes duvida usar uso consulta";
+    local opcao opcoes alguma informacao informacoes duvida usar uso";
 
 /// Days that usually ask about opening hours.
 pub(crate) const WEAK_HOURS: &str = "sabado sabados domingo domingos feriado feriados semana";
@@ -134,10 +134,11 @@ pub(crate) const INTENTS: &[(&str, &str, &str)] = &[
     ),
     (
         "#pay",
-        "pagar paga pago pagamento pagamentos cartao cartoes credito debito pix boleto dinheiro \
-         parcela parcelam parcelar parcelado parcelamento vezes aceita aceitam aceitar",
+        "pagar paga pago pagamento pagamentos parcela parcelam parcelar parcelado parcelamento vezes",
         r"\b(pix|boletos?|a vista|em dinheiro|cart(ao|oes) de (credito|debito)|sem juros|aceitamos)\b",
     ),
+    // Pix, credit and debit stand for themselves: whoever takes one need not take the other.
+    ("#card", "cartao cartoes", r"\b(cart(ao|oes)|credito|debito)\b"),
     (
         "#phone",
         "telefone fone celular contato whatsapp zap ligar numero falar",

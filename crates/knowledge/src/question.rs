@@ -10,16 +10,21 @@ use crate::lexicon;
 use crate::split::{STOP, stem, words};
 
 const W_FUZZY: f64 = 0.8;
+/// Of the same root, but perhaps another word: "consulta" is no "consultório".
+const W_FAR: f64 = 0.78;
 const W_TAG: f64 = 0.9;
 /// The word itself, where its intent has a tag.
 const W_NAMED: f64 = 0.75;
 const W_WEAK: f64 = 0.6;
-const W_TYPO: f64 = 0.75;
+const W_TYPO: f64 = 0.79;
 /// Light words that the index knows, and those it does not.
 const W_LIGHT: f64 = 0.7;
 const W_LIGHT_UNKNOWN: f64 = 0.5;
 const W_VENUE: f64 = 0.2;
 const W_IMPLIED: f64 = 0.5;
+
+/// The tag of what only a named thing can have.
+const MEASURE: &str = "#price";
 
 type Stems = HashSet<String>;
 
@@ -139,17 +144,31 @@ impl Question {
         Self { kind, terms, bigrams, bigram_weight, bigram_weights, known, own, counted, total }
     }
 
-    /// Whether a price is asked for and nothing that could have one.
-    pub(crate) fn asks_any_price(&self, index: &Index) -> bool {
-        let Some(price) = index.vocabulary.get("#price") else { return false };
-        !self.terms.is_empty()
-            && self.terms.iter().all(|term| term.variants.iter().any(|(v, _)| v == price))
+    /// Whether a price is asked for: only of the very thing that is named can it be told.
+    pub(crate) fn asks_measure(&self, index: &Index) -> bool {
+        self.terms.iter().any(|term| term.is_measure(index))
     }
 
-    /// Whether a price is asked for.
-    pub(crate) fn asks_price(&self, index: &Index) -> bool {
-        let Some(price) = index.vocabulary.get("#price") else { return false };
-        self.terms.iter().any(|term| term.variants.iter().any(|(v, _)| v == price))
+    /// Whether nothing is named that could have a price.
+    pub(crate) fn names_nothing(&self, index: &Index) -> bool {
+        !self.terms.is_empty() && self.terms.iter().all(|term| term.is_measure(index))
+    }
+
+    /// The share, by weight, of the things that are named of which a set does not speak.
+    pub(crate) fn lacks(&self, index: &Index, set: &[Term]) -> f64 {
+        let (mut all, mut lacking) = (0.0, 0.0);
+        for term in self.terms.iter().filter(|t| t.lightness >= 1.0 && !t.is_measure(index)) {
+            all += term.weight;
+            if term.hit(set) <= W_FAR {
+                lacking += term.weight;
+            }
+        }
+        if all > 0.0 { lacking / all } else { 0.0 }
+    }
+
+    /// Whether every word could stand in a question about anything.
+    pub(crate) fn says_little(&self) -> bool {
+        self.terms.iter().all(|term| term.light && term.variants.iter().all(|(_, w)| *w > W_TAG))
     }
 
     /// The share of the question's weight that a sorted set of terms covers, 0 to 1.
@@ -159,6 +178,11 @@ impl Question {
 }
 
 impl QuestionTerm {
+    fn is_measure(&self, index: &Index) -> bool {
+        let tag = index.vocabulary.get(MEASURE);
+        tag.is_some_and(|tag| self.variants.iter().any(|(variant, _)| variant == tag))
+    }
+
     /// The weight of the best variant in a sorted set; 0 when there is none.
     pub(crate) fn hit(&self, set: &[Term]) -> f64 {
         self.variants
@@ -237,7 +261,8 @@ fn expand(index: &Index, name: &str) -> Vec<(Term, f64)> {
     for (other, term) in starting_with(index, &prefix) {
         // A shared start shorter than four letters is only the word itself.
         if other != name && fuzzy(other, name) {
-            found.push((term, W_FUZZY));
+            let far = other.len().abs_diff(name.len()) > 2;
+            found.push((term, if far { W_FAR } else { W_FUZZY }));
         }
     }
     for intent in TAGS.iter() {

@@ -80,12 +80,13 @@ pub async fn clear_lane(house: &House, slug: &str, lane: Lane) -> Result<u64, Us
 /// # Errors
 /// When the database refuses.
 pub async fn remove_job(house: &House, job: JobId) -> Result<bool, UseCaseError> {
-    let Some(taken) = queue::remove(&house.db, job).await? else { return Ok(false) };
+    let Some(tenant) = queue::tenant_of(&house.db, job).await? else { return Ok(false) };
+    let mut tx = house.db.begin(tenant).await?;
+    let Some(taken) = queue::remove(&mut tx, job).await? else { return Ok(false) };
     if taken.waited {
-        let mut tx = house.db.begin(taken.tenant).await?;
         inbox::abandon_job(&mut tx, &taken.kind, &taken.payload, house.clock.now()).await?;
-        tx.commit().await?;
     }
+    tx.commit().await?;
     Ok(true)
 }
 

@@ -1,6 +1,6 @@
 //! What operators ask of the queue: depth, dead letters, requeue, removal.
 
-use db::{Db, Error, args};
+use db::{Db, Error, TenantTx, args};
 use kernel::{JobId, Moment, TenantId};
 use serde::Serialize;
 
@@ -126,29 +126,38 @@ pub async fn requeue(
 /// A job that was taken out of the queue.
 #[derive(Debug, Clone)]
 pub struct Taken {
-    pub tenant: TenantId,
     pub kind: String,
     pub payload: String,
     /// It still waited to run.
     pub waited: bool,
 }
 
+/// Whose job this is.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn tenant_of(db: &Db, job: JobId) -> Result<Option<TenantId>, Error> {
+    let mut tx = db.read_system().await?;
+    let row = tx.fetch_opt("SELECT tenant_id FROM jobs WHERE id = $1", args![job]).await?;
+    row.map(|row| row.get(0)).transpose()
+}
+
 /// Removes one job, whatever its state, unless a worker has it. Returns what it was.
 ///
 /// # Errors
 /// When the database refuses the statement.
-pub async fn remove(db: &Db, job: JobId) -> Result<Option<Taken>, Error> {
-    let mut tx = db.begin_system().await?;
+pub async fn remove(tx: &mut TenantTx, job: JobId) -> Result<Option<Taken>, Error> {
+    let tenant = tx.tenant();
     let rows = tx
         .fetch_all(
-            "DELETE FROM jobs WHERE id = $1 AND state <> 2 RETURNING tenant_id, kind, payload, state",
-            args![job],
+            "DELETE FROM jobs WHERE tenant_id = $1 AND id = $2 AND state <> 2 \
+             RETURNING kind, payload, state",
+            args![tenant, job],
         )
         .await?;
-    tx.commit().await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let waited = row.get::<i64>(3)? < 2;
-    Ok(Some(Taken { tenant: row.get(0)?, kind: row.get(1)?, payload: row.get(2)?, waited }))
+    let waited = row.get::<i64>(2)? < 2;
+    Ok(Some(Taken { kind: row.get(0)?, payload: row.get(1)?, waited }))
 }
 
 /// Removes the waiting jobs and dead letters of a tenant's lane. Returns how many.

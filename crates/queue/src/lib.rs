@@ -15,7 +15,9 @@ mod schema;
 mod store;
 mod worker;
 
-pub use admin::{DeadJob, LaneStats, Taken, clear, dead, depth, heartbeat_age, remove, requeue};
+pub use admin::{
+    DeadJob, LaneStats, Taken, clear, dead, depth, heartbeat_age, remove, requeue, tenant_of,
+};
 pub use lane::{Lane, UnknownLane};
 pub use schema::MIGRATIONS;
 pub use store::{enqueue, release_tenant, remove_tenant, set_weight};

@@ -4,7 +4,15 @@
 pub const EVENTS: &[(&str, &str)] = &[
     ("channel_alarm", "a channel needs a look: a webhook body was too large, or its state changed"),
     ("contact_merged", "two contacts turned out to be one person and were merged"),
+    (
+        "db_checkpoint_failed",
+        "the log could not be carried over into the database; it grows meanwhile",
+    ),
     ("db_listen_lost", "the connection for wake-ups between processes broke and is made again"),
+    (
+        "db_sync_failed",
+        "the disk did not take what was written; nothing is accepted until the program is restarted",
+    ),
     ("document_failed", "a document could not be read; the reason is shown in the list"),
     ("handed_over", "a conversation was given to a person; the reason"),
     ("http_failed", "a request failed for a reason of ours; the request id"),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use assistant::{KeyFate, ModelSettings, Settings, Tone};
+use anyhow::bail;
+use assistant::{KeyError, KeyFate, ModelSettings, Settings, Tone};
 use clap::{Args, Subcommand};
 use inbox::Rules;
 use kernel::text::fold_words;
@@ -261,7 +261,12 @@ pub(super) async fn run(house: &House, command: AssistantCommand, out: &Out) -> 
         let change = (before.as_ref(), after.as_ref());
         let fate = assistant::keep_key(&mut tx, &house.vault, name, key, change, now)
             .await
-            .with_context(|| format!("use {flag}"))?;
+            .map_err(|error| match error {
+                KeyError::Settings(fault) => {
+                    anyhow::Error::new(fault).context(format!("use {flag}"))
+                }
+                KeyError::Vault(error) => error.into(),
+            })?;
         if fate == KeyFate::Removed && after.is_some() {
             out.note(&format!(
                 "portaria: the key was given for another address and is removed; give the one for this \

@@ -76,7 +76,7 @@ both_engines! {
             chat("quanto custa a limpeza e o canal?").await,
             "A limpeza custa R$ 150.\n\nO canal custa R$ 800."
         );
-        assert_eq!(chat("quanto custa?").await, "De qual produto ou serviço você quer saber o preço?");
+        assert_eq!(chat("quanto custa?").await, "De qual produto ou serviço você quer saber?");
     }
 }
 
