@@ -192,7 +192,8 @@ pub struct Answers {
     /// the same, because both tenants' knowledge says it.
     pub foreign_answered_rightly: Rate,
     /// What the plain rule declines of the same questions, cut off where it declines the same share
-    /// of a tenant's own: see [`plain_coverage`].
+    /// of a tenant's own: too little of the question's stems, by inverse document frequency, in the
+    /// best piece.
     pub plain_foreign_declined: Rate,
     pub plain_orphans_declined: Rate,
     /// Some paragraphs left out: questions whose paragraph is still there, and the orphans.
