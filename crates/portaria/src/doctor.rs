@@ -50,6 +50,15 @@ pub(crate) async fn general(house: &House) -> Vec<Check> {
     let found =
         if dead == 0 { "none".to_owned() } else { format!("{dead}: see `portaria queue dead`") };
     out.push(check("dead letters", dead == 0, found));
+    out.push(match queue::retrying(&house.db).await {
+        Ok(None) => check("retries", true, "none"),
+        Ok(Some((count, cause))) => check(
+            "retries",
+            false,
+            format!("{count} jobs failed and are tried again; the latest: {cause}"),
+        ),
+        Err(error) => check("retries", false, error.to_string()),
+    });
     match channels::alarms(&house.db).await {
         Ok(list) if list.is_empty() => out.push(check("channels", true, "no alarms")),
         Ok(list) => {

@@ -96,6 +96,22 @@ pub async fn dead(db: &Db, tenant: Option<TenantId>, limit: usize) -> Result<Vec
         .collect()
 }
 
+/// Jobs that failed and wait for their next try: how many, and why the latest of them failed.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn retrying(db: &Db) -> Result<Option<(i64, String)>, Error> {
+    let mut tx = db.read_system().await?;
+    let row = tx
+        .fetch_opt(
+            "SELECT (SELECT COUNT(*) FROM jobs WHERE state = 0 AND last_error IS NOT NULL), last_error \
+             FROM jobs WHERE state = 0 AND last_error IS NOT NULL ORDER BY run_at DESC LIMIT 1",
+            args![],
+        )
+        .await?;
+    row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+}
+
 /// Gives dead letters another life: one job, or all of a tenant, or all. Returns how many.
 ///
 /// # Errors

@@ -16,7 +16,8 @@ mod store;
 mod worker;
 
 pub use admin::{
-    DeadJob, LaneStats, Taken, clear, dead, depth, heartbeat_age, remove, requeue, tenant_of,
+    DeadJob, LaneStats, Taken, clear, dead, depth, heartbeat_age, remove, requeue, retrying,
+    tenant_of,
 };
 pub use lane::{Lane, UnknownLane};
 pub use schema::MIGRATIONS;

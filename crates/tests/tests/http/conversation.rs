@@ -90,11 +90,15 @@ both_engines! {
         tenant.hears(ANA, "Quanto custa a limpeza?").await;
         app.pass(QUIET).await;
         assert_eq!(tenant.messages().await[1]["state"], "queued");
+        // The doctor sees it too.
+        let (retried, cause) = queue::retrying(&app.house.db).await.unwrap().unwrap();
+        assert!(retried == 1 && cause.contains("503"), "{cause}");
         tenant.hears(ANA, "Aceitam cartão?").await;
         app.pass(Duration::from_secs(10)).await;
         app.evolution.faults().always(None);
         app.pass(Duration::from_secs(60)).await;
         app.pass(Duration::from_secs(60)).await;
+        assert_eq!(queue::retrying(&app.house.db).await.unwrap(), None);
         let sent = app.sent();
         assert_eq!(sent.len(), 1, "{sent:?}");
         assert!(sent[0].text.contains("R$ 150") && sent[0].text.contains("3x"), "{sent:?}");
