@@ -174,5 +174,8 @@ both_engines! {
         let keyless = json!({ "model": { "provider": "gemini", "base_url": "https://generativelanguage.googleapis.com/v1beta", "model": "m" } });
         let refused = tenant.put("/v1/assistant", &keyless).await.expect(422).json();
         assert_eq!(refused["field"], "model_api_key");
+        let mut blank = moved;
+        blank["model_api_key"] = json!(" ");
+        assert_eq!(tenant.put("/v1/assistant", &blank).await.expect(422).json()["field"], "model_api_key");
     }
 }
