@@ -111,12 +111,7 @@ fn questions(text: &str) -> Vec<&str> {
 
 /// One question, or two that an "e" joins.
 fn joined<'a>(index: &Index, part: &'a str) -> Found<'a> {
-    let look = |text: &str| {
-        Some(text)
-            .filter(|text| !index.asks_of_nothing(text))
-            .map(|text| index.extract(text))
-            .filter(Extract::supported)
-    };
+    let look = |text: &str| Some(index.extract(text)).filter(|e| e.supported() && !e.of_nothing);
     let whole = look(part);
     let mut half: Option<(Extract, &str)> = None;
     let joints = if part.len() <= LONGEST_JOINED { JOINTS } else { 0 };

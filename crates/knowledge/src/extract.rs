@@ -4,6 +4,7 @@
 //! Weights were fitted on one half of the titles of a public Portuguese question set and checked
 //! on the other half; `portaria eval answers` prints the figures.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -12,7 +13,7 @@ use regex::Regex;
 
 use crate::index::{Index, Piece, Sentence, Term, sorted};
 use crate::lexicon;
-use crate::question::{Kind, Question};
+use crate::question::{Kind, PRICE, Question};
 use crate::split::{DEFINING, NUMBERS, stem, terms, words};
 
 /// Pieces whose sentences are looked at.
@@ -37,6 +38,8 @@ pub struct Extract {
     pub score: f64,
     /// Numbers of the pieces the reply was taken from, best first.
     pub pieces: Vec<usize>,
+    /// A price was asked for, without saying of what.
+    pub of_nothing: bool,
 }
 
 impl Extract {
@@ -90,16 +93,17 @@ impl Index {
     /// Answers a question from the pieces, or says how little they support one.
     pub fn extract(&self, text: &str) -> Extract {
         let question = Question::read(self, text);
+        let of_nothing = question.names_nothing(self);
         let ranked = self.rank(&question, TOP);
         let candidates = self.candidates(&question, &ranked);
         let best = (0..candidates.len())
             .reduce(|a, b| if candidates[b].score > candidates[a].score { b } else { a });
         let Some(best) = best.filter(|_| !question.says_little()) else {
-            return Extract { reply: String::new(), score: -9.0, pieces: Vec::new() };
+            return Extract { reply: String::new(), score: -9.0, pieces: Vec::new(), of_nothing };
         };
         let (reply, pieces) = self.assemble(&question, &candidates, best);
         let score = self.confidence(&question, &candidates[best]);
-        Extract { reply, score, pieces }
+        Extract { reply, score, pieces, of_nothing }
     }
 
     fn candidates(&self, question: &Question, ranked: &[(f64, u32)]) -> Vec<Candidate> {
@@ -116,16 +120,7 @@ impl Index {
                     continue;
                 }
                 let folded = fold(&sentence.text);
-                // A heading says what the lines under it are about.
-                let under = piece
-                    .sentences
-                    .first()
-                    .map(|first| &self.sentences[*first as usize])
-                    .filter(|first| first.heading);
-                let own = match under {
-                    Some(heading) => sorted(heading.set.iter().chain(&sentence.set).copied()),
-                    None => sentence.set.clone(),
-                };
+                let own = self.with_heading(piece, sentence);
                 let coverage = question.coverage(&own);
                 let previous = match position {
                     0 => 0.0,
@@ -180,16 +175,23 @@ impl Index {
         out
     }
 
+    /// A sentence's terms with those of its heading, which says what the lines under it are about.
+    fn with_heading<'a>(&self, piece: &Piece, sentence: &'a Sentence) -> Cow<'a, [Term]> {
+        let first = piece.sentences.first().map(|first| &self.sentences[*first as usize]);
+        match first.filter(|first| first.heading) {
+            Some(heading) => sorted(heading.set.iter().chain(&sentence.set).copied()).into(),
+            None => Cow::Borrowed(&sentence.set),
+        }
+    }
+
     /// What it costs to name another thing's price, or none at all.
     fn beside_the_thing(&self, question: &Question, piece: &Piece, sentence: &Sentence) -> f64 {
-        if question.kind != Kind::Number || !question.asks_measure(self) {
+        if question.kind != Kind::Number || !question.asks_price(self) {
             return 0.0;
         }
-        let heading = piece.sentences.first().map(|first| &self.sentences[*first as usize]);
-        let heading = heading.filter(|first| first.heading).map_or(&[][..], |h| &h.set);
-        let own = sorted(heading.iter().chain(&sentence.set).copied());
+        let own = self.with_heading(piece, sentence);
         let other = question.lacks(self, &own) > ANOTHER;
-        let shown = self.vocabulary.get("#price").is_some_and(|t| own.binary_search(t).is_ok());
+        let shown = self.vocabulary.get(PRICE).is_some_and(|t| own.binary_search(t).is_ok());
         3.2 * f64::from(!shown) + OTHER_THING * f64::from(other)
     }
 
@@ -251,13 +253,12 @@ impl Index {
             .fold(0.0, f64::max);
         let lacks =
             |kind: Kind, shown: bool| f64::from(question.kind == kind && !sentence.pair && !shown);
-        let total: f64 = question.terms.iter().map(|t| t.weight).sum::<f64>().max(1e-9);
         // The knowledge speaks of it, but not here: the wrong place.
         let missing = question
             .terms
             .iter()
             .filter(|t| t.df > 0 && !t.light && t.hit(&piece.set) == 0.0)
-            .map(|t| t.weight / total)
+            .map(|t| t.weight / question.total)
             .fold(0.0, f64::max);
         -5.08 - 1.5 * missing + 3.75 * whole + 1.65 * best.coverage + 2.7 * tight + 1.6 * together
             - 1.7 * lacks(Kind::Number, best.number)

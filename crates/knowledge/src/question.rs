@@ -24,7 +24,7 @@ const W_VENUE: f64 = 0.2;
 const W_IMPLIED: f64 = 0.5;
 
 /// The tag of what only a named thing can have.
-const MEASURE: &str = "#price";
+pub(crate) const PRICE: &str = "#price";
 
 type Stems = HashSet<String>;
 
@@ -74,7 +74,8 @@ pub(crate) struct Question {
     pub(crate) own: Vec<Term>,
     /// What is counted, in "how many …": variants of the noun.
     pub(crate) counted: Option<Vec<(Term, f64)>>,
-    total: f64,
+    /// Weight of all terms.
+    pub(crate) total: f64,
 }
 
 impl Question {
@@ -145,19 +146,19 @@ impl Question {
     }
 
     /// Whether a price is asked for: only of the very thing that is named can it be told.
-    pub(crate) fn asks_measure(&self, index: &Index) -> bool {
-        self.terms.iter().any(|term| term.is_measure(index))
+    pub(crate) fn asks_price(&self, index: &Index) -> bool {
+        self.terms.iter().any(|term| term.is_price(index))
     }
 
     /// Whether nothing is named that could have a price.
     pub(crate) fn names_nothing(&self, index: &Index) -> bool {
-        !self.terms.is_empty() && self.terms.iter().all(|term| term.is_measure(index))
+        !self.terms.is_empty() && self.terms.iter().all(|term| term.is_price(index))
     }
 
     /// The share, by weight, of the things that are named of which a set does not speak.
     pub(crate) fn lacks(&self, index: &Index, set: &[Term]) -> f64 {
         let (mut all, mut lacking) = (0.0, 0.0);
-        for term in self.terms.iter().filter(|t| t.lightness >= 1.0 && !t.is_measure(index)) {
+        for term in self.terms.iter().filter(|t| t.lightness >= 1.0 && !t.is_price(index)) {
             all += term.weight;
             if term.hit(set) <= W_FAR {
                 lacking += term.weight;
@@ -178,8 +179,8 @@ impl Question {
 }
 
 impl QuestionTerm {
-    fn is_measure(&self, index: &Index) -> bool {
-        let tag = index.vocabulary.get(MEASURE);
+    fn is_price(&self, index: &Index) -> bool {
+        let tag = index.vocabulary.get(PRICE);
         tag.is_some_and(|tag| self.variants.iter().any(|(variant, _)| variant == tag))
     }
 
