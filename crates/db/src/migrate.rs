@@ -37,7 +37,8 @@ pub(crate) fn sqlite(path: &Path, migrations: &[Migration]) -> Result<(), Error>
         Error::Setup(format!("the database file {} cannot be opened: {cause}", path.display()))
     })?;
     conn.busy_timeout(Duration::from_secs(30))?;
-    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+    crate::sqlite::write_ahead(&conn)?;
+    conn.execute_batch("PRAGMA synchronous = FULL")?;
     // The write lock of the file makes processes that start together take turns.
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     tx.execute_batch(LEDGER)?;

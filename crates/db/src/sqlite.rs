@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex as SyncMutex;
 use rusqlite::config::DbConfig;
@@ -20,6 +20,9 @@ use crate::{Error, Row, Signals, Value};
 
 /// How long a write waits for another process before it gives up.
 const BUSY_SECONDS: u64 = 10;
+/// How long opening and reading wait for a process that opens or closes the same database; nothing
+/// else holds readers up.
+const OPEN_WAIT: Duration = Duration::from_secs(2);
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// The log is carried over into the database this often under load (a little at a time: commits
 /// wait for the disk while it works), and at the latest after so many ticks.
@@ -79,6 +82,8 @@ impl Sqlite {
             file: SyncMutex::new(open_log(&conn)?),
             broken: AtomicBool::new(false),
         });
+        // Writers take turns without blocking the thread: see `begin_immediate`.
+        conn.busy_timeout(Duration::ZERO)?;
         let committed = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             conn,
@@ -145,22 +150,36 @@ fn open_log(conn: &Connection) -> Result<File, Error> {
         .map_err(|cause| Error::Setup(format!("the log {log} cannot be opened: {cause}")))
 }
 
+/// Makes it a WAL database, as the first process of all does; those that start beside that one are
+/// refused at once, whatever they would wait.
+pub(crate) fn write_ahead(conn: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + OPEN_WAIT;
+    loop {
+        match conn.execute_batch("PRAGMA journal_mode = WAL") {
+            Err(cause) if is_busy(&cause) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
+}
+
 fn connect(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)
         .map_err(|cause| Error::Unavailable(Box::new(cause)))?;
-    conn.busy_timeout(Duration::from_secs(2))?;
+    conn.busy_timeout(OPEN_WAIT)?;
     conn.set_prepared_statement_cache_capacity(256);
     // Else SQLite plans a statement anew whenever an argument changes that a partial index could
     // depend on: at every execution.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    write_ahead(&conn)?;
     conn.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; \
          PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
     )?;
-    conn.busy_timeout(Duration::ZERO)?;
     Ok(conn)
 }
 
