@@ -16,6 +16,7 @@ mod parts;
 mod phrases;
 mod schema;
 mod settings;
+mod transcribe;
 mod turn;
 
 pub use answer::{Answerer, Reply, Said, Source};
@@ -25,4 +26,5 @@ pub use schema::MIGRATIONS;
 pub use settings::{FALLBACK_KEY, MODEL_KEY};
 pub use settings::{KeyError, KeyFate, keep_key};
 pub use settings::{ModelSettings, Settings, SettingsError, Tone, load, remove_tenant, save, seed};
+pub use transcribe::Transcribe;
 pub use turn::{Turn, Typing};

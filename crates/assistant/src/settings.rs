@@ -10,6 +10,8 @@ use tenancy::{Vault, VaultError};
 /// Names of the sealed keys.
 pub const MODEL_KEY: &str = "model_api_key";
 pub const FALLBACK_KEY: &str = "fallback_api_key";
+/// The name of the speech model that turns writing down off.
+pub(crate) const SPEECH_OFF: &str = "off";
 
 /// How it speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +60,9 @@ pub struct Settings {
     pub model: Option<ModelSettings>,
     /// Asked when the first does not answer.
     pub fallback: Option<ModelSettings>,
+    /// Writes voice messages down, at the first model's provider. Empty: the provider's own for
+    /// speech; `off`: voice messages go to a person.
+    pub speech_model: String,
     /// 0 to 2.
     pub temperature: f64,
     /// 16 to 4096.
@@ -80,6 +85,7 @@ impl Default for Settings {
             rules: String::new(),
             model: None,
             fallback: None,
+            speech_model: String::new(),
             temperature: 0.2,
             max_tokens: 500,
             history: 10,

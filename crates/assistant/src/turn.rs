@@ -16,7 +16,7 @@ use crate::{Context, Contexts};
 /// Shows "typing…" on a channel. What goes wrong is its own business.
 #[async_trait]
 pub trait Typing: Send + Sync {
-    async fn show(&self, tenant: TenantId, channel: ChannelId, address: &str);
+    async fn show(&self, tenant: TenantId, channel: ChannelId, to: &str, last: Option<&str>);
 }
 
 /// Runs [`TurnDue`].
@@ -45,6 +45,10 @@ impl Handler<TurnDue> for Turn {
         let gathered = inbox::gather(&mut tx, due.conversation, history, cx.clock.now()).await?;
         drop(tx);
         let Some(gathered) = gathered else { return Ok(Done::Finish) };
+        if let Some(until) = gathered.media_until {
+            // A voice message is being written down; that sets the turn again when it is done.
+            return Err(JobError::Hold { until });
+        }
         let reply = self.reply(&context, &gathered).await?;
         self.store(&context, &gathered, reply, cx).await
     }
@@ -52,7 +56,8 @@ impl Handler<TurnDue> for Turn {
     async fn gave_up(&self, due: TurnDue, cx: &JobCx, _: &str) {
         let show = async {
             let mut tx = self.db.begin(cx.tenant).await?;
-            inbox::needs_person(&mut tx, due.conversation, Reason::TurnFailed).await?;
+            let now = cx.clock.now();
+            inbox::needs_person(&mut tx, due.conversation, Reason::TurnFailed, now).await?;
             tx.commit().await
         };
         if let Err(error) = show.await {
@@ -81,8 +86,9 @@ impl Turn {
             return Ok(Some(answering.await?));
         }
         // A model takes seconds: the contact sees that somebody is writing.
+        let last = gathered.last_provider_id.as_deref();
         let mut typing =
-            pin!(self.typing.show(context.tenant.id, gathered.channel, &gathered.address));
+            pin!(self.typing.show(context.tenant.id, gathered.channel, &gathered.address, last));
         let mut shown = false;
         loop {
             tokio::select! {

@@ -2,23 +2,22 @@
 
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
-use messaging::evolution;
-use messaging::http::Outbound;
+use messaging::{Inbound, Kind, LinkState, Parsed, SendError, cloud, evolution, whaticket};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tenancy::Vault;
+use serde_json::Value;
 use web::permission::{ChannelsRead, ChannelsWrite};
 use web::{Access, Api, Built, Door, Json, Page, PageQuery, PathId, Problem, Query, Scope};
 
-use crate::store::{self, Channel, ChannelError, NewChannel, RawEvent, Rotation};
-use crate::{Intake, Taken};
+use crate::kept::{self, HealthView, RawEvent};
+use crate::store::{self, Channel, ChannelError, NewChannel, NewLogin, Rotation};
+use crate::{Entry, Intake, Manage, Paired, Status, Taken};
 
 #[derive(Clone)]
 struct App {
     door: Door,
-    vault: Vault,
-    outbound: Outbound,
     intake: Intake,
+    manage: Manage,
 }
 
 impl axum::extract::FromRef<App> for Door {
@@ -28,7 +27,7 @@ impl axum::extract::FromRef<App> for Door {
 }
 
 /// The routes of channels.
-pub fn routes(door: Door, vault: Vault, outbound: Outbound, intake: Intake) -> Built {
+pub fn routes(door: Door, intake: Intake, manage: Manage) -> Built {
     let read = Access::Scope("channels:read");
     let write = Access::Scope("channels:write");
     Api::<App>::default()
@@ -37,7 +36,7 @@ pub fn routes(door: Door, vault: Vault, outbound: Outbound, intake: Intake) -> B
             Method::POST,
             "/v1/channels",
             write,
-            "Connect an Evolution instance",
+            "Add a sender: an Evolution instance, a Whaticket company, or a Cloud API number",
             add,
         )
         .bodyless::<(), _, _>(
@@ -47,11 +46,44 @@ pub fn routes(door: Door, vault: Vault, outbound: Outbound, intake: Intake) -> B
             "Remove a channel",
             remove,
         )
+        .bodyless::<Status, _, _>(
+            Method::POST,
+            "/v1/channels/{id}/status",
+            write,
+            "Ask the provider how a channel stands",
+            status,
+        )
+        .body::<ConnectIn, Paired, _, _>(
+            Method::POST,
+            "/v1/channels/{id}/connect",
+            write,
+            "Pair the phone: a QR code, or a code to type for a number",
+            connect,
+        )
+        .get::<PairingOut, _, _>(
+            "/v1/channels/{id}/pairing",
+            write,
+            "Show the latest code by which the phone is paired",
+            pairing,
+        )
+        .bodyless::<Channel, _, _>(
+            Method::POST,
+            "/v1/channels/{id}/logout",
+            write,
+            "End the pairing with the phone",
+            logout,
+        )
+        .get::<Vec<HealthView>, _, _>(
+            "/v1/channels/{id}/health",
+            read,
+            "List what the provider said of a sender's standing, the newest first",
+            health,
+        )
         .body::<RotationIn, Channel, _, _>(
             Method::POST,
             "/v1/channels/{id}/rotate",
             write,
-            "Replace the API key or webhook token at once",
+            "Replace a channel's key, token or secret at once",
             rotate,
         )
         .get::<Page<RawEvent>, _, _>(
@@ -67,7 +99,7 @@ pub fn routes(door: Door, vault: Vault, outbound: Outbound, intake: Intake) -> B
             "Read a kept webhook again",
             replay,
         )
-        .build(App { door, vault, outbound, intake })
+        .build(App { door, intake, manage })
 }
 
 impl From<ChannelError> for Problem {
@@ -77,14 +109,27 @@ impl From<ChannelError> for Problem {
             E::InstanceTaken(_) => {
                 Self::new(StatusCode::CONFLICT, "instance_taken", error.to_string())
             }
-            E::Instance => Self::field("instance", error.to_string()),
-            E::EmptySecret(_) => Self::field("secret", error.to_string()),
+            E::Instance(_) => Self::field("instance", error.to_string()),
+            E::EmptySecret(_) | E::NoSuchSecret(..) => Self::field("secret", error.to_string()),
             E::Address(_) => Self::field("base_url", error.to_string()),
             E::NoSuchChannel => Self::not_found("channel"),
+            E::Probe(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused_by_server", error.to_string())
+            }
             E::Vault(error) => error.into(),
             E::Storage(error) => error.into(),
         }
     }
+}
+
+/// A provider's refusal of a call that somebody waits for.
+fn provider(error: &SendError) -> Problem {
+    let code = match error {
+        SendError::Refused { .. } => "refused_by_provider",
+        SendError::Throttled { .. } => "throttled_by_provider",
+        SendError::Unreachable(_) | SendError::OutcomeUnknown(_) => "provider_not_reached",
+    };
+    Problem::new(StatusCode::BAD_GATEWAY, code, error.to_string())
 }
 
 async fn list(scope: Scope<ChannelsRead>) -> Result<Json<Vec<Channel>>, Problem> {
@@ -92,15 +137,106 @@ async fn list(scope: Scope<ChannelsRead>) -> Result<Json<Vec<Channel>>, Problem>
     Ok(Json(store::list(&mut tx).await?))
 }
 
+/// A sender of any kind.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", deny_unknown_fields)]
+enum ChannelIn {
+    #[serde(rename = "evolution")]
+    Evolution { instance: String, base_url: String, api_key: String, webhook_token: String },
+    #[serde(rename = "whaticket")]
+    Whaticket {
+        /// As webhooks name it in X-Company-Domain, or in Host.
+        domain: String,
+        base_url: String,
+        /// The static bearer; may be left out with a login.
+        #[serde(default)]
+        token: String,
+        shared_secret: String,
+        #[serde(default)]
+        webhook_token: String,
+        login: Option<LoginIn>,
+        whatsapp_id: Option<u64>,
+        /// Ask the server whether it takes the token; true when absent.
+        #[serde(default = "yes")]
+        probe: bool,
+    },
+    #[serde(rename = "whatsapp-cloud")]
+    Cloud {
+        phone_number_id: String,
+        #[serde(default = "graph")]
+        base_url: String,
+        access_token: String,
+        app_secret: String,
+        verify_token: String,
+        business_account_id: Option<String>,
+    },
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ChannelIn {
-    /// `evolution`.
-    kind: String,
-    instance: String,
-    base_url: String,
-    api_key: String,
-    webhook_token: String,
+struct LoginIn {
+    email: String,
+    password: String,
+}
+
+fn yes() -> bool {
+    true
+}
+fn graph() -> String {
+    "https://graph.facebook.com".to_owned()
+}
+
+impl From<ChannelIn> for (NewChannel, bool) {
+    fn from(body: ChannelIn) -> Self {
+        match body {
+            ChannelIn::Evolution { instance, base_url, api_key, webhook_token } => {
+                let new = NewChannel::evolution(&instance, &base_url, &api_key, &webhook_token);
+                (new, false)
+            }
+            ChannelIn::Whaticket {
+                domain,
+                base_url,
+                token,
+                shared_secret,
+                webhook_token,
+                login,
+                whatsapp_id,
+                probe,
+            } => {
+                let new = NewChannel {
+                    kind: Kind::Whaticket,
+                    instance: domain,
+                    base_url,
+                    api_key: token,
+                    webhook_token,
+                    secret: shared_secret,
+                    login: login.map(|l| NewLogin { email: l.email, password: l.password }),
+                    account: whatsapp_id.map(|id| id.to_string()),
+                };
+                (new, probe)
+            }
+            ChannelIn::Cloud {
+                phone_number_id,
+                base_url,
+                access_token,
+                app_secret,
+                verify_token,
+                business_account_id,
+            } => {
+                let new = NewChannel {
+                    kind: Kind::WhatsAppCloud,
+                    instance: phone_number_id,
+                    base_url,
+                    api_key: access_token,
+                    webhook_token: verify_token,
+                    secret: app_secret,
+                    login: None,
+                    account: business_account_id,
+                };
+                (new, false)
+            }
+        }
+    }
 }
 
 async fn add(
@@ -108,20 +244,84 @@ async fn add(
     State(app): State<App>,
     Json(body): Json<ChannelIn>,
 ) -> Result<(StatusCode, Json<Channel>), Problem> {
-    if body.kind != store::EVOLUTION {
-        return Err(Problem::field("kind", "the only kind of channel is `evolution`"));
-    }
-    let new = NewChannel {
-        instance: body.instance,
-        base_url: body.base_url,
-        api_key: body.api_key,
-        webhook_token: body.webhook_token,
-    };
-    let mut tx = scope.begin().await?;
-    let now = app.door.clock.now();
-    let channel = store::add(&mut tx, &app.vault, &app.outbound, &new, now).await?;
-    tx.commit().await?;
+    let (new, probe) = body.into();
+    let channel = app.manage.add(scope.tenant().id, &new, probe).await?;
     Ok((StatusCode::CREATED, Json(channel)))
+}
+
+async fn status(
+    scope: Scope<ChannelsWrite>,
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<Status>, Problem> {
+    Ok(Json(app.manage.status(scope.tenant().id, &name).await?))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ConnectIn {
+    /// The phone's number: asks for a code to type instead of a QR code.
+    number: Option<String>,
+}
+
+async fn connect(
+    scope: Scope<ChannelsWrite>,
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Json(body): Json<ConnectIn>,
+) -> Result<Json<Paired>, Problem> {
+    let number: Option<kernel::Phone> = body
+        .number
+        .map(|text| text.parse())
+        .transpose()
+        .map_err(|bad: kernel::phone::NotAPhone| Problem::field("number", bad.to_string()))?;
+    let number = number.as_ref().map(kernel::Phone::digits);
+    let paired = app.manage.connect(scope.tenant().id, &name, number).await?;
+    paired.map(Json).map_err(|error| provider(&error))
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct PairingOut {
+    state: LinkState,
+    /// A picture as a `data:` address.
+    qr: Option<String>,
+    text: Option<String>,
+    code: Option<String>,
+    /// When the code came; QR codes live about 40 seconds.
+    at: Option<kernel::Moment>,
+}
+
+async fn pairing(
+    scope: Scope<ChannelsWrite>,
+    Path(name): Path<String>,
+) -> Result<Json<PairingOut>, Problem> {
+    let mut tx = scope.read().await?;
+    let channel = store::find(&mut tx, &name).await?;
+    let (value, at) = match store::pairing(&mut tx, channel.id).await? {
+        Some((value, at)) => (value, Some(at)),
+        None => (Value::Null, None),
+    };
+    let text = |name: &str| value[name].as_str().map(str::to_owned);
+    let (qr, plain, code) = (text("qr"), text("text"), text("code"));
+    Ok(Json(PairingOut { state: channel.state, qr, text: plain, code, at }))
+}
+
+async fn logout(
+    scope: Scope<ChannelsWrite>,
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<Channel>, Problem> {
+    let channel = app.manage.logout(scope.tenant().id, &name).await?;
+    channel.map(Json).map_err(|error| provider(&error))
+}
+
+async fn health(
+    scope: Scope<ChannelsRead>,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<HealthView>>, Problem> {
+    let mut tx = scope.read().await?;
+    let channel = store::find(&mut tx, &name).await?;
+    Ok(Json(kept::health(&mut tx, channel.id, 200).await?))
 }
 
 async fn remove(
@@ -130,7 +330,7 @@ async fn remove(
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = scope.begin().await?;
-    store::remove(&mut tx, &app.vault, &name).await?;
+    store::remove(&mut tx, &app.manage.vault, &name).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -138,8 +338,12 @@ async fn remove(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RotationIn {
+    /// Evolution's key, Whaticket's static bearer, Meta's access token.
     api_key: Option<String>,
+    /// Evolution's and Whaticket's webhook token, Meta's verify token.
     webhook_token: Option<String>,
+    /// Whaticket's shared secret, Meta's app secret.
+    secret: Option<String>,
 }
 
 async fn rotate(
@@ -148,10 +352,11 @@ async fn rotate(
     Path(name): Path<String>,
     Json(body): Json<RotationIn>,
 ) -> Result<Json<Channel>, Problem> {
-    let rotation = Rotation { api_key: body.api_key, webhook_token: body.webhook_token };
+    let rotation =
+        Rotation { api_key: body.api_key, webhook_token: body.webhook_token, secret: body.secret };
     let mut tx = scope.begin().await?;
     let now = app.door.clock.now();
-    let channel = store::rotate(&mut tx, &app.vault, &name, &rotation, now).await?;
+    let channel = store::rotate(&mut tx, &app.manage.vault, &name, &rotation, now).await?;
     tx.commit().await?;
     Ok(Json(channel))
 }
@@ -163,7 +368,7 @@ async fn raw_events(
     let limit = page.limit()?;
     let before = page.position()?;
     let mut tx = scope.read().await?;
-    let found = store::raw_events(&mut tx, before, limit + 1).await?;
+    let found = kept::raw_events(&mut tx, before, limit + 1).await?;
     Ok(Json(Page::of(found, limit, |e| format!("{}_{}", e.received_at.0, e.id))))
 }
 
@@ -179,7 +384,7 @@ async fn replay(
     PathId(id): PathId<kernel::id::RawEventKind>,
 ) -> Result<Json<ReplayOut>, Problem> {
     let mut tx = scope.read().await?;
-    let kept = store::raw_body(&mut tx, id).await?;
+    let kept = kept::raw_body(&mut tx, id).await?;
     drop(tx);
     let (channel, body) = kept.ok_or_else(|| Problem::not_found("raw event"))?;
     let entry = app
@@ -188,14 +393,13 @@ async fn replay(
         .by_id(scope.tenant().id, channel)
         .await?
         .ok_or_else(|| Problem::not_found("channel"))?;
-    let body: serde_json::Value =
-        serde_json::from_str(&body).map_err(|cause| Problem::internal(&cause))?;
-    let taken = match evolution::parse(&body) {
+    let body: Value = serde_json::from_str(&body).map_err(|cause| Problem::internal(&cause))?;
+    let taken = match reparse(&entry, &body, id) {
         // Still unreadable: it stays as it is, and is not kept a second time.
         None => vec![Taken::Kept],
         Some(mut parsed) => {
             let before = parsed.items.len();
-            parsed.items.retain(|item| !matches!(item, messaging::Inbound::Unknown(_)));
+            parsed.items.retain(|item| !matches!(item, Inbound::Unknown(_)));
             let mut taken = app.intake.take(&entry, &parsed, &body).await?;
             taken.extend(vec![Taken::Kept; before - parsed.items.len()]);
             taken
@@ -203,9 +407,33 @@ async fn replay(
     };
     if taken.iter().all(|one| *one != Taken::Kept) {
         let mut tx = scope.begin().await?;
-        store::mark_replayed(&mut tx, id).await?;
+        kept::mark_replayed(&mut tx, id).await?;
         tx.commit().await?;
     }
     let outcomes = taken.iter().map(|one| one.name().to_owned()).collect();
     Ok(Json(ReplayOut { outcomes }))
+}
+
+/// A kept body, read by its channel's kind.
+fn reparse(entry: &Entry, body: &Value, id: kernel::RawEventId) -> Option<Parsed> {
+    let parsed = |event: &str, items: Vec<Inbound>| Parsed {
+        instance: entry.endpoint.instance.clone(),
+        event: event.to_owned(),
+        owner: None,
+        items,
+    };
+    match entry.kind {
+        Kind::Evolution => evolution::parse(body),
+        Kind::Whaticket => {
+            let message = whaticket::parse(body, &format!("raw-{id}")).ok()?;
+            Some(parsed("message", vec![Inbound::Message(Box::new(message))]))
+        }
+        Kind::WhatsAppCloud => {
+            // Kept change by change.
+            let whole = serde_json::json!({ "object": "whatsapp_business_account",
+                "entry": [{ "id": "", "changes": [body] }] });
+            let change = cloud::changes(&whole)?.into_iter().next()?;
+            Some(parsed(&change.field, change.items))
+        }
+    }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use db::{Db, Error};
 use inbox::Rules;
 use kernel::{ChannelId, Slug, TenantId};
-use messaging::Endpoint;
+use messaging::{Endpoint, Kind};
 use parking_lot::Mutex;
 use tenancy::{State, Vault, VaultError};
 
-use crate::store::{self, Located, api_key_name};
+use crate::store::{self, Located, api_key_name, login_name, login_of, secret_name};
 
 /// A channel with all that taking in and sending need.
 #[derive(Clone)]
@@ -19,18 +19,24 @@ pub struct Entry {
     pub tenant: TenantId,
     pub slug: Slug,
     pub state: State,
+    pub kind: Kind,
     pub rules: Rules,
+    pub own_number: Option<String>,
     pub(crate) token_hash: String,
+    /// What its webhooks are signed with; empty where they are not.
+    pub(crate) secret: String,
     pub(crate) endpoint: Endpoint,
 }
 
 #[derive(Default)]
 struct Held {
     epoch: u64,
-    by_instance: HashMap<String, Arc<Entry>>,
+    by_instance: HashMap<(Kind, String), Arc<Entry>>,
     by_id: HashMap<ChannelId, Arc<Entry>>,
     /// Hashes of webhook tokens that are in use.
-    tokens: HashSet<String>,
+    tokens: HashSet<(Kind, String)>,
+    /// The app secrets of all Cloud channels, each once.
+    app_secrets: Option<Arc<Vec<String>>>,
 }
 
 /// The channels of the house, as far as they are in use.
@@ -48,31 +54,36 @@ impl Directory {
 
     /// # Errors
     /// When rows cannot be read or the key does not open.
-    pub async fn by_instance(&self, instance: &str) -> Result<Option<Arc<Entry>>, VaultError> {
-        if let Some(entry) = self.fresh().by_instance.get(instance) {
+    pub async fn by_instance(
+        &self,
+        kind: Kind,
+        instance: &str,
+    ) -> Result<Option<Arc<Entry>>, VaultError> {
+        let key = (kind, instance.to_owned());
+        if let Some(entry) = self.fresh().by_instance.get(&key) {
             return Ok(Some(entry.clone()));
         }
         let epoch = self.db.signals().epoch();
-        match store::by_instance(&self.db, instance).await? {
+        match store::by_instance(&self.db, kind, instance).await? {
             Some(located) => self.complete(located, epoch).await,
             None => Ok(None),
         }
     }
 
-    /// Whether any channel has this webhook token.
+    /// Whether any channel of this kind has this webhook token.
     ///
     /// # Errors
     /// When rows cannot be read.
-    pub async fn knows_token(&self, token: &str) -> Result<bool, VaultError> {
-        let hash = tenancy::hash_token(token);
-        if self.fresh().tokens.contains(&hash) {
+    pub async fn knows_token(&self, kind: Kind, token: &str) -> Result<bool, VaultError> {
+        let key = (kind, tenancy::hash_token(token));
+        if self.fresh().tokens.contains(&key) {
             return Ok(true);
         }
         let epoch = self.db.signals().epoch();
-        let known = store::is_token(&self.db, &hash).await?;
+        let known = store::is_token(&self.db, kind, &key.1).await?;
         let mut held = self.fresh();
         if known && held.epoch == epoch {
-            held.tokens.insert(hash);
+            held.tokens.insert(key);
         }
         Ok(known)
     }
@@ -85,6 +96,62 @@ impl Directory {
             Some(located) => self.complete(located, epoch).await,
             None => Ok(None),
         }
+    }
+
+    /// The one channel with this token that speaks from this number.
+    ///
+    /// # Errors
+    /// When rows cannot be read or the key does not open.
+    pub async fn by_owner(
+        &self,
+        token: &str,
+        digits: &str,
+    ) -> Result<Option<Arc<Entry>>, VaultError> {
+        let epoch = self.db.signals().epoch();
+        match store::by_owner(&self.db, token, digits).await? {
+            Some(located) => self.complete(located, epoch).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The channels of a business account.
+    ///
+    /// # Errors
+    /// When rows cannot be read or a key does not open.
+    pub async fn of_account(&self, account: &str) -> Result<Vec<Arc<Entry>>, VaultError> {
+        let epoch = self.db.signals().epoch();
+        let mut found = Vec::new();
+        if account.is_empty() {
+            return Ok(found);
+        }
+        for located in store::of_account(&self.db, Kind::WhatsAppCloud, Some(account)).await? {
+            found.extend(self.complete(located, epoch).await?);
+        }
+        Ok(found)
+    }
+
+    /// The app secrets of all Cloud channels: a body that holds under one comes from Meta.
+    ///
+    /// # Errors
+    /// When rows cannot be read or a key does not open.
+    pub async fn app_secrets(&self) -> Result<Arc<Vec<String>>, VaultError> {
+        if let Some(secrets) = self.fresh().app_secrets.clone() {
+            return Ok(secrets);
+        }
+        let epoch = self.db.signals().epoch();
+        let mut secrets = Vec::new();
+        for located in store::of_account(&self.db, Kind::WhatsAppCloud, None).await? {
+            let entry = self.complete(located, epoch).await?;
+            if let Some(entry) = entry.filter(|entry| !secrets.contains(&entry.secret)) {
+                secrets.push(entry.secret.clone());
+            }
+        }
+        let secrets = Arc::new(secrets);
+        let mut held = self.fresh();
+        if held.epoch == epoch {
+            held.app_secrets = Some(secrets.clone());
+        }
+        Ok(secrets)
     }
 
     /// # Errors
@@ -127,23 +194,41 @@ impl Directory {
             tenant.ok_or(Error::Corrupt { column: 1, expected: "a tenant that exists" })?;
         let mut tx = self.db.read(located.tenant).await?;
         let rules = inbox::rules(&mut tx).await?;
-        let api_key = self.vault.get(&mut tx, &api_key_name(located.id)).await?.unwrap_or_default();
+        let id = located.id;
+        let api_key = self.vault.get(&mut tx, &api_key_name(id)).await?.unwrap_or_default();
+        let (mut secret, mut login) = (String::new(), None);
+        if located.kind != Kind::Evolution {
+            secret = self.vault.get(&mut tx, &secret_name(id)).await?.unwrap_or_default();
+        }
+        if located.kind == Kind::Whaticket {
+            let text = self.vault.get(&mut tx, &login_name(id)).await?;
+            login = text.as_deref().and_then(login_of);
+        }
         drop(tx);
-        let endpoint =
-            Endpoint { base_url: located.base_url, instance: located.instance.clone(), api_key };
+        let endpoint = Endpoint {
+            channel: id,
+            base_url: located.base_url,
+            instance: located.instance.clone(),
+            api_key,
+            login,
+            account: located.account,
+        };
         let entry = Arc::new(Entry {
-            id: located.id,
+            id,
             tenant: located.tenant,
             slug: tenant.slug,
             state: tenant.state,
+            kind: located.kind,
             rules,
+            own_number: located.own_number,
             token_hash: located.token_hash,
+            secret,
             endpoint,
         });
         let mut held = self.fresh();
         // Read before a change and kept after it would be stale.
         if held.epoch == epoch {
-            held.by_instance.insert(located.instance, entry.clone());
+            held.by_instance.insert((located.kind, located.instance), entry.clone());
             held.by_id.insert(entry.id, entry.clone());
         }
         Ok(Some(entry))

@@ -2,15 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use db::Db;
-use inbox::{Incoming, Received};
-use kernel::Clock;
-use messaging::{ChatKind, Content, Inbound, InboundMessage, Parsed, SendState};
-use serde_json::Value;
+use db::{Db, TenantTx};
+use inbox::{Attachment, Handles, Incoming, Received, Report};
+use kernel::{Clock, Moment};
+use messaging::{
+    Chat, ChatKind, Content, Inbound, InboundMessage, Link, LinkState, Parsed, Progress, SendState,
+};
+use queue::NewJob;
+use serde_json::{Value, json};
 
-use crate::media::Files;
-use crate::{Directory, Entry, store};
+use crate::fetch::MediaDue;
+use crate::media::{Files, MediaRules, plain};
+use crate::{Directory, Entry, Limiter, catch_up, kept, store};
 
 /// What became of one thing in a webhook. The order is by importance for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,9 +24,13 @@ pub enum Taken {
     Duplicate,
     Status,
     Connection,
+    /// What the provider says of the sender's standing.
+    Health,
     Stored,
     /// Kept raw, for replay.
     Kept,
+    /// Too many of one sender: the provider is to send it again later.
+    Limited(Duration),
 }
 
 impl Taken {
@@ -31,8 +40,10 @@ impl Taken {
             Self::Duplicate => "duplicate",
             Self::Status => "status",
             Self::Connection => "connection",
+            Self::Health => "health",
             Self::Stored => "stored",
             Self::Kept => "kept",
+            Self::Limited(_) => "limited",
         }
     }
 }
@@ -52,12 +63,21 @@ pub struct Intake {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub directory: Directory,
+    pub limiter: Limiter,
+    media: MediaRules,
     files: Files,
 }
 
 impl Intake {
-    pub fn new(db: Db, clock: Clock, directory: Directory, data: &Path) -> Self {
-        Self { db, clock, directory, files: Files::new(data) }
+    pub fn new(
+        db: Db,
+        clock: Clock,
+        directory: Directory,
+        limiter: Limiter,
+        media: MediaRules,
+        data: &Path,
+    ) -> Self {
+        Self { db, clock, directory, limiter, media, files: Files::new(data) }
     }
 
     /// Stores everything a body says, each thing durably, in order.
@@ -67,6 +87,13 @@ impl Intake {
         parsed: &Parsed,
         body: &Value,
     ) -> Result<Vec<Taken>, IntakeError> {
+        if let Some(owner) = &parsed.owner
+            && entry.own_number.as_ref() != Some(owner)
+        {
+            let mut tx = self.db.begin(entry.tenant).await?;
+            store::set_own_number(&mut tx, entry.id, owner, self.clock.now()).await?;
+            tx.commit().await?;
+        }
         let mut taken = Vec::new();
         for item in &parsed.items {
             taken.push(self.take_one(entry, &parsed.event, item, body).await?);
@@ -74,7 +101,7 @@ impl Intake {
         Ok(taken)
     }
 
-    async fn take_one(
+    pub(crate) async fn take_one(
         &self,
         entry: &Arc<Entry>,
         event: &str,
@@ -86,35 +113,108 @@ impl Intake {
             Inbound::Message(message) => self.message(entry, message, false).await,
             Inbound::Sent(message) => self.message(entry, message, true).await,
             Inbound::Ignored(reason) => Ok(Taken::Ignored(reason)),
-            Inbound::Status { provider_id, state } => {
-                let mut tx = self.db.begin(entry.tenant).await?;
-                let status = status_of(*state);
-                let known =
-                    inbox::apply_status(&mut tx, entry.id, provider_id, status, now).await?;
-                tx.commit().await?;
-                Ok(if known { Taken::Status } else { Taken::Ignored("no_news") })
-            }
+            Inbound::Status(progress) => self.status(entry, progress, now).await,
             Inbound::Deleted { provider_id } => self.edited(entry, provider_id, None).await,
             Inbound::Edited { provider_id, text } => {
                 self.edited(entry, provider_id, Some(text)).await
             }
-            Inbound::Connection { state, reason } => {
+            Inbound::Connection(link) => self.connection(entry, link, now).await,
+            Inbound::Pairing { qr, text, code } => {
                 let mut tx = self.db.begin(entry.tenant).await?;
-                store::set_state(&mut tx, entry.id, state, *reason, now).await?;
+                let pairing = json!({ "qr": qr, "text": text, "code": code });
+                store::set_pairing(&mut tx, entry.id, &pairing, now).await?;
                 tx.commit().await?;
-                if !matches!(state.as_str(), "open" | "connecting") {
+                Ok(Taken::Connection)
+            }
+            Inbound::Moved { from, to } => {
+                let (Some(from), Some(to)) = (&from.phone, &to.phone) else {
+                    return Ok(Taken::Ignored("system"));
+                };
+                let mut tx = self.db.begin(entry.tenant).await?;
+                let known = inbox::moved(&mut tx, from, to, now).await?;
+                tx.commit().await?;
+                Ok(if known { Taken::Status } else { Taken::Ignored("unknown_contact") })
+            }
+            Inbound::Health(health) => {
+                let mut tx = self.db.begin(entry.tenant).await?;
+                kept::keep_health(&mut tx, entry.id, health, now).await?;
+                if let Some(alarm) = &health.alarm {
+                    store::set_alarm(&mut tx, entry.id, alarm, now).await?;
                     tracing::warn!(
-                        event = "channel_alarm", tenant_id = %entry.tenant,
-                        channel_id = %entry.id, state,
+                        event = "channel_alarm", tenant_id = %entry.tenant, channel_id = %entry.id,
+                        state = health.event,
                     );
                 }
-                Ok(Taken::Connection)
+                tx.commit().await?;
+                Ok(Taken::Health)
             }
             Inbound::Unknown(reason) => {
                 self.keep(entry, event, reason, body).await?;
                 Ok(Taken::Kept)
             }
         }
+    }
+
+    async fn status(
+        &self,
+        entry: &Entry,
+        progress: &Progress,
+        now: Moment,
+    ) -> Result<Taken, IntakeError> {
+        let status = match progress.state {
+            SendState::Sent => inbox::Status::Sent,
+            SendState::Delivered => inbox::Status::Delivered,
+            SendState::Read => inbox::Status::Read,
+            SendState::Failed => inbox::Status::Failed,
+        };
+        let report = Report {
+            channel: entry.id,
+            provider_id: &progress.provider_id,
+            status,
+            at: progress.at,
+            code: progress.code.as_deref(),
+            reason: progress.reason.as_deref(),
+            key: progress.key.as_deref().and_then(|key| key.parse().ok()),
+            handles: progress.chat.as_ref().map(handles).unwrap_or_default(),
+        };
+        let mut tx = self.db.begin(entry.tenant).await?;
+        let known = inbox::apply_status(&mut tx, &report, now).await?;
+        tx.commit().await?;
+        if known {
+            let state = match progress.state {
+                SendState::Sent => "sent",
+                SendState::Delivered => "delivered",
+                SendState::Read => "read",
+                SendState::Failed => "failed",
+            };
+            metrics::counter!(
+                "portaria_channel_statuses_total", "kind" => entry.kind.name(), "state" => state
+            )
+            .increment(1);
+        }
+        Ok(if known { Taken::Status } else { Taken::Ignored("no_news") })
+    }
+
+    async fn connection(
+        &self,
+        entry: &Entry,
+        link: &Link,
+        now: Moment,
+    ) -> Result<Taken, IntakeError> {
+        let mut tx = self.db.begin(entry.tenant).await?;
+        let back = store::set_link(&mut tx, entry.id, link, now).await?;
+        if back {
+            // What came while it was away is looked for.
+            catch_up::soon(&mut tx, entry.id, now, now).await?;
+        }
+        tx.commit().await?;
+        if matches!(link.state, LinkState::Disconnected | LinkState::Error) {
+            tracing::warn!(
+                event = "channel_alarm", tenant_id = %entry.tenant,
+                channel_id = %entry.id, state = link.state.name(),
+            );
+        }
+        Ok(Taken::Connection)
     }
 
     /// Keeps a body for replay.
@@ -132,7 +232,7 @@ impl Intake {
         }
         let mut tx = self.db.begin(entry.tenant).await?;
         let now = self.clock.now();
-        store::keep_raw(&mut tx, entry.id, event, reason, &body.to_string(), now).await?;
+        kept::keep_raw(&mut tx, entry.id, event, reason, &body.to_string(), now).await?;
         tx.commit().await?;
         tracing::warn!(
             event = "raw_event_stored", tenant_id = %entry.tenant, channel_id = %entry.id, reason
@@ -171,18 +271,22 @@ impl Intake {
             return Ok(Taken::Ignored(reason));
         }
         let person = message.chat.kind == ChatKind::Person;
-        let media = self.media(entry, message).await?;
-        let raw = message.raw.as_ref().map(ToString::to_string);
         let now = self.clock.now();
+        if !message.from_me
+            && let Err(wait) = self.limiter.sender(entry.tenant, &message.chat.address, now)
+        {
+            return Ok(Taken::Limited(wait));
+        }
+        let file = self.file(entry, message).await?;
+        let media = file.as_ref().map(|file| json!(file).to_string());
         let incoming = Incoming {
             channel: entry.id,
             provider_id: &message.provider_id,
-            phone: message.chat.phone.as_ref().filter(|_| person),
-            lid: if person {
-                message.chat.lid.as_deref()
+            handles: if person {
+                handles(&message.chat)
             } else {
                 // A group is no person; its own id stands for it.
-                Some(message.chat.address.as_str())
+                Handles { lid: Some(message.chat.address.as_str()), ..Handles::default() }
             },
             address: &message.chat.address,
             name: message.name.as_deref().filter(|_| !message.from_me),
@@ -190,19 +294,13 @@ impl Intake {
             content: message.content.name(),
             body: message.text.as_deref(),
             answerable: person && !matches!(message.content, Content::Reaction | Content::Sticker),
-            raw,
+            raw: message.raw.as_ref().map(ToString::to_string),
             media,
         };
         let mut tx = self.db.begin(entry.tenant).await?;
         if message.from_me {
             let echo = inbox::phone_echo(&mut tx, &incoming, by_api, now).await?;
             tx.commit().await?;
-            if let inbox::Echo::Person(conversation) = echo {
-                tracing::info!(
-                    event = "handed_over", tenant_id = %entry.tenant,
-                    conversation_id = %conversation, reason = inbox::Reason::PhoneEcho.name(),
-                );
-            }
             return Ok(if echo == inbox::Echo::Ours { Taken::Status } else { Taken::Stored });
         }
         match inbox::receive(&mut tx, &entry.rules, &incoming, now).await? {
@@ -212,36 +310,81 @@ impl Intake {
                 self.db.begin(entry.tenant).await?.commit().await?;
                 Ok(Taken::Duplicate)
             }
-            Received::Stored { .. } => {
+            Received::Stored { message, .. } => {
+                match file.as_ref().map(|file| file.state.as_str()) {
+                    Some("pending") => fetch_file(&mut tx, message, now).await?,
+                    Some("transcribing") => inbox::transcribe(&mut tx, message, now).await?,
+                    _ => {}
+                }
                 tx.commit().await?;
+                metrics::counter!("portaria_channel_received_total", "kind" => entry.kind.name())
+                    .increment(1);
                 Ok(Taken::Stored)
             }
         }
     }
 
-    /// Where the file that came along is kept, and what it is, as JSON.
-    async fn media(
+    /// The file that came along: kept, to be fetched, or refused.
+    async fn file(
         &self,
         entry: &Entry,
         message: &InboundMessage,
-    ) -> Result<Option<String>, IntakeError> {
+    ) -> Result<Option<Attachment>, IntakeError> {
         let Some(media) = &message.media else { return Ok(None) };
-        let path = match &media.base64 {
-            Some(encoded) => self.files.keep(entry.tenant, &message.provider_id, encoded).await?,
-            None => None,
+        let mut file = Attachment {
+            mime: plain(&media.mime),
+            file_name: media.file_name.clone(),
+            reference: media.reference.clone(),
+            ..Attachment::default()
         };
-        let about = serde_json::json!({
-            "mime": media.mime, "file_name": media.file_name, "path": path,
-        });
-        Ok(Some(about.to_string()))
+        let state = |text: &str| text.to_owned();
+        if let Some(reason) = self.media.refuses(&media.mime) {
+            (file.state, file.reason) = (state("refused"), Some(reason));
+            return Ok(Some(file));
+        }
+        let Some(encoded) = &media.base64 else {
+            file.state = state(if media.reference.is_some() { "pending" } else { "absent" });
+            return Ok(Some(file));
+        };
+        match Files::decode(encoded) {
+            None => {
+                file.state = state("failed");
+                file.reason = Some("the file that came along is unreadable".to_owned());
+            }
+            Some(bytes) if bytes.len() > self.media.limit => {
+                file.size = Some(bytes.len() as u64);
+                file.state = state("refused");
+                let limit = self.media.limit;
+                file.reason =
+                    Some(format!("the file is over the limit of {limit} bytes (media.limit)"));
+            }
+            Some(bytes) => {
+                file.size = Some(bytes.len() as u64);
+                file.path = Some(self.files.keep(entry.tenant, &message.provider_id, bytes).await?);
+                let heard = message.content == Content::Audio && !message.from_me;
+                file.state = state(if heard { "transcribing" } else { "stored" });
+            }
+        }
+        Ok(Some(file))
     }
 }
 
-fn status_of(state: SendState) -> inbox::Status {
-    match state {
-        SendState::Sent => inbox::Status::Sent,
-        SendState::Delivered => inbox::Status::Delivered,
-        SendState::Read => inbox::Status::Read,
-        SendState::Failed => inbox::Status::Failed,
-    }
+async fn fetch_file(
+    tx: &mut TenantTx,
+    message: kernel::MessageId,
+    now: Moment,
+) -> Result<(), db::Error> {
+    let job = NewJob {
+        payload: &MediaDue { message },
+        run_at: now,
+        order_key: None,
+        dedupe_key: Some(format!("media:{message}")),
+        now,
+    };
+    queue::enqueue(tx, job).await
+}
+
+/// All by which a chat's person is known.
+fn handles(chat: &Chat) -> Handles<'_> {
+    Handles { phone: chat.phone.as_ref(), lid: chat.lid.as_deref(), bsuid: chat.bsuid.as_deref() }
 }

@@ -1,29 +1,43 @@
 //! Connected senders: webhooks in, sends out, and whose number is whose.
 //!
 //! # Invariants
-//! - An instance name belongs to one channel of one tenant of the installation. The tenant is told
-//!   by it, never by a sender's number.
+//! - A provider's name of a channel belongs to one channel of one tenant of the installation. The
+//!   tenant is told by it, never by a contact's number.
 //! - A webhook is acknowledged only after what it brought is durable.
 //! - Authentic JSON that no parser knows is kept for replay, not lost.
 //! - A send is marked before the provider is called, and never repeated in doubt.
 
 mod api;
+mod catch_up;
 mod directory;
+mod fetch;
 mod intake;
+mod kept;
+mod limits;
+mod manage;
 mod media;
+mod message_api;
 mod schema;
 mod send;
 mod store;
 mod webhook;
 
 pub use api::routes;
+pub use catch_up::{CatchUp, CatchUpDue, Reconcile, ReconcileDue, schedule};
 pub use directory::{Directory, Entry};
+pub use fetch::{Fetch, MediaDue};
 pub use intake::{Intake, Taken};
-pub use media::remove_all as remove_files;
+pub use kept::{HealthView, RawEvent, health, raw_events};
+pub use limits::{Limiter, Rates};
+pub use manage::{Manage, Paired, Status};
+pub use media::{MediaRules, remove_all as remove_files};
+pub use message_api::{
+    AuthorIn, ListIn, MediaIn, MessageIn, Posted, Sender, TemplateIn, routes as message_routes,
+};
 pub use schema::MIGRATIONS;
 pub use send::{ChannelTyping, Send};
 pub use store::{
-    Channel, ChannelError, NewChannel, RawEvent, Rotation, add, alarms, list, raw_events, remove,
+    Channel, ChannelError, NewChannel, NewLogin, Rotation, add, alarms, every, find, list, remove,
     remove_tenant, rotate,
 };
 pub use webhook::{Limits, webhooks};

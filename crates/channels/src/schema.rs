@@ -2,7 +2,9 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[FIRST, EVERY_KIND];
+
+const FIRST: Migration = Migration {
     version: 4,
     name: "channels",
     sql: "
@@ -37,4 +39,33 @@ CREATE INDEX raw_events_tenant ON raw_events (tenant_id, received_at, id);
     tenant_tables: &["channels", "raw_events"],
     system_tables: &["channels"],
     house_tables: &[],
-}];
+};
+
+const EVERY_KIND: Migration = Migration {
+    version: 11,
+    name: "every_kind_of_channel",
+    sql: "
+ALTER TABLE channels ADD COLUMN own_number TEXT;
+ALTER TABLE channels ADD COLUMN account TEXT;
+ALTER TABLE channels ADD COLUMN pairing TEXT;
+ALTER TABLE channels ADD COLUMN pairing_at BIGINT;
+ALTER TABLE channels ADD COLUMN caught_up_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE channels ADD COLUMN catch_up TEXT;
+CREATE INDEX channels_owner ON channels (own_number) WHERE own_number IS NOT NULL;
+CREATE INDEX channels_account ON channels (kind, account) WHERE account IS NOT NULL;
+CREATE TABLE sender_health (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    channel_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    field TEXT NOT NULL,
+    event TEXT NOT NULL,
+    value TEXT,
+    raw TEXT NOT NULL
+);
+CREATE INDEX sender_health_channel ON sender_health (tenant_id, channel_id, at, id);
+",
+    tenant_tables: &["sender_health"],
+    system_tables: &[],
+    house_tables: &[],
+};

@@ -1,23 +1,36 @@
 //! Running a send as a job.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use inbox::{Begin, Outcome, SendDue};
-use kernel::{ChannelId, ConversationId, MessageId, TenantId};
-use messaging::{Messenger, OutgoingText, SendError};
+use inbox::{Attachment, Begin, Leaving, Outcome, SendDue, WINDOW};
+use kernel::{ChannelId, Moment, TenantId};
+use messaging::{
+    Accepted, Body, Inbound, LinkState, MediaKind, Messenger, Messengers, Next, Outgoing,
+    SendError, Source, Span,
+};
 use queue::{Done, Handler, JobCx, JobError};
 
-use crate::Directory;
+use crate::media::Files;
+use crate::{Directory, Entry, catch_up, store};
 
 /// How long a suspended tenant's sends are held before they are looked at again.
 const HELD: Duration = Duration::from_secs(600);
+/// An unknown outcome is looked up after this long: the provider has it written down by then.
+const LOOK_UP: Duration = Duration::from_secs(60);
 
 /// Runs [`SendDue`].
 pub struct Send {
     pub directory: Directory,
-    pub messenger: Arc<dyn Messenger>,
+    pub messengers: Messengers,
+    files: Files,
+}
+
+/// A try with what is written down of it.
+struct Tried {
+    result: Result<Accepted, SendError>,
+    entry: Option<std::sync::Arc<Entry>>,
+    took: Duration,
 }
 
 #[async_trait]
@@ -31,40 +44,37 @@ impl Handler<SendDue> for Send {
             return Err(JobError::Hold { until: now + HELD });
         }
         let begun = inbox::begin_send(&mut tx, due.message, now).await?;
-        let (channel, conversation, address, body) = match begun {
-            Begin::Go { channel, conversation, address, body } => {
+        let leaving = match begun {
+            Begin::Go(leaving) => {
                 tx.commit().await?;
-                (channel, conversation, address, body)
+                leaving
             }
             Begin::Skip => {
                 cx.finish(&mut tx).await?;
                 tx.commit().await?;
                 return Ok(Done::Finished);
             }
-            Begin::Interrupted { .. } => {
+            Begin::Interrupted { channel, .. } => {
+                catch_up::soon(&mut tx, channel, now + LOOK_UP, now).await?;
                 cx.finish(&mut tx).await?;
                 tx.commit().await?;
                 tracing::warn!(
                     event = "send_unknown", tenant_id = %cx.tenant,
                     message_id = %due.message, reason = "interrupted",
                 );
-                count("unknown");
+                let entry = self.directory.by_id(cx.tenant, channel).await.ok().flatten();
+                count(entry.as_deref(), "unknown");
                 return Ok(Done::Finished);
             }
         };
-        let entry = self.directory.by_id(cx.tenant, channel).await;
-        let result = match entry {
-            Ok(Some(entry)) => {
-                let text = OutgoingText { to: &address, body: &body };
-                self.messenger.send_text(&entry.endpoint, &text).await
-            }
-            Ok(None) => Err(SendError::Refused {
-                code: "no_channel".to_owned(),
-                reason: "the channel was removed".to_owned(),
-            }),
-            Err(cause) => Err(SendError::Unreachable(cause.to_string())),
+        let started = Instant::now();
+        let (result, entry) = match self.directory.by_id(cx.tenant, leaving.channel).await {
+            Ok(Some(entry)) => (self.call(&entry, &due, &leaving, cx).await, Some(entry)),
+            Ok(None) => (Err(refused("no_channel", "o canal foi removido", Next::Reconnect)), None),
+            Err(cause) => (Err(SendError::Unreachable(cause.to_string())), None),
         };
-        self.settle(&due, cx, conversation, result).await
+        let tried = Tried { result, entry, took: started.elapsed() };
+        self.settle(&due, cx, &leaving, tried).await
     }
 
     async fn gave_up(&self, due: SendDue, cx: &JobCx, cause: &str) {
@@ -72,11 +82,12 @@ impl Handler<SendDue> for Send {
             let now = cx.clock.now();
             let mut tx = self.directory.db.begin(cx.tenant).await?;
             // From `queued` through `sending`, the one door to an end.
-            if let Begin::Go { conversation, .. } =
-                inbox::begin_send(&mut tx, due.message, now).await?
-            {
-                let outcome = Outcome::Failed { reason: format!("gave up: {cause}") };
-                inbox::end_send(&mut tx, due.message, conversation, &outcome, now).await?;
+            if let Begin::Go(leaving) = inbox::begin_send(&mut tx, due.message, now).await? {
+                let outcome = Outcome::Failed {
+                    code: "gave_up".to_owned(),
+                    reason: format!("gave up: {cause}"),
+                };
+                inbox::end_send(&mut tx, due.message, leaving.conversation, &outcome, now).await?;
             }
             tx.commit().await
         };
@@ -86,25 +97,169 @@ impl Handler<SendDue> for Send {
     }
 }
 
-fn count(outcome: &'static str) {
+fn refused(code: &str, reason: &str, next: Next) -> SendError {
+    SendError::Refused { code: code.to_owned(), reason: reason.to_owned(), next }
+}
+
+fn count(entry: Option<&Entry>, outcome: &'static str) {
+    let kind = entry.map_or("none", |entry| entry.kind.name());
     metrics::counter!("portaria_sends_total", "outcome" => outcome).increment(1);
+    metrics::counter!("portaria_channel_sends_total", "kind" => kind, "outcome" => outcome)
+        .increment(1);
 }
 
 impl Send {
+    pub fn new(directory: Directory, messengers: Messengers, data: &std::path::Path) -> Self {
+        Self { directory, messengers, files: Files::new(data) }
+    }
+
+    async fn call(
+        &self,
+        entry: &Entry,
+        due: &SendDue,
+        leaving: &Leaving,
+        cx: &JobCx,
+    ) -> Result<Accepted, SendError> {
+        let messenger = self.messengers.of(entry.kind);
+        let can = messenger.capabilities();
+        let body = self.body(cx.tenant, leaving).await?;
+        let template = matches!(body, Body::Template { .. });
+        if can.templates_required
+            && !template
+            && cx.clock.now().since(leaving.last_inbound_at) >= WINDOW
+        {
+            let reason = "passaram mais de 24 horas desde a última mensagem da pessoa: só um modelo aprovado pode sair";
+            return Err(refused("window_shut", reason, Next::Template));
+        }
+        // An earlier try was answered with an error after which it may have left all the same.
+        if cx.attempt > 1
+            && can.look_up
+            && let Some(accepted) = self.look_up(messenger, entry, leaving, cx.clock.now()).await
+        {
+            return Ok(accepted);
+        }
+        let mut to = leaving.address.clone();
+        if can.number_check
+            && leaving.first_contact
+            && to.bytes().all(|b| b.is_ascii_digit())
+            && let Some(known) = messenger.check_number(&entry.endpoint, &to).await?
+        {
+            if !known.exists {
+                let reason = "este número não está no WhatsApp";
+                return Err(refused("not_on_whatsapp", reason, Next::Recipient));
+            }
+            to = known.jid.split('@').next().unwrap_or(&known.jid).to_owned();
+            let lid = known.lid.as_deref();
+            let now = cx.clock.now();
+            let write = async {
+                let mut tx = self.directory.db.begin(cx.tenant).await?;
+                inbox::number_checked(&mut tx, leaving.conversation, &to, lid, now).await?;
+                tx.commit().await
+            };
+            write.await.map_err(|error: db::Error| SendError::Unreachable(error.to_string()))?;
+        }
+        let key = due.message.to_string();
+        let outgoing =
+            Outgoing { to: &to, key: &key, reply_to: leaving.reply_to.as_deref(), body: &body };
+        messenger.send(&entry.endpoint, &outgoing).await
+    }
+
+    /// What is to leave, with its file.
+    async fn body(&self, tenant: TenantId, leaving: &Leaving) -> Result<Body, SendError> {
+        if let Some(payload) = &leaving.payload {
+            return serde_json::from_str(payload)
+                .map_err(|_| refused("payload", "the message is unreadable", Next::Message));
+        }
+        let Some(media) = &leaving.media else {
+            return Ok(Body::Text { text: leaving.body.clone() });
+        };
+        let unreadable =
+            || refused("media", "o arquivo da mensagem não pode ser lido", Next::Message);
+        let file: Attachment = serde_json::from_str(media).map_err(|_| unreadable())?;
+        let source = match (&file.path, &file.link) {
+            (Some(path), _) => {
+                Source::Bytes(self.files.read(tenant, path).await.map_err(|_| unreadable())?)
+            }
+            (None, Some(link)) => Source::Link(link.clone()),
+            (None, None) => return Err(unreadable()),
+        };
+        let kind = match leaving.content.as_str() {
+            "voice" => MediaKind::Voice,
+            "image" => MediaKind::Image,
+            "video" => MediaKind::Video,
+            "audio" => MediaKind::Audio,
+            _ => MediaKind::Document,
+        };
+        Ok(Body::Media {
+            kind,
+            mime: file.mime,
+            file_name: file.file_name,
+            caption: Some(leaving.body.clone()).filter(|caption| !caption.is_empty()),
+            source,
+        })
+    }
+
+    /// Whether the provider has this very text to this person since it was queued, under an id that
+    /// nobody here knows.
+    async fn look_up(
+        &self,
+        messenger: &dyn Messenger,
+        entry: &Entry,
+        leaving: &Leaving,
+        now: Moment,
+    ) -> Option<Accepted> {
+        let span = Span {
+            from: leaving.queued_at - Duration::from_secs(2),
+            to: now,
+            page: 1,
+            sent_to: Some(&leaving.address),
+        };
+        let found = messenger.history(&entry.endpoint, &span).await.ok()?;
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wanted = words(&leaving.body);
+        let ids: Vec<String> = found
+            .items
+            .into_iter()
+            .filter_map(|item| match item {
+                Inbound::Sent(sent) if words(sent.text.as_deref().unwrap_or("")) == wanted => {
+                    Some(sent.provider_id)
+                }
+                _ => None,
+            })
+            .collect();
+        let mut tx = self.directory.db.read(entry.tenant).await.ok()?;
+        let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let known = inbox::settled_ids(&mut tx, entry.id, &refs).await.ok()?;
+        let id = ids.into_iter().find(|id| !known.contains(id))?;
+        Some(Accepted { provider_id: Some(id), address: None })
+    }
+
     async fn settle(
         &self,
         due: &SendDue,
         cx: &JobCx,
-        conversation: ConversationId,
-        result: Result<messaging::Accepted, SendError>,
+        leaving: &Leaving,
+        tried: Tried,
     ) -> Result<Done, JobError> {
-        let (outcome, retry) = match result {
-            Ok(accepted) => (Outcome::Sent { provider_id: accepted.provider_id }, None),
-            Err(SendError::Refused { code, reason }) => {
+        let entry = tried.entry.as_deref();
+        let mut trouble = None;
+        let (outcome, retry) = match tried.result {
+            Ok(accepted) => {
+                if let Some(entry) = entry {
+                    metrics::histogram!("portaria_channel_send_seconds", "kind" => entry.kind.name())
+                        .record(tried.took.as_secs_f64());
+                }
+                let Accepted { provider_id, address } = accepted;
+                (Outcome::Sent { provider_id, address }, None)
+            }
+            Err(SendError::Refused { code, reason, next }) => {
                 tracing::warn!(
                     event = "send_failed", tenant_id = %cx.tenant, message_id = %due.message, code
                 );
-                (Outcome::Failed { reason }, None)
+                if matches!(next, Next::Reconnect | Next::Restricted) {
+                    trouble = Some(reason.clone());
+                }
+                (Outcome::Failed { code, reason }, None)
             }
             Err(SendError::OutcomeUnknown(reason)) => {
                 tracing::warn!(
@@ -113,38 +268,51 @@ impl Send {
                 );
                 (Outcome::Unknown { reason }, None)
             }
-            Err(SendError::Throttled { retry_after }) => {
+            Err(SendError::Throttled { code, retry_after }) => {
                 let cause = "the provider asks to wait".to_owned();
-                (Outcome::Later, Some(JobError::Retry { after: Some(retry_after), cause }))
+                // Meta's limit per pair of numbers grows with each try: 4, 16, 64 … seconds.
+                let after = if code == "131056" {
+                    Duration::from_secs(4u64.saturating_pow(cx.attempt).min(3600))
+                } else {
+                    retry_after
+                };
+                (Outcome::Later { code }, Some(JobError::Retry { after: Some(after), cause }))
             }
             Err(SendError::Unreachable(cause)) => {
-                (Outcome::Later, Some(JobError::Retry { after: None, cause }))
+                let code = "not_reached".to_owned();
+                (Outcome::Later { code }, Some(JobError::Retry { after: None, cause }))
             }
         };
-        count(match &outcome {
-            Outcome::Sent { .. } => "sent",
-            Outcome::Later => "later",
-            Outcome::Failed { .. } => "failed",
-            Outcome::Unknown { .. } => "unknown",
-        });
-        self.write(due.message, cx, conversation, &outcome, retry).await
-    }
-
-    async fn write(
-        &self,
-        message: MessageId,
-        cx: &JobCx,
-        conversation: ConversationId,
-        outcome: &Outcome,
-        retry: Option<JobError>,
-    ) -> Result<Done, JobError> {
+        count(
+            entry,
+            match &outcome {
+                Outcome::Sent { .. } => "sent",
+                Outcome::Later { .. } => "later",
+                Outcome::Failed { .. } => "failed",
+                Outcome::Unknown { .. } => "unknown",
+            },
+        );
         let now = cx.clock.now();
         let mut tx = self.directory.db.begin(cx.tenant).await?;
-        inbox::end_send(&mut tx, message, conversation, outcome, now).await?;
+        inbox::end_send(&mut tx, due.message, leaving.conversation, &outcome, now).await?;
+        if let (Outcome::Unknown { .. }, Some(entry)) = (&outcome, entry) {
+            catch_up::soon(&mut tx, entry.id, now + LOOK_UP, now).await?;
+        }
+        if let (Some(reason), Some(entry)) = (&trouble, entry) {
+            let link = messaging::Link {
+                state: LinkState::Error,
+                reason: Some(reason.clone()),
+                owner: None,
+            };
+            store::set_link(&mut tx, entry.id, &link, now).await?;
+        }
         if retry.is_none() {
             cx.finish(&mut tx).await?;
         }
         tx.commit().await?;
+        if trouble.is_some() {
+            tracing::warn!(event = "channel_alarm", tenant_id = %cx.tenant, state = "ERROR");
+        }
         match retry {
             Some(error) => Err(error),
             None => Ok(Done::Finished),
@@ -155,14 +323,18 @@ impl Send {
 /// Shows "typing…" through the channel's provider.
 pub struct ChannelTyping {
     pub directory: Directory,
-    pub messenger: Arc<dyn Messenger>,
+    pub messengers: Messengers,
 }
 
 impl ChannelTyping {
     /// Failing is no harm: the answer comes all the same.
-    pub async fn show(&self, tenant: TenantId, channel: ChannelId, address: &str) {
+    pub async fn show(&self, tenant: TenantId, channel: ChannelId, to: &str, last: Option<&str>) {
         let Ok(Some(entry)) = self.directory.by_id(tenant, channel).await else { return };
-        if let Err(cause) = self.messenger.show_typing(&entry.endpoint, address).await {
+        let messenger = self.messengers.of(entry.kind);
+        if !messenger.capabilities().typing {
+            return;
+        }
+        if let Err(cause) = messenger.show_typing(&entry.endpoint, to, last).await {
             tracing::info!(event = "presence_failed", tenant_id = %tenant, cause = %cause);
         }
     }

@@ -1,38 +1,75 @@
-//! SQL of channels and kept webhooks.
+//! SQL of channels.
 
 use db::{Db, Error, Row, TenantTx, args};
-use kernel::{ChannelId, Moment, RawEventId, TenantId};
+use kernel::{ChannelId, Moment, TenantId};
 use messaging::http::{BadAddress, Outbound};
+use messaging::{Kind, Link, LinkState, Login, cloud, whaticket};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tenancy::{Vault, VaultError, hash_token};
-
-/// The one kind of sender so far.
-pub(crate) const EVOLUTION: &str = "evolution";
 
 /// A channel as lists show it; never its keys.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Channel {
     pub id: ChannelId,
+    /// `evolution`, `whaticket`, `whatsapp-cloud`.
     pub kind: String,
+    /// The provider's name of it: instance, company domain, phone number id.
     pub instance: String,
     pub base_url: String,
-    /// `pending`, `open`, `connecting`, `close`, `refused`, `logged_out`.
-    pub state: String,
+    pub state: LinkState,
     pub state_reason: Option<String>,
+    /// The channel's own number: digits with the country code.
+    pub own_number: Option<String>,
     /// What needs a look, in plain words.
     pub alarm: Option<String>,
     pub alarm_at: Option<Moment>,
+    /// Until when messages that a webhook missed were looked for, and why not if they cannot be.
+    pub caught_up_at: Option<Moment>,
+    pub catch_up: Option<String>,
     pub created_at: Moment,
 }
 
 /// A channel about to be added.
 #[derive(Debug, Clone)]
 pub struct NewChannel {
+    pub kind: Kind,
+    /// Instance, company domain, or phone number id.
     pub instance: String,
     pub base_url: String,
+    /// Evolution's key, Whaticket's static bearer (may be empty with a login), Meta's access token.
     pub api_key: String,
+    /// Evolution's webhook token, Whaticket's optional one, Meta's verify token.
     pub webhook_token: String,
+    /// What webhooks are signed with: Whaticket's shared secret, Meta's app secret.
+    pub secret: String,
+    pub login: Option<NewLogin>,
+    /// Whaticket's `whatsappId`, Meta's business account.
+    pub account: Option<String>,
+}
+
+impl NewChannel {
+    /// An instance of an Evolution server.
+    pub fn evolution(instance: &str, base_url: &str, api_key: &str, webhook_token: &str) -> Self {
+        Self {
+            kind: Kind::Evolution,
+            instance: instance.to_owned(),
+            base_url: base_url.to_owned(),
+            api_key: api_key.to_owned(),
+            webhook_token: webhook_token.to_owned(),
+            secret: String::new(),
+            login: None,
+            account: None,
+        }
+    }
+}
+
+/// A sign-in at a Whaticket server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewLogin {
+    pub email: String,
+    pub password: String,
 }
 
 /// What changes when a channel's secrets are rotated.
@@ -40,24 +77,29 @@ pub struct NewChannel {
 pub struct Rotation {
     pub api_key: Option<String>,
     pub webhook_token: Option<String>,
+    pub secret: Option<String>,
 }
 
 /// Why a channel is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
     #[error(
-        "instance `{0}` is connected already: an instance name belongs to one channel of the whole \
-         installation. Rename the instance on the Evolution server, or remove the other channel first"
+        "`{0}` is connected already: an instance, domain or phone number id belongs to one channel of the \
+         whole installation. Use another one, or remove the other channel first"
     )]
     InstanceTaken(String),
-    #[error("an instance name has 1 to 100 characters and no slash")]
-    Instance,
+    #[error("{0}")]
+    Instance(&'static str),
     #[error("{0} must not be empty")]
     EmptySecret(&'static str),
+    #[error("a channel of kind {0} has no {1}")]
+    NoSuchSecret(&'static str, &'static str),
     #[error(transparent)]
     Address(#[from] BadAddress),
     #[error("no such channel")]
     NoSuchChannel,
+    #[error("this server refuses the channel: {0}")]
+    Probe(String),
     #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(transparent)]
@@ -67,11 +109,87 @@ pub enum ChannelError {
 pub(crate) fn api_key_name(channel: ChannelId) -> String {
     format!("channel/{channel}/api_key")
 }
+pub(crate) fn secret_name(channel: ChannelId) -> String {
+    format!("channel/{channel}/secret")
+}
+pub(crate) fn login_name(channel: ChannelId) -> String {
+    format!("channel/{channel}/login")
+}
+pub(crate) fn token_name(channel: ChannelId) -> String {
+    format!("channel/{channel}/webhook_token")
+}
 
-/// Adds an Evolution channel.
+/// Checks a channel's fields by what its kind needs; returns it with its address and name as kept.
 ///
 /// # Errors
-/// When the instance is taken, a secret is empty, or the address is not allowed.
+/// The field at fault.
+pub(crate) fn check(outbound: &Outbound, new: &NewChannel) -> Result<NewChannel, ChannelError> {
+    let mut new = new.clone();
+    new.instance = new.instance.trim().to_owned();
+    let need = |text: &str, what: &'static str| {
+        if text.trim().is_empty() { Err(ChannelError::EmptySecret(what)) } else { Ok(()) }
+    };
+    match new.kind {
+        Kind::Evolution => {
+            let name = &new.instance;
+            if name.is_empty() || name.chars().count() > 100 || name.contains('/') {
+                let why = "an instance name has 1 to 100 characters and no slash";
+                return Err(ChannelError::Instance(why));
+            }
+            need(&new.api_key, "the API key")?;
+            need(&new.webhook_token, "the webhook token")?;
+        }
+        Kind::Whaticket => {
+            new.instance = domain_of(&new.instance).ok_or(ChannelError::Instance(
+                "a company domain is a host name such as chat.example.com, without https:// and path",
+            ))?;
+            new.base_url = whaticket::base_of(&new.base_url).to_owned();
+            // An empty secret would mean no check at all.
+            need(&new.secret, "the shared secret")?;
+            match &new.login {
+                None => need(&new.api_key, "the token")?,
+                Some(login) => {
+                    need(&login.email, "the e-mail of the login")?;
+                    need(&login.password, "the password of the login")?;
+                }
+            }
+        }
+        Kind::WhatsAppCloud => {
+            let digits =
+                !new.instance.is_empty() && new.instance.bytes().all(|b| b.is_ascii_digit());
+            if !digits || new.instance.len() > 32 {
+                return Err(ChannelError::Instance(
+                    "a phone number id is the number of up to 32 digits that Meta shows for the phone number",
+                ));
+            }
+            new.base_url = cloud::base_of(&new.base_url);
+            need(&new.api_key, "the access token")?;
+            need(&new.secret, "the app secret")?;
+            need(&new.webhook_token, "the verify token")?;
+        }
+    }
+    new.base_url = outbound.check(&new.base_url)?;
+    Ok(new)
+}
+
+/// A host name as it is compared: no port, no final dot, lower case. `None` when it is none.
+pub(crate) fn domain_of(text: &str) -> Option<String> {
+    let text = text.trim().trim_end_matches('.');
+    let host = match text.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        Some(_) => return None,
+        None => text,
+    };
+    let fits = !host.is_empty()
+        && host.len() <= 253
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    fits.then(|| host.to_ascii_lowercase())
+}
+
+/// Adds a channel that was checked.
+///
+/// # Errors
+/// When its name is taken, a field is not acceptable, or the address is not allowed.
 pub async fn add(
     tx: &mut TenantTx,
     vault: &Vault,
@@ -79,54 +197,70 @@ pub async fn add(
     new: &NewChannel,
     now: Moment,
 ) -> Result<Channel, ChannelError> {
-    let instance = new.instance.trim();
-    if instance.is_empty() || instance.chars().count() > 100 || instance.contains('/') {
-        return Err(ChannelError::Instance);
-    }
-    if new.api_key.is_empty() {
-        return Err(ChannelError::EmptySecret("the API key"));
-    }
-    if new.webhook_token.is_empty() {
-        return Err(ChannelError::EmptySecret("the webhook token"));
-    }
-    let base_url = outbound.check(&new.base_url)?;
+    let new = check(outbound, new)?;
+    // Only Evolution tells when it is connected; the others are as soon as their tokens hold.
+    let state = match new.kind {
+        Kind::Evolution => LinkState::Pending,
+        Kind::Whaticket | Kind::WhatsAppCloud => LinkState::Connected,
+    };
     let channel = Channel {
         id: ChannelId::generate(),
-        kind: EVOLUTION.to_owned(),
-        instance: instance.to_owned(),
-        base_url,
-        state: "pending".to_owned(),
+        kind: new.kind.name().to_owned(),
+        instance: new.instance.clone(),
+        base_url: new.base_url.clone(),
+        state,
         state_reason: None,
+        own_number: None,
         alarm: None,
         alarm_at: None,
+        caught_up_at: Some(now),
+        catch_up: None,
         created_at: now,
     };
     let tenant = tx.tenant();
+    let hash =
+        if new.webhook_token.is_empty() { String::new() } else { hash_token(&new.webhook_token) };
     let made = tx
         .execute(
-            "INSERT INTO channels (id, tenant_id, kind, instance, base_url, token_hash, state, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7) ON CONFLICT (kind, instance) DO NOTHING",
+            "INSERT INTO channels (id, tenant_id, kind, instance, base_url, token_hash, state, account, \
+             caught_up_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) \
+             ON CONFLICT (kind, instance) DO NOTHING",
             args![
                 channel.id,
                 tenant,
-                EVOLUTION,
-                instance,
-                &channel.base_url,
-                hash_token(&new.webhook_token),
+                new.kind.name(),
+                &new.instance,
+                &new.base_url,
+                hash,
+                state.name(),
+                new.account.clone(),
                 now
             ],
         )
         .await?;
     if made == 0 {
-        return Err(ChannelError::InstanceTaken(instance.to_owned()));
+        return Err(ChannelError::InstanceTaken(new.instance));
     }
-    vault.put(tx, &api_key_name(channel.id), &new.api_key, now).await?;
+    if !new.api_key.is_empty() {
+        vault.put(tx, &api_key_name(channel.id), &new.api_key, now).await?;
+    }
+    if !new.secret.is_empty() {
+        vault.put(tx, &secret_name(channel.id), &new.secret, now).await?;
+    }
+    if !new.webhook_token.is_empty() {
+        vault.put(tx, &token_name(channel.id), &new.webhook_token, now).await?;
+    }
+    if let Some(login) = &new.login {
+        let text = serde_json::to_string(login)
+            .map_err(|cause| Error::Setup(format!("login of a channel: {cause}")))?;
+        vault.put(tx, &login_name(channel.id), &text, now).await?;
+    }
     tx.settings_changed();
     Ok(channel)
 }
 
-const COLUMNS: &str =
-    "id, kind, instance, base_url, state, state_reason, alarm, alarm_at, created_at";
+const COLUMNS: &str = "id, kind, instance, base_url, state, state_reason, own_number, alarm, alarm_at, \
+     caught_up_at, catch_up, created_at";
 
 fn channel(row: &Row) -> Result<Channel, Error> {
     Ok(Channel {
@@ -134,12 +268,25 @@ fn channel(row: &Row) -> Result<Channel, Error> {
         kind: row.get(1)?,
         instance: row.get(2)?,
         base_url: row.get(3)?,
-        state: row.get(4)?,
+        state: state_of(&row.get::<String>(4)?),
         state_reason: row.get(5)?,
-        alarm: row.get(6)?,
-        alarm_at: row.get(7)?,
-        created_at: row.get(8)?,
+        own_number: row.get(6)?,
+        alarm: row.get(7)?,
+        alarm_at: row.get(8)?,
+        caught_up_at: Some(row.get::<Moment>(9)?).filter(|at| at.0 > 0),
+        catch_up: row.get(10)?,
+        created_at: row.get(11)?,
     })
+}
+
+/// Also the words that earlier versions wrote.
+fn state_of(text: &str) -> LinkState {
+    match text {
+        "open" => LinkState::Connected,
+        "close" | "logged_out" => LinkState::Disconnected,
+        "refused" => LinkState::Error,
+        other => LinkState::parse(other),
+    }
 }
 
 /// The tenant's channels.
@@ -157,6 +304,24 @@ pub async fn list(tx: &mut TenantTx) -> Result<Vec<Channel>, Error> {
     rows.iter().map(channel).collect()
 }
 
+/// A channel by its id or the provider's name of it.
+///
+/// # Errors
+/// [`ChannelError::NoSuchChannel`] when there is none.
+pub async fn find(tx: &mut TenantTx, name: &str) -> Result<Channel, ChannelError> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            &format!(
+                "SELECT {COLUMNS} FROM channels WHERE tenant_id = $1 AND (id = $2 OR instance = $2) \
+                 ORDER BY created_at LIMIT 1"
+            ),
+            args![tenant, name],
+        )
+        .await?;
+    Ok(channel(&row.ok_or(ChannelError::NoSuchChannel)?)?)
+}
+
 /// Every channel that needs a look: tenant's slug, instance and what is wrong.
 ///
 /// # Errors
@@ -171,6 +336,16 @@ pub async fn alarms(db: &Db) -> Result<Vec<(String, String, String)>, Error> {
         )
         .await?;
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
+}
+
+/// Every channel of the house with its tenant.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn every(db: &Db) -> Result<Vec<(TenantId, ChannelId)>, Error> {
+    let mut tx = db.read_system().await?;
+    let rows = tx.fetch_all("SELECT tenant_id, id FROM channels ORDER BY id", args![]).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
 /// Removes a channel by id or instance name, with its key and what was kept of it. Conversations
@@ -191,24 +366,25 @@ pub async fn remove(
         )
         .await?;
     let id: ChannelId = rows.first().ok_or(ChannelError::NoSuchChannel)?.get(0)?;
-    vault.remove(tx, &api_key_name(id)).await?;
-    let kept = tx
-        .execute(
-            "DELETE FROM raw_events WHERE tenant_id = $1 AND channel_id = $2",
-            args![tenant, id],
-        )
-        .await?;
+    for name in [api_key_name(id), secret_name(id), login_name(id), token_name(id)] {
+        vault.remove(tx, &name).await?;
+    }
+    let mut removed = vec![tenancy::Removed { what: "channels".to_owned(), count: 1 }];
+    for (what, sql) in [
+        ("raw_events", "DELETE FROM raw_events WHERE tenant_id = $1 AND channel_id = $2"),
+        ("sender_health", "DELETE FROM sender_health WHERE tenant_id = $1 AND channel_id = $2"),
+    ] {
+        let count = tx.execute(sql, args![tenant, id]).await?;
+        removed.push(tenancy::Removed { what: what.to_owned(), count });
+    }
     tx.settings_changed();
-    Ok(vec![
-        tenancy::Removed { what: "channels".to_owned(), count: 1 },
-        tenancy::Removed { what: "raw_events".to_owned(), count: kept },
-    ])
+    Ok(removed)
 }
 
 /// Replaces a channel's secrets at once.
 ///
 /// # Errors
-/// When there is no such channel or a secret is empty.
+/// When there is no such channel, a secret is empty, or this kind has none of that name.
 pub async fn rotate(
     tx: &mut TenantTx,
     vault: &Vault,
@@ -217,11 +393,14 @@ pub async fn rotate(
     now: Moment,
 ) -> Result<Channel, ChannelError> {
     let tenant = tx.tenant();
-    if rotation.webhook_token.as_deref() == Some("") {
-        return Err(ChannelError::EmptySecret("the webhook token"));
-    }
-    if rotation.api_key.as_deref() == Some("") {
-        return Err(ChannelError::EmptySecret("the API key"));
+    for (value, what) in [
+        (&rotation.webhook_token, "the webhook token"),
+        (&rotation.api_key, "the API key"),
+        (&rotation.secret, "the secret"),
+    ] {
+        if value.as_deref().is_some_and(|text| text.trim().is_empty()) {
+            return Err(ChannelError::EmptySecret(what));
+        }
     }
     let hash = rotation.webhook_token.as_deref().map(hash_token);
     let rows = tx
@@ -234,35 +413,137 @@ pub async fn rotate(
         )
         .await?;
     let found = channel(rows.first().ok_or(ChannelError::NoSuchChannel)?)?;
-    if let Some(key) = &rotation.api_key {
-        vault.put(tx, &api_key_name(found.id), key, now).await?;
+    if rotation.secret.is_some() && found.kind == Kind::Evolution.name() {
+        return Err(ChannelError::NoSuchSecret("evolution", "secret; rotate its webhook token"));
+    }
+    for (value, name) in [
+        (&rotation.api_key, api_key_name(found.id)),
+        (&rotation.secret, secret_name(found.id)),
+        (&rotation.webhook_token, token_name(found.id)),
+    ] {
+        if let Some(value) = value {
+            vault.put(tx, &name, value, now).await?;
+        }
     }
     tx.settings_changed();
     Ok(found)
 }
 
-/// Notes how the provider says a channel is connected.
-pub(crate) async fn set_state(
+/// Notes how the provider says a channel is connected. Returns whether it was not connected before
+/// and is now.
+pub(crate) async fn set_link(
     tx: &mut TenantTx,
     id: ChannelId,
-    state: &str,
-    reason: Option<i64>,
+    link: &Link,
+    now: Moment,
+) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let alarm = match link.state {
+        LinkState::Connected | LinkState::Pending => None,
+        LinkState::Disconnected | LinkState::Error => link.reason.as_deref(),
+    };
+    let row = tx
+        .fetch_opt("SELECT state FROM channels WHERE tenant_id = $1 AND id = $2", args![tenant, id])
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    let before = state_of(&row.get::<String>(0)?);
+    tx.execute(
+        "UPDATE channels SET state = $1, state_reason = $2, alarm = $3, alarm_at = $4, \
+         pairing = CASE WHEN $1 = 'PENDING' THEN pairing ELSE NULL END \
+         WHERE tenant_id = $5 AND id = $6",
+        args![link.state.name(), link.reason.as_deref(), alarm, alarm.map(|_| now), tenant, id],
+    )
+    .await?;
+    if let Some(owner) = &link.owner {
+        set_own_number(tx, id, owner, now).await?;
+    }
+    Ok(before != LinkState::Connected && link.state == LinkState::Connected)
+}
+
+/// Notes the channel's own number. One that differs from what was known is shown to a person.
+pub(crate) async fn set_own_number(
+    tx: &mut TenantTx,
+    id: ChannelId,
+    digits: &str,
     now: Moment,
 ) -> Result<(), Error> {
     let tenant = tx.tenant();
-    let alarm = match state {
-        "open" | "connecting" => None,
-        "logged_out" => Some("the phone was logged out: read the QR code again"),
-        "refused" => Some("the QR code ran out: ask for a new one"),
-        _ => Some("the connection to WhatsApp is closed: see the Evolution server"),
-    };
+    let known = tx
+        .fetch_opt(
+            "SELECT own_number FROM channels WHERE tenant_id = $1 AND id = $2",
+            args![tenant, id],
+        )
+        .await?;
+    let Some(row) = known else { return Ok(()) };
+    let known: Option<String> = row.get(0)?;
+    if known.as_deref() == Some(digits) {
+        return Ok(());
+    }
     tx.execute(
-        "UPDATE channels SET state = $1, state_reason = $2, alarm = $3, alarm_at = $4 \
-         WHERE tenant_id = $5 AND id = $6",
-        args![state, reason.map(|r| r.to_string()), alarm, alarm.map(|_| now), tenant, id],
+        "UPDATE channels SET own_number = $1 WHERE tenant_id = $2 AND id = $3",
+        args![digits, tenant, id],
+    )
+    .await?;
+    tx.settings_changed();
+    if known.is_some() {
+        let alarm = "this channel speaks from another number than before: see that the right phone is paired";
+        set_alarm(tx, id, alarm, now).await?;
+    }
+    Ok(())
+}
+
+/// Notes which business account a number belongs to, as a verified webhook told.
+pub(crate) async fn set_account(
+    tx: &mut TenantTx,
+    id: ChannelId,
+    account: &str,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "UPDATE channels SET account = $1 WHERE tenant_id = $2 AND id = $3",
+        args![account, tenant, id],
+    )
+    .await?;
+    tx.settings_changed();
+    Ok(())
+}
+
+/// Keeps the code by which a phone is paired, for whoever shows it.
+pub(crate) async fn set_pairing(
+    tx: &mut TenantTx,
+    id: ChannelId,
+    pairing: &Value,
+    now: Moment,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "UPDATE channels SET pairing = $1, pairing_at = $2, state = 'PENDING' \
+         WHERE tenant_id = $3 AND id = $4",
+        args![pairing.to_string(), now, tenant, id],
     )
     .await?;
     Ok(())
+}
+
+/// The code by which a phone is paired, and when it came.
+pub(crate) async fn pairing(
+    tx: &mut TenantTx,
+    id: ChannelId,
+) -> Result<Option<(Value, Moment)>, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT pairing, pairing_at FROM channels WHERE tenant_id = $1 AND id = $2 \
+             AND pairing IS NOT NULL AND pairing_at IS NOT NULL",
+            args![tenant, id],
+        )
+        .await?;
+    row.map(|row| {
+        let value = serde_json::from_str(&row.get::<String>(0)?)
+            .map_err(|_| Error::Corrupt { column: 0, expected: "a pairing code" })?;
+        Ok((value, row.get(1)?))
+    })
+    .transpose()
 }
 
 pub(crate) async fn set_alarm(
@@ -280,54 +561,101 @@ pub(crate) async fn set_alarm(
     Ok(())
 }
 
+/// Until when the channel's past was looked through.
+pub(crate) async fn caught_up_at(tx: &mut TenantTx, id: ChannelId) -> Result<Moment, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT caught_up_at FROM channels WHERE tenant_id = $1 AND id = $2",
+            args![tenant, id],
+        )
+        .await?;
+    row.map_or(Ok(Moment(0)), |row| row.get(0))
+}
+
+/// Notes until when the past was looked through, or why it could not be.
+pub(crate) async fn set_caught_up(
+    tx: &mut TenantTx,
+    id: ChannelId,
+    until: Option<Moment>,
+    why_not: Option<&str>,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "UPDATE channels SET caught_up_at = COALESCE($1, caught_up_at), catch_up = $2 \
+         WHERE tenant_id = $3 AND id = $4",
+        args![until, why_not, tenant, id],
+    )
+    .await?;
+    Ok(())
+}
+
 /// A channel with what authenticates it.
 pub(crate) struct Located {
     pub(crate) id: ChannelId,
     pub(crate) tenant: TenantId,
+    pub(crate) kind: Kind,
     pub(crate) base_url: String,
     pub(crate) instance: String,
     pub(crate) token_hash: String,
+    pub(crate) own_number: Option<String>,
+    pub(crate) account: Option<String>,
 }
 
+const LOCATED: &str =
+    "SELECT id, tenant_id, kind, base_url, instance, token_hash, own_number, account FROM channels";
+
 fn located(row: &Row) -> Result<Located, Error> {
+    let kind: String = row.get(2)?;
     Ok(Located {
         id: row.get(0)?,
         tenant: row.get(1)?,
-        base_url: row.get(2)?,
-        instance: row.get(3)?,
-        token_hash: row.get(4)?,
+        kind: kind
+            .parse()
+            .map_err(|_| Error::Corrupt { column: 2, expected: "a kind of channel" })?,
+        base_url: row.get(3)?,
+        instance: row.get(4)?,
+        token_hash: row.get(5)?,
+        own_number: row.get(6)?,
+        account: row.get(7)?,
     })
 }
 
-/// Which channel of the house has this instance name.
-pub(crate) async fn by_instance(db: &Db, instance: &str) -> Result<Option<Located>, Error> {
+/// Which channel of the house the provider calls so.
+pub(crate) async fn by_instance(
+    db: &Db,
+    kind: Kind,
+    instance: &str,
+) -> Result<Option<Located>, Error> {
     let mut tx = db.read_system().await?;
     let row = tx
         .fetch_opt(
-            "SELECT id, tenant_id, base_url, instance, token_hash FROM channels \
-             WHERE kind = $1 AND instance = $2",
-            args![EVOLUTION, instance],
+            &format!("{LOCATED} WHERE kind = $1 AND instance = $2"),
+            args![kind.name(), instance],
         )
         .await?;
     row.as_ref().map(located).transpose()
 }
 
-/// Whether any channel of the house has a token with this hash.
-pub(crate) async fn is_token(db: &Db, hash: &str) -> Result<bool, Error> {
+/// Whether any channel of this kind has a token with this hash.
+pub(crate) async fn is_token(db: &Db, kind: Kind, hash: &str) -> Result<bool, Error> {
     let mut tx = db.read_system().await?;
-    let row =
-        tx.fetch_opt("SELECT 1 FROM channels WHERE token_hash = $1 LIMIT 1", args![hash]).await?;
+    let row = tx
+        .fetch_opt(
+            "SELECT 1 FROM channels WHERE token_hash = $1 AND kind = $2 LIMIT 1",
+            args![hash, kind.name()],
+        )
+        .await?;
     Ok(row.is_some())
 }
 
-/// The one channel with this token; `None` when there is none, or more than one.
+/// Evolution channels with this token, two at most: one is an answer, two are none.
 pub(crate) async fn by_token(db: &Db, token: &str) -> Result<Option<Located>, Error> {
     let mut tx = db.read_system().await?;
     let rows = tx
         .fetch_all(
-            "SELECT id, tenant_id, base_url, instance, token_hash FROM channels \
-             WHERE token_hash = $1 LIMIT 2",
-            args![hash_token(token)],
+            &format!("{LOCATED} WHERE token_hash = $1 AND kind = $2 LIMIT 2"),
+            args![hash_token(token), Kind::Evolution.name()],
         )
         .await?;
     match rows.as_slice() {
@@ -336,105 +664,51 @@ pub(crate) async fn by_token(db: &Db, token: &str) -> Result<Option<Located>, Er
     }
 }
 
+/// The one Evolution channel with this token and own number; `None` when there is none, or more.
+pub(crate) async fn by_owner(db: &Db, token: &str, digits: &str) -> Result<Option<Located>, Error> {
+    let mut tx = db.read_system().await?;
+    let rows = tx
+        .fetch_all(
+            &format!("{LOCATED} WHERE own_number = $1 AND token_hash = $2 AND kind = $3 LIMIT 2"),
+            args![digits, hash_token(token), Kind::Evolution.name()],
+        )
+        .await?;
+    match rows.as_slice() {
+        [one] => Ok(Some(located(one)?)),
+        _ => Ok(None),
+    }
+}
+
+/// Channels of a business account, or all of this kind when no account is given.
+pub(crate) async fn of_account(
+    db: &Db,
+    kind: Kind,
+    account: Option<&str>,
+) -> Result<Vec<Located>, Error> {
+    let mut tx = db.read_system().await?;
+    let rows = tx
+        .fetch_all(
+            &format!(
+                "{LOCATED} WHERE kind = $1 AND ($2 = '' OR account = $2) ORDER BY id LIMIT 500"
+            ),
+            args![kind.name(), account.unwrap_or("")],
+        )
+        .await?;
+    rows.iter().map(located).collect()
+}
+
 pub(crate) async fn by_id(tx: &mut TenantTx, id: ChannelId) -> Result<Option<Located>, Error> {
     let tenant = tx.tenant();
     let row = tx
-        .fetch_opt(
-            "SELECT id, tenant_id, base_url, instance, token_hash FROM channels \
-             WHERE tenant_id = $1 AND id = $2",
-            args![tenant, id],
-        )
+        .fetch_opt(&format!("{LOCATED} WHERE tenant_id = $1 AND id = $2"), args![tenant, id])
         .await?;
     row.as_ref().map(located).transpose()
 }
 
-/// A webhook that was kept because nobody could read it.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct RawEvent {
-    pub id: RawEventId,
-    pub channel: ChannelId,
-    pub event: String,
-    pub reason: String,
-    /// `kept` or `replayed`.
-    pub state: String,
-    pub received_at: Moment,
-}
-
-pub(crate) async fn keep_raw(
-    tx: &mut TenantTx,
-    channel: ChannelId,
-    event: &str,
-    reason: &str,
-    body: &str,
-    now: Moment,
-) -> Result<RawEventId, Error> {
-    let id = RawEventId::generate();
-    let tenant = tx.tenant();
-    tx.execute(
-        "INSERT INTO raw_events (id, tenant_id, channel_id, event, reason, body, state, received_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, 'kept', $7)",
-        args![id, tenant, channel, event, reason, body, now],
-    )
-    .await?;
-    Ok(id)
-}
-
-/// Kept webhooks, the newest first; a page of those before `before`.
-///
-/// # Errors
-/// When the database cannot be read.
-pub async fn raw_events(
-    tx: &mut TenantTx,
-    before: Option<(Moment, RawEventId)>,
-    limit: usize,
-) -> Result<Vec<RawEvent>, Error> {
-    let tenant = tx.tenant();
-    let (at, id) = db::page_start(before);
-    let rows = tx
-        .fetch_all(
-            "SELECT id, channel_id, event, reason, state, received_at FROM raw_events \
-             WHERE tenant_id = $1 AND (received_at < $2 OR (received_at = $2 AND id < $3)) \
-             ORDER BY received_at DESC, id DESC LIMIT $4",
-            args![tenant, at, id, limit],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(RawEvent {
-                id: row.get(0)?,
-                channel: row.get(1)?,
-                event: row.get(2)?,
-                reason: row.get(3)?,
-                state: row.get(4)?,
-                received_at: row.get(5)?,
-            })
-        })
-        .collect()
-}
-
-/// The channel and body of a kept webhook.
-pub(crate) async fn raw_body(
-    tx: &mut TenantTx,
-    id: RawEventId,
-) -> Result<Option<(ChannelId, String)>, Error> {
-    let tenant = tx.tenant();
-    let row = tx
-        .fetch_opt(
-            "SELECT channel_id, body FROM raw_events WHERE tenant_id = $1 AND id = $2",
-            args![tenant, id],
-        )
-        .await?;
-    row.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
-}
-
-pub(crate) async fn mark_replayed(tx: &mut TenantTx, id: RawEventId) -> Result<(), Error> {
-    let tenant = tx.tenant();
-    tx.execute(
-        "UPDATE raw_events SET state = 'replayed' WHERE tenant_id = $1 AND id = $2",
-        args![tenant, id],
-    )
-    .await?;
-    Ok(())
+/// A login as it was put away.
+pub(crate) fn login_of(text: &str) -> Option<Login> {
+    let login: NewLogin = serde_json::from_str(text).ok()?;
+    Some(Login { email: login.email, password: login.password })
 }
 
 /// Deletes the tenant's rows of this room.
@@ -447,6 +721,7 @@ pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, E
     for (what, sql) in [
         ("channels", "DELETE FROM channels WHERE tenant_id = $1"),
         ("raw_events", "DELETE FROM raw_events WHERE tenant_id = $1"),
+        ("sender_health", "DELETE FROM sender_health WHERE tenant_id = $1"),
     ] {
         let count = tx.execute(sql, args![tenant]).await?;
         removed.push(tenancy::Removed { what: what.to_owned(), count });

@@ -133,6 +133,22 @@ impl TenantTx {
     pub fn tenant(&self) -> TenantId {
         self.tenant
     }
+
+    /// A yes or no about the tenant's settings, asked of the database once until settings change.
+    /// The statement's first row and column decide; it gets the tenant as `$1`.
+    pub async fn fact(&mut self, name: &'static str, sql: &str) -> Result<bool, Error> {
+        if let Some(holds) = self.signals.fact(self.tenant, name) {
+            return Ok(holds);
+        }
+        let epoch = self.signals.epoch();
+        let tenant = self.tenant;
+        let holds = self.fetch_opt(sql, vec![tenant.into()]).await?.is_some();
+        // What this transaction changed itself is not everybody's yet.
+        if !self.after.settings {
+            self.signals.learn(tenant, name, holds, epoch);
+        }
+        Ok(holds)
+    }
 }
 
 transaction!(TenantTx);

@@ -1,9 +1,11 @@
 //! What one part of the process tells the others after a commit.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use kernel::Moment;
+use kernel::{Moment, TenantId};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Wakes the queue and invalidates caches. Cheap to clone.
@@ -20,6 +22,14 @@ struct Inner {
     epoch: AtomicU64,
     /// Until when the worker sleeps, in microseconds; at the end of time while it looks.
     next_look: AtomicI64,
+    facts: Mutex<Facts>,
+}
+
+/// What was found out of settings, and under which epoch.
+#[derive(Default)]
+struct Facts {
+    epoch: u64,
+    known: HashMap<(TenantId, &'static str), bool>,
 }
 
 impl Signals {
@@ -61,6 +71,21 @@ impl Signals {
     /// Grows whenever cached settings may be stale. Compare with the value a cache was filled at.
     pub fn epoch(&self) -> u64 {
         self.inner.epoch.load(Ordering::SeqCst)
+    }
+
+    /// A fact about a tenant's settings that somebody found out since they changed last.
+    pub(crate) fn fact(&self, tenant: TenantId, name: &'static str) -> Option<bool> {
+        let facts = self.inner.facts.lock();
+        if facts.epoch == self.epoch() { facts.known.get(&(tenant, name)).copied() } else { None }
+    }
+
+    /// Keeps a fact that was read under `epoch` until settings change.
+    pub(crate) fn learn(&self, tenant: TenantId, name: &'static str, holds: bool, epoch: u64) {
+        let mut facts = self.inner.facts.lock();
+        if facts.epoch != epoch {
+            *facts = Facts { epoch, known: HashMap::new() };
+        }
+        facts.known.insert((tenant, name), holds);
     }
 
     pub async fn wait_for_jobs(&self) {

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use web::permission::{InboxRead, InboxWrite};
 use web::{Access, Api, Built, Door, Json, Page, PageQuery, PathId, Problem, Query, Scope};
 
-use crate::{ConversationView, MessageView, PersonReply, store};
+use crate::{
+    Author, ConversationView, Journey, MessageView, NewOutgoing, OwnerChange, Refused, To,
+    Unsettled, store,
+};
 
 /// The routes of the inbox.
 pub fn routes(door: Door) -> Built {
@@ -55,6 +58,30 @@ pub fn routes(door: Door) -> Built {
             "Show a message, an answer with its sources",
             message,
         )
+        .get::<Vec<ConversationView>, _, _>(
+            "/v1/waiting",
+            read,
+            "List conversations that wait for a person, the longest wait first",
+            waiting,
+        )
+        .get::<Vec<OwnerChange>, _, _>(
+            "/v1/conversations/{id}/owner-changes",
+            read,
+            "List who owned a conversation when, and why it changed",
+            owner_changes,
+        )
+        .get::<Journey, _, _>(
+            "/v1/messages/{id}/journey",
+            read,
+            "Show every state a message passed, with time and provider code",
+            journey,
+        )
+        .get::<Vec<Unsettled>, _, _>(
+            "/v1/unsettled-messages",
+            read,
+            "List messages without a final state, the oldest first",
+            unsettled,
+        )
         .get::<RulesBody, _, _>(
             "/v1/inbox-rules",
             read,
@@ -68,7 +95,8 @@ pub fn routes(door: Door) -> Built {
             "Set when a burst is answered and which words call a person",
             set_rules,
         )
-        .build(door)
+        .build(door.clone())
+        .merge(crate::people_api::routes(door))
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -198,10 +226,19 @@ async fn reply(
             "this tenant is archived: nothing can be written",
         ));
     }
+    let new = NewOutgoing {
+        to: To::Conversation(id),
+        author: Author::Person,
+        content: "text",
+        body: text,
+        payload: None,
+        media: None,
+        reply_to: None,
+        // Looked at when it leaves, where the channel's kind is known.
+        needs_window: false,
+    };
     let mut tx = scope.begin().await?;
-    let reply = PersonReply { conversation: id, body: text };
-    let stored = crate::reply(&mut tx, reply, door.clock.now()).await?;
-    let message = stored.ok_or_else(|| Problem::not_found("conversation"))?;
+    let message = crate::outgoing(&mut tx, &new, door.clock.now()).await??.message;
     tx.commit().await?;
     let state = if rule.sends { "queued" } else { "held" }.to_owned();
     Ok((StatusCode::ACCEPTED, Json(ReplyOut { message, state })))
@@ -213,7 +250,7 @@ async fn take_over(
     PathId(id): PathId<kernel::id::ConversationKind>,
 ) -> Result<Json<ConversationView>, Problem> {
     let mut tx = scope.begin().await?;
-    store::take_over(&mut tx, id, door.clock.now()).await?;
+    crate::take_over(&mut tx, id, door.clock.now()).await?;
     let view = found(&mut tx, id).await?;
     tx.commit().await?;
     Ok(view)
@@ -225,8 +262,56 @@ async fn give_back(
     PathId(id): PathId<kernel::id::ConversationKind>,
 ) -> Result<Json<ConversationView>, Problem> {
     let mut tx = scope.begin().await?;
-    store::give_back(&mut tx, id, door.clock.now()).await?;
+    crate::give_back(&mut tx, id, door.clock.now()).await?;
     let view = found(&mut tx, id).await?;
     tx.commit().await?;
     Ok(view)
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NoSuchConversation => Self::not_found("conversation"),
+            Refused::NoSuchContact => Self::not_found("contact"),
+            Refused::NoSuchReply => Self::field("reply_to", refused.to_string()),
+            Refused::NoAddress => Self::field("contact", refused.to_string()),
+            Refused::WindowShut => {
+                Self::new(StatusCode::CONFLICT, "window_shut", refused.to_string())
+            }
+            Refused::OwnedByPerson => {
+                Self::new(StatusCode::CONFLICT, "owned_by_person", refused.to_string())
+            }
+        }
+    }
+}
+
+async fn waiting(scope: Scope<InboxRead>) -> Result<Json<Vec<ConversationView>>, Problem> {
+    let mut tx = scope.read().await?;
+    Ok(Json(store::waiting(&mut tx, 200).await?))
+}
+
+async fn owner_changes(
+    scope: Scope<InboxRead>,
+    PathId(id): PathId<kernel::id::ConversationKind>,
+) -> Result<Json<Vec<OwnerChange>>, Problem> {
+    let mut tx = scope.read().await?;
+    found(&mut tx, id).await?;
+    Ok(Json(crate::owner_changes(&mut tx, id, 200).await?))
+}
+
+async fn journey(
+    scope: Scope<InboxRead>,
+    PathId(id): PathId<kernel::id::MessageKind>,
+) -> Result<Json<Journey>, Problem> {
+    let mut tx = scope.read().await?;
+    let journey = crate::journey(&mut tx, id).await?;
+    journey.map(Json).ok_or_else(|| Problem::not_found("message"))
+}
+
+async fn unsettled(
+    scope: Scope<InboxRead>,
+    State(door): State<Door>,
+) -> Result<Json<Vec<Unsettled>>, Problem> {
+    let mut tx = scope.read().await?;
+    Ok(Json(crate::unsettled(&mut tx, door.clock.now(), 200).await?))
 }

@@ -10,27 +10,42 @@
 //! - A send whose outcome is not known is never repeated.
 
 mod api;
+mod handoff;
+mod journey;
+mod media;
 mod model;
+mod outgoing;
+mod people;
+mod people_api;
 mod phone;
 mod receive;
 mod schema;
 mod send;
+mod settle;
 mod store;
 mod turn;
 
 pub use api::routes;
+pub use handoff::{
+    Event, OwnerChange, WaitingDue, give_back, needs_person, owner_changes, take_over,
+};
+pub use journey::{Journey, Step, journey, journeys_of_phone};
+pub use media::{Attachment, TranscribeDue, WithFile, attachment, set_attachment, transcribe};
 pub use model::{
-    ConversationView, MessageView, Owner, Reason, Rules, SendDue, TurnDue, handoff_words,
+    ConversationView, MessageView, Owner, Reason, Rules, SendDue, TurnDue, WINDOW, handoff_words,
+};
+pub use outgoing::{Author, Enqueued, NewOutgoing, Refused, To, outgoing};
+pub use people::{
+    ContactView, Handle, Handles, MergeView, contact, contacts, learn, merges, moved,
 };
 pub use phone::{Echo, phone_echo};
 pub use receive::{Incoming, Received, receive};
 pub use schema::MIGRATIONS;
 pub use send::{
-    Begin, Outcome, PersonReply, Status, apply_status, begin_send, edited, end_send, needs_person,
-    reply,
+    Begin, Leaving, Outcome, Report, Status, apply_status, begin_send, edited, end_send,
+    number_checked,
 };
-pub use store::{abandon, abandon_job, reactivate, remove_tenant};
-pub use store::{
-    conversation, conversations, give_back, message, messages, rules, seed, set_rules, take_over,
-};
+pub use settle::{Open, Unsettled, not_sent, requeue, settled_ids, unknown_sends, unsettled};
+pub use store::{abandon, abandon_job, reactivate, remove_tenant, waiting};
+pub use store::{conversation, conversations, message, messages, rules, seed, set_rules};
 pub use turn::{Answer, Gathered, Line, Stored, gather, store_answer};

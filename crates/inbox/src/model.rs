@@ -63,13 +63,13 @@ pub enum Reason {
     AskedForPerson,
     TwoDeclines,
     ModelHandOff,
-    PhoneEcho,
-    TakenOver,
     /// More than ten automatic answers in ten minutes: two programs may be talking.
     TooManyAnswers,
     UnreadableMedia,
     LateMessage,
     SendUnknown,
+    /// A message did not reach its person.
+    SendFailed,
     /// The assistant failed to answer, again and again.
     TurnFailed,
     /// It waited while the tenant was suspended.
@@ -82,12 +82,11 @@ impl Reason {
             Self::AskedForPerson => "asked_for_person",
             Self::TwoDeclines => "two_declines",
             Self::ModelHandOff => "model_hand_off",
-            Self::PhoneEcho => "phone_echo",
-            Self::TakenOver => "taken_over",
             Self::TooManyAnswers => "too_many_answers",
             Self::UnreadableMedia => "unreadable_media",
             Self::LateMessage => "late_message",
             Self::SendUnknown => "send_unknown",
+            Self::SendFailed => "send_failed",
             Self::TurnFailed => "turn_failed",
             Self::Backlog => "backlog",
         }
@@ -129,6 +128,14 @@ impl Rules {
     }
 }
 
+/// A text from the own number fits a send without an id that is not older than this.
+pub(crate) const ECHO_FIT: Duration = Duration::from_secs(2 * 86_400);
+/// How far back what a person answered is marked as answered.
+pub(crate) const RECENT: Duration = Duration::from_secs(7 * 86_400);
+/// A voice message is waited for this long.
+pub(crate) const MEDIA_WAIT: Duration = Duration::from_secs(60);
+/// How long after a contact's message free text may be sent where templates are required.
+pub const WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Older than this on arrival, a message is for a person: an answer would come out of the blue.
 pub(crate) const LATE: Duration = Duration::from_secs(15 * 60);
 /// After this long without a word of the person, the assistant takes over again.
@@ -213,6 +220,10 @@ pub struct ConversationView {
     pub needs_person: bool,
     /// Messages that no turn has covered yet.
     pub unanswered: i64,
+    /// When the contact wrote last.
+    pub last_inbound_at: Option<Moment>,
+    /// Since when it has had this owner.
+    pub owner_since: Moment,
     pub last_message_at: Moment,
 }
 
@@ -230,6 +241,8 @@ pub struct MessageView {
     pub reason: Option<String>,
     pub at: Moment,
     pub provider_id: Option<String>,
+    /// Of a message with a file: its type, name, size and state; `/v1/messages/{id}/media` has the file.
+    pub media: Option<serde_json::Value>,
     /// Of an answer: its sources, confidence, model, tokens and times.
     pub trace: Option<serde_json::Value>,
 }

@@ -1,10 +1,15 @@
 //! A message comes in: stored once, and its burst set to be answered.
 
 use db::{Error, TenantTx, args};
-use kernel::{ChannelId, ContactId, ConversationId, MessageId, Moment, Phone};
+use hooks::Event as Told;
+use kernel::{ChannelId, ContactId, ConversationId, MessageId, Moment};
 use queue::NewJob;
+use serde_json::json;
 
+use crate::handoff::{self, Event};
+use crate::journey::{self, Note};
 use crate::model::{HUMAN_HOLDS, LATE};
+use crate::people::{Handles, find_contact};
 use crate::{Owner, Reason, Rules, TurnDue};
 
 /// A message on its way in, with all that storing it needs to know.
@@ -12,8 +17,7 @@ use crate::{Owner, Reason, Rules, TurnDue};
 pub struct Incoming<'a> {
     pub channel: ChannelId,
     pub provider_id: &'a str,
-    pub phone: Option<&'a Phone>,
-    pub lid: Option<&'a str>,
+    pub handles: Handles<'a>,
     /// Where a reply goes.
     pub address: &'a str,
     pub name: Option<&'a str>,
@@ -47,15 +51,19 @@ pub async fn receive(
     incoming: &Incoming<'_>,
     now: Moment,
 ) -> Result<Received, Error> {
-    let contact = find_contact(tx, incoming.phone, incoming.lid, incoming.name, now).await?;
+    let contact = find_contact(tx, incoming.handles, incoming.name, now).await?;
     let late = incoming.at.is_some_and(|at| now.since(at) > LATE);
     let counts = incoming.answerable && !late;
-    let row =
-        open_conversation(tx, incoming.channel, contact, incoming.address, counts, now).await?;
-    let conversation: ConversationId = row.get(0)?;
-    let seq: i64 = row.get(1)?;
-    let owner = Owner::parse(&row.get::<String>(2)?);
-    let burst_started: Moment = row.get(3)?;
+    let opening = Opening {
+        channel: incoming.channel,
+        contact,
+        address: incoming.address,
+        counts,
+        written: Some(incoming.at.unwrap_or(now).min(now)),
+        learns_address: true,
+    };
+    let thread = open_conversation(tx, &opening, now).await?;
+    let conversation = thread.id;
     let message = MessageId::generate();
     let tenant = tx.tenant();
     let stored = tx
@@ -75,7 +83,7 @@ pub async fn receive(
                 incoming.at,
                 now,
                 // What does not wait for an answer has no place in the count.
-                if counts { seq } else { 0 },
+                if counts { thread.inbound_seq } else { 0 },
                 late.then_some(Reason::LateMessage.name()),
                 incoming.raw.clone(),
                 incoming.media.clone(),
@@ -85,21 +93,28 @@ pub async fn receive(
     if stored == 0 {
         return Ok(Received::Duplicate);
     }
-    if late {
-        tx.execute(
-            "UPDATE conversations SET needs_person = 1, handoff_reason = COALESCE(handoff_reason, $1) \
-             WHERE tenant_id = $2 AND id = $3",
-            args![Reason::LateMessage.name(), tenant, conversation],
-        )
-        .await?;
+    journey::came_in(tx, message, incoming.at, now).await?;
+    if thread.day_passed {
+        handoff::record(tx, conversation, Event::DayPassed, (Owner::Human, Owner::Bot), now)
+            .await?;
     }
+    if late {
+        let code = Some(Reason::LateMessage.name());
+        journey::note(tx, message, "for_person", Note { code, detail: None }, now).await?;
+        handoff::needs_person(tx, conversation, Reason::LateMessage, now).await?;
+    }
+    let told = json!({
+        "message": message, "conversation": conversation, "contact": contact,
+        "channel": incoming.channel, "content": incoming.content, "text": incoming.body,
+    });
+    hooks::emit(tx, Told::MessageReceived, told, now).await?;
     // Whether the tenant answers at all is looked up when the turn runs.
-    if counts && owner == Owner::Bot {
+    if counts && thread.owner == Owner::Bot {
         let at_once = incoming.body.is_some_and(|body| rules.asks_for_person(body));
         let run_at = if at_once {
             now
         } else {
-            (now + rules.quiet).min(burst_started + rules.longest_wait).max(now)
+            (now + rules.quiet).min(thread.burst_started + rules.longest_wait).max(now)
         };
         schedule_turn(tx, conversation, run_at, now).await?;
     }
@@ -124,114 +139,48 @@ pub(crate) async fn schedule_turn(
     queue::enqueue(tx, job).await
 }
 
-/// The contact behind these handles, made if nobody has them. Handles that turn out to belong to
-/// two contacts make them one.
-pub(crate) async fn find_contact(
-    tx: &mut TenantTx,
-    phone: Option<&Phone>,
-    lid: Option<&str>,
-    name: Option<&str>,
-    now: Moment,
-) -> Result<ContactId, Error> {
-    let fresh = ContactId::generate();
-    let mut contact: Option<ContactId> = None;
-    let handles =
-        [phone.map(|p| ("phone", p.digits())), lid.map(|lid| ("lid", lid))].into_iter().flatten();
-    for (kind, value) in handles {
-        let proposed = contact.unwrap_or(fresh);
-        let owner = claim_handle(tx, kind, value, proposed, now).await?;
-        match contact {
-            None => contact = Some(owner),
-            Some(known) if owner != known => merge(tx, known, owner, now).await?,
-            Some(_) => {}
-        }
-    }
-    let contact = contact.unwrap_or(fresh);
-    if contact == fresh {
-        let tenant = tx.tenant();
-        tx.execute(
-            "INSERT INTO contacts (id, tenant_id, name, created_at) VALUES ($1, $2, $3, $4)",
-            args![contact, tenant, name, now],
-        )
-        .await?;
-    }
-    Ok(contact)
+/// What a conversation is opened for.
+pub(crate) struct Opening<'a> {
+    pub(crate) channel: ChannelId,
+    pub(crate) contact: ContactId,
+    pub(crate) address: &'a str,
+    /// A message that waits for an answer.
+    pub(crate) counts: bool,
+    /// When the contact wrote; `None` when it was not the contact.
+    pub(crate) written: Option<Moment>,
+    /// The provider named the address; otherwise a known one is better.
+    pub(crate) learns_address: bool,
 }
 
-async fn claim_handle(
-    tx: &mut TenantTx,
-    kind: &str,
-    value: &str,
-    contact: ContactId,
-    now: Moment,
-) -> Result<ContactId, Error> {
-    let tenant = tx.tenant();
-    if !tx.is_postgres() {
-        // One writes at a time there: a handle that is known needs no write, which spares every
-        // message a page of the log.
-        let known = tx
-            .fetch_opt(
-                "SELECT contact_id FROM contact_handles WHERE tenant_id = $1 AND kind = $2 AND value = $3",
-                args![tenant, kind, value],
-            )
-            .await?;
-        if let Some(row) = known {
-            return row.get(0);
-        }
-    }
-    // Writing first makes two processes that see a new person at once take turns.
-    let rows = tx
-        .fetch_all(
-            "INSERT INTO contact_handles (tenant_id, kind, value, contact_id, seen_at) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, kind, value) \
-             DO UPDATE SET seen_at = excluded.seen_at RETURNING contact_id",
-            args![tenant, kind, value, contact, now],
-        )
-        .await?;
-    rows.first().ok_or(Error::Corrupt { column: 0, expected: "a contact" })?.get(0)
+/// A conversation as it is after the message.
+pub(crate) struct Thread {
+    pub(crate) id: ConversationId,
+    pub(crate) inbound_seq: i64,
+    pub(crate) owner: Owner,
+    pub(crate) burst_started: Moment,
+    /// The person who owned it said nothing for a day: it is the assistant's again.
+    pub(crate) day_passed: bool,
+    pub(crate) last_inbound_at: Moment,
 }
 
-/// Moves everything of `other` to `kept`, except conversations that both have.
-async fn merge(
-    tx: &mut TenantTx,
-    kept: ContactId,
-    other: ContactId,
-    now: Moment,
-) -> Result<(), Error> {
-    let tenant = tx.tenant();
-    tx.execute(
-        "UPDATE contact_handles SET contact_id = $1, seen_at = $2 WHERE tenant_id = $3 AND contact_id = $4",
-        args![kept, now, tenant, other],
-    )
-    .await?;
-    tx.execute(
-        "UPDATE conversations SET contact_id = $1 WHERE tenant_id = $2 AND contact_id = $3 \
-         AND NOT EXISTS (SELECT 1 FROM conversations twin WHERE twin.tenant_id = conversations.tenant_id \
-         AND twin.channel_id = conversations.channel_id AND twin.contact_id = $1)",
-        args![kept, tenant, other],
-    )
-    .await?;
-    tracing::info!(event = "contact_merged", tenant_id = %tenant, contact_id = %kept);
-    Ok(())
-}
-
-/// The conversation of channel and contact: its id, count, owner and start of burst.
+/// The conversation of channel and contact, made if there is none.
 pub(crate) async fn open_conversation(
     tx: &mut TenantTx,
-    channel: ChannelId,
-    contact: ContactId,
-    address: &str,
-    counts: bool,
+    opening: &Opening<'_>,
     now: Moment,
-) -> Result<db::Row, Error> {
+) -> Result<Thread, Error> {
     let tenant = tx.tenant();
     let rows = tx
         .fetch_all(
             "INSERT INTO conversations (id, tenant_id, channel_id, contact_id, address, owner, \
-             owner_since, inbound_seq, answered_seq, burst_started_at, created_at, last_message_at) \
-             VALUES ($1, $2, $3, $4, $5, 'bot', $6, $7, 0, $6, $6, $6) \
+             owner_since, inbound_seq, answered_seq, burst_started_at, created_at, last_message_at, \
+             last_inbound_at) \
+             VALUES ($1, $2, $3, $4, $5, 'bot', $6, $7, 0, $6, $6, $6, $9) \
              ON CONFLICT (tenant_id, channel_id, contact_id) DO UPDATE SET \
-             address = excluded.address, last_message_at = excluded.last_message_at, \
+             address = CASE WHEN $10 = 1 THEN excluded.address ELSE conversations.address END, \
+             last_message_at = excluded.last_message_at, \
+             last_inbound_at = CASE WHEN excluded.last_inbound_at > conversations.last_inbound_at \
+               THEN excluded.last_inbound_at ELSE conversations.last_inbound_at END, \
              inbound_seq = conversations.inbound_seq + $7, \
              burst_started_at = CASE WHEN conversations.answered_seq >= conversations.inbound_seq \
                OR (conversations.owner <> 'bot' AND conversations.owner_since < $8) \
@@ -240,20 +189,46 @@ pub(crate) async fn open_conversation(
                THEN conversations.inbound_seq ELSE conversations.answered_seq END, \
              declines = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
                THEN 0 ELSE conversations.declines END, \
+             needs_person = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
+               THEN 0 ELSE conversations.needs_person END, \
+             handoff_reason = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
+               THEN NULL ELSE conversations.handoff_reason END, \
+             owner_since = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
+               THEN -1 ELSE conversations.owner_since END, \
              owner = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
                THEN 'bot' ELSE conversations.owner END \
-             RETURNING id, inbound_seq, owner, burst_started_at",
+             RETURNING id, inbound_seq, owner, burst_started_at, owner_since, last_inbound_at",
             args![
                 ConversationId::generate(),
                 tenant,
-                channel,
-                contact,
-                address,
+                opening.channel,
+                opening.contact,
+                opening.address,
                 now,
-                i64::from(counts),
-                now - HUMAN_HOLDS
+                i64::from(opening.counts),
+                now - HUMAN_HOLDS,
+                opening.written.unwrap_or(Moment(0)),
+                opening.learns_address
             ],
         )
         .await?;
-    rows.into_iter().next().ok_or(Error::Corrupt { column: 0, expected: "a conversation" })
+    let row = rows.first().ok_or(Error::Corrupt { column: 0, expected: "a conversation" })?;
+    let id: ConversationId = row.get(0)?;
+    // The statement leaves a mark where it ended a person's day, so that it is written down once.
+    let day_passed = row.get::<i64>(4)? == -1;
+    if day_passed {
+        tx.execute(
+            "UPDATE conversations SET owner_since = $1 WHERE tenant_id = $2 AND id = $3",
+            args![now, tenant, id],
+        )
+        .await?;
+    }
+    Ok(Thread {
+        id,
+        inbound_seq: row.get(1)?,
+        owner: Owner::parse(&row.get::<String>(2)?),
+        burst_started: row.get(3)?,
+        day_passed,
+        last_inbound_at: row.get(5)?,
+    })
 }

@@ -2,7 +2,9 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[FIRST, JOURNEY_AND_PEOPLE];
+
+const FIRST: Migration = Migration {
     version: 3,
     name: "inbox",
     sql: "
@@ -78,4 +80,55 @@ CREATE TABLE inbox_settings (
     tenant_tables: &["contacts", "contact_handles", "conversations", "messages", "inbox_settings"],
     system_tables: &[],
     house_tables: &[],
-}];
+};
+
+const JOURNEY_AND_PEOPLE: Migration = Migration {
+    version: 10,
+    name: "journey_and_people",
+    sql: "
+CREATE TABLE message_events (
+    tenant_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    code TEXT,
+    detail TEXT
+);
+CREATE INDEX message_events_message ON message_events (tenant_id, message_id);
+CREATE TABLE handoff_events (
+    tenant_id TEXT NOT NULL,
+    conversation_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    event TEXT NOT NULL,
+    owner_before TEXT NOT NULL,
+    owner_after TEXT NOT NULL
+);
+CREATE INDEX handoff_events_conversation ON handoff_events (tenant_id, conversation_id, at);
+CREATE TABLE contact_merges (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    kept_id TEXT NOT NULL,
+    other_id TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    moved TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    undone_at BIGINT
+);
+CREATE INDEX contact_merges_tenant ON contact_merges (tenant_id, at, id);
+CREATE INDEX contact_merges_pair ON contact_merges (tenant_id, kept_id, other_id);
+ALTER TABLE contacts ADD COLUMN merged_into TEXT;
+ALTER TABLE conversations ADD COLUMN merged_into TEXT;
+ALTER TABLE conversations ADD COLUMN last_inbound_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN number_checked BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX conversations_twins ON conversations (tenant_id, merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX conversations_waiting ON conversations (tenant_id, owner_since) WHERE needs_person = 1;
+CREATE INDEX conversations_contact ON conversations (tenant_id, contact_id);
+ALTER TABLE messages ADD COLUMN payload TEXT;
+ALTER TABLE messages ADD COLUMN reply_to TEXT;
+CREATE INDEX messages_unsettled ON messages (tenant_id, state_at)
+    WHERE direction = 'out' AND state IN ('queued', 'sending', 'sent', 'unknown');
+",
+    tenant_tables: &["message_events", "handoff_events", "contact_merges"],
+    system_tables: &[],
+    house_tables: &[],
+};

@@ -1,24 +1,43 @@
 //! A message leaves: marked before the call, settled after it, never repeated in doubt.
 
 use db::{Error, TenantTx, args};
+use hooks::Event as Told;
 use kernel::{ChannelId, ConversationId, MessageId, Moment};
+use serde_json::json;
 
-use crate::turn::enqueue_send;
+use crate::handoff::{self, Event, needs_person};
+use crate::journey::{self, Note};
+use crate::people::{Handles, learn_for};
 use crate::{Owner, Reason};
+
+/// A message that may leave, with all that its sender needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaving {
+    pub channel: ChannelId,
+    pub conversation: ConversationId,
+    pub address: String,
+    pub content: String,
+    pub body: String,
+    pub payload: Option<String>,
+    pub media: Option<String>,
+    /// The provider's id of the message that it answers.
+    pub reply_to: Option<String>,
+    /// When the contact wrote last.
+    pub last_inbound_at: Moment,
+    /// Nobody wrote from this number yet, and it was not checked.
+    pub first_contact: bool,
+    pub queued_at: Moment,
+}
 
 /// Whether a queued message may leave now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begin {
-    Go {
-        channel: ChannelId,
-        conversation: ConversationId,
-        address: String,
-        body: String,
-    },
+    Go(Box<Leaving>),
     /// New text or a person came first, or it is settled already.
     Skip,
     /// A worker died between the call and its answer: nobody knows. Recorded as such.
     Interrupted {
+        channel: ChannelId,
         conversation: ConversationId,
     },
 }
@@ -37,7 +56,8 @@ pub async fn begin_send(
         .fetch_all(
             "UPDATE messages SET state = 'sending', state_at = $1 \
              WHERE tenant_id = $2 AND id = $3 AND state = 'queued' \
-             RETURNING channel_id, conversation_id, body, seq, from_seq, cancellable",
+             RETURNING channel_id, conversation_id, body, seq, from_seq, cancellable, content, payload, \
+             media, reply_to, at",
             args![now, tenant, message],
         )
         .await?;
@@ -61,12 +81,21 @@ pub async fn begin_send(
         cancel(tx, conversation, (from, upto), "person", now).await?;
         return Ok(Begin::Skip);
     }
-    Ok(Begin::Go {
+    Ok(Begin::Go(Box::new(Leaving {
         channel: row.get(0)?,
         conversation,
         address: thread.get(0)?,
+        content: row.get(6)?,
         body: row.get::<Option<String>>(2)?.unwrap_or_default(),
-    })
+        payload: row.get(7)?,
+        media: row.get(8)?,
+        reply_to: row.get(9)?,
+        last_inbound_at: thread.get(3)?,
+        first_contact: thread.get::<Moment>(3)?.0 == 0
+            && thread.get::<i64>(2)? == 0
+            && thread.get::<i64>(4)? == 0,
+        queued_at: row.get(10)?,
+    })))
 }
 
 /// Where the conversation's messages go, who owns it, and how many came in.
@@ -75,8 +104,14 @@ async fn thread_of(
     conversation: ConversationId,
 ) -> Result<Option<db::Row>, Error> {
     let tenant = tx.tenant();
+    // A take-over that is being written is waited for, and one that comes later waits for this look:
+    // nothing of the assistant leaves after it.
+    let lock = if tx.is_postgres() { "FOR SHARE" } else { "" };
     tx.fetch_opt(
-        "SELECT address, owner, inbound_seq FROM conversations WHERE tenant_id = $1 AND id = $2",
+        &format!(
+            "SELECT address, owner, inbound_seq, last_inbound_at, number_checked FROM conversations \
+             WHERE tenant_id = $1 AND id = $2 {lock}"
+        ),
         args![tenant, conversation],
     )
     .await
@@ -121,14 +156,16 @@ async fn cancel(
     now: Moment,
 ) -> Result<(), Error> {
     let tenant = tx.tenant();
-    tx.execute(
-        "UPDATE messages SET state = 'cancelled', state_at = $1, reason = $2 \
-         WHERE tenant_id = $3 AND conversation_id = $4 AND author = 'assistant' AND cancellable = 1 \
-         AND from_seq = $5 AND seq = $6 AND state IN ('queued', 'sending')",
-        args![now, reason, tenant, conversation, from, upto],
-    )
-    .await?;
-    Ok(())
+    let rows = tx
+        .fetch_all(
+            "UPDATE messages SET state = 'cancelled', state_at = $1, reason = $2 \
+             WHERE tenant_id = $3 AND conversation_id = $4 AND cancellable = 1 \
+             AND from_seq = $5 AND seq = $6 AND state IN ('queued', 'sending') RETURNING id",
+            args![now, reason, tenant, conversation, from, upto],
+        )
+        .await?;
+    let ids: Vec<MessageId> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+    journey::note_all(tx, &ids, "cancelled", Note { code: Some(reason), detail: None }, now).await
 }
 
 async fn interrupted(tx: &mut TenantTx, message: MessageId, now: Moment) -> Result<Begin, Error> {
@@ -136,44 +173,33 @@ async fn interrupted(tx: &mut TenantTx, message: MessageId, now: Moment) -> Resu
     let rows = tx
         .fetch_all(
             "UPDATE messages SET state = 'unknown', state_at = $1, reason = 'interrupted' \
-             WHERE tenant_id = $2 AND id = $3 AND state = 'sending' RETURNING conversation_id",
+             WHERE tenant_id = $2 AND id = $3 AND state = 'sending' RETURNING conversation_id, channel_id",
             args![now, tenant, message],
         )
         .await?;
     let Some(row) = rows.first() else { return Ok(Begin::Skip) };
     let conversation: ConversationId = row.get(0)?;
-    needs_person(tx, conversation, Reason::SendUnknown).await?;
-    Ok(Begin::Interrupted { conversation })
-}
-
-/// Shows the conversation to a person, with the reason if it has none yet.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn needs_person(
-    tx: &mut TenantTx,
-    conversation: ConversationId,
-    reason: Reason,
-) -> Result<(), Error> {
-    let tenant = tx.tenant();
-    tx.execute(
-        "UPDATE conversations SET needs_person = 1, handoff_reason = COALESCE(handoff_reason, $1) \
-         WHERE tenant_id = $2 AND id = $3",
-        args![reason.name(), tenant, conversation],
-    )
-    .await?;
-    Ok(())
+    journey::note(tx, message, "unknown", Note { code: Some("interrupted"), detail: None }, now)
+        .await?;
+    needs_person(tx, conversation, Reason::SendUnknown, now).await?;
+    Ok(Begin::Interrupted { channel: row.get(1)?, conversation })
 }
 
 /// What the provider said of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Sent {
-        provider_id: String,
+        /// Some providers name none.
+        provider_id: Option<String>,
+        /// Where it really went, if that differs.
+        address: Option<String>,
     },
     /// It will be tried again.
-    Later,
+    Later {
+        code: String,
+    },
     Failed {
+        code: String,
         reason: String,
     },
     Unknown {
@@ -193,48 +219,94 @@ pub async fn end_send(
     now: Moment,
 ) -> Result<(), Error> {
     let tenant = tx.tenant();
-    let (state, provider_id, reason) = match outcome {
-        Outcome::Sent { provider_id } => ("sent", Some(provider_id.as_str()), None),
-        Outcome::Later => ("queued", None, None),
-        Outcome::Failed { reason } => ("failed", None, Some(reason.as_str())),
-        Outcome::Unknown { reason } => ("unknown", None, Some(reason.as_str())),
+    let (state, id, code, reason) = match outcome {
+        Outcome::Sent { provider_id, .. } => ("sent", provider_id.as_deref(), None, None),
+        Outcome::Later { code } => ("queued", None, Some(code.as_str()), None),
+        Outcome::Failed { code, reason } => {
+            ("failed", None, Some(code.as_str()), Some(reason.as_str()))
+        }
+        Outcome::Unknown { reason } => ("unknown", None, None, Some(reason.as_str())),
     };
-    if let Some(provider_id) = provider_id {
-        // The provider's echo may have been taken for a person before its answer named the id.
-        let mistaken = tx
-            .execute(
-                "DELETE FROM messages WHERE tenant_id = $1 AND conversation_id = $2 \
-                 AND provider_id = $3 AND id <> $4 AND direction = 'out'",
-                args![tenant, conversation, provider_id, message],
-            )
-            .await?;
-        let back = if mistaken > 0 { Reason::PhoneEcho.name() } else { "" };
+    if let Outcome::Sent { address, .. } = outcome {
+        if let Some(provider_id) = id {
+            echo_was_ours(tx, message, conversation, provider_id, now).await?;
+        }
         tx.execute(
-            "UPDATE conversations SET cancels = 0, \
-             owner = CASE WHEN handoff_reason = $1 AND $1 <> '' THEN 'bot' ELSE owner END \
-             WHERE tenant_id = $2 AND id = $3 AND (cancels <> 0 OR $1 <> '')",
-            args![back, tenant, conversation],
+            "UPDATE conversations SET cancels = 0, number_checked = 1, address = COALESCE($1, address) \
+             WHERE tenant_id = $2 AND id = $3 AND (cancels <> 0 OR number_checked = 0 OR $1 IS NOT NULL)",
+            args![address.as_deref(), tenant, conversation],
         )
         .await?;
     }
-    tx.execute(
-        "UPDATE messages SET state = $1, state_at = $2, provider_id = COALESCE($3, provider_id), reason = $4 \
-         WHERE tenant_id = $5 AND id = $6 AND state = 'sending'",
-        args![state, now, provider_id, reason, tenant, message],
-    )
-    .await?;
-    match outcome {
-        Outcome::Unknown { .. } => needs_person(tx, conversation, Reason::SendUnknown).await,
-        Outcome::Failed { .. } => {
-            tx.execute(
-                "UPDATE conversations SET needs_person = 1 WHERE tenant_id = $1 AND id = $2",
-                args![tenant, conversation],
-            )
-            .await?;
-            Ok(())
-        }
-        _ => Ok(()),
+    let moved = tx
+        .execute(
+            "UPDATE messages SET state = $1, state_at = $2, provider_id = COALESCE($3, provider_id), reason = $4 \
+             WHERE tenant_id = $5 AND id = $6 AND state = 'sending'",
+            args![state, now, id, reason, tenant, message],
+        )
+        .await?;
+    if moved == 0 {
+        // A status or an echo was quicker and knows more.
+        return Ok(());
     }
+    journey::note(tx, message, state, Note { code, detail: reason }, now).await?;
+    match outcome {
+        Outcome::Unknown { .. } => needs_person(tx, conversation, Reason::SendUnknown, now).await,
+        Outcome::Failed { .. } => failed(tx, message, conversation, (code, reason), now).await,
+        Outcome::Sent { .. } | Outcome::Later { .. } => Ok(()),
+    }
+}
+
+/// The provider's echo may have been taken for a person before its answer named the id.
+async fn echo_was_ours(
+    tx: &mut TenantTx,
+    message: MessageId,
+    conversation: ConversationId,
+    provider_id: &str,
+    now: Moment,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    let mistaken = tx
+        .fetch_all(
+            "DELETE FROM messages WHERE tenant_id = $1 AND conversation_id = $2 \
+             AND provider_id = $3 AND id <> $4 AND direction = 'out' RETURNING id",
+            args![tenant, conversation, provider_id, message],
+        )
+        .await?;
+    if mistaken.is_empty() {
+        return Ok(());
+    }
+    for row in &mistaken {
+        tx.execute(
+            "DELETE FROM message_events WHERE tenant_id = $1 AND message_id = $2",
+            args![tenant, row.get::<MessageId>(0)?],
+        )
+        .await?;
+    }
+    let row = tx
+        .fetch_opt(
+            "SELECT 1 FROM conversations WHERE tenant_id = $1 AND id = $2 AND handoff_reason = $3",
+            args![tenant, conversation, Event::PhoneEcho.name()],
+        )
+        .await?;
+    if row.is_some() {
+        handoff::apply(tx, conversation, Event::EchoWasOurs, now).await?;
+    }
+    Ok(())
+}
+
+/// A message did not reach its person: somebody must see it.
+async fn failed(
+    tx: &mut TenantTx,
+    message: MessageId,
+    conversation: ConversationId,
+    (code, reason): (Option<&str>, Option<&str>),
+    now: Moment,
+) -> Result<(), Error> {
+    needs_person(tx, conversation, Reason::SendFailed, now).await?;
+    let told =
+        json!({ "message": message, "conversation": conversation, "code": code, "reason": reason });
+    hooks::emit(tx, Told::MessageFailed, told, now).await
 }
 
 /// How far a provider reports one of our messages to be.
@@ -246,34 +318,89 @@ pub enum Status {
     Failed,
 }
 
+/// A provider's report on a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    pub channel: ChannelId,
+    pub provider_id: &'a str,
+    pub status: Status,
+    pub at: Option<Moment>,
+    pub code: Option<&'a str>,
+    pub reason: Option<&'a str>,
+    /// Our own id, where the provider echoes it: tells what became of a send without an answer.
+    pub key: Option<MessageId>,
+    /// Addresses of the person it went to.
+    pub handles: Handles<'a>,
+}
+
 /// Moves a message of ours forward. `false` when we know no such message, or it is further already.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn apply_status(
     tx: &mut TenantTx,
-    channel: ChannelId,
-    provider_id: &str,
-    status: Status,
+    report: &Report<'_>,
     now: Moment,
 ) -> Result<bool, Error> {
     let tenant = tx.tenant();
-    let (state, from) = match status {
+    let (state, from) = match report.status {
         Status::Sent => ("sent", "('sending', 'unknown')"),
         Status::Delivered => ("delivered", "('sending', 'unknown', 'sent')"),
         Status::Read => ("read", "('sending', 'unknown', 'sent', 'delivered')"),
         Status::Failed => ("failed", "('sending', 'unknown', 'sent')"),
     };
-    let moved = tx
-        .execute(
+    let note = Note { code: report.code, detail: report.reason };
+    let at = report.at.unwrap_or(now).min(now);
+    let mut rows = tx
+        .fetch_all(
             &format!(
-                "UPDATE messages SET state = $1, state_at = $2 WHERE tenant_id = $3 \
-                 AND channel_id = $4 AND provider_id = $5 AND direction = 'out' AND state IN {from}"
+                "UPDATE messages SET state = $1, state_at = $2, reason = $3 WHERE tenant_id = $4 \
+                 AND channel_id = $5 AND provider_id = $6 AND direction = 'out' AND state IN {from} \
+                 RETURNING id, conversation_id"
             ),
-            args![state, now, tenant, channel, provider_id],
+            args![state, now, report.reason, tenant, report.channel, report.provider_id],
         )
         .await?;
-    Ok(moved == 1)
+    if let (true, Some(key)) = (rows.is_empty(), report.key) {
+        // The answer of the call never came, or is still on its way: the id comes with the status.
+        rows = tx
+            .fetch_all(
+                &format!(
+                    "UPDATE messages SET state = $1, state_at = $2, reason = $3, provider_id = $4 \
+                     WHERE tenant_id = $5 AND channel_id = $6 AND id = $7 AND provider_id IS NULL \
+                     AND direction = 'out' AND state IN {from} RETURNING id, conversation_id"
+                ),
+                args![state, now, report.reason, report.provider_id, tenant, report.channel, key],
+            )
+            .await?;
+    }
+    if let Some(row) = rows.first() {
+        let (message, conversation): (MessageId, ConversationId) = (row.get(0)?, row.get(1)?);
+        journey::note(tx, message, state, note, at).await?;
+        learn_for(tx, conversation, report.handles, now).await?;
+        if report.key.is_some() {
+            handoff::known_again(tx, conversation).await?;
+        }
+        if report.status == Status::Failed {
+            failed(tx, message, conversation, (report.code, report.reason), now).await?;
+        }
+        return Ok(true);
+    }
+    // Out of order: the line has it all the same.
+    let known = tx
+        .fetch_opt(
+            "SELECT id FROM messages WHERE tenant_id = $1 AND channel_id = $2 AND provider_id = $3 \
+             AND direction = 'out'",
+            args![tenant, report.channel, report.provider_id],
+        )
+        .await?;
+    if let Some(row) = known {
+        let message: MessageId = row.get(0)?;
+        if report.status != Status::Failed && !journey::has(tx, message, state).await? {
+            journey::note(tx, message, state, note, at).await?;
+        }
+    }
+    Ok(false)
 }
 
 /// The contact edited or deleted a message. `false` when we know no such message.
@@ -299,41 +426,22 @@ pub async fn edited(
     Ok(moved == 1)
 }
 
-/// A person's reply through the API.
-#[derive(Debug, Clone, Copy)]
-pub struct PersonReply<'a> {
-    pub conversation: ConversationId,
-    pub body: &'a str,
-}
-
-/// Stores a person's reply, makes the person the owner, and enqueues it. `None` when there is no
-/// such conversation.
+/// A first contact's number is known to WhatsApp, perhaps under another form.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn reply(
+pub async fn number_checked(
     tx: &mut TenantTx,
-    reply: PersonReply<'_>,
+    conversation: ConversationId,
+    address: &str,
+    lid: Option<&str>,
     now: Moment,
-) -> Result<Option<MessageId>, Error> {
+) -> Result<(), Error> {
     let tenant = tx.tenant();
-    let rows = tx
-        .fetch_all(
-            "UPDATE conversations SET owner = 'human', owner_since = $1, needs_person = 0, \
-             handoff_reason = COALESCE(handoff_reason, $2), answered_seq = inbound_seq, last_message_at = $1 \
-             WHERE tenant_id = $3 AND id = $4 RETURNING channel_id",
-            args![now, Reason::TakenOver.name(), tenant, reply.conversation],
-        )
-        .await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let channel: ChannelId = row.get(0)?;
-    let id = MessageId::generate();
     tx.execute(
-        "INSERT INTO messages (id, tenant_id, conversation_id, channel_id, direction, author, content, body, \
-         at, seq, state, state_at) VALUES ($1, $2, $3, $4, 'out', 'person', 'text', $5, $6, 0, 'queued', $6)",
-        args![id, tenant, reply.conversation, channel, reply.body, now],
+        "UPDATE conversations SET number_checked = 1, address = $1 WHERE tenant_id = $2 AND id = $3",
+        args![address, tenant, conversation],
     )
     .await?;
-    enqueue_send(tx, reply.conversation, id, now).await?;
-    Ok(Some(id))
+    learn_for(tx, conversation, Handles { lid, ..Handles::default() }, now).await
 }

@@ -6,9 +6,10 @@ use db::{Error, Row, TenantTx, args};
 use kernel::{ConversationId, MessageId, Moment};
 use queue::Payload as _;
 
+use crate::handoff::needs_person;
+use crate::journey::{self, Note};
 use crate::model::LATE;
 use crate::receive::schedule_turn;
-use crate::send::needs_person;
 use crate::{ConversationView, MessageView, Owner, Reason, Rules, SendDue, TurnDue};
 
 /// Writes a new tenant's rules.
@@ -73,7 +74,8 @@ pub async fn rules(tx: &mut TenantTx) -> Result<Rules, Error> {
 }
 
 const CONVERSATION: &str = "SELECT c.id, c.channel_id, c.contact_id, p.name, c.owner, c.handoff_reason, \
-     c.needs_person, c.inbound_seq - c.answered_seq, c.last_message_at FROM conversations c \
+     c.needs_person, c.inbound_seq - c.answered_seq, c.last_message_at, c.last_inbound_at, c.owner_since \
+     FROM conversations c \
      LEFT JOIN contacts p ON p.tenant_id = c.tenant_id AND p.id = c.contact_id";
 
 fn conversation_view(row: &Row) -> Result<ConversationView, Error> {
@@ -87,6 +89,8 @@ fn conversation_view(row: &Row) -> Result<ConversationView, Error> {
         needs_person: row.get(6)?,
         unanswered: row.get(7)?,
         last_message_at: row.get(8)?,
+        last_inbound_at: Some(row.get::<Moment>(9)?).filter(|at| at.0 > 0),
+        owner_since: row.get(10)?,
     })
 }
 
@@ -104,11 +108,29 @@ pub async fn conversations(
     let rows = tx
         .fetch_all(
             &format!(
-                "{CONVERSATION} WHERE c.tenant_id = $1 AND (c.last_message_at < $2 \
+                "{CONVERSATION} WHERE c.tenant_id = $1 AND c.merged_into IS NULL AND (c.last_message_at < $2 \
                  OR (c.last_message_at = $2 AND c.id < $3)) \
                  ORDER BY c.last_message_at DESC, c.id DESC LIMIT $4"
             ),
             args![tenant, at, id, limit],
+        )
+        .await?;
+    rows.iter().map(conversation_view).collect()
+}
+
+/// Conversations that wait for a person, the longest wait first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn waiting(tx: &mut TenantTx, limit: usize) -> Result<Vec<ConversationView>, Error> {
+    let tenant = tx.tenant();
+    let rows = tx
+        .fetch_all(
+            &format!(
+                "{CONVERSATION} WHERE c.tenant_id = $1 AND c.needs_person = 1 AND c.merged_into IS NULL \
+                 ORDER BY c.owner_since, c.id LIMIT $2"
+            ),
+            args![tenant, limit],
         )
         .await?;
     rows.iter().map(conversation_view).collect()
@@ -133,7 +155,7 @@ pub async fn conversation(
 }
 
 const MESSAGE: &str = "SELECT id, conversation_id, direction, author, content, body, state, reason, \
-     at, provider_id, trace FROM messages";
+     at, provider_id, trace, media FROM messages";
 
 fn message_view(row: &Row) -> Result<MessageView, Error> {
     Ok(MessageView {
@@ -148,6 +170,7 @@ fn message_view(row: &Row) -> Result<MessageView, Error> {
         at: row.get(8)?,
         provider_id: row.get(9)?,
         trace: row.get::<Option<String>>(10)?.and_then(|trace| serde_json::from_str(&trace).ok()),
+        media: crate::media::shown(row.get::<Option<String>>(11)?.as_deref()),
     })
 }
 
@@ -163,16 +186,37 @@ pub async fn messages(
 ) -> Result<Vec<MessageView>, Error> {
     let tenant = tx.tenant();
     let (at, id) = db::page_start(before);
-    let rows = tx
+    let mut found = Vec::new();
+    // A conversation shows those of contacts that became part of its contact.
+    let mut threads = vec![conversation];
+    let twins = tx
         .fetch_all(
-            &format!(
-                "{MESSAGE} WHERE tenant_id = $1 AND conversation_id = $2 AND (at < $3 OR (at = $3 AND id < $4)) \
-                 ORDER BY at DESC, id DESC LIMIT $5"
-            ),
-            args![tenant, conversation, at, id, limit],
+            "SELECT id FROM conversations WHERE tenant_id = $1 AND merged_into = $2",
+            args![tenant, conversation],
         )
         .await?;
-    rows.iter().map(message_view).collect()
+    for twin in &twins {
+        threads.push(twin.get(0)?);
+    }
+    for thread in &threads {
+        let rows = tx
+            .fetch_all(
+                &format!(
+                    "{MESSAGE} WHERE tenant_id = $1 AND conversation_id = $2 AND (at < $3 OR (at = $3 AND id < $4)) \
+                     ORDER BY at DESC, id DESC LIMIT $5"
+                ),
+                args![tenant, *thread, at, &id, limit],
+            )
+            .await?;
+        for row in &rows {
+            found.push(message_view(row)?);
+        }
+    }
+    if threads.len() > 1 {
+        found.sort_by_key(|view| std::cmp::Reverse((view.at, view.id)));
+        found.truncate(limit);
+    }
+    Ok(found)
 }
 
 /// One message.
@@ -185,39 +229,6 @@ pub async fn message(tx: &mut TenantTx, id: MessageId) -> Result<Option<MessageV
         .fetch_opt(&format!("{MESSAGE} WHERE tenant_id = $1 AND id = $2"), args![tenant, id])
         .await?;
     row.as_ref().map(message_view).transpose()
-}
-
-/// A person takes the conversation. `false` when there is none of that id.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn take_over(tx: &mut TenantTx, id: ConversationId, now: Moment) -> Result<bool, Error> {
-    let tenant = tx.tenant();
-    let done = tx
-        .execute(
-            "UPDATE conversations SET owner = 'human', owner_since = $1, handoff_reason = $2, \
-             needs_person = 0 WHERE tenant_id = $3 AND id = $4",
-            args![now, Reason::TakenOver.name(), tenant, id],
-        )
-        .await?;
-    Ok(done == 1)
-}
-
-/// The assistant may answer again; what was said meanwhile stays unanswered by it.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn give_back(tx: &mut TenantTx, id: ConversationId, now: Moment) -> Result<bool, Error> {
-    let tenant = tx.tenant();
-    let done = tx
-        .execute(
-            "UPDATE conversations SET owner = 'bot', owner_since = $1, handoff_reason = NULL, \
-             needs_person = 0, declines = 0, answered_seq = inbound_seq \
-             WHERE tenant_id = $2 AND id = $3",
-            args![now, tenant, id],
-        )
-        .await?;
-    Ok(done == 1)
 }
 
 /// What waited to be answered or sent will not be: unsent answers become failed, and every
@@ -236,13 +247,29 @@ pub async fn abandon(tx: &mut TenantTx, now: Moment) -> Result<u64, Error> {
             args![Reason::Backlog.name(), tenant],
         )
         .await?;
-    tx.execute(
-        "UPDATE messages SET state = 'failed', state_at = $1, reason = 'removed from the queue' \
-         WHERE tenant_id = $2 AND direction = 'out' AND state = 'queued'",
-        args![now, tenant],
-    )
-    .await?;
+    let gone = tx
+        .fetch_all(
+            "UPDATE messages SET state = 'failed', state_at = $1, reason = 'removed from the queue' \
+             WHERE tenant_id = $2 AND direction = 'out' AND state = 'queued' RETURNING id",
+            args![now, tenant],
+        )
+        .await?;
+    note_rows(tx, &gone, "failed", "removed", now).await?;
     Ok(shown)
+}
+
+async fn note_rows(
+    tx: &mut TenantTx,
+    rows: &[Row],
+    state: &str,
+    code: &str,
+    now: Moment,
+) -> Result<(), Error> {
+    let ids: Vec<MessageId> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+    for some in ids.chunks(200) {
+        journey::note_all(tx, some, state, Note { code: Some(code), detail: None }, now).await?;
+    }
+    Ok(())
 }
 
 /// A job that waited was taken out of the queue: what it would have answered or sent is shown to a
@@ -258,7 +285,7 @@ pub async fn abandon_job(
 ) -> Result<(), Error> {
     if kind == TurnDue::KIND {
         let Ok(due) = serde_json::from_str::<TurnDue>(payload) else { return Ok(()) };
-        return needs_person(tx, due.conversation, Reason::Backlog).await;
+        return needs_person(tx, due.conversation, Reason::Backlog, now).await;
     }
     if kind != SendDue::KIND {
         return Ok(());
@@ -273,7 +300,11 @@ pub async fn abandon_job(
         )
         .await?;
     match rows.first() {
-        Some(row) => needs_person(tx, row.get(0)?, Reason::Backlog).await,
+        Some(row) => {
+            let note = Note { code: Some("removed"), detail: None };
+            journey::note(tx, due.message, "failed", note, now).await?;
+            needs_person(tx, row.get(0)?, Reason::Backlog, now).await
+        }
         None => Ok(()),
     }
 }
@@ -293,12 +324,14 @@ pub async fn reactivate(tx: &mut TenantTx, now: Moment) -> Result<(u64, u64), Er
         args![Reason::Backlog.name(), tenant, now - LATE],
     )
     .await?;
-    tx.execute(
-        "UPDATE messages SET state = 'cancelled', state_at = $1, reason = 'suspended' \
-         WHERE tenant_id = $2 AND author = 'assistant' AND state = 'queued' AND at < $3",
-        args![now, tenant, now - LATE],
-    )
-    .await?;
+    let stale = tx
+        .fetch_all(
+            "UPDATE messages SET state = 'cancelled', state_at = $1, reason = 'suspended' \
+             WHERE tenant_id = $2 AND author = 'assistant' AND state = 'queued' AND at < $3 RETURNING id",
+            args![now, tenant, now - LATE],
+        )
+        .await?;
+    note_rows(tx, &stale, "cancelled", "suspended", now).await?;
     let to_person = tx
         .execute(
             "UPDATE conversations SET answered_seq = inbound_seq, needs_person = 1, \
@@ -329,6 +362,9 @@ pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, E
     let tenant = tx.tenant();
     let mut removed = Vec::new();
     for (what, sql) in [
+        ("message_events", "DELETE FROM message_events WHERE tenant_id = $1"),
+        ("handoff_events", "DELETE FROM handoff_events WHERE tenant_id = $1"),
+        ("contact_merges", "DELETE FROM contact_merges WHERE tenant_id = $1"),
         ("messages", "DELETE FROM messages WHERE tenant_id = $1"),
         ("conversations", "DELETE FROM conversations WHERE tenant_id = $1"),
         ("contact_handles", "DELETE FROM contact_handles WHERE tenant_id = $1"),

@@ -1,11 +1,15 @@
 //! What a turn reads before it thinks, and how its answer is stored if nothing moved meanwhile.
 
 use db::{Error, TenantTx, args};
+use hooks::Event as Told;
 use kernel::{ChannelId, ConversationId, MessageId, Moment};
 use queue::NewJob;
+use serde_json::json;
 
-use crate::model::{LOOP_LIMIT, LOOP_WINDOW};
-use crate::{Owner, Reason, SendDue};
+use crate::handoff::{self, Event};
+use crate::journey::{self, Note};
+use crate::model::{LOOP_LIMIT, LOOP_WINDOW, MEDIA_WAIT};
+use crate::{Owner, Reason, SendDue, media};
 
 /// One message of the conversation as the assistant reads it.
 #[derive(Debug, Clone)]
@@ -28,6 +32,12 @@ pub struct Gathered {
     pub declines: i64,
     /// Unanswered messages in the order they were written.
     pub burst: Vec<Line>,
+    /// Their ids.
+    pub burst_ids: Vec<MessageId>,
+    /// The provider's id of the last of them.
+    pub last_provider_id: Option<String>,
+    /// A voice message is still being fetched or written down: no later than this it goes on.
+    pub media_until: Option<Moment>,
     /// Earlier messages, oldest first.
     pub history: Vec<Line>,
     /// The assistant has never answered here.
@@ -65,13 +75,14 @@ pub async fn gather(
     }
     let recent = tx
         .fetch_all(
-            "SELECT direction, content, body, seq, provider_at, at, id, author FROM messages \
+            "SELECT direction, content, body, seq, provider_at, at, id, author, media, provider_id FROM messages \
              WHERE tenant_id = $1 AND conversation_id = $2 AND state <> 'cancelled' \
              ORDER BY at DESC, id DESC LIMIT $3",
             args![tenant, conversation, history + 50],
         )
         .await?;
-    let mut burst: Vec<(Moment, MessageId, Line)> = Vec::new();
+    let mut burst: Vec<(Moment, MessageId, Line, Option<String>)> = Vec::new();
+    let mut media_until = None;
     let mut earlier = Vec::new();
     let mut answered_before = false;
     for row in &recent {
@@ -85,13 +96,18 @@ pub async fn gather(
         answered_before |= row.get::<String>(7)? == "assistant";
         if from_contact && seq > base_seq {
             let written = row.get::<Option<Moment>>(4)?.unwrap_or(row.get(5)?);
-            burst.push((written, row.get(6)?, line));
+            let until = row.get::<Moment>(5)? + MEDIA_WAIT;
+            let file: Option<String> = row.get(8)?;
+            if line.content == "audio" && until > now && media::is_open(file.as_deref()) {
+                media_until = media_until.max(Some(until));
+            }
+            burst.push((written, row.get(6)?, line, row.get(9)?));
         } else if earlier.len() < history && !line.body.is_empty() {
             earlier.push(line);
         }
     }
     // Providers deliver out of order; people read in the order of writing.
-    burst.sort_by_key(|(written, id, _)| (*written, *id));
+    burst.sort_by_key(|(written, id, ..)| (*written, *id));
     earlier.reverse();
     Ok(Some(Gathered {
         conversation,
@@ -101,7 +117,10 @@ pub async fn gather(
         base_seq,
         upto_seq,
         declines: row.get(5)?,
-        burst: burst.into_iter().map(|(_, _, line)| line).collect(),
+        burst_ids: burst.iter().map(|(_, id, ..)| *id).collect(),
+        last_provider_id: burst.last().and_then(|(.., id)| id.clone()),
+        media_until,
+        burst: burst.into_iter().map(|(_, _, line, _)| line).collect(),
         history: earlier,
         first: !answered_before,
         looping: row.get::<i64>(7)? >= LOOP_LIMIT,
@@ -177,11 +196,8 @@ pub async fn store_answer(
         return Ok(if cancelled == 1 { Stored::Superseded } else { Stored::NotOurs });
     }
     if let Some(reason) = answer.hand_over {
-        tracing::info!(
-            event = "handed_over", tenant_id = %tenant,
-            conversation_id = %gathered.conversation, reason = reason.name(),
-        );
-        metrics::counter!("portaria_handoffs_total", "reason" => reason.name()).increment(1);
+        let moved = (Owner::Bot, Owner::Nobody);
+        handoff::record(tx, gathered.conversation, Event::Called(reason), moved, now).await?;
     }
     let mut ids = Vec::new();
     for part in &answer.parts {
@@ -205,8 +221,26 @@ pub async fn store_answer(
             ],
         )
         .await?;
+        journey::note(tx, id, "queued", Note::default(), now).await?;
         enqueue_send(tx, gathered.conversation, id, now).await?;
         ids.push(id);
+    }
+    let by = ids.first().map(ToString::to_string);
+    let (state, code) = match (&by, answer.hand_over) {
+        (Some(_), None) => ("answered", None),
+        (_, Some(reason)) => ("for_person", Some(reason.name())),
+        // Thanks and the like need no words.
+        (None, None) => ("answered", Some("silence")),
+    };
+    let note = Note { code, detail: by.as_deref() };
+    journey::note_all(tx, &gathered.burst_ids, state, note, now).await?;
+    if !ids.is_empty() {
+        let told = json!({
+            "messages": gathered.burst_ids, "answers": ids, "conversation": gathered.conversation,
+            "channel": gathered.channel, "text": answer.parts.join("\n\n"),
+            "declined": answer.declined, "handed_over": answer.hand_over.map(Reason::name),
+        });
+        hooks::emit(tx, Told::MessageAnswered, told, now).await?;
     }
     Ok(Stored::Kept(ids))
 }

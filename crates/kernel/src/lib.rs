@@ -8,8 +8,8 @@ pub mod text;
 
 pub use clock::{Clock, Moment};
 pub use id::{
-    ApiKeyId, ChannelId, ChunkId, ContactId, ConversationId, DocumentId, Id, JobId, MessageId,
-    RawEventId, TenantId,
+    ApiKeyId, ChannelId, ChunkId, ContactId, ConversationId, DeliveryId, DocumentId, HookId, Id,
+    JobId, MergeId, MessageId, RawEventId, TenantId,
 };
 pub use phone::Phone;
 pub use slug::Slug;

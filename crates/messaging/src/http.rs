@@ -87,19 +87,64 @@ impl Outbound {
 }
 
 /// Bytes of a provider's answer, at most.
-const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
+pub(crate) const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Reads an answer as JSON, up to a bound: a tenant chooses its providers, and one that never stops
 /// sending must not fill the memory. `None` when it is no JSON, too long, or broke off.
-pub async fn read_json(mut response: reqwest::Response) -> Option<serde_json::Value> {
+pub async fn read_json(response: reqwest::Response) -> Option<serde_json::Value> {
+    serde_json::from_slice(&read_bytes(response, ANSWER_LIMIT).await?).ok()
+}
+
+/// Why a call to a provider has no answer, told apart by whether anything may have left: only a
+/// failed connect is surely nothing.
+pub(crate) fn not_answered(error: &reqwest::Error) -> crate::SendError {
+    // The text of the error may hold the address; its kind is enough.
+    if error.is_connect() || error.is_builder() {
+        crate::SendError::Unreachable("connection failed".to_owned())
+    } else if error.is_timeout() {
+        crate::SendError::OutcomeUnknown("no answer in time".to_owned())
+    } else {
+        crate::SendError::OutcomeUnknown("the connection broke".to_owned())
+    }
+}
+
+/// How long a provider asks to wait, up to an hour.
+pub(crate) fn retry_after(response: &reqwest::Response) -> Option<Duration> {
+    let value = response.headers().get("retry-after")?;
+    let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(3600)))
+}
+
+/// Checks a base address and appends a path to it, segment by segment.
+pub(crate) fn address(
+    outbound: &Outbound,
+    base_url: &str,
+    segments: &[&str],
+) -> Result<Url, crate::SendError> {
+    let refuse = |reason: String| crate::SendError::Refused {
+        code: "address".to_owned(),
+        reason,
+        next: crate::Next::Reconnect,
+    };
+    let base = outbound.check(base_url).map_err(|bad| refuse(bad.to_string()))?;
+    let mut url = Url::parse(&base).map_err(|bad| refuse(bad.to_string()))?;
+    url.path_segments_mut()
+        .map_err(|()| refuse("the base address cannot have a path".to_owned()))?
+        .pop_if_empty()
+        .extend(segments);
+    Ok(url)
+}
+
+/// Reads a body up to `limit` bytes; `None` when it is longer or broke off.
+pub(crate) async fn read_bytes(mut response: reqwest::Response, limit: usize) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
-        if bytes.len() + chunk.len() > ANSWER_LIMIT {
+        if bytes.len() + chunk.len() > limit {
             return None;
         }
         bytes.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&bytes).ok()
+    Some(bytes)
 }
 
 fn is_private(ip: IpAddr) -> bool {

@@ -1,10 +1,13 @@
 //! Google's Gemini API of AI Studio.
 
+use base64::Engine as _;
 use messaging::http::Outbound;
 use serde_json::{Value, json};
 
 use crate::wire::{exchange, failure, vector};
-use crate::{Completion, HAND_OFF, HAND_OFF_DESCRIPTION, ModelError, ModelRef, Prompt, Role};
+use crate::{
+    Audio, Completion, HAND_OFF, HAND_OFF_DESCRIPTION, ModelError, ModelRef, Prompt, Role,
+};
 
 pub(crate) async fn complete(
     outbound: &Outbound,
@@ -104,4 +107,44 @@ pub(crate) async fn embed(
     vectors
         .filter(|vectors| vectors.len() == texts.len())
         .ok_or_else(|| ModelError::Unavailable("fewer vectors than texts".to_owned()))
+}
+
+/// Writes a recording down: it goes along with the question, as base64.
+pub(crate) async fn transcribe(
+    outbound: &Outbound,
+    base: &str,
+    model: &ModelRef,
+    audio: &Audio,
+) -> Result<String, ModelError> {
+    let data = base64::engine::general_purpose::STANDARD.encode(&audio.bytes);
+    let ask = format!(
+        "Write down word for word what is said in this recording (language: {}). Answer with the words \
+         only, without remarks. Answer with nothing when nothing is said.",
+        audio.language
+    );
+    let body = json!({
+        "contents": [{ "role": "user", "parts": [
+            { "inlineData": { "mimeType": audio.mime, "data": data } }, { "text": ask } ] }],
+        "generationConfig": { "temperature": 0, "maxOutputTokens": 2048 },
+    });
+    let request = outbound
+        .client()
+        .post(format!("{base}/models/{}:generateContent", model.model))
+        .header("x-goog-api-key", &model.api_key)
+        .json(&body);
+    let (status, answer) = exchange(request, std::time::Duration::from_secs(45)).await?;
+    if !status.is_success() {
+        return Err(refused(status, &answer));
+    }
+    let parts = answer["candidates"][0]["content"]["parts"].as_array().cloned().unwrap_or_default();
+    let text: String = parts
+        .iter()
+        .filter(|part| part["thought"] != true)
+        .filter_map(|part| part["text"].as_str())
+        .collect();
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(ModelError::Empty("nothing was heard".to_owned()));
+    }
+    Ok(text.to_owned())
 }

@@ -48,6 +48,14 @@ impl Provider {
         }
     }
 
+    /// The model that writes recordings down when the tenant names none.
+    pub fn default_speech_model(self) -> &'static str {
+        match self {
+            Self::OpenAi => "whisper-1",
+            Self::Gemini => "gemini-2.5-flash",
+        }
+    }
+
     pub fn default_embedding_model(self) -> &'static str {
         match self {
             Self::OpenAi => "text-embedding-3-small",
@@ -142,6 +150,16 @@ impl ModelError {
     }
 }
 
+/// A recording.
+#[derive(Debug, Clone)]
+pub struct Audio {
+    /// Such as `audio/ogg`.
+    pub mime: String,
+    pub bytes: Vec<u8>,
+    /// BCP 47, such as `pt-BR`: what is probably spoken.
+    pub language: String,
+}
+
 /// Asks models over HTTP.
 #[derive(Clone)]
 pub struct Models {
@@ -152,6 +170,9 @@ pub struct Models {
 #[async_trait]
 pub trait LanguageModel: Send + Sync {
     async fn complete(&self, model: &ModelRef, prompt: &Prompt) -> Result<Completion, ModelError>;
+
+    /// What is said in a recording.
+    async fn transcribe(&self, model: &ModelRef, audio: &Audio) -> Result<String, ModelError>;
 
     /// Vectors of texts, in their order.
     async fn embed(&self, model: &ModelRef, texts: &[String]) -> Result<Vec<Vec<f32>>, ModelError>;
@@ -173,6 +194,17 @@ impl LanguageModel for Models {
         match model.provider {
             Provider::OpenAi => openai::complete(&self.outbound, &base, model, prompt).await,
             Provider::Gemini => gemini::complete(&self.outbound, &base, model, prompt).await,
+        }
+    }
+
+    async fn transcribe(&self, model: &ModelRef, audio: &Audio) -> Result<String, ModelError> {
+        let base = self
+            .outbound
+            .check(&model.base_url)
+            .map_err(|bad| ModelError::Refused(bad.to_string()))?;
+        match model.provider {
+            Provider::OpenAi => openai::transcribe(&self.outbound, &base, model, audio).await,
+            Provider::Gemini => gemini::transcribe(&self.outbound, &base, model, audio).await,
         }
     }
 

@@ -4,7 +4,9 @@ use messaging::http::Outbound;
 use serde_json::{Value, json};
 
 use crate::wire::{exchange, failure, vector};
-use crate::{Completion, HAND_OFF, HAND_OFF_DESCRIPTION, ModelError, ModelRef, Prompt, Role};
+use crate::{
+    Audio, Completion, HAND_OFF, HAND_OFF_DESCRIPTION, ModelError, ModelRef, Prompt, Role,
+};
 
 pub(crate) async fn complete(
     outbound: &Outbound,
@@ -91,4 +93,43 @@ pub(crate) async fn embed(
     vectors
         .filter(|vectors| vectors.len() == texts.len())
         .ok_or_else(|| ModelError::Unavailable("fewer vectors than texts".to_owned()))
+}
+
+/// Writes a recording down: `POST /audio/transcriptions`.
+pub(crate) async fn transcribe(
+    outbound: &Outbound,
+    base: &str,
+    model: &ModelRef,
+    audio: &Audio,
+) -> Result<String, ModelError> {
+    let end = match audio.mime.as_str() {
+        "audio/mpeg" => "mp3",
+        "audio/mp4" | "audio/aac" | "audio/x-m4a" => "m4a",
+        "audio/wav" | "audio/x-wav" => "wav",
+        "audio/webm" => "webm",
+        _ => "ogg",
+    };
+    // The API tells the format by the name.
+    let part = reqwest::multipart::Part::bytes(audio.bytes.clone())
+        .file_name(format!("audio.{end}"))
+        .mime_str(&audio.mime)
+        .map_err(|_| ModelError::Refused("the type of the recording is unreadable".to_owned()))?;
+    let language = audio.language.split('-').next().unwrap_or_default().to_owned();
+    let form = reqwest::multipart::Form::new()
+        .text("model", model.model.clone())
+        .text("language", language)
+        .part("file", part);
+    let request = outbound
+        .client()
+        .post(format!("{base}/audio/transcriptions"))
+        .bearer_auth(&model.api_key)
+        .multipart(form);
+    let (status, answer) = exchange(request, std::time::Duration::from_secs(45)).await?;
+    if !status.is_success() {
+        return Err(failure(status, code_of(&answer)));
+    }
+    match answer["text"].as_str().map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(ModelError::Empty("nothing was heard".to_owned())),
+    }
 }

@@ -34,6 +34,13 @@ pub struct Config {
     pub log_level: String,
     pub redis_url: Option<String>,
     pub webhook_token: Option<String>,
+    pub public_url: Option<String>,
+    pub proxies: web::TrustedProxies,
+    pub rates: channels::Rates,
+    pub media: channels::MediaRules,
+    pub catch_up: Duration,
+    /// Mail server and sender.
+    pub mailer: Option<notices::Mailer>,
     pub instance: Option<Instance>,
     values: Values,
 }
@@ -50,6 +57,7 @@ pub struct Instance {
     pub gemini_api_key: Option<String>,
     pub openai_api_key: Option<String>,
     pub context_messages: Option<usize>,
+    pub whaticket: Option<channels::NewChannel>,
 }
 
 /// Effective values with where each came from.
@@ -93,7 +101,11 @@ pub struct Sources {
 /// Environment variables that commands read themselves.
 const COMMAND_VARIABLES: &[&str] = &[
     "PORTARIA_CHANNEL_API_KEY",
+    "PORTARIA_CHANNEL_LOGIN_PASSWORD",
+    "PORTARIA_CHANNEL_SECRET",
     "PORTARIA_CHANNEL_WEBHOOK_TOKEN",
+    "PORTARIA_LOADTEST_SECRET",
+    "PORTARIA_LOADTEST_TOKEN",
     "PORTARIA_MODEL_API_KEY",
     "PORTARIA_FALLBACK_API_KEY",
     "PORTARIA_EMBEDDING_API_KEY",
@@ -222,9 +234,6 @@ fn apply_env_file(pairs: &[(String, String)], values: &mut Values) -> Vec<String
             values
                 .entry(setting.key)
                 .or_insert_with(|| (value.clone(), format!("env file {name}")));
-            if setting.key == "security.whaticket_secret" {
-                report.push(format!("{name}: kept for the Whaticket channel, which comes later"));
-            }
             continue;
         }
         report.push(match names::variable(name) {
@@ -273,6 +282,7 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
                 gemini_api_key: text("instance.gemini_api_key"),
                 openai_api_key: text("instance.openai_api_key"),
                 context_messages: text("instance.context_messages").and_then(|t| t.parse().ok()),
+                whaticket: whaticket(&id, &text, warnings),
             }),
             Err(bad) => {
                 faults.push(Fault {
@@ -308,7 +318,62 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
                 .to_owned(),
         });
     }
+    let proxies = match text("server.trusted_proxies").unwrap_or_default().parse() {
+        Ok(proxies) => proxies,
+        Err(bad) => {
+            let bad: web::NotANetwork = bad;
+            faults.push(Fault {
+                key: "server.trusted_proxies".to_owned(),
+                fault: bad.to_string(),
+                fix: "list addresses or networks, such as 127.0.0.1,10.0.0.0/8".to_owned(),
+            });
+            return None;
+        }
+    };
+    let mailer = match (text("smtp.url"), text("smtp.from")) {
+        (None, _) => None,
+        (Some(url), from) => match notices::Mailer::new(&url, &from.unwrap_or_default()) {
+            Ok(mailer) => Some(mailer),
+            Err(bad) => {
+                faults.push(Fault {
+                    key: "smtp".to_owned(),
+                    fault: bad.to_string(),
+                    fix: "set smtp.url and smtp.from, or neither".to_owned(),
+                });
+                return None;
+            }
+        },
+    };
+    let public_url = text("server.public_url").map(|url| url.trim_end_matches('/').to_owned());
+    if let Some(url) = &public_url
+        && !url.starts_with("https://")
+        && !url.starts_with("http://")
+    {
+        faults.push(Fault {
+            key: "server.public_url".to_owned(),
+            fault: "is no http or https address".to_owned(),
+            fix: "write it with https://, without a path".to_owned(),
+        });
+    }
     Some(Config {
+        public_url,
+        proxies,
+        mailer,
+        rates: channels::Rates {
+            sender: u32::try_from(number("webhooks.sender_messages")).unwrap_or(u32::MAX),
+            ip: u32::try_from(number("webhooks.failed_calls")).unwrap_or(u32::MAX),
+            window: Duration::from_secs(number("webhooks.window_seconds")),
+        },
+        media: channels::MediaRules {
+            limit: size("media.limit"),
+            types: text("media.types")
+                .unwrap_or_default()
+                .split(',')
+                .map(|kind| kind.trim().to_ascii_lowercase())
+                .filter(|kind| !kind.is_empty())
+                .collect(),
+        },
+        catch_up: Duration::from_secs(60 * number("channels.catch_up_minutes")),
         listen: text("server.listen")?,
         admin_token: text("server.admin_token"),
         signing_secret: text("security.signing_secret"),
@@ -334,6 +399,46 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
         webhook_token: text("webhooks.token"),
         instance,
         values,
+    })
+}
+
+/// The Whaticket channel of the instance's tenant, when all that it needs is there.
+fn whaticket(
+    id: &str,
+    text: &dyn Fn(&str) -> Option<String>,
+    warnings: &mut Vec<String>,
+) -> Option<channels::NewChannel> {
+    let base_url = text("instance.whatsapp_api_url")?;
+    let login = match (text("instance.whaticket_email"), text("instance.whaticket_password")) {
+        (Some(email), Some(password)) => Some(channels::NewLogin { email, password }),
+        _ => None,
+    };
+    let api_key = text("instance.whatsapp_token").unwrap_or_default();
+    let Some(secret) = text("security.whaticket_secret") else {
+        warnings.push(
+            "the Whaticket channel is not made: SHARED_SECRET is missing, and without it nobody could tell \
+             its webhooks from forged ones"
+                .to_owned(),
+        );
+        return None;
+    };
+    if api_key.is_empty() && login.is_none() {
+        warnings.push(
+            "the Whaticket channel is not made: WHATSAPP_BEARER_TOKEN is missing (or WHATICKET_JWT_EMAIL and \
+             WHATICKET_JWT_PASSWORD for servers that take a login's token)"
+                .to_owned(),
+        );
+        return None;
+    }
+    Some(channels::NewChannel {
+        kind: messaging::Kind::Whaticket,
+        instance: text("instance.domain").unwrap_or_else(|| id.to_owned()),
+        base_url,
+        api_key,
+        webhook_token: text("webhooks.token").unwrap_or_default(),
+        secret,
+        login,
+        account: None,
     })
 }
 

@@ -145,12 +145,7 @@ async fn open_business(
     for file in &files {
         house.library.add(&mut tx, file, None).await?;
     }
-    let channel = NewChannel {
-        instance: business.slug.to_owned(),
-        base_url: evolution.base_url(),
-        api_key: KEY.to_owned(),
-        webhook_token: TOKEN.to_owned(),
-    };
+    let channel = NewChannel::evolution(business.slug, &evolution.base_url(), KEY, TOKEN);
     channels::add(&mut tx, &house.vault, &house.outbound, &channel, now).await?;
     // Four seconds of silence end a burst in earnest; nobody wants to wait for a script.
     let rules = inbox::Rules { quiet: Duration::from_millis(900), ..inbox::Rules::default() };

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use assistant::{Answerer, Contexts, Turn, Typing};
+use assistant::{Answerer, Contexts, Transcribe, Turn, Typing};
 use async_trait::async_trait;
-use channels::{ChannelTyping, Directory, Intake};
+use channels::{ChannelTyping, Directory, Intake, Limiter, Manage, Sender};
 use db::{Db, Migration, Options};
 use kernel::{ChannelId, Clock, TenantId};
 use knowledge::{Embed, Library};
-use messaging::Messenger;
-use messaging::evolution::Evolution;
+use messaging::Messengers;
 use messaging::http::{Outbound, Private};
 use models::{Breakers, LanguageModel, Models};
 use queue::{Handlers, Lane, Queue, Settings};
@@ -25,7 +24,9 @@ pub fn migrations() -> Vec<Migration> {
     let mut all: Vec<Migration> = [
         tenancy::MIGRATIONS,
         queue::MIGRATIONS,
+        hooks::MIGRATIONS,
         inbox::MIGRATIONS,
+        notices::MIGRATIONS,
         channels::MIGRATIONS,
         knowledge::MIGRATIONS,
         assistant::MIGRATIONS,
@@ -50,15 +51,18 @@ pub struct House {
     pub contexts: Contexts,
     pub answerer: Answerer,
     pub door: Door,
-    messenger: Arc<dyn Messenger>,
+    pub manage: Manage,
+    pub sender: Sender,
+    pub models: Arc<dyn LanguageModel>,
+    pub messengers: Messengers,
 }
 
 struct ProviderTyping(ChannelTyping);
 
 #[async_trait]
 impl Typing for ProviderTyping {
-    async fn show(&self, tenant: TenantId, channel: ChannelId, address: &str) {
-        self.0.show(tenant, channel, address).await;
+    async fn show(&self, tenant: TenantId, channel: ChannelId, to: &str, last: Option<&str>) {
+        self.0.show(tenant, channel, to, last).await;
     }
 }
 
@@ -85,9 +89,26 @@ impl House {
             if config.allow_private_upstreams { Private::Allowed } else { Private::Refused };
         let outbound = Outbound::new(private)?;
         let models: Arc<dyn LanguageModel> = Arc::new(Models::new(outbound.clone()));
-        let messenger: Arc<dyn Messenger> = Arc::new(Evolution::new(outbound.clone()));
+        let messengers = Messengers::new(&outbound);
         let directory = Directory::new(db.clone(), vault.clone());
-        let intake = Intake::new(db.clone(), clock.clone(), directory.clone(), &config.data);
+        let intake = Intake::new(
+            db.clone(),
+            clock.clone(),
+            directory.clone(),
+            Limiter::new(config.rates),
+            config.media.clone(),
+            &config.data,
+        );
+        let manage = Manage {
+            db: db.clone(),
+            clock: clock.clone(),
+            vault: vault.clone(),
+            outbound: outbound.clone(),
+            directory: directory.clone(),
+            messengers: messengers.clone(),
+            public_url: config.public_url.clone(),
+        };
+        let sender = Sender::new(messengers.clone(), outbound.clone(), &config.data);
         let library = Library::new(
             db.clone(),
             clock.clone(),
@@ -98,7 +119,7 @@ impl House {
         );
         let contexts = Contexts::new(db.clone(), vault.clone());
         let breakers = Breakers::new(clock.clone());
-        let answerer = Answerer::new(library.clone(), models, breakers, clock.clone());
+        let answerer = Answerer::new(library.clone(), models.clone(), breakers, clock.clone());
         let door = Door {
             db: db.clone(),
             clock: clock.clone(),
@@ -119,7 +140,10 @@ impl House {
             contexts,
             answerer,
             door,
-            messenger,
+            manage,
+            sender,
+            models,
+            messengers,
         })
     }
 
@@ -132,12 +156,40 @@ impl House {
             answerer: self.answerer.clone(),
             typing: Arc::new(ProviderTyping(ChannelTyping {
                 directory: self.directory.clone(),
-                messenger: self.messenger.clone(),
+                messengers: self.messengers.clone(),
             })),
         });
-        handlers.register::<inbox::SendDue>(channels::Send {
-            directory: self.directory.clone(),
-            messenger: self.messenger.clone(),
+        let data = &self.config.data;
+        let directory = || self.directory.clone();
+        let messengers = || self.messengers.clone();
+        handlers.register::<inbox::SendDue>(channels::Send::new(directory(), messengers(), data));
+        let rules = self.config.media.clone();
+        handlers.register::<channels::MediaDue>(channels::Fetch::new(
+            directory(),
+            messengers(),
+            rules,
+            data,
+        ));
+        handlers.register::<channels::CatchUpDue>(channels::CatchUp {
+            intake: self.intake.clone(),
+            messengers: messengers(),
+            every: self.config.catch_up,
+        });
+        handlers.register::<channels::ReconcileDue>(channels::Reconcile { db: self.db.clone() });
+        handlers.register::<inbox::TranscribeDue>(Transcribe {
+            db: self.db.clone(),
+            contexts: self.contexts.clone(),
+            models: self.models.clone(),
+            data: data.clone(),
+        });
+        handlers.register::<inbox::WaitingDue>(notices::WaitingMail {
+            db: self.db.clone(),
+            mailer: self.config.mailer.clone(),
+        });
+        handlers.register::<hooks::DeliveryDue>(hooks::Deliver {
+            db: self.db.clone(),
+            vault: self.vault.clone(),
+            outbound: self.outbound.clone(),
         });
         handlers.register::<knowledge::EmbedDue>(Embed(self.library.clone()));
         let settings = Settings {

@@ -27,12 +27,10 @@ fn api(house: &House) -> Built {
             house.answerer.clone(),
             house.outbound.clone(),
         ))
-        .merge(channels::routes(
-            door(),
-            house.vault.clone(),
-            house.outbound.clone(),
-            house.intake.clone(),
-        ))
+        .merge(channels::routes(door(), house.intake.clone(), house.manage.clone()))
+        .merge(channels::message_routes(door(), house.sender.clone()))
+        .merge(hooks::routes(door(), house.vault.clone(), house.outbound.clone()))
+        .merge(notices::routes(door()))
 }
 
 /// The OpenAPI document of this version.
@@ -58,7 +56,8 @@ pub(crate) fn routes(
         .layer(DefaultBodyLimit::max(house.config.api_body_limit))
         .layer(middleware::from_fn_with_state(house.door.clone(), web::idempotency))
         .layer(middleware::from_fn_with_state(house.door.clone(), web::cors));
-    let limits = Limits { body: house.config.webhook_body_limit };
+    let limits =
+        Limits { body: house.config.webhook_body_limit, proxies: house.config.proxies.clone() };
     Router::new()
         .merge(v1)
         .merge(channels::webhooks(house.intake.clone(), limits))

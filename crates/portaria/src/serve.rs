@@ -84,7 +84,8 @@ pub(crate) async fn serve_with(
                     readiness.drain();
                 }
             };
-            let serving = axum::serve(listener, router).with_graceful_shutdown(wait);
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            let serving = axum::serve(listener, service).with_graceful_shutdown(wait);
             let overtime = async {
                 stopping.cancelled().await;
                 tokio::time::sleep(DRAIN).await;
@@ -96,6 +97,7 @@ pub(crate) async fn serve_with(
         }));
     }
     if role != Role::Api {
+        channels::schedule(&house.db, house.clock.now()).await?;
         let queue = house.queue(lanes);
         let stopping = stop.clone();
         tasks.push(tokio::spawn(async move { queue.run(stopping).await }));
@@ -135,6 +137,7 @@ async fn upkeep(house: House, stop: CancellationToken) {
         if minutes.is_multiple_of(60) {
             // Pruning again next hour is soon enough when the database is away now.
             let _ = web::prune_idempotency(&house.db, house.clock.now()).await;
+            let _ = hooks::prune(&house.db, house.clock.now()).await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Use cases that touch several rooms at once: a tenant comes, changes state, goes.
 
-use channels::ChannelError;
+use channels::{ChannelError, NewChannel};
 use kernel::{JobId, Slug, TenantId};
 use models::{ModelRef, Provider};
 use queue::Lane;
@@ -103,6 +103,8 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     removed.extend(knowledge::remove_tenant(&mut tx).await?);
     removed.extend(assistant::remove_tenant(&mut tx).await?);
     removed.extend(channels::remove_tenant(&mut tx).await?);
+    removed.extend(hooks::remove_tenant(&mut tx).await?);
+    removed.extend(notices::remove_tenant(&mut tx).await?);
     removed.extend(web::remove_tenant(&mut tx).await?);
     removed.extend(tenancy::remove_rows(&mut tx).await?);
     tx.commit().await?;
@@ -112,11 +114,43 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     Ok(removed)
 }
 
-/// Makes the tenant of a dedicated instance, once, whoever comes first.
+/// Makes the tenant of a dedicated instance and its channel, once, whoever comes first.
 ///
 /// # Errors
 /// When it can neither be made nor found.
 pub async fn ensure_instance(
+    house: &House,
+    instance: &Instance,
+) -> Result<Option<TenantId>, UseCaseError> {
+    let made = ensure_tenant(house, instance).await?;
+    if let Some(channel) = &instance.whaticket {
+        ensure_channel(house, instance, channel).await?;
+    }
+    Ok(made)
+}
+
+/// Adds the instance's channel unless its tenant has one of that kind.
+async fn ensure_channel(
+    house: &House,
+    instance: &Instance,
+    new: &NewChannel,
+) -> Result<(), UseCaseError> {
+    let tenant = tenancy::by_slug(&house.db, instance.slug.as_str()).await?;
+    let mut tx = house.db.begin(tenant.id).await?;
+    let there = channels::list(&mut tx).await?.iter().any(|c| c.kind == new.kind.name());
+    if there {
+        return Ok(());
+    }
+    let now = house.clock.now();
+    match channels::add(&mut tx, &house.vault, &house.outbound, new, now).await {
+        Ok(_) => Ok(tx.commit().await?),
+        // Another process was quicker.
+        Err(ChannelError::InstanceTaken(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn ensure_tenant(
     house: &House,
     instance: &Instance,
 ) -> Result<Option<TenantId>, UseCaseError> {

@@ -1,13 +1,20 @@
 //! The outside services as real local servers, misbehaving on demand: for tests, the demo, and
 //! whoever integrates with Portaria.
 
+mod cloud;
 mod evolution;
 mod faults;
 mod model;
+mod whaticket;
 
-pub use evolution::{EvolutionSandbox, Sent, customer_message};
+pub use cloud::{
+    CloudSandbox, cloud_change, cloud_event, cloud_message, cloud_signature, cloud_status,
+};
+pub use evolution::{EvolutionSandbox, Sent, customer_message, evolution_status};
+pub(crate) use faults::hang_up;
 pub use faults::{Fault, Faults};
 pub use model::ModelSandbox;
+pub use whaticket::{Version, WhaticketSandbox, whaticket_message, whaticket_signature};
 
 use std::net::SocketAddr;
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -17,6 +17,7 @@ use crate::{Fault, Faults, Server};
 #[derive(Clone)]
 struct App {
     replies: Arc<Mutex<VecDeque<Value>>>,
+    heard: Arc<Mutex<VecDeque<String>>>,
     asked: Arc<Mutex<Vec<Value>>>,
     faults: Faults,
 }
@@ -33,10 +34,16 @@ impl ModelSandbox {
     /// # Errors
     /// When no port can be had.
     pub async fn start() -> std::io::Result<Self> {
-        let app = App { replies: Arc::default(), asked: Arc::default(), faults: Faults::default() };
+        let app = App {
+            replies: Arc::default(),
+            heard: Arc::default(),
+            asked: Arc::default(),
+            faults: Faults::default(),
+        };
         let router = Router::new()
             .route("/v1/chat/completions", post(chat))
             .route("/v1/embeddings", post(embeddings))
+            .route("/v1/audio/transcriptions", post(transcribe))
             .with_state(app.clone());
         Ok(Self { server: Server::start(router).await?, app })
     }
@@ -48,6 +55,11 @@ impl ModelSandbox {
     /// The next answer says this.
     pub fn will_say(&self, text: &str) {
         self.app.replies.lock().push_back(json!({ "role": "assistant", "content": text }));
+    }
+
+    /// In the next recording it hears this.
+    pub fn will_hear(&self, text: &str) {
+        self.app.heard.lock().push_back(text.to_owned());
     }
 
     /// The next answer calls the hand-off tool.
@@ -139,4 +151,23 @@ fn vector(text: &str) -> Vec<f32> {
         out[(hash % 64) as usize] += 1.0;
     }
     out
+}
+
+async fn transcribe(State(app): State<App>, mut form: Multipart) -> Response {
+    let mut fields = json!({});
+    while let Ok(Some(field)) = form.next_field().await {
+        let name = field.name().unwrap_or_default().to_owned();
+        let file = field.file_name().map(str::to_owned);
+        let Ok(bytes) = field.bytes().await else { return error(400, "invalid_request_error") };
+        fields[&name] = match file {
+            Some(file) => json!({ "name": file, "bytes": bytes.len() }),
+            None => json!(String::from_utf8_lossy(&bytes)),
+        };
+    }
+    app.asked.lock().push(fields);
+    if let Some(Fault::Status(status)) = app.faults.take() {
+        return error(status, "server_error");
+    }
+    let text = app.heard.lock().pop_front().unwrap_or_default();
+    Json(json!({ "text": text })).into_response()
 }

@@ -4,6 +4,7 @@
 pub const EVENTS: &[(&str, &str)] = &[
     ("channel_alarm", "a channel needs a look: a webhook body was too large, or its state changed"),
     ("contact_merged", "two contacts turned out to be one person and were merged"),
+    ("contact_parted", "a merge of two contacts was undone"),
     (
         "db_checkpoint_failed",
         "the log could not be carried over into the database; it grows meanwhile",
@@ -14,7 +15,9 @@ pub const EVENTS: &[(&str, &str)] = &[
         "the disk did not take what was written; nothing is accepted until the program is restarted",
     ),
     ("document_failed", "a document could not be read; the reason is shown in the list"),
-    ("handed_over", "a conversation was given to a person; the reason"),
+    ("gap_filled", "messages that no webhook brought were found at the provider; how many"),
+    ("handed_over", "a conversation changed its owner; the reason"),
+    ("hook_disabled", "an outgoing webhook was turned off; the reason"),
     ("http_failed", "a request failed for a reason of ours; the request id"),
     ("job_dead", "a job was given up and lies with the dead letters"),
     ("job_retry", "a job failed and will be tried again"),
@@ -37,5 +40,6 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("server_stopping", "the server finishes what it has and stops"),
     ("tenant_created", "a tenant was created"),
     ("tenant_state_changed", "a tenant moved to another state of its life"),
+    ("unsettled_messages", "messages have no final state, as the nightly look found; how many"),
     ("webhook_refused", "a webhook was refused; the status"),
 ];

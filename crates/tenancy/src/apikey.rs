@@ -22,6 +22,8 @@ pub(crate) const SCOPES: &[&str] = &[
     "assistant:write",
     "channels:read",
     "channels:write",
+    "hooks:read",
+    "hooks:write",
     "keys:write",
 ];
 

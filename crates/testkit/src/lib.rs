@@ -131,7 +131,9 @@ impl TestApp {
         let queue = house.queue(&Lane::ALL);
         let router = portaria::router(&house, None);
         Self {
-            evolution: EvolutionSandbox::start(EVOLUTION_KEY).await.expect("a free port"),
+            evolution: EvolutionSandbox::start_at(EVOLUTION_KEY, clock.clone())
+                .await
+                .expect("a free port"),
             model: ModelSandbox::start().await.expect("a free port"),
             house,
             clock,

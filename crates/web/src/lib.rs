@@ -2,6 +2,7 @@
 //! repeated writes, and one registry from which both the router and the OpenAPI document come.
 
 mod api;
+mod client;
 mod cors;
 mod extract;
 mod idempotency;
@@ -12,6 +13,7 @@ mod schema;
 mod scope;
 
 pub use api::{Access, Api, Built, Operation};
+pub use client::{NotANetwork, TrustedProxies};
 pub use cors::cors;
 pub use extract::{Json, PathId, Query};
 pub use idempotency::{idempotency, prune as prune_idempotency, remove_tenant};
@@ -46,6 +48,8 @@ pub mod permission {
         AssistantWrite = "assistant:write",
         ChannelsRead = "channels:read",
         ChannelsWrite = "channels:write",
+        HooksRead = "hooks:read",
+        HooksWrite = "hooks:write",
         KeysWrite = "keys:write",
     }
 }

@@ -62,6 +62,29 @@ impl Problem {
         problem
     }
 
+    /// 429: too many; come back after a while.
+    pub fn too_many(
+        code: &'static str,
+        detail: impl Into<String>,
+        wait: std::time::Duration,
+    ) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
+        problem.retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        problem
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
     pub fn status(&self) -> StatusCode {
         self.status
     }

@@ -15,8 +15,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("models", &["kernel", "messaging"]),
     ("sandbox", &["kernel"]),
     ("web", &["db", "kernel", "tenancy"]),
-    ("inbox", &["db", "kernel", "queue", "tenancy", "web"]),
+    ("hooks", &["db", "kernel", "messaging", "queue", "tenancy", "web"]),
+    ("inbox", &["db", "hooks", "kernel", "queue", "tenancy", "web"]),
     ("knowledge", &["db", "kernel", "messaging", "models", "queue", "tenancy", "web"]),
+    ("notices", &["db", "inbox", "kernel", "queue", "tenancy", "web"]),
     (
         "assistant",
         &["db", "inbox", "kernel", "knowledge", "messaging", "models", "queue", "tenancy", "web"],
@@ -28,6 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const SYSTEM: &[(&str, &str)] = &[
     ("crates/channels/src/store.rs", "finding the channel of a webhook"),
     ("crates/db/src/engine.rs", "defines it"),
+    ("crates/hooks/src/store.rs", "pruning"),
     ("crates/queue/src/admin.rs", "operator lists"),
     ("crates/queue/src/store.rs", "claiming jobs"),
     ("crates/tenancy/src/apikey.rs", "finding the tenant of a key"),
@@ -46,9 +49,16 @@ const LONG: &[(&str, &str)] = &[];
 /// Files with SQL beside the `store.rs` files, each with its reason.
 const SQL: &[&str] = &[
     "crates/assistant/src/settings.rs",
+    "crates/channels/src/kept.rs",
+    "crates/inbox/src/handoff.rs",
+    "crates/inbox/src/journey.rs",
+    "crates/inbox/src/media.rs",
+    "crates/inbox/src/outgoing.rs",
+    "crates/inbox/src/people.rs",
     "crates/inbox/src/phone.rs",
     "crates/inbox/src/receive.rs",
     "crates/inbox/src/send.rs",
+    "crates/inbox/src/settle.rs",
     "crates/inbox/src/turn.rs",
     "crates/portaria/src/doctor.rs",
     "crates/queue/src/admin.rs",

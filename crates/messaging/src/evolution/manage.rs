@@ -3,22 +3,15 @@
 //! Bodies differ between versions 1 and 2 and between the published documents and the code; every
 //! form that was seen is read.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::send::Evolution;
-use crate::{Accepted, Endpoint, SendError};
-
-/// What an instance says of its connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Connection {
-    Open,
-    /// The phone reads this picture, or its owner types the code.
-    Pairing {
-        qr: Option<String>,
-        code: Option<String>,
-    },
-}
+use crate::{
+    Accepted, Connection, Endpoint, File, History, Inbound, Known, Next, SendError, Span, Webhook,
+};
 
 /// An instance of an Evolution server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,43 +33,12 @@ pub enum Created {
     Exists,
 }
 
-/// A number as WhatsApp knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    pub number: String,
-    pub exists: bool,
-    /// Where to send: may differ from the number in Brazil's ninth digit.
-    pub jid: String,
-}
-
-/// A file to send, by address or base64.
-#[derive(Debug, Clone)]
-pub struct OutgoingMedia<'a> {
-    pub to: &'a str,
-    /// `image`, `video`, `document` or `audio`.
-    pub kind: &'a str,
-    pub mime: &'a str,
-    pub caption: &'a str,
-    pub media: &'a str,
-    pub file_name: &'a str,
-}
-
-/// Where events go, and the header that proves them.
-#[derive(Debug, Clone)]
-pub struct Webhook<'a> {
-    pub url: &'a str,
-    pub header: (&'a str, &'a str),
-    /// Names such as `MESSAGES_UPSERT`; none would subscribe to all.
-    pub events: &'a [&'a str],
-}
-
-impl Webhook<'_> {
-    fn body(&self) -> Value {
-        json!({
-            "enabled": true, "url": self.url, "headers": { (self.header.0): self.header.1 },
-            "byEvents": false, "base64": true, "events": self.events,
-        })
-    }
+fn webhook_body(webhook: &Webhook<'_>) -> Value {
+    json!({
+        "enabled": true, "url": webhook.url,
+        "headers": { (webhook.header.0): webhook.header.1 },
+        "byEvents": false, "base64": true, "events": webhook.events,
+    })
 }
 
 impl Evolution {
@@ -87,20 +49,26 @@ impl Evolution {
     pub async fn create_instance(
         &self,
         endpoint: &Endpoint,
-        number: &str,
-        webhook: &Webhook<'_>,
+        number: Option<&str>,
+        webhook: Option<&Webhook<'_>>,
     ) -> Result<Created, SendError> {
-        let body = json!({
+        let mut body = json!({
             "instanceName": endpoint.instance, "integration": "WHATSAPP-BAILEYS", "qrcode": true,
-            "number": number, "groupsIgnore": true, "webhook": webhook.body(),
+            "groupsIgnore": true,
         });
+        if let Some(number) = number {
+            body["number"] = json!(number);
+        }
+        if let Some(webhook) = webhook {
+            body["webhook"] = webhook_body(webhook);
+        }
         match self.call(endpoint, Method::POST, "instance/create", false, Some(&body)).await {
             Ok(answer) => {
                 let hash = &answer["hash"];
                 let token = hash.as_str().or_else(|| hash["apikey"].as_str()).map(str::to_owned);
                 Ok(Created::New { token, connection: connection(&answer["qrcode"]) })
             }
-            Err(SendError::Refused { code, reason })
+            Err(SendError::Refused { code, reason, .. })
                 if code == "403" && reason.contains("already in use") =>
             {
                 Ok(Created::Exists)
@@ -113,11 +81,21 @@ impl Evolution {
     ///
     /// # Errors
     /// When the server refuses, also when it does so with status 200.
-    pub async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, SendError> {
-        let answer = self.call(endpoint, Method::GET, "instance/connect", true, None).await?;
+    pub async fn pair(
+        &self,
+        endpoint: &Endpoint,
+        number: Option<&str>,
+    ) -> Result<Connection, SendError> {
+        let path = match number {
+            // A pairing code comes only for a number.
+            Some(number) => format!("instance/connect?number={number}"),
+            None => "instance/connect".to_owned(),
+        };
+        let answer = self.call(endpoint, Method::GET, &path, true, None).await?;
         if answer["error"] == Value::Bool(true) {
             let reason = answer["message"].as_str().unwrap_or("refused").to_owned();
-            return Err(SendError::Refused { code: "200".to_owned(), reason });
+            let next = Next::Reconnect;
+            return Err(SendError::Refused { code: "200".to_owned(), reason, next });
         }
         Ok(connection(&answer))
     }
@@ -151,7 +129,7 @@ impl Evolution {
     ///
     /// # Errors
     /// When the server refuses or is not reached.
-    pub async fn logout(&self, endpoint: &Endpoint) -> Result<(), SendError> {
+    pub async fn log_out(&self, endpoint: &Endpoint) -> Result<(), SendError> {
         self.call(endpoint, Method::DELETE, "instance/logout", true, None).await.map(|_| ())
     }
 
@@ -173,7 +151,7 @@ impl Evolution {
         webhook: &Webhook<'_>,
     ) -> Result<Vec<String>, SendError> {
         // Version 2 takes it only nested; its documents show it flat.
-        let body = json!({ "webhook": webhook.body() });
+        let body = json!({ "webhook": webhook_body(webhook) });
         let answer = self.call(endpoint, Method::POST, "webhook/set", true, Some(&body)).await?;
         let events = answer["events"].as_array().cloned().unwrap_or_default();
         Ok(events.iter().filter_map(|event| event.as_str().map(str::to_owned)).collect())
@@ -199,73 +177,96 @@ impl Evolution {
                     number: row["number"].as_str()?.to_owned(),
                     exists: row["exists"].as_bool()?,
                     jid: row["jid"].as_str()?.to_owned(),
+                    lid: row["lid"]
+                        .as_str()
+                        .map(|lid| lid.split('@').next().unwrap_or(lid).to_owned()),
                 })
             })
             .collect())
     }
 
-    /// The file of a message: its type and base64.
+    /// The file of a message, up to `limit` bytes.
     ///
     /// # Errors
-    /// When the server refuses, as it does for files that expired.
+    /// When the server refuses, as it does for files that expired, or the file is too large.
     pub async fn media(
         &self,
         endpoint: &Endpoint,
         provider_id: &str,
-    ) -> Result<(String, String), SendError> {
+        limit: usize,
+    ) -> Result<File, SendError> {
         let body = json!({ "message": { "key": { "id": provider_id } }, "convertToMp4": false });
         let path = "chat/getBase64FromMediaMessage";
-        let answer = self.call(endpoint, Method::POST, path, true, Some(&body)).await?;
-        match (answer["mimetype"].as_str(), answer["base64"].as_str()) {
-            (Some(mime), Some(base64)) => Ok((mime.to_owned(), base64.to_owned())),
-            _ => Err(SendError::Unreachable("an answer without the file".to_owned())),
+        // A third more than the file, and what stands around it.
+        let most = limit / 3 * 4 + 64 * 1024;
+        let answer = self.call_up_to(endpoint, Method::POST, path, true, Some(&body), most).await?;
+        let (Some(mime), Some(encoded)) = (answer["mimetype"].as_str(), answer["base64"].as_str())
+        else {
+            return Err(SendError::Unreachable("an answer without the file".to_owned()));
+        };
+        let bytes = BASE64
+            .decode(encoded.trim())
+            .map_err(|_| SendError::Unreachable("an unreadable file".to_owned()))?;
+        Ok(File { mime: mime.to_owned(), bytes })
+    }
+
+    /// A page of what the server has stored, newest first.
+    ///
+    /// # Errors
+    /// When the server refuses; one that stores nothing answers an empty list.
+    pub(super) async fn find_messages(
+        &self,
+        endpoint: &Endpoint,
+        span: &Span<'_>,
+    ) -> Result<History, SendError> {
+        let mut filter = json!({ "messageTimestamp": {
+            "gte": span.from.rfc3339(), "lte": span.to.rfc3339(),
+        } });
+        if let Some(to) = span.sent_to {
+            let jid = if to.contains('@') { to.to_owned() } else { format!("{to}@s.whatsapp.net") };
+            filter["key"] = json!({ "fromMe": true, "remoteJid": jid });
         }
-    }
-
-    /// Sends a file.
-    ///
-    /// # Errors
-    /// As [`crate::Messenger::send_text`].
-    pub async fn send_media(
-        &self,
-        endpoint: &Endpoint,
-        media: &OutgoingMedia<'_>,
-    ) -> Result<Accepted, SendError> {
-        let body = json!({
-            "number": media.to, "mediatype": media.kind, "mimetype": media.mime,
-            "caption": media.caption, "media": media.media, "fileName": media.file_name,
-        });
-        accepted(&self.call(endpoint, Method::POST, "message/sendMedia", true, Some(&body)).await?)
-    }
-
-    /// Sends a voice note, by address or base64.
-    ///
-    /// # Errors
-    /// As [`crate::Messenger::send_text`].
-    pub async fn send_voice(
-        &self,
-        endpoint: &Endpoint,
-        to: &str,
-        audio: &str,
-    ) -> Result<Accepted, SendError> {
-        let body = json!({ "number": to, "audio": audio, "encoding": true });
-        let path = "message/sendWhatsAppAudio";
-        accepted(&self.call(endpoint, Method::POST, path, true, Some(&body)).await?)
+        let body = json!({ "where": filter, "page": span.page, "offset": PAGE });
+        let answer =
+            self.call(endpoint, Method::POST, "chat/findMessages", true, Some(&body)).await?;
+        let found = &answer["messages"];
+        let records = found["records"].as_array().ok_or_else(|| {
+            SendError::unsupported("list of past messages in a form that is known")
+        })?;
+        let items = records
+            .iter()
+            .map(|record| match super::message(record) {
+                // What a person typed names the phone's system; what left by the API does not.
+                Ok(message) if message.from_me && !typed(record) => {
+                    Inbound::Sent(Box::new(message))
+                }
+                Ok(message) => Inbound::Message(Box::new(message)),
+                Err(reason) => Inbound::Unknown(reason.to_owned()),
+            })
+            .collect();
+        Ok(History { items, more: found["pages"].as_u64() > Some(u64::from(span.page)) })
     }
 }
+
+fn typed(record: &Value) -> bool {
+    matches!(record["source"].as_str(), Some("android" | "ios" | "desktop"))
+}
+
+/// Messages of one page of the past.
+const PAGE: u32 = 100;
 
 fn connection(answer: &Value) -> Connection {
     if answer["instance"]["state"] == "open" {
         return Connection::Open;
     }
     let text = |name: &str| answer[name].as_str().map(str::to_owned);
-    Connection::Pairing { qr: text("base64"), code: text("pairingCode") }
+    Connection::Pairing { qr: text("base64"), text: text("code"), code: text("pairingCode") }
 }
 
 /// The id by which a provider will speak of a message it accepted.
 pub(super) fn accepted(answer: &Value) -> Result<Accepted, SendError> {
     match answer["key"]["id"].as_str() {
-        Some(id) => Ok(Accepted { provider_id: id.to_owned() }),
+        Some(id) => Ok(Accepted { provider_id: Some(id.to_owned()), address: None }),
         None => Err(SendError::OutcomeUnknown("an answer without a message id".to_owned())),
     }
 }

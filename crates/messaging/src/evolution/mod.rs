@@ -7,6 +7,20 @@ mod manage;
 mod parse;
 mod send;
 
-pub use manage::{Connection, Created, Instance, Known, OutgoingMedia, Webhook};
+pub use manage::{Created, Instance};
 pub use parse::parse;
+pub(crate) use parse::{content, message, unwrap};
 pub use send::Evolution;
+
+/// Events that a channel subscribes to.
+pub const EVENTS: &[&str] = &[
+    "MESSAGES_UPSERT",
+    "MESSAGES_UPDATE",
+    "MESSAGES_EDITED",
+    "MESSAGES_DELETE",
+    "SEND_MESSAGE",
+    "CONNECTION_UPDATE",
+    "QRCODE_UPDATED",
+    "LOGOUT_INSTANCE",
+    "STATUS_INSTANCE",
+];

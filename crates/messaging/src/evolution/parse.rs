@@ -3,7 +3,10 @@
 use kernel::{Moment, Phone};
 use serde_json::Value;
 
-use crate::{Chat, ChatKind, Content, Inbound, InboundMessage, Media, Parsed, SendState};
+use crate::{
+    Chat, ChatKind, Content, Inbound, InboundMessage, Link, LinkState, Media, Parsed, Progress,
+    SendState,
+};
 
 /// Messages inside these are the message; Evolution does not unwrap them.
 const WRAPPERS: &[&str] = &[
@@ -44,20 +47,19 @@ pub fn parse(body: &Value) -> Option<Parsed> {
             None => Inbound::Unknown("messages.delete without an id".to_owned()),
         }],
         ("messages.edited", one) => vec![edited(one)],
-        ("connection.update", one) => vec![connection(&one["state"], &one["statusReason"])],
+        ("connection.update", one) => vec![connection(&one["state"], &one["statusReason"], one)],
         ("status.instance", one) => {
-            vec![connection(&one["status"], &one["disconnectionReasonCode"])]
+            vec![connection(&one["status"], &one["disconnectionReasonCode"], one)]
         }
-        ("logout.instance" | "remove.instance", _) => {
-            vec![Inbound::Connection { state: "logged_out".to_owned(), reason: None }]
-        }
+        ("logout.instance" | "remove.instance", _) => vec![Inbound::Connection(Link {
+            state: LinkState::Disconnected,
+            reason: Some(LOGGED_OUT.to_owned()),
+            owner: None,
+        })],
         ("qrcode.updated", one) if one["statusCode"].is_number() => {
-            vec![Inbound::Connection {
-                state: "refused".to_owned(),
-                reason: one["statusCode"].as_i64(),
-            }]
+            vec![Inbound::Connection(link("refused", None))]
         }
-        ("qrcode.updated", _) => vec![Inbound::Ignored("qrcode")],
+        ("qrcode.updated", one) => vec![pairing(one)],
         ("presence.update", _) => vec![Inbound::Ignored("presence")],
         ("call", _) => vec![Inbound::Ignored("call")],
         (
@@ -84,7 +86,28 @@ pub fn parse(body: &Value) -> Option<Parsed> {
         ) => vec![Inbound::Ignored("no_use")],
         (other, _) => vec![Inbound::Unknown(format!("event `{other}`"))],
     };
-    Some(Parsed { instance, event, items })
+    let owner = body["sender"].as_str().and_then(digits_of);
+    Some(Parsed { instance, event, owner, items })
+}
+
+/// The digits of a phone's JID.
+pub(super) fn digits_of(jid: &str) -> Option<String> {
+    let (user, domain) = jid.split_once('@').unwrap_or((jid, "s.whatsapp.net"));
+    let user = user.split(':').next().unwrap_or(user);
+    let phone = matches!(domain, "s.whatsapp.net" | "c.us");
+    phone.then(|| user.parse::<Phone>().ok().map(|phone| phone.digits().to_owned())).flatten()
+}
+
+const LOGGED_OUT: &str = "the phone was logged out: connect the channel again";
+
+fn pairing(data: &Value) -> Inbound {
+    let code = &data["qrcode"];
+    let text = |name: &str| code[name].as_str().filter(|t| !t.is_empty()).map(str::to_owned);
+    let (qr, plain, typed) = (text("base64"), text("code"), text("pairingCode"));
+    if qr.is_none() && plain.is_none() && typed.is_none() {
+        return Inbound::Unknown("qrcode.updated without a code".to_owned());
+    }
+    Inbound::Pairing { qr, text: plain, code: typed }
 }
 
 fn message_event(event: &str, data: &Value) -> Inbound {
@@ -95,16 +118,19 @@ fn message_event(event: &str, data: &Value) -> Inbound {
     }
 }
 
-fn message(data: &Value) -> Result<InboundMessage, &'static str> {
+pub(crate) fn message(data: &Value) -> Result<InboundMessage, &'static str> {
     let key = &data["key"];
     let provider_id = key["id"].as_str().filter(|id| !id.is_empty()).ok_or("no key.id")?.to_owned();
     let chat = chat(key)?;
     let inner = unwrap(&data["message"]);
-    let (content, text, media) = match inner.as_object() {
+    let (content, text, mut media) = match inner.as_object() {
         Some(_) => content(inner, &data["message"]["base64"]),
         // v2 sends no `message` for what it could not decrypt.
         None => (Content::Unsupported, None, None),
     };
+    if let Some(media) = media.as_mut().filter(|media| media.base64.is_none()) {
+        media.reference = Some(provider_id.clone());
+    }
     Ok(InboundMessage {
         provider_id,
         chat,
@@ -167,11 +193,11 @@ fn chat(key: &Value) -> Result<Chat, &'static str> {
         return Err("a person without phone or LID");
     }
     let address = digits.unwrap_or_else(|| jid.to_owned());
-    Ok(Chat { kind, address, phone, lid })
+    Ok(Chat { kind, address, phone, lid, bsuid: None })
 }
 
 /// The message inside its wrappers.
-fn unwrap(message: &Value) -> &Value {
+pub(crate) fn unwrap(message: &Value) -> &Value {
     let mut inner = message;
     for _ in 0..4 {
         match WRAPPERS.iter().find_map(|name| inner.get(name)?.get("message")) {
@@ -182,7 +208,7 @@ fn unwrap(message: &Value) -> &Value {
     inner
 }
 
-fn content(message: &Value, base64: &Value) -> (Content, Option<String>, Option<Media>) {
+pub(crate) fn content(message: &Value, base64: &Value) -> (Content, Option<String>, Option<Media>) {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if let Some(body) = text(&message["conversation"]) {
         return (Content::Text, Some(body), None);
@@ -204,6 +230,7 @@ fn content(message: &Value, base64: &Value) -> (Content, Option<String>, Option<
                 mime: text(&media["mimetype"]).unwrap_or_default(),
                 file_name: text(&media["fileName"]),
                 base64: text(base64).or_else(|| text(&message["base64"])),
+                reference: None,
             };
             return (kind, text(&media["caption"]), Some(file));
         }
@@ -271,7 +298,17 @@ fn status(data: &Value) -> Inbound {
         "DELETED" => return Inbound::Ignored("deleted_status"),
         other => return Inbound::Unknown(format!("message status `{other}`")),
     };
-    Inbound::Status { provider_id, state }
+    // The address may be the phone's at one time and WhatsApp's own id at another.
+    let jid =
+        serde_json::json!({ "remoteJid": data["remoteJid"], "remoteJidAlt": data["remoteJidAlt"] });
+    let chat = chat(&jid).ok().filter(|chat| chat.kind == ChatKind::Person && chat.lid.is_some());
+    let failed = state == SendState::Failed;
+    Inbound::Status(Progress {
+        code: failed.then(|| "ERROR".to_owned()),
+        reason: failed.then(|| "o WhatsApp não conseguiu enviar a mensagem".to_owned()),
+        chat,
+        ..Progress::of(provider_id, state)
+    })
 }
 
 fn edited(data: &Value) -> Inbound {
@@ -282,11 +319,39 @@ fn edited(data: &Value) -> Inbound {
     }
 }
 
-fn connection(state: &Value, reason: &Value) -> Inbound {
-    match state.as_str() {
-        Some(state) => Inbound::Connection { state: state.to_owned(), reason: reason.as_i64() },
-        None => Inbound::Unknown("connection without a state".to_owned()),
-    }
+fn connection(state: &Value, reason: &Value, data: &Value) -> Inbound {
+    let Some(state) = state.as_str() else {
+        return Inbound::Unknown("connection without a state".to_owned());
+    };
+    let owner = data["wuid"].as_str().and_then(digits_of);
+    Inbound::Connection(Link { owner, ..link(state, reason.as_i64()) })
+}
+
+/// Evolution's state and Baileys' reason code in our words.
+pub(super) fn link(state: &str, reason: Option<i64>) -> Link {
+    let (state, text) = match (state, reason) {
+        ("open", _) => (LinkState::Connected, None),
+        ("connecting", _) => (LinkState::Pending, None),
+        ("refused", _) => {
+            (LinkState::Error, Some("the QR code ran out: ask for a new one".to_owned()))
+        }
+        (_, Some(401)) => (LinkState::Disconnected, Some(LOGGED_OUT.to_owned())),
+        (_, Some(402 | 403)) => {
+            (LinkState::Error, Some("WhatsApp blocked this number: see the phone".to_owned()))
+        }
+        (_, Some(406)) => (
+            LinkState::Error,
+            Some("WhatsApp refused this connection: update the Evolution server".to_owned()),
+        ),
+        (_, Some(code)) => (
+            LinkState::Disconnected,
+            Some(format!("the connection to WhatsApp is closed (reason {code})")),
+        ),
+        (_, None) => {
+            (LinkState::Disconnected, Some("the connection to WhatsApp is closed".to_owned()))
+        }
+    };
+    Link { state, reason: text, owner: None }
 }
 
 /// Numbers come as numbers, as text, or as the two halves of a 64-bit integer.

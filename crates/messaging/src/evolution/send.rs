@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::manage::accepted;
-use crate::http::{Outbound, read_json};
-use crate::{Accepted, Endpoint, Messenger, OutgoingText, SendError};
+use crate::http::{
+    ANSWER_LIMIT, Outbound, address, not_answered, read_bytes, read_json, retry_after,
+};
+use crate::{
+    Accepted, Body, Capabilities, Connection, Endpoint, File, History, Kind, Known, Link,
+    MediaKind, Messenger, Next, Outgoing, SendError, Source, Span, Webhook,
+};
 
 /// How long an Evolution server may take to accept a message.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -36,7 +43,24 @@ impl Evolution {
         per_instance: bool,
         body: Option<&Value>,
     ) -> Result<Value, SendError> {
-        let url = self.url(endpoint, path, per_instance)?;
+        self.call_up_to(endpoint, method, path, per_instance, body, ANSWER_LIMIT).await
+    }
+
+    /// The same for answers of another size.
+    pub(super) async fn call_up_to(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        path: &str,
+        per_instance: bool,
+        body: Option<&Value>,
+        limit: usize,
+    ) -> Result<Value, SendError> {
+        let (path, query) = path.split_once('?').map_or((path, None), |(p, q)| (p, Some(q)));
+        let segments: Vec<&str> =
+            path.split('/').chain(per_instance.then_some(endpoint.instance.as_str())).collect();
+        let mut url = address(&self.outbound, &endpoint.base_url, &segments)?;
+        url.set_query(query);
         let mut request = self
             .outbound
             .client()
@@ -50,39 +74,10 @@ impl Evolution {
         if !response.status().is_success() {
             return Err(failure(response).await);
         }
-        read_json(response)
+        read_bytes(response, limit)
             .await
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .ok_or_else(|| SendError::OutcomeUnknown("an unreadable answer".to_owned()))
-    }
-
-    fn url(
-        &self,
-        endpoint: &Endpoint,
-        path: &str,
-        per_instance: bool,
-    ) -> Result<url::Url, SendError> {
-        let refuse = |reason: String| SendError::Refused { code: "address".to_owned(), reason };
-        let base =
-            self.outbound.check(&endpoint.base_url).map_err(|bad| refuse(bad.to_string()))?;
-        let mut url = url::Url::parse(&base).map_err(|bad| refuse(bad.to_string()))?;
-        url.path_segments_mut()
-            .map_err(|()| refuse("the base address cannot have a path".to_owned()))?
-            .pop_if_empty()
-            .extend(path.split('/'))
-            .extend(per_instance.then_some(&endpoint.instance));
-        Ok(url)
-    }
-}
-
-/// Told apart by whether anything may have left: only a failed connect is surely nothing.
-fn not_answered(error: &reqwest::Error) -> SendError {
-    // The text of the error may hold the address; its kind is enough.
-    if error.is_connect() || error.is_builder() {
-        SendError::Unreachable("connection failed".to_owned())
-    } else if error.is_timeout() {
-        SendError::OutcomeUnknown("no answer in time".to_owned())
-    } else {
-        SendError::OutcomeUnknown("the connection broke".to_owned())
     }
 }
 
@@ -110,65 +105,188 @@ fn message_of(body: &Value) -> String {
 
 async fn failure(response: Response) -> SendError {
     let status = response.status();
-    let retry_after = response
-        .headers()
-        .get("retry-after")
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .map(|seconds: u64| Duration::from_secs(seconds.min(3600)));
+    let wait = retry_after(&response);
     let body = read_json(response).await.unwrap_or_default();
     let not_on_whatsapp = body["response"]["message"][0]["exists"] == Value::Bool(false);
+    let text = message_of(&body);
     match status {
-        StatusCode::TOO_MANY_REQUESTS => {
-            SendError::Throttled { retry_after: retry_after.unwrap_or(Duration::from_secs(30)) }
-        }
+        StatusCode::TOO_MANY_REQUESTS => SendError::Throttled {
+            code: "429".to_owned(),
+            retry_after: wait.unwrap_or(Duration::from_secs(30)),
+        },
         // A proxy in front gave up waiting: the server behind it may have sent.
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-            SendError::OutcomeUnknown(format!("a proxy answered {status}"))
+            SendError::OutcomeUnknown(format!("a proxy answered {}", status.as_u16()))
         }
         status if status.is_server_error() => {
             SendError::Unreachable(format!("the server answered {}", status.as_u16()))
         }
         StatusCode::BAD_REQUEST if not_on_whatsapp => SendError::Refused {
             code: "not_on_whatsapp".to_owned(),
-            reason: "the number is not on WhatsApp".to_owned(),
+            reason: "este número não está no WhatsApp".to_owned(),
+            next: Next::Recipient,
         },
+        // The phone is away for a moment: the server sent nothing and says so.
+        StatusCode::BAD_REQUEST if text.contains("Connection Closed") => {
+            SendError::Unreachable("the phone is not connected".to_owned())
+        }
         status => {
-            SendError::Refused { code: status.as_u16().to_string(), reason: message_of(&body) }
+            let next = match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+                    Next::Reconnect
+                }
+                _ => Next::Message,
+            };
+            SendError::Refused { code: status.as_u16().to_string(), reason: text, next }
+        }
+    }
+}
+
+impl Evolution {
+    async fn text(&self, endpoint: &Endpoint, to: &str, text: &str) -> Result<Value, SendError> {
+        let path = "message/sendText";
+        let body = json!({ "number": to, "text": text });
+        match self.call(endpoint, Method::POST, path, true, Some(&body)).await {
+            // Version 1 says so when its own form is missing; nothing was sent.
+            Err(SendError::Refused { code, reason, .. })
+                if code == "400" && reason.contains("textMessage") =>
+            {
+                let body = json!({ "number": to, "textMessage": { "text": text } });
+                self.call(endpoint, Method::POST, path, true, Some(&body)).await
+            }
+            other => other,
         }
     }
 }
 
 #[async_trait]
 impl Messenger for Evolution {
-    async fn send_text(
+    fn kind(&self) -> Kind {
+        Kind::Evolution
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            templates_required: false,
+            // WhatsApp shows buttons of unofficial senders on few phones only.
+            buttons: false,
+            media: true,
+            typing: true,
+            read_marks: false,
+            statuses: true,
+            ids: true,
+            look_up: true,
+            number_check: true,
+            pairing: true,
+        }
+    }
+
+    async fn send(
         &self,
         endpoint: &Endpoint,
-        text: &OutgoingText<'_>,
+        outgoing: &Outgoing<'_>,
     ) -> Result<Accepted, SendError> {
-        let path = "message/sendText";
-        let body = json!({ "number": text.to, "text": text.body });
-        let answer = self.call(endpoint, Method::POST, path, true, Some(&body)).await;
-        let answer = match answer {
-            // Version 1 says so when its own form is missing; nothing was sent.
-            Err(SendError::Refused { code, reason })
-                if code == "400" && reason.contains("textMessage") =>
-            {
-                let body = json!({ "number": text.to, "textMessage": { "text": text.body } });
-                self.call(endpoint, Method::POST, path, true, Some(&body)).await?
+        let to = outgoing.to;
+        let answer = match outgoing.body {
+            Body::Media { kind, mime, file_name, caption, source } => {
+                let file = match source {
+                    Source::Link(link) => link.clone(),
+                    Source::Bytes(bytes) => BASE64.encode(bytes),
+                };
+                if *kind == MediaKind::Voice {
+                    let body = json!({ "number": to, "audio": file, "encoding": true });
+                    let path = "message/sendWhatsAppAudio";
+                    self.call(endpoint, Method::POST, path, true, Some(&body)).await?
+                } else {
+                    let mut body = json!({
+                        "number": to, "mediatype": kind.name(), "mimetype": mime, "media": file,
+                    });
+                    if let Some(caption) = caption {
+                        body["caption"] = json!(caption);
+                    }
+                    if let Some(name) = file_name {
+                        body["fileName"] = json!(name);
+                    }
+                    let path = "message/sendMedia";
+                    self.call(endpoint, Method::POST, path, true, Some(&body)).await?
+                }
             }
-            other => other?,
+            Body::Template { .. } => return Err(SendError::unsupported("templates")),
+            other => self.text(endpoint, to, &other.as_text()).await?,
         };
         accepted(&answer)
     }
 
-    async fn show_typing(&self, endpoint: &Endpoint, to: &str) -> Result<(), SendError> {
+    async fn link(&self, endpoint: &Endpoint) -> Result<Link, SendError> {
+        let path = "instance/connectionState";
+        let answer = self.call(endpoint, Method::GET, path, true, None).await?;
+        let state = answer["instance"]["state"].as_str().unwrap_or("close");
+        let mut link = super::parse::link(state, None);
+        if state == "open" {
+            // Best effort: servers that list nothing still connect.
+            let list = self.instances(endpoint).await.unwrap_or_default();
+            link.owner = list
+                .into_iter()
+                .find(|instance| instance.name == endpoint.instance)
+                .and_then(|instance| super::parse::digits_of(&instance.owner?));
+        }
+        Ok(link)
+    }
+
+    async fn show_typing(
+        &self,
+        endpoint: &Endpoint,
+        to: &str,
+        _last: Option<&str>,
+    ) -> Result<(), SendError> {
         let body = json!({ "number": to, "presence": "composing", "delay": TYPING_MS });
         self.call(endpoint, Method::POST, "chat/sendPresence", true, Some(&body)).await.map(|_| ())
     }
 
-    async fn state(&self, endpoint: &Endpoint) -> Result<String, SendError> {
-        let path = "instance/connectionState";
-        let answer = self.call(endpoint, Method::GET, path, true, None).await?;
-        Ok(answer["instance"]["state"].as_str().unwrap_or("unknown").to_owned())
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        number: Option<&str>,
+        webhook: Option<&Webhook<'_>>,
+    ) -> Result<Connection, SendError> {
+        self.create_instance(endpoint, number, webhook).await?;
+        if let Some(webhook) = webhook {
+            // Also for an instance that was there already.
+            self.set_webhook(endpoint, webhook).await?;
+        }
+        self.pair(endpoint, number).await
+    }
+
+    async fn logout(&self, endpoint: &Endpoint) -> Result<(), SendError> {
+        match self.log_out(endpoint).await {
+            // It says so when there is nothing to end.
+            Err(SendError::Refused { code, reason, .. })
+                if code == "400" && reason.contains("not connected") =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn fetch_media(
+        &self,
+        endpoint: &Endpoint,
+        reference: &str,
+        limit: usize,
+    ) -> Result<File, SendError> {
+        self.media(endpoint, reference, limit).await
+    }
+
+    async fn check_number(
+        &self,
+        endpoint: &Endpoint,
+        digits: &str,
+    ) -> Result<Option<Known>, SendError> {
+        Ok(self.numbers(endpoint, &[digits]).await?.into_iter().next())
+    }
+
+    async fn history(&self, endpoint: &Endpoint, span: &Span<'_>) -> Result<History, SendError> {
+        self.find_messages(endpoint, span).await
     }
 }

@@ -84,6 +84,9 @@ pub(super) struct SetArgs {
     /// Send paragraphs as messages of their own.
     #[arg(long)]
     split: Option<bool>,
+    /// Model that writes voice messages down; `off` leaves them to a person.
+    #[arg(long)]
+    speech_model: Option<String>,
     /// Price of a million tokens in and out.
     #[arg(long)]
     price_in: Option<f64>,
@@ -242,7 +245,7 @@ pub(super) async fn run(house: &House, command: AssistantCommand, out: &Out) -> 
             if let Some(value) = args.$field { settings.$field = value; }
         )*};
     }
-    take!(name, tone, greeting, rules, temperature, max_tokens, history, split);
+    take!(name, tone, greeting, rules, temperature, max_tokens, history, split, speech_model);
     settings.price_in = args.price_in.or(settings.price_in);
     settings.price_out = args.price_out.or(settings.price_out);
     settings.check()?;

@@ -3,8 +3,10 @@
 mod assistant_cmd;
 mod channel_cmd;
 mod eval_cmd;
+mod hook_cmd;
 mod key_cmd;
 mod knowledge_cmd;
+mod message_cmd;
 mod out;
 mod queue_cmd;
 mod secret;
@@ -54,6 +56,9 @@ const EXAMPLES: &str = "Examples:
   portaria chat --tenant padaria \"Que horas vocês abrem?\"
   portaria channel add evolution --tenant padaria --instance padaria \\
       --base-url https://evolution.example.com --api-key-stdin --webhook-token TOKEN
+  portaria channel connect --tenant padaria --wait 120
+  portaria send --tenant padaria --to 5511987654321 \"Seu pedido está pronto.\"
+  portaria journey --tenant padaria 5511987654321
   portaria serve --listen 0.0.0.0:8080
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
@@ -91,6 +96,13 @@ enum Command {
     /// Connect senders.
     #[command(subcommand)]
     Channel(channel_cmd::ChannelCommand),
+    /// Send one text or template.
+    Send(message_cmd::SendArgs),
+    /// Show every state that a message, or a person's latest messages, passed.
+    Journey(message_cmd::JourneyArgs),
+    /// Addresses of integrators that are told of events.
+    #[command(subcommand)]
+    Webhook(hook_cmd::HookCommand),
     /// What a tenant's assistant knows.
     #[command(subcommand)]
     Knowledge(knowledge_cmd::KnowledgeCommand),
@@ -222,6 +234,9 @@ async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
         Command::Chat { tenant, text } => chat(&house, &tenant, text, out).await,
         Command::Tenant(command) => tenant_cmd::run(&house, command, out).await,
         Command::Channel(command) => channel_cmd::run(&house, command, out).await,
+        Command::Send(args) => message_cmd::send(&house, args, out).await,
+        Command::Journey(args) => message_cmd::journey(&house, args, out).await,
+        Command::Webhook(command) => hook_cmd::run(&house, command, out).await,
         Command::Knowledge(command) => knowledge_cmd::run(&house, command, out).await,
         Command::Assistant(command) => assistant_cmd::run(&house, command, out).await,
         Command::Apikey(command) => key_cmd::run(&house, command, out).await,

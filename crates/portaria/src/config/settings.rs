@@ -35,7 +35,7 @@ pub struct Setting {
 impl Setting {
     pub(super) fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Secret | Kind::Issued)
-            || matches!(self.key, "database.url" | "redis.url")
+            || matches!(self.key, "database.url" | "redis.url" | "smtp.url")
     }
 }
 
@@ -116,6 +116,20 @@ pub const SETTINGS: &[Setting] = &[
         about: "The operator's token for /v1/tenants, /v1/queue and for acting for a tenant.\nWithout it these routes stay shut.",
     },
     Setting {
+        key: "server.public_url",
+        variables: &["PORTARIA_PUBLIC_URL"],
+        default: "",
+        kind: Kind::Text,
+        about: "Where providers reach this server, such as https://portaria.example.com. With it `channel connect`\ntells an Evolution server where to send its events.",
+    },
+    Setting {
+        key: "server.trusted_proxies",
+        variables: &["PORTARIA_TRUSTED_PROXIES"],
+        default: "",
+        kind: Kind::Text,
+        about: "Networks of proxies in front, such as 127.0.0.1/32,10.0.0.0/8: only their X-Forwarded-For is believed.",
+    },
+    Setting {
         key: "server.body_limit",
         variables: &["PORTARIA_BODY_LIMIT"],
         default: "31457280",
@@ -169,7 +183,7 @@ pub const SETTINGS: &[Setting] = &[
         variables: &["PORTARIA_WHATICKET_SECRET", "SHARED_SECRET"],
         default: "",
         kind: Kind::Issued,
-        about: "Secret by which a Whaticket server signs webhooks. In use once that channel is there.",
+        about: "Secret by which the Whaticket server of the instance's tenant signs webhooks.",
     },
     Setting {
         key: "webhooks.body_limit",
@@ -184,6 +198,66 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         kind: Kind::Issued,
         about: "Webhook token of channels that are added without one of their own.",
+    },
+    Setting {
+        key: "webhooks.sender_messages",
+        variables: &["PORTARIA_WEBHOOK_SENDER_MESSAGES", "WEBHOOK_RATE_LIMIT_NUMBER"],
+        default: "120",
+        kind: number(1, 1_000_000),
+        about: "Messages of one sender of one tenant that a window takes (429 above; the others' are taken).",
+    },
+    Setting {
+        key: "webhooks.failed_calls",
+        variables: &["PORTARIA_WEBHOOK_FAILED_CALLS", "WEBHOOK_RATE_LIMIT_IP"],
+        default: "60",
+        kind: number(1, 1_000_000),
+        about: "Calls of one address that may fail in a window (429 above). Authentic calls are never counted:\none server may speak for many tenants.",
+    },
+    Setting {
+        key: "webhooks.window_seconds",
+        variables: &[
+            "PORTARIA_WEBHOOK_WINDOW_SECONDS",
+            "RATE_LIMIT_WINDOW_SECONDS",
+            "RATE_LIMIT_TTL",
+        ],
+        default: "60",
+        kind: number(1, 86_400),
+        about: "The window of both limits above.",
+    },
+    Setting {
+        key: "media.limit",
+        variables: &["PORTARIA_MEDIA_LIMIT"],
+        default: "26214400",
+        kind: number(1024, 1_073_741_824),
+        about: "Bytes of a contact's file at most; a larger one is not kept, and the message says so.",
+    },
+    Setting {
+        key: "media.types",
+        variables: &["PORTARIA_MEDIA_TYPES"],
+        default: "image/*,audio/*,video/*,text/plain,text/csv,text/vcard,application/pdf,application/zip,application/msword,application/vnd.openxmlformats-officedocument.wordprocessingml.document,application/vnd.ms-excel,application/vnd.openxmlformats-officedocument.spreadsheetml.sheet,application/vnd.ms-powerpoint,application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        kind: Kind::Text,
+        about: "Types of contacts' files that are kept, divided by commas; image/* stands for a family.",
+    },
+    Setting {
+        key: "channels.catch_up_minutes",
+        variables: &["PORTARIA_CATCH_UP_MINUTES"],
+        default: "15",
+        kind: number(1, 1440),
+        about: "How often a channel's provider is asked for messages that no webhook brought, where it can be asked.",
+    },
+    Setting {
+        key: "smtp.url",
+        variables: &["PORTARIA_SMTP_URL"],
+        default: "",
+        kind: Kind::Text,
+        about: "Mail server: smtps://user:password@mail.example.com, or smtp://host:587?tls=required. Empty: no e-mail is sent.",
+    },
+    Setting {
+        key: "smtp.from",
+        variables: &["PORTARIA_SMTP_FROM"],
+        default: "",
+        kind: Kind::Text,
+        about: "Sender of e-mails, such as Portaria <portaria@example.com>.",
     },
     Setting {
         key: "queue.concurrency",
@@ -261,6 +335,41 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         kind: Kind::Text,
         about: "The instance's tenant as customers see it.",
+    },
+    Setting {
+        key: "instance.domain",
+        variables: &["PORTARIA_INSTANCE_DOMAIN"],
+        default: "",
+        kind: Kind::Text,
+        about: "The domain by which Whaticket webhooks name the instance's tenant (X-Company-Domain); its id when empty.",
+    },
+    Setting {
+        key: "instance.whatsapp_api_url",
+        variables: &["PORTARIA_WHATSAPP_API_URL", "WHATSAPP_API_URL"],
+        default: "",
+        kind: Kind::Text,
+        about: "Whaticket server of the instance's tenant, with or without /api/messages/send.",
+    },
+    Setting {
+        key: "instance.whatsapp_token",
+        variables: &["PORTARIA_WHATSAPP_TOKEN", "WHATSAPP_BEARER_TOKEN"],
+        default: "",
+        kind: Kind::Issued,
+        about: "Static token of that server; sealed on first start.",
+    },
+    Setting {
+        key: "instance.whaticket_email",
+        variables: &["PORTARIA_WHATICKET_EMAIL", "WHATICKET_JWT_EMAIL"],
+        default: "",
+        kind: Kind::Text,
+        about: "Login of servers that take the login's token for sending; used when there is no static token.",
+    },
+    Setting {
+        key: "instance.whaticket_password",
+        variables: &["PORTARIA_WHATICKET_PASSWORD", "WHATICKET_JWT_PASSWORD"],
+        default: "",
+        kind: Kind::Issued,
+        about: "Password of that login; sealed on first start.",
     },
     Setting {
         key: "instance.llm_provider",

@@ -9,9 +9,12 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use messaging::evolution::{Connection, Created, Evolution, Instance, OutgoingMedia, Webhook};
+use messaging::evolution::{Created, Evolution, Instance};
 use messaging::http::{Outbound, Private};
-use messaging::{Endpoint, Messenger as _, OutgoingText, SendError};
+use messaging::{
+    Accepted, Body, Connection, Endpoint, LinkState, MediaKind, Messenger as _, Outgoing, SendError,
+    Source, Webhook,
+};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -50,9 +53,12 @@ async fn server(answers: &[(u16, Value)]) -> Recorded {
     tokio::spawn(async move { axum::serve(listener, router).await });
     Recorded {
         endpoint: Endpoint {
+            channel: kernel::ChannelId::generate(),
             base_url,
             instance: "instancia-exemplo".into(),
             api_key: "key".into(),
+            login: None,
+            account: None,
         },
         adapter: Evolution::new(Outbound::new(Private::Allowed).unwrap()),
         asked,
@@ -60,6 +66,15 @@ async fn server(answers: &[(u16, Value)]) -> Recorded {
 }
 
 impl Recorded {
+    async fn send(&self, to: &str, body: &Body) -> Result<Accepted, SendError> {
+        let outgoing = Outgoing { to, key: "key", reply_to: None, body };
+        self.adapter.send(&self.endpoint, &outgoing).await
+    }
+
+    async fn send_text(&self) -> Result<Accepted, SendError> {
+        self.send(PHONE, &Body::Text { text: "Olá!".into() }).await
+    }
+
     fn last(&mut self) -> (String, Value) {
         let mut last = self.asked.try_recv().unwrap();
         while let Ok(next) = self.asked.try_recv() {
@@ -89,9 +104,8 @@ const PHONE: &str = "5511900000001";
 async fn texts_are_sent_and_their_ids_read() {
     for name in ["rest_send_text_201_docs", "rest_send_text_201_v2_code"] {
         let mut server = server(&[(201, fixture(name))]).await;
-        let text = OutgoingText { to: PHONE, body: "Olá!" };
-        let accepted = server.adapter.send_text(&server.endpoint, &text).await.unwrap();
-        assert_eq!(accepted.provider_id, fixture(name)["key"]["id"].as_str().unwrap());
+        let accepted = server.send_text().await.unwrap();
+        assert_eq!(accepted.provider_id.as_deref(), fixture(name)["key"]["id"].as_str());
         let (line, body) = server.last();
         assert_eq!(line, "POST /message/sendText/instancia-exemplo");
         is_part_of(&body, &fixture("rest_send_text_request"));
@@ -100,15 +114,14 @@ async fn texts_are_sent_and_their_ids_read() {
     let missing = json!({ "status": 400, "error": "Bad Request",
         "response": { "message": [["instance requires property \"textMessage\""]] } });
     let mut server = server(&[(400, missing), (201, fixture("rest_send_text_201_docs"))]).await;
-    let text = OutgoingText { to: PHONE, body: "Olá!" };
-    server.adapter.send_text(&server.endpoint, &text).await.unwrap();
+    server.send_text().await.unwrap();
     is_part_of(&server.last().1, &fixture("rest_send_text_request_v1"));
 }
 
 #[tokio::test]
 async fn refusals_are_told_apart() {
     for (name, status, code, text) in [
-        ("rest_error_400_not_on_whatsapp", 400, "not_on_whatsapp", "not on WhatsApp"),
+        ("rest_error_400_not_on_whatsapp", 400, "not_on_whatsapp", "não está no WhatsApp"),
         (
             "rest_error_400_validation",
             400,
@@ -119,9 +132,8 @@ async fn refusals_are_told_apart() {
         ("rest_error_404_instance_not_found", 404, "404", "does not exist"),
     ] {
         let server = server(&[(status, fixture(name))]).await;
-        let text_out = OutgoingText { to: PHONE, body: "Olá!" };
-        match server.adapter.send_text(&server.endpoint, &text_out).await {
-            Err(SendError::Refused { code: found, reason }) => {
+        match server.send_text().await {
+            Err(SendError::Refused { code: found, reason, .. }) => {
                 assert_eq!(found, code, "{name}");
                 assert!(reason.contains(text), "{name}: {reason}");
             }
@@ -135,34 +147,40 @@ async fn media_voice_and_typing_have_their_forms() {
     let mut recorded = server(&[(201, fixture("rest_send_media_201"))]).await;
     let request = fixture("rest_send_media_request");
     let field = |name: &str| request[name].as_str().unwrap();
-    let media = OutgoingMedia {
-        to: field("number"),
-        kind: field("mediatype"),
-        mime: field("mimetype"),
-        caption: field("caption"),
-        media: field("media"),
-        file_name: field("fileName"),
+    let media = Body::Media {
+        kind: MediaKind::of_mime(field("mimetype")),
+        mime: field("mimetype").into(),
+        caption: Some(field("caption").into()),
+        source: Source::Link(field("media").into()),
+        file_name: Some(field("fileName").into()),
     };
-    let accepted = recorded.adapter.send_media(&recorded.endpoint, &media).await.unwrap();
-    assert_eq!(accepted.provider_id, "BAE5F5A632EAE722");
+    let accepted = recorded.send(field("number"), &media).await.unwrap();
+    assert_eq!(accepted.provider_id.as_deref(), Some("BAE5F5A632EAE722"));
     is_part_of(&recorded.last().1, &request);
 
     let mut recorded = server(&[(201, fixture("rest_send_whatsapp_audio_201"))]).await;
     let request = fixture("rest_send_whatsapp_audio_request");
     let audio = request["audio"].as_str().unwrap();
-    let accepted = recorded.adapter.send_voice(&recorded.endpoint, PHONE, audio).await.unwrap();
-    assert_eq!(accepted.provider_id, "BAE5EFED2AB0BB9F");
+    let voice = Body::Media {
+        kind: MediaKind::Voice,
+        mime: "audio/ogg".into(),
+        file_name: None,
+        caption: None,
+        source: Source::Link(audio.into()),
+    };
+    let accepted = recorded.send(PHONE, &voice).await.unwrap();
+    assert_eq!(accepted.provider_id.as_deref(), Some("BAE5EFED2AB0BB9F"));
     is_part_of(&recorded.last().1, &request);
 
     let mut recorded = server(&[(201, json!({ "presence": "composing" }))]).await;
-    recorded.adapter.show_typing(&recorded.endpoint, PHONE).await.unwrap();
+    recorded.adapter.show_typing(&recorded.endpoint, PHONE, None).await.unwrap();
     assert_eq!(recorded.last().1, fixture("rest_send_presence_request"));
 
     let recorded = server(&[(201, fixture("rest_get_base64_from_media_201"))]).await;
-    let (mime, base64) =
-        recorded.adapter.media(&recorded.endpoint, "3A35903C2393D681D816").await.unwrap();
-    assert_eq!(mime, "audio/ogg; codecs=opus");
-    assert!(base64.starts_with("T2dnUw"));
+    let id = "3A35903C2393D681D816";
+    let file = recorded.adapter.fetch_media(&recorded.endpoint, id, 1_000_000).await.unwrap();
+    assert_eq!(file.mime, "audio/ogg; codecs=opus");
+    assert!(file.bytes.starts_with(b"OggS"));
 }
 
 #[tokio::test]
@@ -182,7 +200,7 @@ async fn instances_are_made_connected_listed_and_ended() {
     for name in ["rest_instance_create_201", "rest_instance_create_201_v1_docs"] {
         let mut recorded = server(&[(201, fixture(name))]).await;
         let made =
-            recorded.adapter.create_instance(&recorded.endpoint, PHONE, &webhook).await.unwrap();
+            recorded.adapter.create_instance(&recorded.endpoint, Some(PHONE), Some(&webhook)).await.unwrap();
         let Created::New { token, .. } = made else { panic!("{name}: {made:?}") };
         assert_eq!(token.as_deref(), Some("00000000-FAKE-FAKE-FAKE-000000000000"), "{name}");
         let (line, body) = recorded.last();
@@ -190,29 +208,35 @@ async fn instances_are_made_connected_listed_and_ended() {
         is_part_of(&body, &request);
     }
     let recorded = server(&[(403, fixture("rest_instance_create_403_name_in_use"))]).await;
-    let made = recorded.adapter.create_instance(&recorded.endpoint, PHONE, &webhook).await.unwrap();
+    let made = recorded.adapter.create_instance(&recorded.endpoint, Some(PHONE), Some(&webhook)).await.unwrap();
     assert_eq!(made, Created::Exists);
 
+    let pairing = fixture("rest_instance_connect_200_pairing");
     for (name, expected) in [
         ("rest_instance_connect_200_already_open", Connection::Open),
         (
             "rest_instance_connect_200_pairing",
-            Connection::Pairing { qr: None, code: Some("WZYEH1YY".into()) },
+            Connection::Pairing {
+                qr: None,
+                text: pairing["code"].as_str().map(str::to_owned),
+                code: Some("WZYEH1YY".into()),
+            },
         ),
     ] {
         let recorded = server(&[(200, fixture(name))]).await;
-        assert_eq!(recorded.adapter.connect(&recorded.endpoint).await.unwrap(), expected, "{name}");
+        assert_eq!(recorded.adapter.pair(&recorded.endpoint, None).await.unwrap(), expected, "{name}");
     }
     let recorded = server(&[(200, fixture("rest_instance_connect_200_qr"))]).await;
-    let connection = recorded.adapter.connect(&recorded.endpoint).await.unwrap();
+    let connection = recorded.adapter.pair(&recorded.endpoint, None).await.unwrap();
     assert!(
-        matches!(connection, Connection::Pairing { qr: Some(qr), code: None } if qr.starts_with("data:image/png"))
+        matches!(connection, Connection::Pairing { qr: Some(qr), code: None, .. } if qr.starts_with("data:image/png"))
     );
     let recorded = server(&[(200, json!({ "error": true, "message": "broken" }))]).await;
-    assert!(recorded.adapter.connect(&recorded.endpoint).await.is_err(), "200 may be a refusal");
+    assert!(recorded.adapter.pair(&recorded.endpoint, None).await.is_err(), "200 may be a refusal");
 
     let recorded = server(&[(200, fixture("rest_connection_state_200"))]).await;
-    assert_eq!(recorded.adapter.state(&recorded.endpoint).await.unwrap(), "open");
+    let link = recorded.adapter.link(&recorded.endpoint).await.unwrap();
+    assert_eq!(link.state, LinkState::Connected);
     let instance = |name: &str, state: &str, owner: Option<&str>| Instance {
         name: name.into(),
         state: state.into(),

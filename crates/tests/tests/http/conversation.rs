@@ -236,6 +236,8 @@ both_engines! {
     async fn an_unknown_outcome_is_recorded_and_settled_by_the_echo(on: On) {
         let app = TestApp::start(on).await;
         let tenant = clinic(&app).await;
+        // A server that stores nothing cannot be asked afterwards.
+        app.evolution.stores(false);
         app.evolution.faults().push(Fault::DoneButSilent);
         tenant.hears(ANA, "Quanto custa a limpeza?").await;
         app.pass(QUIET).await;
@@ -250,6 +252,7 @@ both_engines! {
         app.webhook(&tenant.token(), &echo).await.expect(202);
         assert_eq!(tenant.messages().await[1]["state"], "sent");
         assert_eq!(tenant.messages().await.len(), 2);
+        assert_eq!(tenant.conversation().await["needs_person"], false, "nothing is left to see to");
     }
 }
 

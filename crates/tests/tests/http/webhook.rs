@@ -49,7 +49,7 @@ const OUTCOMES: &[(&str, &str)] = &[
     ("messages_upsert_template_button_reply", "stored"),
     ("messages_upsert_view_once_audio", "stored"),
     ("presence_update_composing", "ignored"),
-    ("qrcode_updated", "ignored"),
+    ("qrcode_updated", "connection"),
     ("qrcode_updated_limit_reached", "connection"),
     ("send_message_text", "stored"),
     ("status_instance_closed", "connection"),

@@ -1,0 +1,165 @@
+//! WhatsApp Cloud API: Meta signs the body with the app's secret, and names numbers inside.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header as names};
+use axum::response::{IntoResponse, Response};
+use messaging::cloud::{self, Change};
+use messaging::{Kind, Parsed};
+use serde::Deserialize;
+use web::Problem;
+
+use super::{App, Outcome, header, json_of, limited, open_tenant, said};
+use crate::{Entry, Taken, store};
+
+/// What Meta asks when the address is set up.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Challenge {
+    #[serde(rename = "hub.mode", default)]
+    mode: String,
+    #[serde(rename = "hub.verify_token", default)]
+    token: String,
+    #[serde(rename = "hub.challenge", default)]
+    challenge: String,
+}
+
+pub(super) async fn challenge(
+    State(app): State<Arc<App>>,
+    Query(asked): Query<Challenge>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let result = async {
+        let known = asked.mode == "subscribe"
+            && !asked.token.is_empty()
+            && app.intake.directory.knows_token(Kind::WhatsAppCloud, &asked.token).await?;
+        if known {
+            return Ok(Vec::new());
+        }
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "wrong_verify_token",
+            "no channel has this verify token; it is the one given to `portaria channel add whatsapp-cloud`",
+        ))
+    };
+    let outcome = Outcome { tenant: String::new(), result: result.await };
+    match app.account(Kind::WhatsAppCloud, &parts, outcome) {
+        // Plain text: Meta compares it byte by byte.
+        Ok(_) => ([(names::CONTENT_TYPE, "text/plain")], asked.challenge).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut tenant = String::new();
+    let result = serve(&app, &parts, body, &mut tenant).await;
+    match app.account(Kind::WhatsAppCloud, &parts, Outcome { tenant, result }) {
+        Ok(taken) => (StatusCode::OK, axum::Json(said(&taken))).into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn serve(
+    app: &App,
+    parts: &Parts,
+    body: axum::body::Body,
+    tenant: &mut String,
+) -> Result<Vec<Taken>, Problem> {
+    let forged = || {
+        Problem::unauthorized(
+            "wrong or missing signature (header X-Hub-Signature-256, under the app secret)",
+        )
+    };
+    let signature = header(parts, "x-hub-signature-256").unwrap_or_default().trim();
+    let formed = signature.strip_prefix("sha256=").is_some_and(|hex| hex.len() == 64);
+    if !formed {
+        return Err(forged());
+    }
+    let bytes = app.body(body).await.map_err(|(problem, _)| problem)?;
+    let value = json_of(&bytes)
+        .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is not JSON"))?;
+    let changes = cloud::changes(&value).ok_or_else(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "not_meta",
+            "the body is no event of a WhatsApp business account",
+        )
+    })?;
+    let mut taken = Vec::new();
+    let mut verified = false;
+    let mut trouble = None;
+    for change in &changes {
+        for entry in owners(app, change).await? {
+            // One app may serve many numbers, and one body several apps' would-be numbers: each
+            // change is believed under the secret of its own channel only.
+            if !cloud::verify(&entry.secret, signature, &bytes) {
+                continue;
+            }
+            verified = true;
+            if open_tenant(&entry).is_err() {
+                taken.push(Taken::Ignored("tenant_archived"));
+                continue;
+            }
+            entry.slug.as_str().clone_into(tenant);
+            match take(app, &entry, change).await {
+                Ok(some) => taken.extend(some),
+                // The others' are taken all the same; Meta sends the whole again, and what was
+                // taken is known then.
+                Err(problem) => trouble = Some(problem),
+            }
+        }
+    }
+    if !verified && !authentic(app, signature, &bytes).await? {
+        return Err(forged());
+    }
+    if let Some(problem) = trouble {
+        return Err(problem);
+    }
+    limited(&taken)?;
+    if taken.is_empty() {
+        // From Meta, but of numbers that are not connected here: sending it again would not help.
+        taken.push(Taken::Ignored("unknown_number"));
+    }
+    Ok(taken)
+}
+
+/// The channels that a change is about.
+async fn owners(app: &App, change: &Change) -> Result<Vec<Arc<Entry>>, Problem> {
+    let directory = &app.intake.directory;
+    match &change.phone_number_id {
+        Some(id) => Ok(directory.by_instance(Kind::WhatsAppCloud, id).await?.into_iter().collect()),
+        None => {
+            let mut entries = directory.of_account(&change.account).await?;
+            if let Some(owner) = &change.owner {
+                // About one number of the account.
+                entries.retain(|e| e.own_number.as_ref().is_none_or(|own| own == owner));
+            }
+            Ok(entries)
+        }
+    }
+}
+
+/// Whether the body comes from an app of any channel here.
+async fn authentic(app: &App, signature: &str, bytes: &[u8]) -> Result<bool, Problem> {
+    let secrets = app.intake.directory.app_secrets().await?;
+    Ok(secrets.iter().any(|secret| cloud::verify(secret, signature, bytes)))
+}
+
+async fn take(app: &App, entry: &Arc<Entry>, change: &Change) -> Result<Vec<Taken>, Problem> {
+    let learns = !change.account.is_empty() && entry.endpoint.account.is_none();
+    if change.phone_number_id.is_some() && learns {
+        let mut tx = app.intake.db.begin(entry.tenant).await?;
+        store::set_account(&mut tx, entry.id, &change.account).await?;
+        tx.commit().await?;
+    }
+    let parsed = Parsed {
+        instance: entry.endpoint.instance.clone(),
+        event: change.field.clone(),
+        owner: change.owner.clone(),
+        items: change.items.clone(),
+    };
+    Ok(app.intake.take(entry, &parsed, &change.raw).await?)
+}

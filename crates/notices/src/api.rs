@@ -1,0 +1,121 @@
+//! `/v1/notices`, and the stream of who waits.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::http::Method;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::stream::{self, Stream};
+use inbox::ConversationView;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use web::permission::{InboxRead, InboxWrite};
+use web::{Access, Api, Built, Door, Json, Problem, Scope};
+
+use crate::store;
+
+/// Between two looks at who waits.
+const LOOK: Duration = Duration::from_secs(2);
+/// Conversations of one event at most; the count is of all up to this.
+const MOST: usize = 100;
+
+/// The routes of notices.
+pub fn routes(door: Door) -> Built {
+    let read = Access::Scope("inbox:read");
+    let write = Access::Scope("inbox:write");
+    Api::<Door>::default()
+        .get::<NoticesBody, _, _>(
+            "/v1/notices",
+            read,
+            "Show who is told when a contact waits for a person",
+            show,
+        )
+        .body::<NoticesBody, NoticesBody, _, _>(
+            Method::PUT,
+            "/v1/notices",
+            write,
+            "Set who is told when a contact waits for a person",
+            set,
+        )
+        .get::<String, _, _>(
+            "/v1/waiting/events",
+            read,
+            "Stream who waits for a person, as server-sent events `waiting`",
+            events,
+        )
+        .build(door)
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NoticesBody {
+    /// E-mail addresses, ten at most. The operator sets the mail server (`smtp.url`).
+    emails: Vec<String>,
+}
+
+async fn show(scope: Scope<InboxRead>) -> Result<Json<NoticesBody>, Problem> {
+    let mut tx = scope.read().await?;
+    Ok(Json(NoticesBody { emails: store::emails(&mut tx).await? }))
+}
+
+async fn set(
+    scope: Scope<InboxWrite>,
+    Json(body): Json<NoticesBody>,
+) -> Result<Json<NoticesBody>, Problem> {
+    if body.emails.len() > 10 {
+        return Err(Problem::field("emails", "ten addresses at most"));
+    }
+    for email in &body.emails {
+        if email.parse::<lettre::Address>().is_err() {
+            return Err(Problem::field("emails", format!("`{email}` is no e-mail address")));
+        }
+    }
+    let mut tx = scope.begin().await?;
+    store::set_emails(&mut tx, &body.emails).await?;
+    tx.commit().await?;
+    Ok(Json(body))
+}
+
+struct Watch {
+    scope: Scope<InboxRead>,
+    /// What was told last.
+    told: Option<String>,
+}
+
+async fn events(
+    scope: Scope<InboxRead>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let watch = Watch { scope, told: None };
+    let stream = stream::unfold(watch, |mut watch| async move {
+        loop {
+            if watch.told.is_some() {
+                tokio::time::sleep(LOOK).await;
+            }
+            let Ok(mut tx) = watch.scope.read().await else {
+                // The database is away for a moment: the page keeps what it has.
+                tokio::time::sleep(LOOK).await;
+                continue;
+            };
+            let Ok(waiting) = inbox::waiting(&mut tx, MOST).await else { continue };
+            drop(tx);
+            let data = said(&waiting);
+            if watch.told.as_ref() != Some(&data) {
+                watch.told = Some(data.clone());
+                return Some((Ok(Event::default().event("waiting").data(data)), watch));
+            }
+        }
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+fn said(waiting: &[ConversationView]) -> String {
+    let list: Vec<_> = waiting
+        .iter()
+        .map(|view| {
+            json!({ "conversation": view.id, "name": view.contact_name, "since": view.owner_since,
+                "reason": view.handoff_reason })
+        })
+        .collect();
+    json!({ "count": list.len(), "conversations": list }).to_string()
+}

@@ -1,0 +1,144 @@
+//! E-mail, by a server of the operator's.
+
+use async_trait::async_trait;
+use db::Db;
+use inbox::WaitingDue;
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, Message};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use queue::{Done, Handler, JobCx, JobError};
+
+use crate::store;
+
+/// Sends e-mail. Without a server nothing is sent.
+#[derive(Clone)]
+pub struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+}
+
+/// The e-mail settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadMailer {
+    #[error(
+        "smtp.url is no address such as smtps://user:password@mail.example.com or smtp://host:587?tls=required"
+    )]
+    Url,
+    #[error("smtp.from is no e-mail address")]
+    From,
+}
+
+impl Mailer {
+    /// # Errors
+    /// When the address of the server or of the sender is unreadable.
+    pub fn new(url: &str, from: &str) -> Result<Self, BadMailer> {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
+            .map_err(|_| BadMailer::Url)?
+            .timeout(Some(std::time::Duration::from_secs(20)))
+            .build();
+        let from = from.parse().map_err(|_| BadMailer::From)?;
+        Ok(Self { transport, from })
+    }
+
+    async fn send(&self, to: &str, subject: &str, text: String) -> Result<(), JobError> {
+        let to: Mailbox =
+            to.parse().map_err(|_| JobError::GiveUp("an unreadable e-mail address".to_owned()))?;
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(subject)
+            .header(ContentType::TEXT_PLAIN)
+            .body(text)
+            .map_err(|cause| JobError::GiveUp(format!("the e-mail cannot be written: {cause}")))?;
+        match self.transport.send(message).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_permanent() => {
+                Err(JobError::GiveUp("the mail server refused the e-mail".to_owned()))
+            }
+            // Its text may hold addresses.
+            Err(_) => Err(JobError::Retry {
+                after: None,
+                cause: "the mail server did not take the e-mail".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Runs [`WaitingDue`].
+pub struct WaitingMail {
+    pub db: Db,
+    pub mailer: Option<Mailer>,
+}
+
+#[async_trait]
+impl Handler<WaitingDue> for WaitingMail {
+    async fn run(&self, due: WaitingDue, cx: &JobCx) -> Result<Done, JobError> {
+        let Some(mailer) = &self.mailer else { return Ok(Done::Finish) };
+        let mut tx = self.db.read(cx.tenant).await?;
+        let emails = store::emails(&mut tx).await?;
+        if emails.is_empty() {
+            return Ok(Done::Finish);
+        }
+        let Some(tenant) = tenancy::own(&mut tx).await? else { return Ok(Done::Finish) };
+        let view = inbox::conversation(&mut tx, due.conversation).await?;
+        drop(tx);
+        // Somebody may have come meanwhile.
+        let Some(view) = view.filter(|view| view.needs_person) else { return Ok(Done::Finish) };
+        let portuguese = !tenant.language.starts_with("en");
+        let who = view.contact_name.as_deref().unwrap_or(if portuguese {
+            "Uma pessoa"
+        } else {
+            "A person"
+        });
+        let why = reason(view.handoff_reason.as_deref().unwrap_or_default(), portuguese);
+        let (subject, text) = if portuguese {
+            (
+                format!("Alguém espera por atendimento: {}", tenant.name),
+                format!(
+                    "{who} espera por uma pessoa de {}.\n\nMotivo: {why}.\nConversa: {}\n",
+                    tenant.name, view.id
+                ),
+            )
+        } else {
+            (
+                format!("Somebody is waiting: {}", tenant.name),
+                format!(
+                    "{who} is waiting for a person of {}.\n\nReason: {why}.\nConversation: {}\n",
+                    tenant.name, view.id
+                ),
+            )
+        };
+        for email in &emails {
+            mailer.send(email, &subject, text.clone()).await?;
+        }
+        Ok(Done::Finish)
+    }
+}
+
+/// Why a person is needed, in a person's words.
+fn reason(code: &str, portuguese: bool) -> &'static str {
+    let (pt, en) = match code {
+        "asked_for_person" => ("pediu para falar com uma pessoa", "asked for a person"),
+        "two_declines" => {
+            ("a assistente não soube responder duas vezes", "the assistant could not answer twice")
+        }
+        "model_hand_off" => ("a assistente passou a conversa adiante", "the assistant handed over"),
+        "too_many_answers" => {
+            ("respostas demais em pouco tempo", "too many answers in a short time")
+        }
+        "unreadable_media" => {
+            ("enviou algo que a assistente não lê", "sent something the assistant cannot read")
+        }
+        "late_message" => ("a mensagem chegou atrasada", "the message came late"),
+        "send_unknown" => {
+            ("não se sabe se uma resposta chegou", "nobody knows whether an answer arrived")
+        }
+        "send_failed" => ("uma resposta não pôde ser entregue", "an answer could not be delivered"),
+        "turn_failed" => ("a assistente falhou", "the assistant failed"),
+        "backlog" => {
+            ("esperou enquanto o atendimento estava parado", "waited while the service was stopped")
+        }
+        _ => ("precisa de uma pessoa", "a person is needed"),
+    };
+    if portuguese { pt } else { en }
+}
