@@ -33,6 +33,8 @@ pub enum Private {
 pub struct Outbound {
     private: Private,
     client: reqwest::Client,
+    /// How long a provider may take to answer a call.
+    pub(crate) answer_within: Duration,
 }
 
 impl Outbound {
@@ -50,7 +52,13 @@ impl Outbound {
             // Checked when the name is resolved, so that a name cannot change its mind in between.
             builder = builder.dns_resolver(Arc::new(PublicOnly));
         }
-        Ok(Self { private, client: builder.build()? })
+        Ok(Self { private, client: builder.build()?, answer_within: ANSWER_WITHIN })
+    }
+
+    /// The same with another patience for providers of messages.
+    #[must_use]
+    pub fn answer_within(self, answer_within: Duration) -> Self {
+        Self { answer_within, ..self }
     }
 
     pub fn client(&self) -> &reqwest::Client {
@@ -86,6 +94,8 @@ impl Outbound {
     }
 }
 
+/// How long a provider may take to answer, if nothing else is said.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// Bytes of a provider's answer, at most.
 pub(crate) const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 

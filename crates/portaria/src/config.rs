@@ -39,6 +39,7 @@ pub struct Config {
     pub rates: channels::Rates,
     pub media: channels::MediaRules,
     pub catch_up: Duration,
+    pub answer_within: Duration,
     /// Mail server and sender.
     pub mailer: Option<notices::Mailer>,
     pub instance: Option<Instance>,
@@ -373,6 +374,7 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
                 .filter(|kind| !kind.is_empty())
                 .collect(),
         },
+        answer_within: Duration::from_secs(number("channels.answer_seconds")),
         catch_up: Duration::from_secs(60 * number("channels.catch_up_minutes")),
         listen: text("server.listen")?,
         admin_token: text("server.admin_token"),

@@ -87,7 +87,7 @@ impl House {
         let vault = Vault::new(master);
         let private =
             if config.allow_private_upstreams { Private::Allowed } else { Private::Refused };
-        let outbound = Outbound::new(private)?;
+        let outbound = Outbound::new(private)?.answer_within(config.answer_within);
         let models: Arc<dyn LanguageModel> = Arc::new(Models::new(outbound.clone()));
         let messengers = Messengers::new(&outbound);
         let directory = Directory::new(db.clone(), vault.clone());

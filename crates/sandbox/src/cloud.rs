@@ -221,6 +221,10 @@ async fn messages(
         }
         (_, Gate::Answer(status, wait)) => return fail(status, wait),
         (_, Gate::HangUp) => return hang_up(),
+        (_, Gate::Stall(wait)) => {
+            tokio::time::sleep(wait).await;
+            return hang_up();
+        }
         (_, Gate::Do) => {}
     }
     let count = app.counter.fetch_add(1, Ordering::SeqCst) + 1;

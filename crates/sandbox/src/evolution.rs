@@ -352,6 +352,10 @@ async fn send(app: &App, instance: &str, headers: &HeaderMap, going: Going<'_>) 
     match gate(fault.as_ref()) {
         Gate::Answer(status, wait) => return fail(status, wait),
         Gate::HangUp => return hang_up(),
+        Gate::Stall(wait) => {
+            tokio::time::sleep(wait).await;
+            return hang_up();
+        }
         Gate::Do => {}
     }
     let id = format!("3EB0{:016X}", app.counter.fetch_add(1, Ordering::SeqCst) + 1);

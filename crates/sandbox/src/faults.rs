@@ -23,6 +23,8 @@ pub enum Fault {
     DoneButSilent,
     /// Close the connection without doing anything.
     Silent,
+    /// Close the connection after this long, without doing anything.
+    Stall(Duration),
     /// Do it, and answer late.
     Slow(Duration),
     /// Do it, and answer well, a byte at a time with this long between.
@@ -67,6 +69,7 @@ pub(crate) enum Gate {
     Do,
     Answer(u16, Option<u64>),
     HangUp,
+    Stall(Duration),
 }
 
 pub(crate) fn gate(fault: Option<&Fault>) -> Gate {
@@ -74,6 +77,7 @@ pub(crate) fn gate(fault: Option<&Fault>) -> Gate {
         Some(Fault::Status(status)) => Gate::Answer(*status, None),
         Some(Fault::Throttle(seconds)) => Gate::Answer(429, Some(*seconds)),
         Some(Fault::Silent) => Gate::HangUp,
+        Some(Fault::Stall(wait)) => Gate::Stall(*wait),
         _ => Gate::Do,
     }
 }

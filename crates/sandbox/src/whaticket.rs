@@ -187,6 +187,10 @@ async fn send(State(app): State<App>, headers: HeaderMap, request: Request) -> R
         (Some(Fault::NotOnWhatsApp), _) => return error(400, "ERR_WAPP_INVALID_CONTACT"),
         (_, Gate::Answer(status, wait)) => return fail(status, wait),
         (_, Gate::HangUp) => return hang_up(),
+        (_, Gate::Stall(wait)) => {
+            tokio::time::sleep(wait).await;
+            return hang_up();
+        }
         (_, Gate::Do) => {}
     }
     {

@@ -11,10 +11,16 @@ use kernel::{Clock, Moment, TenantId};
 use portaria::config::{self, Sources};
 use portaria::house::House;
 use queue::{Lane, Queue};
-use sandbox::{EvolutionSandbox, ModelSandbox, Sent, customer_message};
+use sandbox::{
+    CloudSandbox, EvolutionSandbox, ModelSandbox, Sent, Version, WhaticketSandbox, customer_message,
+};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tower::ServiceExt as _;
+
+mod line;
+
+pub use line::Line;
 
 /// A port of the loopback interface that nobody listens on.
 pub fn free_port() -> u16 {
@@ -56,6 +62,8 @@ macro_rules! both_engines {
 /// The operator's token of every test house.
 pub const ADMIN: &str = "operator-token-of-the-tests";
 pub const EVOLUTION_KEY: &str = "evolution-key";
+pub const WHATICKET_TOKEN: &str = "whaticket-static-token";
+pub const CLOUD_TOKEN: &str = "cloud-access-token";
 
 /// 2026-01-05 12:00:00 UTC, a Monday.
 pub const START: Moment = Moment(1_767_614_400_000_000);
@@ -65,6 +73,8 @@ pub struct TestApp {
     pub house: House,
     pub clock: Clock,
     pub evolution: EvolutionSandbox,
+    pub whaticket: WhaticketSandbox,
+    pub cloud: CloudSandbox,
     pub model: ModelSandbox,
     pub router: Router,
     pub database_url: Option<String>,
@@ -134,6 +144,10 @@ impl TestApp {
             evolution: EvolutionSandbox::start_at(EVOLUTION_KEY, clock.clone())
                 .await
                 .expect("a free port"),
+            whaticket: WhaticketSandbox::start(WHATICKET_TOKEN, Version::Community)
+                .await
+                .expect("a free port"),
+            cloud: CloudSandbox::start(CLOUD_TOKEN).await.expect("a free port"),
             model: ModelSandbox::start().await.expect("a free port"),
             house,
             clock,
@@ -190,6 +204,17 @@ impl TestApp {
 
     /// A tenant with an API key and an Evolution channel named like it.
     pub async fn tenant(&self, slug: &str) -> TestTenant<'_> {
+        let tenant = self.bare_tenant(slug).await;
+        let channel = json!({
+            "kind": "evolution", "instance": slug, "base_url": self.evolution.base_url(),
+            "api_key": EVOLUTION_KEY, "webhook_token": tenant.token(),
+        });
+        tenant.post("/v1/channels", &channel).await.expect(201);
+        tenant
+    }
+
+    /// A tenant with an API key and no channel.
+    pub async fn bare_tenant(&self, slug: &str) -> TestTenant<'_> {
         let body = json!({ "slug": slug, "name": format!("Loja {slug}"), "state": "active" });
         let made = self.operator("POST", "/v1/tenants", Some(&body)).await.expect(201).json();
         let id: TenantId = made["id"].as_str().expect("an id").parse().expect("a tenant id");
@@ -199,13 +224,7 @@ impl TestApp {
             .await
             .expect("a key");
         tx.commit().await.expect("a commit");
-        let tenant = TestTenant { app: self, id, slug: slug.to_owned(), key: key.secret };
-        let channel = json!({
-            "kind": "evolution", "instance": slug, "base_url": self.evolution.base_url(),
-            "api_key": EVOLUTION_KEY, "webhook_token": tenant.token(),
-        });
-        tenant.post("/v1/channels", &channel).await.expect(201);
-        tenant
+        TestTenant { app: self, id, slug: slug.to_owned(), key: key.secret }
     }
 
     /// Posts a webhook body with a token.
@@ -265,7 +284,7 @@ impl TestTenant<'_> {
         format!("token-of-{}", self.slug)
     }
 
-    async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let key = format!("Bearer {}", self.key);
         self.app.send(method, path, &[("authorization", &key)], body).await
     }

@@ -14,7 +14,6 @@ use crate::{
     Next, Outgoing, SendError, Source,
 };
 
-const TIMEOUT: Duration = Duration::from_secs(20);
 /// The version that an address of Meta without one gets.
 const VERSION: &str = "v23.0";
 
@@ -45,7 +44,7 @@ impl Cloud {
         endpoint: &Endpoint,
         request: RequestBuilder,
     ) -> Result<Value, SendError> {
-        let request = request.bearer_auth(&endpoint.api_key).timeout(TIMEOUT);
+        let request = request.bearer_auth(&endpoint.api_key).timeout(self.outbound.answer_within);
         let response = request.send().await.map_err(|error| not_answered(&error))?;
         if !response.status().is_success() {
             return Err(failure(response).await);
@@ -294,7 +293,7 @@ impl Messenger for Cloud {
             return Err(refused("o endereço do arquivo não é da Meta"));
         }
         let request =
-            self.outbound.client().get(url).bearer_auth(&endpoint.api_key).timeout(TIMEOUT);
+            self.outbound.client().get(url).bearer_auth(&endpoint.api_key).timeout(self.outbound.answer_within);
         let response = request.send().await.map_err(|error| not_answered(&error))?;
         if !response.status().is_success() {
             // Addresses of files live five minutes; the next try asks for a new one.

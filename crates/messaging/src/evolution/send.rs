@@ -17,8 +17,6 @@ use crate::{
     MediaKind, Messenger, Next, Outgoing, SendError, Source, Span, Webhook,
 };
 
-/// How long an Evolution server may take to accept a message.
-const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long "typing…" shows; the call blocks for as long.
 const TYPING_MS: u64 = 1200;
 
@@ -66,7 +64,7 @@ impl Evolution {
             .client()
             .request(method, url)
             .header("apikey", &endpoint.api_key)
-            .timeout(TIMEOUT);
+            .timeout(self.outbound.answer_within);
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -17,7 +17,6 @@ use crate::{
     Outgoing, SendError, Source,
 };
 
-const TIMEOUT: Duration = Duration::from_secs(20);
 /// A login's token lives 15 minutes and the answer does not say so.
 const TOKEN_LIFE: Duration = Duration::from_secs(14 * 60);
 /// Bytes of an answer at most; Whaticket answers one line.
@@ -112,7 +111,7 @@ impl Whaticket {
     async fn login(&self, endpoint: &Endpoint, login: &Login) -> Result<String, SendError> {
         let url = address(&self.outbound, &endpoint.base_url, &["auth", "login"])?;
         let body = json!({ "email": login.email, "password": login.password });
-        let request = self.outbound.client().post(url).json(&body).timeout(TIMEOUT);
+        let request = self.outbound.client().post(url).json(&body).timeout(self.outbound.answer_within);
         // No message is in this call: whatever goes wrong, nothing was sent.
         let nothing = |what: &str| SendError::Unreachable(format!("login: {what}"));
         let response = request.send().await.map_err(|_| nothing("no answer"))?;
@@ -142,7 +141,7 @@ impl Whaticket {
         content: &Content<'_>,
     ) -> Result<(), SendError> {
         let url = address(&self.outbound, &endpoint.base_url, &["api", "messages", "send"])?;
-        let request = self.outbound.client().post(url).bearer_auth(token).timeout(TIMEOUT);
+        let request = self.outbound.client().post(url).bearer_auth(token).timeout(self.outbound.answer_within);
         let request = match content {
             Content::Json(body) => request.json(body),
             Content::File { number, body, name, mime, bytes } => {
@@ -188,7 +187,7 @@ impl Whaticket {
             next: Next::Message,
         };
         let url = self.outbound.check(link).map_err(|bad| refused(&bad.to_string()))?;
-        let request = self.outbound.client().get(url).timeout(TIMEOUT);
+        let request = self.outbound.client().get(url).timeout(self.outbound.answer_within);
         let response = request
             .send()
             .await

@@ -246,6 +246,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "How often a channel's provider is asked for messages that no webhook brought, where it can be asked.",
     },
     Setting {
+        key: "channels.answer_seconds",
+        variables: &["PORTARIA_CHANNEL_ANSWER_SECONDS"],
+        default: "20",
+        kind: number(1, 120),
+        about: "How long a channel's provider may take to answer a call. After that nobody knows whether a message left.",
+    },
+    Setting {
         key: "smtp.url",
         variables: &["PORTARIA_SMTP_URL"],
         default: "",
