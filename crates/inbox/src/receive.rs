@@ -65,6 +65,7 @@ pub async fn receive(
     let thread = open_conversation(tx, &opening, now).await?;
     let conversation = thread.id;
     let message = MessageId::generate();
+    let provider_id = named(incoming.provider_id, message);
     let tenant = tx.tenant();
     let stored = tx
         .execute(
@@ -79,7 +80,7 @@ pub async fn receive(
                 incoming.channel,
                 incoming.content,
                 incoming.body,
-                incoming.provider_id,
+                &*provider_id,
                 incoming.at,
                 now,
                 // What does not wait for an answer has no place in the count.
@@ -119,6 +120,18 @@ pub async fn receive(
         schedule_turn(tx, conversation, run_at, now).await?;
     }
     Ok(Received::Stored { message, conversation })
+}
+
+/// The provider's id by which a message is known again when it comes twice.
+#[cfg(not(feature = "broken-dedupe"))]
+fn named(provider_id: &str, _: MessageId) -> std::borrow::Cow<'_, str> {
+    provider_id.into()
+}
+
+/// The same in a build that is broken on purpose, to see the storm notice.
+#[cfg(feature = "broken-dedupe")]
+fn named(provider_id: &str, message: MessageId) -> std::borrow::Cow<'_, str> {
+    format!("{provider_id}~copy-{message}").into()
 }
 
 /// Sets the conversation's next turn to `run_at`, moving it if one is waiting.

@@ -11,6 +11,7 @@ mod http;
 pub mod names;
 mod redis;
 mod serve;
+mod storm;
 pub mod tenants;
 
 pub use http::{openapi, router};

@@ -1,5 +1,6 @@
 //! All SQL of the running queue. States: 0 scheduled, 1 ready, 2 leased, 3 done, 4 dead.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use db::{Db, Error, TenantTx, args};
@@ -152,7 +153,8 @@ pub(crate) async fn claim(
 ) -> Result<Vec<Claimed>, Error> {
     let mut jobs: Vec<Claimed> = Vec::new();
     let mut after = turn.tenant.clone();
-    let mut first: Option<String> = None;
+    // Tenants that had their turn in this round.
+    let mut seen: HashSet<String> = HashSet::new();
     if turn.left > 0 {
         let want = turn.left.min(claim.limit);
         let resumed = take(db, claim, &[(after.clone(), want)]).await?;
@@ -166,20 +168,19 @@ pub(crate) async fn claim(
         if tenants.is_empty() {
             break;
         }
-        if let Some(start) = &first
-            && let Some(round) = tenants.iter().position(|(tenant, _)| tenant == start)
-        {
+        // Not by where the round began: that tenant may have nothing left.
+        if let Some(round) = tenants.iter().position(|(tenant, _)| seen.contains(tenant)) {
             tenants.truncate(round);
             if tenants.is_empty() {
                 // All had their turn. Another round only if this one brought something.
                 if taken_in_round == 0 {
                     break;
                 }
-                (first, taken_in_round) = (None, 0);
+                seen.clear();
+                taken_in_round = 0;
                 continue;
             }
         }
-        first.get_or_insert_with(|| tenants[0].0.clone());
         // Few tenants get several shares at once.
         let all: usize = tenants.iter().map(|(_, weight)| weight).sum();
         let shares = room.div_ceil(all.max(1));
@@ -197,6 +198,7 @@ pub(crate) async fn claim(
         let of_last = taken.iter().filter(|job| job.tenant.to_string() == last).count();
         let weight = weight_of(&tenants, &last);
         turn.left = if of_last == granted { weight.saturating_sub(granted) } else { 0 };
+        seen.extend(wanted.into_iter().map(|(tenant, _)| tenant));
         after.clone_from(&last);
         turn.tenant = last;
         taken_in_round += taken.len();

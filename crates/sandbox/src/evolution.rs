@@ -142,6 +142,11 @@ impl EvolutionSandbox {
         self.app.instances.lock().insert(instance.to_owned(), "open".to_owned());
     }
 
+    /// The phone is away: the instance is closed.
+    pub fn close(&self, instance: &str) {
+        self.app.instances.lock().insert(instance.to_owned(), "close".to_owned());
+    }
+
     /// Where an instance's events go, as it was told.
     pub fn webhook_of(&self, instance: &str) -> Option<Value> {
         self.app.webhooks.lock().get(instance).cloned()

@@ -59,6 +59,11 @@ impl Faults {
         *self.always.lock() = fault;
     }
 
+    /// Forgets what was to go wrong next.
+    pub fn clear(&self) {
+        self.next.lock().clear();
+    }
+
     pub(crate) fn take(&self) -> Option<Fault> {
         self.next.lock().pop_front().or_else(|| self.always.lock().clone())
     }

@@ -99,8 +99,7 @@ impl<'a> Line<'a> {
             }
             kind => {
                 let mut body = self.text_body(phone, text, id, at);
-                let message =
-                    if kind == Kind::Evolution { &mut body["data"] } else { &mut body };
+                let message = if kind == Kind::Evolution { &mut body["data"] } else { &mut body };
                 message["key"]["fromMe"] = json!(true);
                 body
             }
@@ -174,7 +173,12 @@ impl<'a> Line<'a> {
 
     /// The provider reports how far a message of ours is: `sent`, `delivered`, `read`, `failed`.
     /// `None` where the provider reports nothing.
-    pub async fn report(&self, provider_id: &str, state: &str, key: Option<&str>) -> Option<Answer> {
+    pub async fn report(
+        &self,
+        provider_id: &str,
+        state: &str,
+        key: Option<&str>,
+    ) -> Option<Answer> {
         let body = match self.kind {
             Kind::Evolution => {
                 let status = match state {
@@ -212,7 +216,8 @@ impl<'a> Line<'a> {
     /// The states of a message's journey, in order.
     pub async fn steps(&self, id: &Value) -> Vec<String> {
         let id = id.as_str().expect("an id");
-        let journey = self.tenant.get(&format!("/v1/messages/{id}/journey")).await.expect(200).json();
+        let journey =
+            self.tenant.get(&format!("/v1/messages/{id}/journey")).await.expect(200).json();
         let steps = journey["steps"].as_array().expect("a list");
         steps.iter().map(|s| s["state"].as_str().expect("a state").to_owned()).collect()
     }

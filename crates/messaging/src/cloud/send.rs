@@ -292,8 +292,12 @@ impl Messenger for Cloud {
         if !trusted(&url, &endpoint.base_url) {
             return Err(refused("o endereço do arquivo não é da Meta"));
         }
-        let request =
-            self.outbound.client().get(url).bearer_auth(&endpoint.api_key).timeout(self.outbound.answer_within);
+        let request = self
+            .outbound
+            .client()
+            .get(url)
+            .bearer_auth(&endpoint.api_key)
+            .timeout(self.outbound.answer_within);
         let response = request.send().await.map_err(|error| not_answered(&error))?;
         if !response.status().is_success() {
             // Addresses of files live five minutes; the next try asks for a new one.

@@ -111,7 +111,8 @@ impl Whaticket {
     async fn login(&self, endpoint: &Endpoint, login: &Login) -> Result<String, SendError> {
         let url = address(&self.outbound, &endpoint.base_url, &["auth", "login"])?;
         let body = json!({ "email": login.email, "password": login.password });
-        let request = self.outbound.client().post(url).json(&body).timeout(self.outbound.answer_within);
+        let request =
+            self.outbound.client().post(url).json(&body).timeout(self.outbound.answer_within);
         // No message is in this call: whatever goes wrong, nothing was sent.
         let nothing = |what: &str| SendError::Unreachable(format!("login: {what}"));
         let response = request.send().await.map_err(|_| nothing("no answer"))?;
@@ -141,7 +142,12 @@ impl Whaticket {
         content: &Content<'_>,
     ) -> Result<(), SendError> {
         let url = address(&self.outbound, &endpoint.base_url, &["api", "messages", "send"])?;
-        let request = self.outbound.client().post(url).bearer_auth(token).timeout(self.outbound.answer_within);
+        let request = self
+            .outbound
+            .client()
+            .post(url)
+            .bearer_auth(token)
+            .timeout(self.outbound.answer_within);
         let request = match content {
             Content::Json(body) => request.json(body),
             Content::File { number, body, name, mime, bytes } => {

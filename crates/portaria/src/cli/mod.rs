@@ -25,7 +25,7 @@ use serde_json::json;
 use crate::config::{self, Config, Sources};
 use crate::house::{House, migrations};
 use crate::serve::{Role, serve};
-use crate::{demo, doctor, names};
+use crate::{demo, doctor, names, storm};
 use out::Out;
 pub(crate) use out::line;
 
@@ -115,6 +115,18 @@ enum Command {
     /// Jobs that wait, and those that were given up.
     #[command(subcommand)]
     Queue(queue_cmd::QueueCommand),
+    /// Run the whole server against stand-ins that misbehave, kill it again and again, and compare its
+    /// ledger with the truth. Fails on any loss, double or leak.
+    Storm {
+        #[arg(long, default_value = "1")]
+        seed: u64,
+        /// A fraction will do; ends within a minute more.
+        #[arg(long, default_value = "1")]
+        minutes: f64,
+        /// Keep the temporary folder.
+        #[arg(long)]
+        keep: bool,
+    },
     /// Measure retrieval and answers on a question set.
     #[command(subcommand)]
     Eval(eval_cmd::EvalCommand),
@@ -222,6 +234,10 @@ async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
             telemetry::init_logs(tracing::Level::ERROR);
             return demo::run(listen, *script_only).await;
         }
+        Command::Storm { seed, minutes, keep } => {
+            telemetry::init_logs(tracing::Level::ERROR);
+            return blow(*seed, *minutes, *keep, out).await;
+        }
         _ => {}
     }
     let config = configure(&cli, out)?;
@@ -256,8 +272,33 @@ async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
             };
             out.checks(&checks)
         }
-        Command::Config(_) | Command::Eval(_) | Command::Demo { .. } => Ok(()),
+        Command::Config(_) | Command::Eval(_) | Command::Demo { .. } | Command::Storm { .. } => {
+            Ok(())
+        }
     }
+}
+
+async fn blow(seed: u64, minutes: f64, keep: bool, out: &Out) -> anyhow::Result<()> {
+    if !(0.05..=1440.0).contains(&minutes) {
+        anyhow::bail!("--minutes must be 0.05 to 1440");
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a storm runs beside any installation, not in it"
+    )]
+    let database_url = std::env::var("PORTARIA_STORM_DATABASE_URL").ok();
+    let plan = storm::Plan {
+        seed,
+        length: std::time::Duration::from_secs_f64(minutes * 60.0),
+        database_url,
+        keep,
+    };
+    let report = storm::run(&plan, &|line| out.note(line)).await?;
+    out.done(&report, &storm::shown(&report));
+    if !report.passed {
+        anyhow::bail!("the storm was not weathered; seed {seed} shows it again");
+    }
+    Ok(())
 }
 
 fn print_roles(config: &Config, out: &Out) -> anyhow::Result<()> {

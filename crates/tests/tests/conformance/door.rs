@@ -127,11 +127,14 @@ async fn json_of_another_shape_is_refused_or_kept(line: &Line<'_>) {
     let body = match line.kind {
         Kind::Evolution => json!({ "instance": line.name, "event": "something.new", "data": {} }),
         Kind::Whaticket => json!({ "something": "new" }),
-        Kind::WhatsAppCloud => sandbox::cloud_event("1", &[{
-            let mut change = sandbox::cloud_change(&line.name, &json!({}));
-            change["field"] = json!("something_new");
-            change
-        }]),
+        Kind::WhatsAppCloud => sandbox::cloud_event(
+            "1",
+            &[{
+                let mut change = sandbox::cloud_change(&line.name, &json!({}));
+                change["field"] = json!("something_new");
+                change
+            }],
+        ),
     };
     if line.kind == Kind::Whaticket {
         line.post(&body).await.expect(400);
@@ -155,7 +158,10 @@ async fn an_unknown_channel_is_refused(line: &Line<'_>) {
             let request = Request::post("/webhook/whaticket")
                 .header("x-company-domain", "nobody.example.com")
                 .header("x-timestamp", at.to_string())
-                .header("x-signature", sandbox::whaticket_signature(&line.secret, at, body.as_bytes()));
+                .header(
+                    "x-signature",
+                    sandbox::whaticket_signature(&line.secret, at, body.as_bytes()),
+                );
             line.app.request(request.body(body.into()).unwrap()).await.expect(404)
         }
         // The app is known, the number is not: Meta is told that all is well, and nothing is done.

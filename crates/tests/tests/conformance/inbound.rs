@@ -120,7 +120,10 @@ async fn an_images_caption_is_its_text(line: &Line<'_>) {
     line.app.pass(QUIET).await;
     assert!(line.sent()[0].text.ends_with("A limpeza custa R$ 150."));
     let message = line.tenant.messages().await[0].clone();
-    assert_eq!((&message["content"], &message["body"]), (&json!("image"), &json!("Quanto custa a limpeza?")));
+    assert_eq!(
+        (&message["content"], &message["body"]),
+        (&json!("image"), &json!("Quanto custa a limpeza?"))
+    );
     let path = format!("/v1/messages/{}/media", message["id"].as_str().unwrap());
     if line.kind == Kind::Whaticket {
         // No way to fetch it: said, not hidden.
@@ -174,7 +177,8 @@ async fn a_voice_message_is_written_down_and_answered(line: &Line<'_>) {
 }
 
 async fn a_document_is_shown_with_its_name(line: &Line<'_>) {
-    let baileys = json!({ "documentMessage": { "mimetype": "application/pdf", "fileName": "exame.pdf" } });
+    let baileys =
+        json!({ "documentMessage": { "mimetype": "application/pdf", "fileName": "exame.pdf" } });
     let meta = json!({ "type": "document", "document": { "filename": "exame.pdf", "mime_type": "application/pdf", "id": "77003" } });
     post(line, "DOC", baileys, meta).await;
     line.app.pass(QUIET).await;
@@ -193,7 +197,8 @@ async fn stored_and_silent(line: &Line<'_>, content: &str) {
 
 async fn a_sticker_is_stored_and_not_answered(line: &Line<'_>) {
     let baileys = json!({ "stickerMessage": { "mimetype": "image/webp" } });
-    let meta = json!({ "type": "sticker", "sticker": { "mime_type": "image/webp", "id": "77004" } });
+    let meta =
+        json!({ "type": "sticker", "sticker": { "mime_type": "image/webp", "id": "77004" } });
     post(line, "STICKER", baileys, meta).await;
     stored_and_silent(line, "sticker").await;
 }
@@ -210,12 +215,16 @@ async fn a_location_is_stored(line: &Line<'_>) {
     let meta = json!({ "type": "location", "location": { "latitude": -23.5, "longitude": -46.6, "name": "Praça da Sé" } });
     post(line, "PLACE", baileys, meta).await;
     let message = line.tenant.messages().await[0].clone();
-    assert_eq!((&message["content"], &message["body"]), (&json!("location"), &json!("Praça da Sé")));
+    assert_eq!(
+        (&message["content"], &message["body"]),
+        (&json!("location"), &json!("Praça da Sé"))
+    );
 }
 
 async fn a_contact_card_is_stored(line: &Line<'_>) {
     let baileys = json!({ "contactMessage": { "displayName": "Lucía", "vcard": "BEGIN:VCARD" } });
-    let meta = json!({ "type": "contacts", "contacts": [{ "name": { "formatted_name": "Lucía" } }] });
+    let meta =
+        json!({ "type": "contacts", "contacts": [{ "name": { "formatted_name": "Lucía" } }] });
     post(line, "CARD", baileys, meta).await;
     let message = line.tenant.messages().await[0].clone();
     assert_eq!((&message["content"], &message["body"]), (&json!("contact"), &json!("Lucía")));
@@ -284,7 +293,10 @@ async fn who_types_on_the_phone_silences_the_assistant(line: &Line<'_>) {
     line.app.pass(QUIET).await;
     assert_eq!(line.sent().len(), 1, "nothing more of the assistant");
     let conversation = line.tenant.conversation().await;
-    assert_eq!((&conversation["owner"], &conversation["handoff_reason"]), (&json!("human"), &json!("phone_echo")));
+    assert_eq!(
+        (&conversation["owner"], &conversation["handoff_reason"]),
+        (&json!("human"), &json!("phone_echo"))
+    );
 }
 
 async fn our_own_message_coming_back_is_no_person(line: &Line<'_>) {
@@ -352,7 +364,8 @@ async fn the_owner_changes_are_written_down_with_their_reasons(line: &Line<'_>) 
     line.tenant.post(&format!("/v1/conversations/{id}/take-over"), &json!({})).await.expect(200);
     line.app.clock.advance(std::time::Duration::from_secs(25 * 3600));
     line.hears(ANA, "oi").await;
-    let list = line.tenant.get(&format!("/v1/conversations/{id}/owner-changes")).await.expect(200).json();
+    let list =
+        line.tenant.get(&format!("/v1/conversations/{id}/owner-changes")).await.expect(200).json();
     let moves: Vec<String> = list
         .as_array()
         .unwrap()

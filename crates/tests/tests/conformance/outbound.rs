@@ -7,7 +7,7 @@ use sandbox::Fault;
 use serde_json::json;
 use testkit::Line;
 
-use crate::{ANA, BIA, QUIET, answered, answer_of, cases, text};
+use crate::{ANA, BIA, QUIET, answer_of, answered, cases, text};
 
 cases![
     a_text_leaves_through_the_api,
@@ -173,10 +173,16 @@ async fn bodies_over_whatsapps_limits_name_the_field(line: &Line<'_>) {
         (json!({ "to": "abc", "text": "oi" }), "to"),
         (json!({ "to": ANA, "text": "x".repeat(4097) }), "text"),
         (json!({ "to": ANA, "text": "?", "buttons": [] }), "buttons"),
-        (json!({ "to": ANA, "text": "?", "buttons": [{ "id": "a", "title": "x".repeat(21) }] }), "buttons.title"),
+        (
+            json!({ "to": ANA, "text": "?", "buttons": [{ "id": "a", "title": "x".repeat(21) }] }),
+            "buttons.title",
+        ),
         (json!({ "to": ANA, "text": "oi", "channel": "nobody" }), "channel"),
         (json!({ "to": ANA, "media": { "mime": "image/png" } }), "media"),
-        (json!({ "to": ANA, "text": "oi", "media": { "mime": "image/png", "base64": "" } }), "text"),
+        (
+            json!({ "to": ANA, "text": "oi", "media": { "mime": "image/png", "base64": "" } }),
+            "text",
+        ),
     ] {
         let refused = line.tenant.post("/v1/messages", &body).await.expect(422).json();
         assert_eq!(refused["field"], field, "{body}: {refused}");
@@ -342,7 +348,11 @@ async fn who_asks_to_wait_is_waited_for(line: &Line<'_>) {
 async fn a_failing_server_is_tried_again(line: &Line<'_>) {
     answered(line).await;
     // Meta names its passing failures by code.
-    let fault = if line.kind == Kind::WhatsAppCloud { Fault::Code(131_016, 500) } else { Fault::Status(500) };
+    let fault = if line.kind == Kind::WhatsAppCloud {
+        Fault::Code(131_016, 500)
+    } else {
+        Fault::Status(500)
+    };
     line.faults().push(fault.clone());
     line.faults().push(fault);
     let posted = line.send(&text(ANA, "oi")).await;
@@ -471,7 +481,10 @@ async fn typing_is_shown_while_a_model_thinks(line: &Line<'_>) {
         Kind::WhatsAppCloud => {
             let read = line.app.cloud.reads().pop().unwrap();
             assert_eq!(line.app.cloud.reads().len(), reads + 1);
-            assert_eq!((&read["message_id"], &read["typing_indicator"]["type"]), (&json!("TYPING"), &json!("text")));
+            assert_eq!(
+                (&read["message_id"], &read["typing_indicator"]["type"]),
+                (&json!("TYPING"), &json!("text"))
+            );
         }
         // It has no such call; the answer comes all the same.
         Kind::Whaticket => assert_eq!(line.sent().len(), 1),

@@ -7,7 +7,7 @@ use sandbox::Fault;
 use serde_json::{Value, json};
 use testkit::Line;
 
-use crate::{ANA, QUIET, answered, answer_of, cases, text};
+use crate::{ANA, QUIET, answer_of, answered, cases, text};
 
 cases![
     delivery_and_reading_move_the_message,
@@ -81,7 +81,10 @@ async fn a_failure_reported_later_shows_a_person(line: &Line<'_>) {
     assert_eq!(message["state"], "failed");
     assert!(message["reason"].is_string());
     let conversation = line.tenant.conversation().await;
-    assert_eq!((&conversation["needs_person"], &conversation["handoff_reason"]), (&json!(true), &json!("send_failed")));
+    assert_eq!(
+        (&conversation["needs_person"], &conversation["handoff_reason"]),
+        (&json!(true), &json!("send_failed"))
+    );
 }
 
 async fn a_report_on_an_unknown_message_is_no_harm(line: &Line<'_>) {
@@ -120,7 +123,10 @@ async fn a_report_may_come_before_the_answer_of_the_call(line: &Line<'_>) {
     let message = line.message(&posted["message"]).await;
     assert!(["sent", "delivered"].contains(&message["state"].as_str().unwrap()), "{message}");
     let conversation = line.tenant.conversation().await;
-    assert_eq!((&conversation["owner"], &conversation["needs_person"]), (&json!("bot"), &json!(false)));
+    assert_eq!(
+        (&conversation["owner"], &conversation["needs_person"]),
+        (&json!("bot"), &json!(false))
+    );
 }
 
 async fn the_journey_of_a_question_leads_to_its_answer(line: &Line<'_>) {
@@ -163,7 +169,8 @@ async fn where_whatsapp_really_is_is_learned(line: &Line<'_>) {
     line.app.evolution.alias("5585987654321", "558587654321");
     line.app.cloud.alias("5585987654321", "558587654321");
     if line.kind == Kind::WhatsAppCloud {
-        let body = json!({ "to": "5585987654321", "template": { "name": "oi", "language": "pt_BR" } });
+        let body =
+            json!({ "to": "5585987654321", "template": { "name": "oi", "language": "pt_BR" } });
         line.send(&body).await;
     } else {
         line.send(&text("5585987654321", "oi")).await;

@@ -12,8 +12,8 @@ use axum::response::IntoResponse as _;
 use messaging::evolution::{Created, Evolution, Instance};
 use messaging::http::{Outbound, Private};
 use messaging::{
-    Accepted, Body, Connection, Endpoint, LinkState, MediaKind, Messenger as _, Outgoing, SendError,
-    Source, Webhook,
+    Accepted, Body, Connection, Endpoint, LinkState, MediaKind, Messenger as _, Outgoing,
+    SendError, Source, Webhook,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -199,8 +199,11 @@ async fn instances_are_made_connected_listed_and_ended() {
     };
     for name in ["rest_instance_create_201", "rest_instance_create_201_v1_docs"] {
         let mut recorded = server(&[(201, fixture(name))]).await;
-        let made =
-            recorded.adapter.create_instance(&recorded.endpoint, Some(PHONE), Some(&webhook)).await.unwrap();
+        let made = recorded
+            .adapter
+            .create_instance(&recorded.endpoint, Some(PHONE), Some(&webhook))
+            .await
+            .unwrap();
         let Created::New { token, .. } = made else { panic!("{name}: {made:?}") };
         assert_eq!(token.as_deref(), Some("00000000-FAKE-FAKE-FAKE-000000000000"), "{name}");
         let (line, body) = recorded.last();
@@ -208,7 +211,11 @@ async fn instances_are_made_connected_listed_and_ended() {
         is_part_of(&body, &request);
     }
     let recorded = server(&[(403, fixture("rest_instance_create_403_name_in_use"))]).await;
-    let made = recorded.adapter.create_instance(&recorded.endpoint, Some(PHONE), Some(&webhook)).await.unwrap();
+    let made = recorded
+        .adapter
+        .create_instance(&recorded.endpoint, Some(PHONE), Some(&webhook))
+        .await
+        .unwrap();
     assert_eq!(made, Created::Exists);
 
     let pairing = fixture("rest_instance_connect_200_pairing");
@@ -224,7 +231,11 @@ async fn instances_are_made_connected_listed_and_ended() {
         ),
     ] {
         let recorded = server(&[(200, fixture(name))]).await;
-        assert_eq!(recorded.adapter.pair(&recorded.endpoint, None).await.unwrap(), expected, "{name}");
+        assert_eq!(
+            recorded.adapter.pair(&recorded.endpoint, None).await.unwrap(),
+            expected,
+            "{name}"
+        );
     }
     let recorded = server(&[(200, fixture("rest_instance_connect_200_qr"))]).await;
     let connection = recorded.adapter.pair(&recorded.endpoint, None).await.unwrap();

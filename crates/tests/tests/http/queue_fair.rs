@@ -128,3 +128,32 @@ both_engines! {
         assert_eq!(app.sent().len(), 1);
     }
 }
+
+both_engines! {
+    async fn jobs_that_all_wait_for_their_order_do_not_keep_the_worker_busy(on: On) {
+        let app = TestApp::start(on).await;
+        // The first in the round has one job, the second only such as wait for another's retry.
+        let first = app.tenant("first").await;
+        let second = app.tenant("second").await;
+        for tenant in [&first, &second] {
+            tenant.hears("5511987654321", "atendente").await;
+        }
+        app.pass(Duration::from_secs(5)).await;
+        assert_eq!(app.sent().len(), 2);
+        let say = |text: &str| serde_json::json!({ "to": "5511987654321", "text": text });
+        app.evolution.faults().push(sandbox::Fault::Throttle(3600));
+        second.post("/v1/messages", &say("espera")).await.expect(202);
+        app.run_jobs().await;
+        second.post("/v1/messages", &say("depois")).await.expect(202);
+        first.post("/v1/messages", &say("agora")).await.expect(202);
+        let stop = tokio_util::sync::CancellationToken::new();
+        let worker = tokio::spawn({
+            let (queue, stop) = (app.house.queue(&queue::Lane::ALL), stop.clone());
+            async move { queue.run(stop).await }
+        });
+        let sent = app.evolution.wait_for(3, Duration::from_secs(10)).await;
+        stop.cancel();
+        assert_eq!(sent.last().unwrap().text, "agora", "{sent:?}");
+        tokio::time::timeout(Duration::from_secs(10), worker).await.expect("the worker ends").unwrap();
+    }
+}
