@@ -1,0 +1,257 @@
+//! Who is told of what: integrators by webhook, people by e-mail and by a stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use testkit::{TestApp, TestTenant, both_engines};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+
+/// An integrator's server: keeps what it is told, and answers what it is told to.
+#[derive(Clone, Default)]
+struct Integrator {
+    got: Arc<Mutex<Vec<(HeaderMap, String)>>>,
+    answers: Arc<Mutex<Vec<u16>>>,
+}
+
+async fn take(State(this): State<Integrator>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    this.got.lock().push((headers, String::from_utf8_lossy(&body).into_owned()));
+    let mut answers = this.answers.lock();
+    let status = if answers.is_empty() { 200 } else { answers.remove(0) };
+    StatusCode::from_u16(status).unwrap()
+}
+
+impl Integrator {
+    async fn start() -> (Self, String) {
+        let this = Self::default();
+        let router = Router::new().fallback(take).with_state(this.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (this, url)
+    }
+
+    fn will(&self, answers: &[u16]) {
+        self.answers.lock().extend_from_slice(answers);
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        let read = |body: &str| {
+            serde_json::from_str::<Value>(body).unwrap()["type"].as_str().unwrap().to_owned()
+        };
+        self.got.lock().iter().map(|(_, body)| read(body)).collect()
+    }
+}
+
+async fn endpoint(tenant: &TestTenant<'_>, url: &str, events: &[&str]) -> (String, String) {
+    let added = tenant
+        .post("/v1/webhook-endpoints", &json!({ "url": url, "events": events }))
+        .await
+        .expect(201)
+        .json();
+    (added["id"].as_str().unwrap().to_owned(), added["secret"].as_str().unwrap().to_owned())
+}
+
+both_engines! {
+    async fn integrators_are_told_and_can_prove_who_told_them(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let other = app.tenant("outra").await;
+        tenant.knows("Que horas abrem?", "Às 8h.").await;
+        let (server, url) = Integrator::start().await;
+        let (_, secret) = endpoint(&tenant, &url, &[]).await;
+        other.hears("5511987654321", "oi").await;
+        tenant.hears("5511987654321", "Que horas abrem?").await;
+        app.pass(Duration::from_secs(5)).await;
+        tenant.hears("5511987654321", "atendente").await;
+        app.pass(Duration::from_secs(5)).await;
+        let mut kinds = server.kinds();
+        kinds.sort();
+        assert_eq!(kinds, ["conversation.handed_off", "message.answered", "message.answered", "message.received", "message.received"]);
+        // By the specification's own rule, with the secret as it was shown.
+        let key = base64::engine::general_purpose::STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+        for (headers, body) in server.got.lock().iter() {
+            let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+            let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
+            mac.update(format!("{}.{}.{body}", text("webhook-id"), text("webhook-timestamp")).as_bytes());
+            let expected = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
+            assert_eq!(text("webhook-signature"), format!("v1,{expected}"));
+        }
+        let list = tenant.get("/v1/webhook-endpoints").await.expect(200).text;
+        assert!(!list.contains(&secret), "shown once");
+        let log = tenant.get("/v1/webhook-deliveries").await.expect(200).json();
+        assert!(log["items"].as_array().unwrap().iter().all(|d| d["state"] == "delivered"), "{log}");
+        assert_eq!(other.get("/v1/webhook-deliveries").await.json()["items"].as_array().unwrap().len(), 0);
+    }
+}
+
+both_engines! {
+    async fn a_delivery_is_tried_eight_times_over_a_day_and_can_be_replayed(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let (server, url) = Integrator::start().await;
+        let (id, _) = endpoint(&tenant, &url, &["webhook.test"]).await;
+        server.will(&[500; 8]);
+        tenant.post(&format!("/v1/webhook-endpoints/{id}/test"), &json!({})).await.expect(202);
+        let mut hours = 0.0;
+        while server.got.lock().len() < 8 && hours < 40.0 {
+            app.pass(Duration::from_secs(900)).await;
+            hours += 0.25;
+        }
+        assert_eq!(server.got.lock().len(), 8);
+        assert!((20.0..27.0).contains(&hours), "{hours} hours");
+        let ids: std::collections::HashSet<String> =
+            server.got.lock().iter().map(|(h, _)| h["webhook-id"].to_str().unwrap().to_owned()).collect();
+        assert_eq!(ids.len(), 1, "the same id each time: receivers can tell a repeat");
+        let log = tenant.get("/v1/webhook-deliveries").await.expect(200).json();
+        assert_eq!(log["items"][0]["state"], "failed", "{log}");
+        let delivery = log["items"][0]["id"].as_str().unwrap();
+        app.pass(Duration::from_secs(7200)).await;
+        tenant.post(&format!("/v1/webhook-deliveries/{delivery}/replay"), &json!({})).await.expect(202);
+        app.pass(Duration::from_secs(3700)).await;
+        assert_eq!(server.got.lock().len(), 9);
+        let log = tenant.get("/v1/webhook-deliveries").await.expect(200).json();
+        assert_eq!(log["items"][0]["state"], "delivered", "{log}");
+    }
+}
+
+both_engines! {
+    async fn an_endpoint_that_keeps_failing_is_left_alone_and_a_gone_one_is_turned_off(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let (server, url) = Integrator::start().await;
+        let (id, _) = endpoint(&tenant, &url, &[]).await;
+        server.will(&[500; 5]);
+        for _ in 0..5 {
+            tenant.post(&format!("/v1/webhook-endpoints/{id}/test"), &json!({})).await.expect(202);
+        }
+        app.run_jobs().await;
+        assert_eq!(server.got.lock().len(), 5);
+        let shown = tenant.get("/v1/webhook-endpoints").await.expect(200).json()[0].clone();
+        assert_eq!(shown["failures"], 5);
+        assert!(shown["paused_until"].is_string(), "{shown}");
+        app.pass(Duration::from_secs(30)).await;
+        assert_eq!(server.got.lock().len(), 5, "left alone for a minute");
+        app.pass(Duration::from_secs(40)).await;
+        assert!(server.got.lock().len() > 5);
+        let shown = tenant.get("/v1/webhook-endpoints").await.expect(200).json()[0].clone();
+        assert_eq!(shown["failures"], 0, "it works again");
+        server.will(&[410]);
+        tenant.post(&format!("/v1/webhook-endpoints/{id}/test"), &json!({})).await.expect(202);
+        app.run_jobs().await;
+        let shown = tenant.get("/v1/webhook-endpoints").await.expect(200).json()[0].clone();
+        assert_eq!(shown["state"], "disabled");
+        let before = server.got.lock().len();
+        tenant.hears("5511987654321", "oi").await;
+        app.pass(Duration::from_secs(5)).await;
+        assert_eq!(server.got.lock().len(), before);
+    }
+}
+
+both_engines! {
+    async fn addresses_and_events_are_checked(on: On) {
+        let app = TestApp::start_with(on, &[("PORTARIA_ALLOW_PRIVATE_UPSTREAMS", "0")]).await;
+        let tenant = app.bare_tenant("loja").await;
+        for url in ["http://127.0.0.1/x", "http://10.0.0.1/", "ftp://example.com", "https://user:pw@example.com", "x"] {
+            let refused = tenant.post("/v1/webhook-endpoints", &json!({ "url": url })).await.expect(422).json();
+            assert_eq!(refused["field"], "url", "{url}");
+        }
+        let body = json!({ "url": "https://example.com/x", "events": ["message.recieved"] });
+        let refused = tenant.post("/v1/webhook-endpoints", &body).await.expect(422).json();
+        assert!(refused["detail"].as_str().unwrap().contains("message.received"), "{refused}");
+    }
+}
+
+/// A mail server that takes everything.
+async fn mail_server() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mails: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = mails.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let kept = kept.clone();
+            tokio::spawn(async move {
+                let (read, mut write) = stream.into_split();
+                let mut lines = BufReader::new(read).lines();
+                write.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
+                let mut mail: Option<String> = None;
+                while let Ok(Some(line)) = lines.next_line().await {
+                    if let Some(text) = &mut mail {
+                        if line == "." {
+                            kept.lock().push(mail.take().unwrap());
+                            write.write_all(b"250 taken\r\n").await.unwrap();
+                        } else {
+                            text.push_str(&line);
+                            text.push('\n');
+                        }
+                        continue;
+                    }
+                    let answer: &[u8] = match line.split(' ').next().unwrap_or_default() {
+                        "EHLO" => b"250-mail.example.com\r\n250 8BITMIME\r\n",
+                        "DATA" => {
+                            mail = Some(String::new());
+                            b"354 go on\r\n"
+                        }
+                        "QUIT" => b"221 bye\r\n",
+                        _ => b"250 ok\r\n",
+                    };
+                    write.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    (port, mails)
+}
+
+both_engines! {
+    async fn people_are_told_by_e_mail_when_a_contact_waits(on: On) {
+        let (port, mails) = mail_server().await;
+        let url = format!("smtp://127.0.0.1:{port}");
+        let app = TestApp::start_with(on, &[("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>")]).await;
+        let tenant = app.tenant("loja").await;
+        tenant.put("/v1/notices", &json!({ "emails": ["no address"] })).await.expect(422);
+        tenant.put("/v1/notices", &json!({ "emails": ["bia@example.com"] })).await.expect(200);
+        tenant.hears("5511987654321", "atendente").await;
+        app.pass(Duration::from_secs(5)).await;
+        let mails = mails.lock().clone();
+        assert_eq!(mails.len(), 1);
+        assert!(mails[0].contains("To: bia@example.com"), "{}", mails[0]);
+        assert!(!mails[0].contains("5511987654321"), "no number in it");
+    }
+}
+
+both_engines! {
+    async fn a_page_can_watch_who_waits(on: On) {
+        use futures_util::StreamExt as _;
+        use tower::ServiceExt as _;
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let request = axum::http::Request::get("/v1/waiting/events")
+            .header("authorization", format!("Bearer {}", tenant.key))
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let response = app.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let mut stream = response.into_body().into_data_stream();
+        let next = async |stream: &mut axum::body::BodyDataStream| {
+            let chunk = tokio::time::timeout(Duration::from_secs(20), stream.next()).await.unwrap();
+            String::from_utf8(chunk.unwrap().unwrap().to_vec()).unwrap()
+        };
+        let first = next(&mut stream).await;
+        assert!(first.starts_with("event: waiting") && first.contains("\"count\":0"), "{first}");
+        tenant.hears("5511987654321", "atendente").await;
+        app.pass(Duration::from_secs(5)).await;
+        let second = next(&mut stream).await;
+        assert!(second.contains("\"count\":1") && second.contains("asked_for_person"), "{second}");
+        app.send("GET", "/v1/waiting/events", &[], None).await.expect(401);
+    }
+}
