@@ -4,10 +4,10 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/portaria/target
 PACKAGES = postgresql redis-server chromium chromium-driver ca-certificates
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help demo run init migrate worker test coverage lint bench tools
+.PHONY: help demo run init migrate worker test coverage lint storm storm-proof bench tools
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: ## Two tenants, a scripted conversation, a page to try (needs nothing but Rust)
 	cargo run --release --package portaria -- demo
@@ -47,6 +47,15 @@ lint: ## Formatting, clippy, docs, and what the compiler does not hold
 	cargo xtask tidy
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
 	else echo "cargo-deny is not installed: licences and sources were not checked"; fi
+
+storm: ## Five minutes of the whole server under faults and kill -9, compared with the truth
+	cargo run --release --package portaria -- storm --minutes 5
+
+storm-proof: ## A build that stores repeated messages twice: the storm must fail it
+	cargo build --package portaria --features broken-dedupe
+	if "$(CARGO_TARGET_DIR)/debug/portaria" storm --minutes 0.3; then echo "the storm did not notice"; exit 1; \
+	else echo "the storm noticed the broken build"; fi
+	cargo build --package portaria
 
 bench: ## The benchmarks of docs/benchmarks.md
 	bench/run.sh

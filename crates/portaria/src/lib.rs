@@ -8,6 +8,7 @@ mod doctor;
 mod health;
 pub mod house;
 mod http;
+mod loadtest;
 pub mod names;
 mod redis;
 mod serve;

@@ -6,6 +6,7 @@ mod eval_cmd;
 mod hook_cmd;
 mod key_cmd;
 mod knowledge_cmd;
+mod load_cmd;
 mod message_cmd;
 mod out;
 mod queue_cmd;
@@ -115,6 +116,9 @@ enum Command {
     /// Jobs that wait, and those that were given up.
     #[command(subcommand)]
     Queue(queue_cmd::QueueCommand),
+    /// Put load on a running server, and print rates and percentiles.
+    #[command(subcommand)]
+    Loadtest(load_cmd::LoadCommand),
     /// Run the whole server against stand-ins that misbehave, kill it again and again, and compare its
     /// ledger with the truth. Fails on any loss, double or leak.
     Storm {
@@ -240,12 +244,17 @@ async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
         }
         _ => {}
     }
+    let cli = match cli.command {
+        Command::Loadtest(command) => return load_cmd::run(command, out).await,
+        command => Cli { command, ..cli },
+    };
     let config = configure(&cli, out)?;
     if let Command::Migrate { print_role_sql: true } = &cli.command {
         return print_roles(&config, out);
     }
     let house = House::open(config, Clock::System).await?;
     match cli.command {
+        Command::Loadtest(_) => Ok(()),
         Command::Serve { role, lanes, .. } => run_server(house, role, &lanes).await,
         Command::Chat { tenant, text } => chat(&house, &tenant, text, out).await,
         Command::Tenant(command) => tenant_cmd::run(&house, command, out).await,

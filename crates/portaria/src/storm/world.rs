@@ -319,13 +319,20 @@ impl World {
                 if line.kind == Kind::Whaticket {
                     continue;
                 }
-                let news: Vec<Sent> = self
+                // Meta echoes our own id of a message; its stand-in kept the bodies in the same order.
+                let keys: Vec<Option<String>> = match line.kind {
+                    Kind::WhatsAppCloud => self.cloud.bodies().iter().map(key_of).collect(),
+                    _ => Vec::new(),
+                };
+                let news: Vec<(Sent, Option<String>)> = self
                     .sent(line.kind)
                     .into_iter()
-                    .filter(|s| s.instance == line.name && !told.contains(&s.provider_id))
+                    .enumerate()
+                    .filter(|(_, s)| s.instance == line.name && !told.contains(&s.provider_id))
+                    .map(|(at, sent)| (sent, keys.get(at).cloned().flatten()))
                     .take(20)
                     .collect();
-                for sent in news {
+                for (sent, key) in news {
                     told.insert(sent.provider_id.clone());
                     let mut states = vec!["delivered", "read"];
                     if random.random_bool(0.3) {
@@ -340,9 +347,13 @@ impl World {
                                 let state = if state == "read" { "READ" } else { "DELIVERY_ACK" };
                                 evolution_status(&line.name, &sent.provider_id, state)
                             }
-                            _ => {
-                                cloud_status(&line.name, &sent.provider_id, state, None, seconds())
-                            }
+                            _ => cloud_status(
+                                &line.name,
+                                &sent.provider_id,
+                                state,
+                                key.as_deref(),
+                                seconds(),
+                            ),
                         };
                         // Reports that meet a dead server are lost: they are no messages.
                         self.post(&address, at, &body).await;
@@ -382,6 +393,10 @@ impl World {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
+}
+
+fn key_of(body: &Value) -> Option<String> {
+    body["biz_opaque_callback_data"].as_str().map(str::to_owned)
 }
 
 fn seconds() -> i64 {
