@@ -99,7 +99,7 @@ async fn enqueue(
 /// # Errors
 /// When the database refuses.
 pub async fn schedule(db: &Db, now: Moment) -> Result<(), db::Error> {
-    for (tenant, channel) in store::every(db).await? {
+    for (tenant, channel) in crate::locate::every(db).await? {
         let mut tx = db.begin(tenant).await?;
         regular(&mut tx, channel, now, now).await?;
         tonight(&mut tx, channel, now).await?;
@@ -339,7 +339,7 @@ impl Handler<ReconcileDue> for Reconcile {
     async fn run(&self, due: ReconcileDue, cx: &JobCx) -> Result<Done, JobError> {
         let now = cx.clock.now();
         let mut tx = self.db.begin(cx.tenant).await?;
-        if store::by_id(&mut tx, due.channel).await?.is_none() {
+        if crate::locate::by_id(&mut tx, due.channel).await?.is_none() {
             return Ok(Done::Finish);
         }
         let open = inbox::unsettled(&mut tx, now, 1000).await?;

@@ -10,7 +10,8 @@ use messaging::{Endpoint, Kind};
 use parking_lot::Mutex;
 use tenancy::{State, Vault, VaultError};
 
-use crate::store::{self, Located, api_key_name, login_name, login_of, secret_name};
+use crate::locate::{self, Located, login_of};
+use crate::store::{api_key_name, login_name, secret_name};
 
 /// A channel with all that taking in and sending need.
 #[derive(Clone)]
@@ -64,7 +65,7 @@ impl Directory {
             return Ok(Some(entry.clone()));
         }
         let epoch = self.db.signals().epoch();
-        match store::by_instance(&self.db, kind, instance).await? {
+        match locate::by_instance(&self.db, kind, instance).await? {
             Some(located) => self.complete(located, epoch).await,
             None => Ok(None),
         }
@@ -80,7 +81,7 @@ impl Directory {
             return Ok(true);
         }
         let epoch = self.db.signals().epoch();
-        let known = store::is_token(&self.db, kind, &key.1).await?;
+        let known = locate::is_token(&self.db, kind, &key.1).await?;
         let mut held = self.fresh();
         if known && held.epoch == epoch {
             held.tokens.insert(key);
@@ -92,7 +93,7 @@ impl Directory {
     /// When rows cannot be read or the key does not open.
     pub async fn by_token(&self, token: &str) -> Result<Option<Arc<Entry>>, VaultError> {
         let epoch = self.db.signals().epoch();
-        match store::by_token(&self.db, token).await? {
+        match locate::by_token(&self.db, token).await? {
             Some(located) => self.complete(located, epoch).await,
             None => Ok(None),
         }
@@ -108,7 +109,7 @@ impl Directory {
         digits: &str,
     ) -> Result<Option<Arc<Entry>>, VaultError> {
         let epoch = self.db.signals().epoch();
-        match store::by_owner(&self.db, token, digits).await? {
+        match locate::by_owner(&self.db, token, digits).await? {
             Some(located) => self.complete(located, epoch).await,
             None => Ok(None),
         }
@@ -124,7 +125,7 @@ impl Directory {
         if account.is_empty() {
             return Ok(found);
         }
-        for located in store::of_account(&self.db, Kind::WhatsAppCloud, Some(account)).await? {
+        for located in locate::of_account(&self.db, Kind::WhatsAppCloud, Some(account)).await? {
             found.extend(self.complete(located, epoch).await?);
         }
         Ok(found)
@@ -140,7 +141,7 @@ impl Directory {
         }
         let epoch = self.db.signals().epoch();
         let mut secrets = Vec::new();
-        for located in store::of_account(&self.db, Kind::WhatsAppCloud, None).await? {
+        for located in locate::of_account(&self.db, Kind::WhatsAppCloud, None).await? {
             let entry = self.complete(located, epoch).await?;
             if let Some(entry) = entry.filter(|entry| !secrets.contains(&entry.secret)) {
                 secrets.push(entry.secret.clone());
@@ -166,7 +167,7 @@ impl Directory {
         }
         let epoch = self.db.signals().epoch();
         let mut tx = self.db.read(tenant).await?;
-        let located = store::by_id(&mut tx, id).await?;
+        let located = locate::by_id(&mut tx, id).await?;
         drop(tx);
         match located {
             Some(located) => self.complete(located, epoch).await,

@@ -14,6 +14,7 @@ mod fetch;
 mod intake;
 mod kept;
 mod limits;
+mod locate;
 mod manage;
 mod media;
 mod message_api;
@@ -29,6 +30,7 @@ pub use fetch::{Fetch, MediaDue};
 pub use intake::{Intake, Taken};
 pub use kept::{HealthView, RawEvent, health, raw_events};
 pub use limits::{Limiter, Rates};
+pub use locate::{alarms, every};
 pub use manage::{Manage, Paired, Status};
 pub use media::{MediaRules, remove_all as remove_files};
 pub use message_api::{
@@ -37,7 +39,7 @@ pub use message_api::{
 pub use schema::MIGRATIONS;
 pub use send::{ChannelTyping, Send};
 pub use store::{
-    Channel, ChannelError, NewChannel, NewLogin, Rotation, add, alarms, every, find, list, remove,
-    remove_tenant, rotate,
+    Channel, ChannelError, NewChannel, NewLogin, Rotation, add, find, list, remove, remove_tenant,
+    rotate,
 };
 pub use webhook::{Limits, webhooks};

@@ -236,10 +236,10 @@ async fn channel_of(tx: &mut db::TenantTx, message: &MessageIn) -> Result<Channe
     if let Some(id) = message.conversation {
         let view = inbox::conversation(tx, id).await?;
         let view = view.ok_or_else(|| Problem::not_found("conversation"))?;
-        return Ok(find(tx, &view.channel.to_string()).await?);
+        return find(tx, &view.channel.to_string()).await;
     }
     if let Some(name) = &message.channel {
-        return Ok(find(tx, name).await?);
+        return find(tx, name).await;
     }
     let mut channels = store::list(tx).await?;
     match channels.len() {

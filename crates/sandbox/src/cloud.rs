@@ -17,6 +17,9 @@ use sha2::Sha256;
 use crate::faults::{Gate, gate, hang_up};
 use crate::{Fault, Faults, Sent, Server};
 
+/// Type and bytes.
+type Blob = (String, Vec<u8>);
+
 #[derive(Clone)]
 struct App {
     address: Arc<Mutex<String>>,
@@ -26,8 +29,8 @@ struct App {
     reads: Arc<Mutex<Vec<Value>>>,
     faults: Faults,
     counter: Arc<AtomicU64>,
-    /// Files by id: type and bytes.
-    files: Arc<Mutex<HashMap<String, (String, Vec<u8>)>>>,
+    /// Files by id.
+    files: Arc<Mutex<HashMap<String, Blob>>>,
     aliases: Arc<Mutex<HashMap<String, String>>>,
 }
 

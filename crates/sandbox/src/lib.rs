@@ -3,6 +3,7 @@
 
 mod cloud;
 mod evolution;
+mod evolution_bodies;
 mod faults;
 mod model;
 mod whaticket;
@@ -10,7 +11,8 @@ mod whaticket;
 pub use cloud::{
     CloudSandbox, cloud_change, cloud_event, cloud_message, cloud_signature, cloud_status,
 };
-pub use evolution::{EvolutionSandbox, Sent, customer_message, evolution_status};
+pub use evolution::{EvolutionSandbox, Sent};
+pub use evolution_bodies::{customer_message, evolution_status};
 pub(crate) use faults::hang_up;
 pub use faults::{Fault, Faults};
 pub use model::ModelSandbox;

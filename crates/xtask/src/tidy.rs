@@ -28,7 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
 
 /// Files that may see rows of all tenants, each with its reason.
 const SYSTEM: &[(&str, &str)] = &[
-    ("crates/channels/src/store.rs", "finding the channel of a webhook"),
+    ("crates/channels/src/locate.rs", "finding the channel of a webhook, the house's list"),
     ("crates/db/src/engine.rs", "defines it"),
     ("crates/hooks/src/store.rs", "pruning"),
     ("crates/queue/src/admin.rs", "operator lists"),
@@ -50,6 +50,7 @@ const LONG: &[(&str, &str)] = &[];
 const SQL: &[&str] = &[
     "crates/assistant/src/settings.rs",
     "crates/channels/src/kept.rs",
+    "crates/channels/src/locate.rs",
     "crates/inbox/src/handoff.rs",
     "crates/inbox/src/journey.rs",
     "crates/inbox/src/media.rs",

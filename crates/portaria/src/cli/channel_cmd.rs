@@ -325,10 +325,10 @@ fn paired_text(paired: &Paired) -> String {
                 lines.push(picture);
             }
             (None, None, Some(qr)) => {
-                lines.push(format!("Open this picture and read it with the phone: {qr}"))
+                lines.push(format!("Open this picture and read it with the phone: {qr}"));
             }
             (None, None, None) => {
-                lines.push("The server gave no code; try again in a moment.".to_owned())
+                lines.push("The server gave no code; try again in a moment.".to_owned());
             }
         },
     }

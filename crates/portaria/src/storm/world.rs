@@ -274,7 +274,7 @@ impl World {
                 9..=10 => faults.push(Fault::DoneButStatus(504)),
                 11 => faults.push(Fault::Garbage),
                 12..=13 => {
-                    faults.push(Fault::Slow(Duration::from_millis(random.random_range(50..1500))))
+                    faults.push(Fault::Slow(Duration::from_millis(random.random_range(50..1500))));
                 }
                 14 => faults.push(Fault::Slow(Duration::from_millis(2600))),
                 15 => faults.push(Fault::NotOnWhatsApp),
