@@ -1,5 +1,6 @@
 //! The benchmarks of `docs/benchmarks.md`: `bench/run.sh` starts the servers and runs this.
 
+mod channels;
 mod load;
 mod search;
 mod servers;
@@ -33,6 +34,12 @@ async fn main() -> anyhow::Result<()> {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         if wanted("webhook") || wanted(&format!("webhook-{}", engine.name().to_lowercase())) {
             webhook(&mut rows, engine, seed).await?;
+        }
+        if wanted("channels") {
+            channels::acks(&mut rows, engine).await?;
+        }
+        if wanted("journey") {
+            channels::journey(&mut rows, engine).await?;
         }
         if wanted("pipeline") {
             pipeline(&mut rows, engine).await?;

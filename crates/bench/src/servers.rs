@@ -53,6 +53,8 @@ impl Installation {
             .arg(self.folder.path())
             .current_dir(self.folder.path())
             .env("PORTARIA_ALLOW_PRIVATE_UPSTREAMS", "1")
+            // A few thousand senders stand for very many.
+            .env("PORTARIA_WEBHOOK_SENDER_MESSAGES", "1000000")
             .env("PORTARIA_LOG", "error");
         if let Some(url) = &self.database_url {
             command.env("DATABASE_URL", url);
