@@ -394,7 +394,7 @@ async fn replay(
         .await?
         .ok_or_else(|| Problem::not_found("channel"))?;
     let body: Value = serde_json::from_str(&body).map_err(|cause| Problem::internal(&cause))?;
-    let taken = match reparse(&entry, &body, id) {
+    let taken = match reparse(&entry, &body) {
         // Still unreadable: it stays as it is, and is not kept a second time.
         None => vec![Taken::Kept],
         Some(mut parsed) => {
@@ -415,7 +415,7 @@ async fn replay(
 }
 
 /// A kept body, read by its channel's kind.
-fn reparse(entry: &Entry, body: &Value, id: kernel::RawEventId) -> Option<Parsed> {
+fn reparse(entry: &Entry, body: &Value) -> Option<Parsed> {
     let parsed = |event: &str, items: Vec<Inbound>| Parsed {
         instance: entry.endpoint.instance.clone(),
         event: event.to_owned(),
@@ -424,10 +424,8 @@ fn reparse(entry: &Entry, body: &Value, id: kernel::RawEventId) -> Option<Parsed
     };
     match entry.kind {
         Kind::Evolution => evolution::parse(body),
-        Kind::Whaticket => {
-            let message = whaticket::parse(body, &format!("raw-{id}")).ok()?;
-            Some(parsed("message", vec![Inbound::Message(Box::new(message))]))
-        }
+        // Its unreadable bodies are refused, not kept.
+        Kind::Whaticket => None,
         Kind::WhatsAppCloud => {
             // Kept change by change.
             let whole = serde_json::json!({ "object": "whatsapp_business_account",

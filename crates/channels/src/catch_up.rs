@@ -1,19 +1,18 @@
 //! Looking through a provider's past: messages that no webhook brought, and sends of which nobody
 //! knows whether they left.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use db::{Db, TenantTx};
 use kernel::{ChannelId, Moment};
-use messaging::{Inbound, Messenger, Messengers, SendError, Span};
+use messaging::{Inbound, Messenger, Messengers, SendError};
 use queue::{Done, Handler, JobCx, JobError, Lane, NewJob, Payload};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::intake::IntakeError;
-use crate::{Entry, Intake, Taken, store};
+use crate::past::{Verdict, Wanted};
+use crate::{Entry, Intake, Taken, past, store};
 
 /// A channel's past is to be looked through.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -46,8 +45,6 @@ const OVERLAP: Duration = Duration::from_secs(120);
 const FRESH: Duration = Duration::from_secs(20);
 /// The provider's past is looked through no further back.
 const BACK: Duration = Duration::from_secs(3 * 86_400);
-/// Pages of one look at most.
-const PAGES: u32 = 50;
 /// A send that provably did not leave leaves again within this time; later a person decides.
 const STILL_FRESH: Duration = Duration::from_secs(10 * 60);
 /// A send is looked up no earlier than this after its call.
@@ -86,11 +83,25 @@ async fn enqueue(
     let job = NewJob {
         payload: &payload,
         run_at: at,
-        order_key: Some(format!("catch_up:{}", payload.channel)),
+        // None waits for another: what happened now is not to wait for the look in a quarter of an hour.
+        order_key: None,
         dedupe_key: Some(dedupe_key),
         now,
     };
     queue::enqueue(tx, job).await
+}
+
+/// The first of the regular looks at a new channel, which has no past here yet.
+const FIRST: Duration = Duration::from_secs(15 * 60);
+
+/// Enqueues the looks at a channel that was just added.
+pub(crate) async fn begin(
+    tx: &mut TenantTx,
+    channel: ChannelId,
+    now: Moment,
+) -> Result<(), db::Error> {
+    regular(tx, channel, now + FIRST, now).await?;
+    tonight(tx, channel, now).await
 }
 
 /// Enqueues what every channel needs when the house starts: a look at its past now, and the nightly
@@ -153,7 +164,11 @@ impl Handler<CatchUpDue> for CatchUp {
         let messenger = self.messengers.of(entry.kind);
         let now = cx.clock.now();
         if messenger.capabilities().look_up && entry.state.rule().stores_inbound {
-            match self.look(messenger, &entry, now).await {
+            // Neither waits for the other: a past that cannot be read through is no reason to
+            // leave a send in doubt.
+            let looked = self.look(messenger, &entry, now).await;
+            let settled = self.settle(messenger, &entry, now).await;
+            match looked.and(settled) {
                 Ok(()) => {}
                 Err(Trouble::Provider(SendError::Refused { reason, .. })) => {
                     // It cannot be looked through: said where the channel is shown.
@@ -228,34 +243,34 @@ impl CatchUp {
         drop(tx);
         let from = (mark - OVERLAP).max(now - BACK);
         let until = now - FRESH;
+        if until <= from {
+            return Ok(());
+        }
+        let past = past::stretch(messenger, entry, (from, until), false).await?;
         let mut found = 0u64;
-        if until > from {
-            for page in 1..=PAGES {
-                let span = Span { from, to: until, page, sent_to: None };
-                let history = messenger.history(&entry.endpoint, &span).await?;
-                for item in &history.items {
-                    let taken = match item {
-                        // Statuses of ours come by webhook; what matters here is what left.
-                        Inbound::Message(_) | Inbound::Sent(_) => {
-                            self.intake.take_one(entry, "catch_up", item, &json!({})).await?
-                        }
-                        _ => continue,
-                    };
-                    if let Taken::Limited(wait) = taken {
-                        // Not passed over: the same stretch is looked through again.
-                        let code = "limited".to_owned();
-                        return Err(SendError::Throttled { code, retry_after: wait }.into());
-                    }
-                    found += u64::from(taken == Taken::Stored);
-                }
-                if !history.more {
-                    break;
-                }
+        for item in &past.items {
+            // Statuses of ours come by webhook; what matters here is what left.
+            if let Inbound::Message(_) | Inbound::Sent(_) = item {
+                let taken = self.intake.take_found(entry, item).await?;
+                found += u64::from(taken == Taken::Stored);
             }
         }
-        self.settle(messenger, entry, now).await?;
         let mut tx = self.intake.db.begin(entry.tenant).await?;
-        store::set_caught_up(&mut tx, entry.id, Some(until.max(mark)), None).await?;
+        if !past.whole {
+            let alarm = format!(
+                "more came between {} and {} than could be looked through; see the phone",
+                from.rfc3339(),
+                until.rfc3339()
+            );
+            store::set_alarm(&mut tx, entry.id, &alarm, now).await?;
+            tracing::warn!(
+                event = "channel_alarm", tenant_id = %entry.tenant, channel_id = %entry.id,
+                state = "gap_too_large",
+            );
+        }
+        // While the phone is away its messages are nowhere yet.
+        let mark = if store::away(&mut tx, entry.id).await? { mark } else { until.max(mark) };
+        store::set_caught_up(&mut tx, entry.id, Some(mark), None).await?;
         tx.commit().await?;
         if found > 0 {
             tracing::warn!(
@@ -267,7 +282,7 @@ impl CatchUp {
         Ok(())
     }
 
-    /// Sends of which nobody knows whether they left: the provider is asked for each person's.
+    /// Sends of which nobody knows whether they left: the provider is asked what did.
     async fn settle(
         &self,
         messenger: &dyn Messenger,
@@ -275,57 +290,45 @@ impl CatchUp {
         now: Moment,
     ) -> Result<(), Trouble> {
         let mut tx = self.intake.db.read(entry.tenant).await?;
-        let open = inbox::unknown_sends(&mut tx, entry.id, now - BACK, 200).await?;
+        let mut open = inbox::unknown_sends(&mut tx, entry.id, now - BACK, 200).await?;
         drop(tx);
-        let mut pasts: HashMap<String, Vec<Inbound>> = HashMap::new();
+        open.retain(|send| now.since(send.since) >= SETTLED);
+        let Some(first) = open.iter().map(|send| send.at).min() else { return Ok(()) };
+        let past = past::stretch(messenger, entry, (first - OVERLAP, now), true).await?;
+        // What fits is known again by this.
+        for item in &past.items {
+            if let Inbound::Sent(_) = item {
+                self.intake.take_found(entry, item).await?;
+            }
+        }
+        // Evidence of absence needs evidence that anything is written down there at all.
+        let written = past.sent().next().is_some() || {
+            let day = (now - Duration::from_secs(86_400), now);
+            past::stretch(messenger, entry, day, true).await?.sent().next().is_some()
+        };
+        if !written {
+            return Ok(());
+        }
+        let strange = past.strange(&self.intake.db, entry).await?;
         for send in open {
-            if now.since(send.since) < SETTLED {
-                continue;
-            }
-            if !pasts.contains_key(&send.address) {
-                let span = Span {
-                    from: send.at - OVERLAP,
-                    to: now,
-                    page: 1,
-                    sent_to: Some(&send.address),
-                };
-                let past = messenger.history(&entry.endpoint, &span).await?;
-                // Evidence of absence needs evidence that anything is written down there at all,
-                // and that nothing was left out.
-                let whole = !past.more;
-                for item in &past.items {
-                    if let Inbound::Sent(_) = item {
-                        self.intake.take_one(entry, "look_up", item, &json!({})).await?;
-                    }
-                }
-                pasts.insert(send.address.clone(), if whole { past.items } else { Vec::new() });
-            }
-            let known = pasts.get(&send.address).is_some_and(|past| !past.is_empty());
-            if !known && !self.writes_down(messenger, entry, now).await? {
+            let wanted = Wanted {
+                address: &send.address,
+                content: &send.content,
+                body: &send.body,
+                since: send.at,
+            };
+            if past.verdict(&wanted, &strange) != Verdict::Absent {
                 continue;
             }
             let mut tx = self.intake.db.begin(entry.tenant).await?;
             if now.since(send.at) < STILL_FRESH {
                 inbox::requeue(&mut tx, send.message, send.conversation, now).await?;
             } else {
-                inbox::not_sent(&mut tx, send.message, now).await?;
+                inbox::not_sent(&mut tx, send.message, send.conversation, now).await?;
             }
             tx.commit().await?;
         }
         Ok(())
-    }
-
-    /// Whether the server keeps what leaves through it: something of ours is in its past.
-    async fn writes_down(
-        &self,
-        messenger: &dyn Messenger,
-        entry: &Entry,
-        now: Moment,
-    ) -> Result<bool, Trouble> {
-        let span =
-            Span { from: now - Duration::from_secs(86_400), to: now, page: 1, sent_to: None };
-        let past = messenger.history(&entry.endpoint, &span).await?;
-        Ok(past.items.iter().any(|item| matches!(item, Inbound::Sent(_))))
     }
 }
 

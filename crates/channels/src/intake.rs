@@ -110,7 +110,15 @@ impl Intake {
     ) -> Result<Taken, IntakeError> {
         let now = self.clock.now();
         match item {
-            Inbound::Message(message) => self.message(entry, message, false).await,
+            Inbound::Message(message) => {
+                if !message.from_me
+                    && passed_over(entry, message).is_none()
+                    && let Err(wait) = self.limiter.sender(entry.tenant, &message.chat.address, now)
+                {
+                    return Ok(Taken::Limited(wait));
+                }
+                self.message(entry, message, false).await
+            }
             Inbound::Sent(message) => self.message(entry, message, true).await,
             Inbound::Ignored(reason) => Ok(Taken::Ignored(reason)),
             Inbound::Status(progress) => self.status(entry, progress, now).await,
@@ -155,6 +163,19 @@ impl Intake {
         }
     }
 
+    /// As [`Self::take_one`], for what was asked for: our own asking is no reason for a limit.
+    pub(crate) async fn take_found(
+        &self,
+        entry: &Arc<Entry>,
+        item: &Inbound,
+    ) -> Result<Taken, IntakeError> {
+        match item {
+            Inbound::Message(message) => self.message(entry, message, false).await,
+            Inbound::Sent(message) => self.message(entry, message, true).await,
+            _ => Ok(Taken::Ignored("not_a_message")),
+        }
+    }
+
     async fn status(
         &self,
         entry: &Entry,
@@ -179,6 +200,14 @@ impl Intake {
         };
         let mut tx = self.db.begin(entry.tenant).await?;
         let known = inbox::apply_status(&mut tx, &report, now).await?;
+        // What stops every send is said on the channel, also when it is told afterwards.
+        if known
+            && progress.state == SendState::Failed
+            && let Some(reason) = progress.stops.clone()
+        {
+            let link = Link { state: LinkState::Error, reason: Some(reason), owner: None };
+            store::set_link(&mut tx, entry.id, &link, now).await?;
+        }
         tx.commit().await?;
         if known {
             let state = match progress.state {
@@ -259,24 +288,11 @@ impl Intake {
         message: &InboundMessage,
         by_api: bool,
     ) -> Result<Taken, IntakeError> {
-        let ignored = match message.chat.kind {
-            ChatKind::Person => None,
-            ChatKind::Group if entry.rules.store_groups => None,
-            ChatKind::Group => Some("group"),
-            ChatKind::Status => Some("status_broadcast"),
-            ChatKind::Newsletter => Some("newsletter"),
-            ChatKind::Broadcast => Some("broadcast"),
-        };
-        if let Some(reason) = ignored {
+        if let Some(reason) = passed_over(entry, message) {
             return Ok(Taken::Ignored(reason));
         }
         let person = message.chat.kind == ChatKind::Person;
         let now = self.clock.now();
-        if !message.from_me
-            && let Err(wait) = self.limiter.sender(entry.tenant, &message.chat.address, now)
-        {
-            return Ok(Taken::Limited(wait));
-        }
         let file = self.file(entry, message).await?;
         let media = file.as_ref().map(|file| json!(file).to_string());
         let incoming = Incoming {
@@ -300,8 +316,18 @@ impl Intake {
         let mut tx = self.db.begin(entry.tenant).await?;
         if message.from_me {
             let echo = inbox::phone_echo(&mut tx, &incoming, by_api, now).await?;
+            let pending = file.as_ref().is_some_and(|file| file.state == "pending");
+            let taken = match echo {
+                inbox::Echo::Ours => Taken::Status,
+                inbox::Echo::Person(id) | inbox::Echo::Integration(id) => {
+                    if pending {
+                        fetch_file(&mut tx, id, now).await?;
+                    }
+                    Taken::Stored
+                }
+            };
             tx.commit().await?;
-            return Ok(if echo == inbox::Echo::Ours { Taken::Status } else { Taken::Stored });
+            return Ok(taken);
         }
         match inbox::receive(&mut tx, &entry.rules, &incoming, now).await? {
             Received::Duplicate => {
@@ -366,6 +392,18 @@ impl Intake {
             }
         }
         Ok(Some(file))
+    }
+}
+
+/// Why a message of such a chat is not taken.
+fn passed_over(entry: &Entry, message: &InboundMessage) -> Option<&'static str> {
+    match message.chat.kind {
+        ChatKind::Person => None,
+        ChatKind::Group if entry.rules.store_groups => None,
+        ChatKind::Group => Some("group"),
+        ChatKind::Status => Some("status_broadcast"),
+        ChatKind::Newsletter => Some("newsletter"),
+        ChatKind::Broadcast => Some("broadcast"),
     }
 }
 

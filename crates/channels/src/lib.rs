@@ -4,7 +4,8 @@
 //! - A provider's name of a channel belongs to one channel of one tenant of the installation. The
 //!   tenant is told by it, never by a contact's number.
 //! - A webhook is acknowledged only after what it brought is durable.
-//! - Authentic JSON that no parser knows is kept for replay, not lost.
+//! - Authentic JSON that no parser knows is kept for replay, not lost; but Whaticket's door answers it
+//!   with 400 and the reason, as its senders expect, and keeps nothing.
 //! - A send is marked before the provider is called, and never repeated in doubt.
 
 mod api;
@@ -18,6 +19,7 @@ mod locate;
 mod manage;
 mod media;
 mod message_api;
+mod past;
 mod schema;
 mod send;
 mod store;

@@ -131,9 +131,7 @@ pub(crate) async fn of_account(
     let mut tx = db.read_system().await?;
     let rows = tx
         .fetch_all(
-            &format!(
-                "{LOCATED} WHERE kind = $1 AND ($2 = '' OR account = $2) ORDER BY id LIMIT 500"
-            ),
+            &format!("{LOCATED} WHERE kind = $1 AND ($2 = '' OR account = $2) ORDER BY id"),
             args![kind.name(), account.unwrap_or("")],
         )
         .await?;

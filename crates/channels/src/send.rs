@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use inbox::{Attachment, Begin, Leaving, Outcome, SendDue, WINDOW};
 use kernel::{ChannelId, Moment, TenantId};
 use messaging::{
-    Accepted, Body, Inbound, LinkState, MediaKind, Messenger, Messengers, Next, Outgoing,
-    SendError, Source, Span,
+    Accepted, Body, Known, LinkState, MediaKind, Messenger, Messengers, Next, Outgoing, SendError,
+    Source,
 };
 use queue::{Done, Handler, JobCx, JobError};
 
 use crate::media::Files;
-use crate::{Directory, Entry, catch_up, store};
+use crate::past::{Verdict, Wanted};
+use crate::{Directory, Entry, catch_up, past, store};
 
 /// How long a suspended tenant's sends are held before they are looked at again.
 const HELD: Duration = Duration::from_secs(600);
@@ -97,6 +98,10 @@ impl Handler<SendDue> for Send {
     }
 }
 
+fn not_read(error: db::Error) -> SendError {
+    SendError::Unreachable(error.to_string())
+}
+
 fn refused(code: &str, reason: &str, next: Next) -> SendError {
     SendError::Refused { code: code.to_owned(), reason: reason.to_owned(), next }
 }
@@ -134,7 +139,7 @@ impl Send {
         // An earlier try was answered with an error after which it may have left all the same.
         if cx.attempt > 1
             && can.look_up
-            && let Some(accepted) = self.look_up(messenger, entry, leaving, cx.clock.now()).await
+            && let Some(accepted) = self.look_up(messenger, entry, leaving, cx.clock.now()).await?
         {
             return Ok(accepted);
         }
@@ -142,7 +147,7 @@ impl Send {
         if can.number_check
             && leaving.first_contact
             && to.bytes().all(|b| b.is_ascii_digit())
-            && let Some(known) = messenger.check_number(&entry.endpoint, &to).await?
+            && let Some(known) = self.check(messenger, entry, &to).await?
         {
             if !known.exists {
                 let reason = "este número não está no WhatsApp";
@@ -156,8 +161,14 @@ impl Send {
                 inbox::number_checked(&mut tx, leaving.conversation, &to, lid, now).await?;
                 tx.commit().await
             };
-            write.await.map_err(|error: db::Error| SendError::Unreachable(error.to_string()))?;
+            write.await.map_err(not_read)?;
         }
+        // Asking took its time: who took over meanwhile has the word. The next look cancels it.
+        let mut tx = self.directory.db.read(cx.tenant).await.map_err(not_read)?;
+        if inbox::taken_over(&mut tx, due.message).await.map_err(not_read)? {
+            return Err(SendError::Unreachable("a person took over".to_owned()));
+        }
+        drop(tx);
         let key = due.message.to_string();
         let outgoing =
             Outgoing { to: &to, key: &key, reply_to: leaving.reply_to.as_deref(), body: &body };
@@ -199,39 +210,58 @@ impl Send {
         })
     }
 
-    /// Whether the provider has this very text to this person since it was queued, under an id that
-    /// nobody here knows.
+    /// Whether a number is on WhatsApp; `None` when the server cannot say. Nothing was sent yet,
+    /// whatever becomes of the question.
+    async fn check(
+        &self,
+        messenger: &dyn Messenger,
+        entry: &Entry,
+        digits: &str,
+    ) -> Result<Option<Known>, SendError> {
+        match messenger.check_number(&entry.endpoint, digits).await {
+            Err(SendError::OutcomeUnknown(cause)) => Err(SendError::Unreachable(cause)),
+            // Its own trouble; the send itself finds out.
+            Err(SendError::Refused { next, .. })
+                if !matches!(next, Next::Reconnect | Next::Restricted) =>
+            {
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the provider has this very message to this person since it was queued, under an id
+    /// that is not of another message of ours.
     async fn look_up(
         &self,
         messenger: &dyn Messenger,
         entry: &Entry,
         leaving: &Leaving,
         now: Moment,
-    ) -> Option<Accepted> {
-        let span = Span {
-            from: leaving.queued_at - Duration::from_secs(2),
-            to: now,
-            page: 1,
-            sent_to: Some(&leaving.address),
+    ) -> Result<Option<Accepted>, SendError> {
+        let from = leaving.queued_at - Duration::from_secs(2);
+        let past = match past::stretch(messenger, entry, (from, now), true).await {
+            Ok(past) => past,
+            // It keeps no past that could be asked.
+            Err(SendError::Refused { .. }) => return Ok(None),
+            Err(SendError::OutcomeUnknown(cause)) => return Err(SendError::Unreachable(cause)),
+            Err(other) => return Err(other),
         };
-        let found = messenger.history(&entry.endpoint, &span).await.ok()?;
-        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let wanted = words(&leaving.body);
-        let ids: Vec<String> = found
-            .items
-            .into_iter()
-            .filter_map(|item| match item {
-                Inbound::Sent(sent) if words(sent.text.as_deref().unwrap_or("")) == wanted => {
-                    Some(sent.provider_id)
-                }
-                _ => None,
-            })
-            .collect();
-        let mut tx = self.directory.db.read(entry.tenant).await.ok()?;
-        let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let known = inbox::settled_ids(&mut tx, entry.id, &refs).await.ok()?;
-        let id = ids.into_iter().find(|id| !known.contains(id))?;
-        Some(Accepted { provider_id: Some(id), address: None })
+        let strange = past.strange(&self.directory.db, entry).await.map_err(not_read)?;
+        let wanted = Wanted {
+            address: &leaving.address,
+            content: &leaving.content,
+            body: &leaving.body,
+            since: leaving.queued_at,
+        };
+        match past.verdict(&wanted, &strange) {
+            Verdict::Left(id) => Ok(Some(Accepted { provider_id: Some(id), address: None })),
+            Verdict::Absent => Ok(None),
+            Verdict::Doubt => Err(SendError::OutcomeUnknown(
+                "an earlier try may have left: the provider has the same words to somebody"
+                    .to_owned(),
+            )),
+        }
     }
 
     async fn settle(
@@ -274,7 +304,10 @@ impl Send {
                 let after = if code == "131056" {
                     Duration::from_secs(4u64.saturating_pow(cx.attempt).min(3600))
                 } else {
-                    retry_after
+                    // A limit may last longer than the provider says at first.
+                    let doubled = 1u32 << cx.attempt.saturating_sub(1).min(12);
+                    let longest = retry_after.max(Duration::from_secs(3600));
+                    (retry_after.max(Duration::from_secs(1)) * doubled).min(longest)
                 };
                 (Outcome::Later { code }, Some(JobError::Retry { after: Some(after), cause }))
             }

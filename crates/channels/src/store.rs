@@ -255,6 +255,7 @@ pub async fn add(
             .map_err(|cause| Error::Setup(format!("login of a channel: {cause}")))?;
         vault.put(tx, &login_name(channel.id), &text, now).await?;
     }
+    crate::catch_up::begin(tx, channel.id, now).await?;
     tx.settings_changed();
     Ok(channel)
 }
@@ -545,6 +546,16 @@ pub(crate) async fn caught_up_at(tx: &mut TenantTx, id: ChannelId) -> Result<Mom
         )
         .await?;
     row.map_or(Ok(Moment(0)), |row| row.get(0))
+}
+
+/// Whether the channel is known to be disconnected.
+pub(crate) async fn away(tx: &mut TenantTx, id: ChannelId) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt("SELECT state FROM channels WHERE tenant_id = $1 AND id = $2", args![tenant, id])
+        .await?;
+    let state = row.map(|row| row.get::<String>(0)).transpose()?.unwrap_or_default();
+    Ok(state_of(&state) == LinkState::Disconnected)
 }
 
 /// Notes until when the past was looked through, or why it could not be.

@@ -51,7 +51,8 @@ impl Handler<DeliveryDue> for Deliver {
         };
         let secret = self.vault.get(&mut tx, &store::secret_name(open.endpoint)).await;
         drop(tx);
-        let secret = secret.ok().flatten();
+        let secret =
+            secret.map_err(|error| JobError::Retry { after: None, cause: error.to_string() })?;
         let Some(secret) = secret.filter(|_| open.active) else {
             let tried = Tried { state: "failed", status: None, error: Some("the endpoint is off") };
             return self.end(&due, cx, &tried).await;

@@ -24,6 +24,8 @@ pub enum Event {
     DayPassed,
     /// What looked like a person on the phone was our own message coming back.
     EchoWasOurs,
+    /// The same person's other conversation, which this one took in, was a person's.
+    Merged,
 }
 
 impl Event {
@@ -35,6 +37,7 @@ impl Event {
             Self::GivenBack => "given_back",
             Self::DayPassed => "day_passed",
             Self::EchoWasOurs => "echo_was_ours",
+            Self::Merged => "merged",
         }
     }
 
@@ -45,6 +48,7 @@ impl Event {
             (Self::Called(_), Owner::Human) => Owner::Human,
             (Self::Called(_), _) => Owner::Nobody,
             (Self::PhoneEcho | Self::TakenOver, _) => Owner::Human,
+            (Self::Merged, owner) => owner,
             (Self::GivenBack | Self::DayPassed | Self::EchoWasOurs, _) => Owner::Bot,
         }
     }
@@ -81,18 +85,43 @@ pub(crate) async fn apply(
     event: Event,
     now: Moment,
 ) -> Result<Option<Owner>, Error> {
+    apply_upto(tx, conversation, event, None, now).await
+}
+
+/// What somebody had seen of the contact's messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heard {
+    /// The last one of the count.
+    pub(crate) upto: i64,
+    /// Whether more came after it, counted or not.
+    pub(crate) more: bool,
+}
+
+/// As [`apply`], by somebody who has seen no more than this.
+///
+/// # Errors
+/// When the database refuses.
+pub(crate) async fn apply_upto(
+    tx: &mut TenantTx,
+    conversation: ConversationId,
+    event: Event,
+    heard: Option<Heard>,
+    now: Moment,
+) -> Result<Option<Owner>, Error> {
     let tenant = tx.tenant();
     // Events of one conversation take turns on PostgreSQL; SQLite writes one at a time anyway.
     let lock = if tx.is_postgres() { "FOR UPDATE" } else { "" };
     let row = tx
         .fetch_opt(
-            &format!("SELECT owner, answered_seq FROM conversations WHERE tenant_id = $1 AND id = $2 {lock}"),
+            &format!("SELECT owner, answered_seq, inbound_seq FROM conversations WHERE tenant_id = $1 AND id = $2 {lock}"),
             args![tenant, conversation],
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
     let before = Owner::parse(&row.get::<String>(0)?);
-    let answered: i64 = row.get(1)?;
+    let (answered, last): (i64, i64) = (row.get(1)?, row.get(2)?);
+    let heard = heard.unwrap_or(Heard { upto: last, more: false });
+    let upto = heard.upto.clamp(answered, last.max(answered));
     let after = event.next(before);
     match after {
         Owner::Bot => {
@@ -109,14 +138,23 @@ pub(crate) async fn apply(
         Owner::Human => {
             tx.execute(
                 "UPDATE conversations SET owner = 'human', owner_since = $1, handoff_reason = $2, \
-                 needs_person = 0, answered_seq = CASE WHEN $5 = 1 THEN inbound_seq ELSE answered_seq END \
+                 needs_person = CASE WHEN $7 = 1 THEN needs_person ELSE 0 END, \
+                 answered_seq = CASE WHEN $5 = 1 THEN $6 ELSE answered_seq END \
                  WHERE tenant_id = $3 AND id = $4",
-                args![now, event.name(), tenant, conversation, event == Event::PhoneEcho],
+                args![
+                    now,
+                    event.name(),
+                    tenant,
+                    conversation,
+                    event == Event::PhoneEcho,
+                    upto,
+                    heard.more
+                ],
             )
             .await?;
             if event == Event::PhoneEcho {
-                crate::journey::answered_by_person(tx, conversation, answered, "phone", now)
-                    .await?;
+                let seqs = (answered, upto);
+                crate::journey::answered_by_person(tx, conversation, seqs, "phone", now).await?;
             }
         }
         Owner::Nobody => {
@@ -192,8 +230,10 @@ pub async fn needs_person(
     let tenant = tx.tenant();
     let shown = tx
         .execute(
+            // What became part of another conversation is shown there.
             "UPDATE conversations SET needs_person = 1, handoff_reason = COALESCE(handoff_reason, $1) \
-             WHERE tenant_id = $2 AND id = $3 AND (needs_person = 0 OR handoff_reason IS NULL)",
+             WHERE tenant_id = $2 AND id = COALESCE((SELECT o.merged_into FROM conversations o \
+             WHERE o.tenant_id = $2 AND o.id = $3), $3) AND (needs_person = 0 OR handoff_reason IS NULL)",
             args![reason.name(), tenant, conversation],
         )
         .await?;

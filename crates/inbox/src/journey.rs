@@ -107,7 +107,7 @@ pub(crate) async fn note_all(
 pub(crate) async fn answered_by_person(
     tx: &mut TenantTx,
     conversation: ConversationId,
-    from_seq: i64,
+    (from_seq, to_seq): (i64, i64),
     code: &str,
     now: Moment,
 ) -> Result<(), Error> {
@@ -115,8 +115,8 @@ pub(crate) async fn answered_by_person(
     tx.execute(
         "INSERT INTO message_events (tenant_id, message_id, at, state, code, detail) \
          SELECT tenant_id, id, $1, 'answered', $2, NULL FROM messages WHERE tenant_id = $3 \
-         AND conversation_id = $4 AND direction = 'in' AND seq > $5 AND at > $6",
-        args![now, code, tenant, conversation, from_seq, now - crate::model::RECENT],
+         AND conversation_id = $4 AND direction = 'in' AND seq > $5 AND seq <= $6 AND at > $7",
+        args![now, code, tenant, conversation, from_seq, to_seq, now - crate::model::RECENT],
     )
     .await?;
     Ok(())

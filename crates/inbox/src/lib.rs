@@ -7,7 +7,8 @@
 //! - New text cancels a waiting answer at most once, then the answer stands.
 //! - While a person owns the conversation nothing of the assistant leaves, except the one line
 //!   that says that a person was called.
-//! - A send whose outcome is not known is never repeated.
+//! - A send whose outcome is not known is never repeated in doubt: only when the provider was asked,
+//!   and nothing that it has can be it.
 
 mod api;
 mod handoff;
@@ -33,19 +34,22 @@ pub use journey::{Journey, Step, journey, journeys_of_phone};
 pub use media::{Attachment, TranscribeDue, WithFile, attachment, set_attachment, transcribe};
 pub use model::{
     ConversationView, MessageView, Owner, Reason, Rules, SendDue, TurnDue, WINDOW, handoff_words,
+    words,
 };
 pub use outgoing::{Author, Enqueued, NewOutgoing, Refused, To, outgoing};
 pub use people::{
     ContactView, Handle, Handles, MergeView, contact, contacts, learn, merges, moved,
 };
-pub use phone::{Echo, phone_echo};
+pub use phone::{Echo, form, phone_echo};
 pub use receive::{Incoming, Received, receive};
 pub use schema::MIGRATIONS;
 pub use send::{
     Begin, Leaving, Outcome, Report, Status, apply_status, begin_send, edited, end_send,
     number_checked,
 };
-pub use settle::{Open, Unsettled, not_sent, requeue, settled_ids, unknown_sends, unsettled};
+pub use settle::{
+    Open, Unsettled, not_sent, own_ids, requeue, taken_over, unknown_sends, unsettled,
+};
 pub use store::{abandon, abandon_job, reactivate, remove_tenant, waiting};
 pub use store::{conversation, conversations, message, messages, rules, seed, set_rules};
 pub use turn::{Answer, Gathered, Line, Stored, gather, store_answer};

@@ -6,6 +6,11 @@ use kernel::{ChannelId, ContactId, ConversationId, MessageId, Moment, text};
 use queue::{Lane, Payload};
 use serde::{Deserialize, Serialize};
 
+/// Words as they are compared: providers change the space between them.
+pub fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A burst is over: the assistant may answer it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TurnDue {

@@ -131,7 +131,7 @@ pub async fn outgoing(
             )
             .await?;
         let answered: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(0);
-        journey::answered_by_person(tx, thread.id, answered, "person", now).await?;
+        journey::answered_by_person(tx, thread.id, (answered, i64::MAX), "person", now).await?;
         tx.execute(
             "UPDATE conversations SET answered_seq = inbound_seq WHERE tenant_id = $1 AND id = $2",
             args![tenant, thread.id],
@@ -209,7 +209,7 @@ async fn by_contact(
     let Some(view) = crate::people::contact(tx, contact).await? else {
         return Ok(Err(Refused::NoSuchContact));
     };
-    let contact = view.merged_into.unwrap_or(contact);
+    let contact = crate::people::root(tx, view.id).await?;
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
@@ -243,10 +243,6 @@ async fn open(
     let opening =
         Opening { channel, contact, address, counts: false, written: None, learns_address: false };
     let thread = open_conversation(tx, &opening, now).await?;
-    if thread.day_passed {
-        let moved = (Owner::Human, Owner::Bot);
-        handoff::record(tx, thread.id, Event::DayPassed, moved, now).await?;
-    }
     Ok(Found {
         id: thread.id,
         channel,

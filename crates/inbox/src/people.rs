@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::Owner;
+use crate::handoff::{self, Event};
+
 /// All by which a person may be known at once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Handles<'a> {
@@ -118,10 +121,15 @@ async fn gather(
     fresh: ContactId,
     now: Moment,
 ) -> Result<Option<ContactId>, Error> {
-    let mut contact = known;
+    // What became part of another person learns nothing of its own any more.
+    let mut contact = match known {
+        Some(known) => Some(root(tx, known).await?),
+        None => None,
+    };
     for (kind, value) in handles.list() {
         let proposed = contact.unwrap_or(fresh);
         let owner = claim_handle(tx, kind, value, proposed, now).await?;
+        let owner = if owner == proposed { owner } else { root(tx, owner).await? };
         match contact {
             None => contact = Some(owner),
             Some(kept) if owner != kept => {
@@ -181,9 +189,30 @@ pub(crate) async fn learn_for(
         )
         .await?;
     let Some(row) = row else { return Ok(()) };
-    let contact: ContactId = row.get(0)?;
+    let contact = root(tx, row.get(0)?).await?;
     gather(tx, handles, Some(contact), contact, now).await?;
     changed(tx, contact, "handle_learned", now).await
+}
+
+/// The contact that this one became part of in the end, or itself.
+pub(crate) async fn root(tx: &mut TenantTx, contact: ContactId) -> Result<ContactId, Error> {
+    let tenant = tx.tenant();
+    let mut at = contact;
+    // Merges of merges are few; a bound guards against a circle that must not be there.
+    for _ in 0..64 {
+        let row = tx
+            .fetch_opt(
+                "SELECT merged_into FROM contacts WHERE tenant_id = $1 AND id = $2",
+                args![tenant, at],
+            )
+            .await?;
+        let Some(into) = row.map(|row| row.get::<Option<ContactId>>(0)).transpose()?.flatten()
+        else {
+            break;
+        };
+        at = into;
+    }
+    Ok(at)
 }
 
 /// A person has another number from now on. The old one is given up: it may become somebody
@@ -276,14 +305,30 @@ async fn parted(tx: &mut TenantTx, one: ContactId, other: ContactId) -> Result<b
 }
 
 /// Makes `other` part of `kept`, in the caller's transaction, with a log that can undo it.
+/// `None` when one of them is part of another already.
 async fn join(
     tx: &mut TenantTx,
     kept: ContactId,
     other: ContactId,
     cause: &str,
     now: Moment,
-) -> Result<MergeId, Error> {
+) -> Result<Option<MergeId>, Error> {
     let tenant = tx.tenant();
+    // Two merges of the same people take turns, in whichever direction.
+    let lock = if tx.is_postgres() { "FOR UPDATE" } else { "" };
+    let rows = tx
+        .fetch_all(
+            &format!(
+                "SELECT merged_into FROM contacts WHERE tenant_id = $1 AND id IN ($2, $3) ORDER BY id {lock}"
+            ),
+            args![tenant, kept, other],
+        )
+        .await?;
+    for row in &rows {
+        if row.get::<Option<ContactId>>(0)?.is_some() {
+            return Ok(None);
+        }
+    }
     let mut moved = Moved::default();
     let rows = tx
         .fetch_all(
@@ -330,6 +375,7 @@ async fn join(
                     args![into, tenant, conversation],
                 )
                 .await?;
+                own_whole(tx, conversation, into, now).await?;
                 // Who waited for a person there waits here.
                 tx.execute(
                     "UPDATE conversations SET needs_person = 1, handoff_reason = COALESCE(handoff_reason, \
@@ -365,7 +411,55 @@ async fn join(
     .await?;
     changed(tx, kept, "merged", now).await?;
     tracing::info!(event = "contact_merged", tenant_id = %tenant, contact_id = %kept);
-    Ok(id)
+    Ok(Some(id))
+}
+
+/// Whoever owns one of two conversations owns the whole: the assistant keeps out of what a person
+/// does in either. The window is open if it is open in one. Undoing a merge does not take this back.
+async fn own_whole(
+    tx: &mut TenantTx,
+    twin: ConversationId,
+    into: ConversationId,
+    now: Moment,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    let mut owners = Vec::new();
+    for id in [into, twin] {
+        let row = tx
+            .fetch_opt(
+                "SELECT owner FROM conversations WHERE tenant_id = $1 AND id = $2",
+                args![tenant, id],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(()) };
+        owners.push(Owner::parse(&row.get::<String>(0)?));
+    }
+    let (before, other) = (owners[0], owners[1]);
+    let after = if owners.contains(&Owner::Human) {
+        Owner::Human
+    } else if owners.contains(&Owner::Nobody) {
+        Owner::Nobody
+    } else {
+        Owner::Bot
+    };
+    tx.execute(
+        "UPDATE conversations SET last_inbound_at = (SELECT MAX(b.last_inbound_at) FROM conversations b \
+         WHERE b.tenant_id = $1 AND b.id IN ($2, $3)) WHERE tenant_id = $1 AND id = $3",
+        args![tenant, twin, into],
+    )
+    .await?;
+    if after == before {
+        return Ok(());
+    }
+    tx.execute(
+        "UPDATE conversations SET owner = $1, \
+         owner_since = (SELECT o.owner_since FROM conversations o WHERE o.tenant_id = $2 AND o.id = $3), \
+         handoff_reason = (SELECT o.handoff_reason FROM conversations o WHERE o.tenant_id = $2 AND o.id = $3) \
+         WHERE tenant_id = $2 AND id = $4",
+        args![other.name(), tenant, twin, into],
+    )
+    .await?;
+    handoff::record(tx, into, Event::Merged, (before, after), now).await
 }
 
 /// Merges two contacts because somebody says that they are one.
@@ -390,7 +484,7 @@ pub(crate) async fn merge(
             Some(_) => {}
         }
     }
-    Ok(Ok(join(tx, kept, other, "person", now).await?))
+    Ok(join(tx, kept, other, "person", now).await?.ok_or(MergeRefused::MergedAlready))
 }
 
 /// Parts two contacts again. They are not merged by events any more.

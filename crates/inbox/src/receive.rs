@@ -95,9 +95,8 @@ pub async fn receive(
         return Ok(Received::Duplicate);
     }
     journey::came_in(tx, message, incoming.at, now).await?;
-    if thread.day_passed {
-        handoff::record(tx, conversation, Event::DayPassed, (Owner::Human, Owner::Bot), now)
-            .await?;
+    if let Some(before) = thread.day_passed {
+        handoff::record(tx, conversation, Event::DayPassed, (before, Owner::Bot), now).await?;
     }
     if late {
         let code = Some(Reason::LateMessage.name());
@@ -171,8 +170,8 @@ pub(crate) struct Thread {
     pub(crate) inbound_seq: i64,
     pub(crate) owner: Owner,
     pub(crate) burst_started: Moment,
-    /// The person who owned it said nothing for a day: it is the assistant's again.
-    pub(crate) day_passed: bool,
+    /// Who owned it, when that person said nothing for a day: it is the assistant's again.
+    pub(crate) day_passed: Option<Owner>,
     pub(crate) last_inbound_at: Moment,
 }
 
@@ -183,9 +182,13 @@ pub(crate) async fn open_conversation(
     now: Moment,
 ) -> Result<Thread, Error> {
     let tenant = tx.tenant();
+    // A person's day ends when the contact writes again, not by what the business sends. Who was
+    // waited for and did not come is still waited for.
+    let day_passed =
+        "($11 = 1 AND conversations.owner <> 'bot' AND conversations.owner_since < $8)";
     let rows = tx
         .fetch_all(
-            "INSERT INTO conversations (id, tenant_id, channel_id, contact_id, address, owner, \
+            &format!("INSERT INTO conversations (id, tenant_id, channel_id, contact_id, address, owner, \
              owner_since, inbound_seq, answered_seq, burst_started_at, created_at, last_message_at, \
              last_inbound_at) \
              VALUES ($1, $2, $3, $4, $5, 'bot', $6, $7, 0, $6, $6, $6, $9) \
@@ -196,21 +199,18 @@ pub(crate) async fn open_conversation(
                THEN excluded.last_inbound_at ELSE conversations.last_inbound_at END, \
              inbound_seq = conversations.inbound_seq + $7, \
              burst_started_at = CASE WHEN conversations.answered_seq >= conversations.inbound_seq \
-               OR (conversations.owner <> 'bot' AND conversations.owner_since < $8) \
-               THEN excluded.burst_started_at ELSE conversations.burst_started_at END, \
-             answered_seq = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
-               THEN conversations.inbound_seq ELSE conversations.answered_seq END, \
-             declines = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
-               THEN 0 ELSE conversations.declines END, \
-             needs_person = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
-               THEN 0 ELSE conversations.needs_person END, \
-             handoff_reason = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
-               THEN NULL ELSE conversations.handoff_reason END, \
-             owner_since = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
-               THEN -1 ELSE conversations.owner_since END, \
-             owner = CASE WHEN conversations.owner <> 'bot' AND conversations.owner_since < $8 \
-               THEN 'bot' ELSE conversations.owner END \
-             RETURNING id, inbound_seq, owner, burst_started_at, owner_since, last_inbound_at",
+               OR {day_passed} THEN excluded.burst_started_at ELSE conversations.burst_started_at END, \
+             answered_seq = CASE WHEN {day_passed} THEN conversations.inbound_seq \
+               ELSE conversations.answered_seq END, \
+             declines = CASE WHEN {day_passed} THEN 0 ELSE conversations.declines END, \
+             needs_person = CASE WHEN {day_passed} AND conversations.owner = 'human' THEN 0 \
+               ELSE conversations.needs_person END, \
+             handoff_reason = CASE WHEN {day_passed} AND conversations.owner = 'human' THEN NULL \
+               ELSE conversations.handoff_reason END, \
+             owner_since = CASE WHEN NOT ({day_passed}) THEN conversations.owner_since \
+               WHEN conversations.owner = 'human' THEN -1 ELSE -2 END, \
+             owner = CASE WHEN {day_passed} THEN 'bot' ELSE conversations.owner END \
+             RETURNING id, inbound_seq, owner, burst_started_at, owner_since, last_inbound_at"),
             args![
                 ConversationId::generate(),
                 tenant,
@@ -221,15 +221,20 @@ pub(crate) async fn open_conversation(
                 i64::from(opening.counts),
                 now - HUMAN_HOLDS,
                 opening.written.unwrap_or(Moment(0)),
-                opening.learns_address
+                opening.learns_address,
+                opening.written.is_some()
             ],
         )
         .await?;
     let row = rows.first().ok_or(Error::Corrupt { column: 0, expected: "a conversation" })?;
     let id: ConversationId = row.get(0)?;
     // The statement leaves a mark where it ended a person's day, so that it is written down once.
-    let day_passed = row.get::<i64>(4)? == -1;
-    if day_passed {
+    let day_passed = match row.get::<i64>(4)? {
+        -1 => Some(Owner::Human),
+        -2 => Some(Owner::Nobody),
+        _ => None,
+    };
+    if day_passed.is_some() {
         tx.execute(
             "UPDATE conversations SET owner_since = $1 WHERE tenant_id = $2 AND id = $3",
             args![now, tenant, id],

@@ -10,6 +10,11 @@ use crate::journey::{self, Note};
 use crate::people::{Handles, learn_for};
 use crate::{Owner, Reason};
 
+/// A queued message of which an earlier try may have left (table `messages AS m`).
+pub(crate) const TRIED: &str = "(m.state = 'queued' AND EXISTS (SELECT 1 FROM message_events e \
+     WHERE e.tenant_id = m.tenant_id AND e.message_id = m.id AND e.state = 'queued' \
+     AND e.code IS NOT NULL))";
+
 /// A message that may leave, with all that its sender needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaving {
@@ -296,7 +301,7 @@ async fn echo_was_ours(
 }
 
 /// A message did not reach its person: somebody must see it.
-async fn failed(
+pub(crate) async fn failed(
     tx: &mut TenantTx,
     message: MessageId,
     conversation: ConversationId,
@@ -363,12 +368,16 @@ pub async fn apply_status(
         .await?;
     if let (true, Some(key)) = (rows.is_empty(), report.key) {
         // The answer of the call never came, or is still on its way: the id comes with the status.
+        // It may even come while the message waits for another try, which is spared then.
+        let tried =
+            if report.status == Status::Failed { String::new() } else { format!(" OR {TRIED}") };
         rows = tx
             .fetch_all(
                 &format!(
-                    "UPDATE messages SET state = $1, state_at = $2, reason = $3, provider_id = $4 \
-                     WHERE tenant_id = $5 AND channel_id = $6 AND id = $7 AND provider_id IS NULL \
-                     AND direction = 'out' AND state IN {from} RETURNING id, conversation_id"
+                    "UPDATE messages AS m SET state = $1, state_at = $2, reason = $3, provider_id = $4 \
+                     WHERE m.tenant_id = $5 AND m.channel_id = $6 AND m.id = $7 AND m.provider_id IS NULL \
+                     AND m.direction = 'out' AND (m.state IN {from}{tried}) \
+                     RETURNING id, conversation_id"
                 ),
                 args![state, now, report.reason, report.provider_id, tenant, report.channel, key],
             )

@@ -127,11 +127,11 @@ pub async fn unknown_sends(
         .collect()
 }
 
-/// Which of these provider ids belong to messages that are known here.
+/// Which of these provider ids belong to messages that Portaria sent.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn settled_ids(
+pub async fn own_ids(
     tx: &mut TenantTx,
     channel: ChannelId,
     ids: &[&str],
@@ -141,7 +141,8 @@ pub async fn settled_ids(
     for id in ids {
         let row = tx
             .fetch_opt(
-                "SELECT 1 FROM messages WHERE tenant_id = $1 AND channel_id = $2 AND provider_id = $3",
+                "SELECT 1 FROM messages WHERE tenant_id = $1 AND channel_id = $2 AND provider_id = $3 \
+                 AND author NOT IN ('integration', 'phone')",
                 args![tenant, channel, *id],
             )
             .await?;
@@ -156,7 +157,12 @@ pub async fn settled_ids(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn not_sent(tx: &mut TenantTx, message: MessageId, now: Moment) -> Result<(), Error> {
+pub async fn not_sent(
+    tx: &mut TenantTx,
+    message: MessageId,
+    conversation: ConversationId,
+    now: Moment,
+) -> Result<(), Error> {
     let tenant = tx.tenant();
     let moved = tx
         .execute(
@@ -168,8 +174,9 @@ pub async fn not_sent(tx: &mut TenantTx, message: MessageId, now: Moment) -> Res
     if moved == 0 {
         return Ok(());
     }
-    let note = Note { code: Some("looked_up"), detail: Some("the provider has no such message") };
-    journey::note(tx, message, "failed", note, now).await
+    let (code, reason) = (Some("looked_up"), Some("the provider has no such message"));
+    journey::note(tx, message, "failed", Note { code, detail: reason }, now).await?;
+    crate::send::failed(tx, message, conversation, (code, reason), now).await
 }
 
 /// The provider was asked and has no such message, and it is still fresh: it leaves again.
@@ -195,6 +202,24 @@ pub async fn requeue(
     }
     let note = Note { code: Some("looked_up"), detail: Some("the provider has no such message") };
     journey::note(tx, message, "queued", note, now).await?;
+    crate::handoff::known_again(tx, conversation).await?;
     enqueue_send(tx, conversation, message, now).await?;
     Ok(true)
+}
+
+/// Whether a person has taken over what this answer belongs to.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn taken_over(tx: &mut TenantTx, message: MessageId) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT 1 FROM messages m JOIN conversations c ON c.tenant_id = m.tenant_id \
+             AND c.id = m.conversation_id WHERE m.tenant_id = $1 AND m.id = $2 \
+             AND m.cancellable = 1 AND c.owner <> 'bot'",
+            args![tenant, message],
+        )
+        .await?;
+    Ok(row.is_some())
 }

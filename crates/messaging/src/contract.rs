@@ -194,13 +194,14 @@ pub struct File {
 
 /// A stretch of a channel's past.
 #[derive(Debug, Clone, Copy)]
-pub struct Span<'a> {
+pub struct Span {
     pub from: Moment,
     pub to: Moment,
     /// From 1.
     pub page: u32,
-    /// Only messages of ours to this address.
-    pub sent_to: Option<&'a str>,
+    /// Only what left from the channel's own number. To whomever: a person is written down now under
+    /// the number, now under WhatsApp's own id.
+    pub sent_only: bool,
 }
 
 /// What a provider remembers of a stretch, newest first.
@@ -282,7 +283,7 @@ pub trait Messenger: Send + Sync {
     }
 
     /// A page of what the provider remembers.
-    async fn history(&self, _endpoint: &Endpoint, _span: &Span<'_>) -> Result<History, SendError> {
+    async fn history(&self, _endpoint: &Endpoint, _span: &Span) -> Result<History, SendError> {
         Err(SendError::unsupported("history"))
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use crate::{Next, SendError};
+
 /// Why an address of a provider is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
@@ -196,6 +198,33 @@ impl Resolve for PublicOnly {
             Ok(Box::new(public.into_iter()) as Addrs)
         })
     }
+}
+
+/// Bytes of a file that is passed on, at most.
+const FILE_LIMIT: usize = 100 * 1024 * 1024;
+
+/// The file at an address that a caller named.
+///
+/// # Errors
+/// When the address may not be called, or does not give the file.
+pub(crate) async fn download(outbound: &Outbound, link: &str) -> Result<Vec<u8>, SendError> {
+    let refused = |reason: &str| SendError::Refused {
+        code: "link".to_owned(),
+        reason: reason.to_owned(),
+        next: Next::Message,
+    };
+    let url = outbound.check(link).map_err(|bad| refused(&bad.to_string()))?;
+    let request = outbound.client().get(url).timeout(outbound.answer_within);
+    let response = request
+        .send()
+        .await
+        .map_err(|_| SendError::Unreachable("the file's address".to_owned()))?;
+    if !response.status().is_success() {
+        return Err(refused("the file's address answers with an error"));
+    }
+    read_bytes(response, FILE_LIMIT)
+        .await
+        .ok_or_else(|| refused("the file is too large or broke off"))
 }
 
 #[cfg(test)]

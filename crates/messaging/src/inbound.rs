@@ -75,6 +75,8 @@ pub struct Progress {
     pub code: Option<String>,
     /// The reason of a failure, for people.
     pub reason: Option<String>,
+    /// Why the whole channel cannot send until somebody mends it, when the failure means that.
+    pub stops: Option<String>,
     /// Our own id of the message, where the provider echoes it.
     pub key: Option<String>,
     /// Who it went to, where the report says more than a phone number.
@@ -83,7 +85,16 @@ pub struct Progress {
 
 impl Progress {
     pub fn of(provider_id: String, state: SendState) -> Self {
-        Self { provider_id, state, at: None, code: None, reason: None, key: None, chat: None }
+        Self {
+            provider_id,
+            state,
+            at: None,
+            code: None,
+            reason: None,
+            stops: None,
+            key: None,
+            chat: None,
+        }
     }
 }
 

@@ -83,12 +83,19 @@ struct Watch {
     told: Option<String>,
 }
 
+/// A page asks again after this long, and its key is looked at again.
+const HOLDS: Duration = Duration::from_secs(300);
+
 async fn events(
     scope: Scope<InboxRead>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let watch = Watch { scope, told: None };
-    let stream = stream::unfold(watch, |mut watch| async move {
+    let until = tokio::time::Instant::now() + HOLDS;
+    let stream = stream::unfold(watch, move |mut watch| async move {
         loop {
+            if tokio::time::Instant::now() > until {
+                return None;
+            }
             if watch.told.is_some() {
                 tokio::time::sleep(LOOK).await;
             }
@@ -97,7 +104,11 @@ async fn events(
                 tokio::time::sleep(LOOK).await;
                 continue;
             };
-            let Ok(waiting) = inbox::waiting(&mut tx, MOST).await else { continue };
+            let Ok(waiting) = inbox::waiting(&mut tx, MOST).await else {
+                drop(tx);
+                tokio::time::sleep(LOOK).await;
+                continue;
+            };
             drop(tx);
             let data = said(&waiting);
             if watch.told.as_ref() != Some(&data) {

@@ -108,10 +108,22 @@ impl Handler<WaitingDue> for WaitingMail {
                 ),
             )
         };
+        let (mut told, mut trouble) = (0, None);
         for email in &emails {
-            mailer.send(email, &subject, text.clone()).await?;
+            match mailer.send(email, &subject, text.clone()).await {
+                Ok(()) => told += 1,
+                Err(error) => trouble = Some(error),
+            }
         }
-        Ok(Done::Finish)
+        match trouble {
+            // One bad address keeps nobody else from being told, or from being told once only.
+            Some(_) if told > 0 => {
+                tracing::warn!(event = "mail_failed", tenant_id = %cx.tenant, told);
+                Ok(Done::Finish)
+            }
+            Some(error) => Err(error),
+            None => Ok(Done::Finish),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every text takes the real way: a stand-in phone posts the webhook that Evolution would post, the
 //! house stores it, answers from the tenant's knowledge, and calls the stand-in's `sendText`.
 
+mod kinds;
 mod page;
 
 use std::collections::BTreeMap;
@@ -113,6 +114,10 @@ async fn run_in(folder: &Path, listen: &str, script_only: bool) -> anyhow::Resul
     let script =
         Script { client: house.outbound.client().clone(), address: address.to_string(), evolution };
     script.play().await?;
+    line(
+        "Three kinds of WhatsApp sender, one promise: the same question by each, and its journey.\n",
+    );
+    kinds::play(&house, &script).await?;
     if !script_only {
         line(&format!(
             "\nNow write yourself: open http://{address}/ in a browser. Ctrl-C ends the demo."

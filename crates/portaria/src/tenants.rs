@@ -144,8 +144,13 @@ async fn ensure_channel(
     let now = house.clock.now();
     match channels::add(&mut tx, &house.vault, &house.outbound, new, now).await {
         Ok(_) => Ok(tx.commit().await?),
-        // Another process was quicker.
-        Err(ChannelError::InstanceTaken(_)) => Ok(()),
+        Err(ChannelError::InstanceTaken(name)) => {
+            // Another process may have been quicker; another tenant may have it.
+            drop(tx);
+            let mut tx = house.db.read(tenant.id).await?;
+            let ours = channels::list(&mut tx).await?.iter().any(|c| c.instance == name);
+            if ours { Ok(()) } else { Err(ChannelError::InstanceTaken(name).into()) }
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -23,6 +23,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("job_retry", "a job failed and will be tried again"),
     ("job_settle_failed", "the end of a job could not be written; its lease will run out"),
     ("library_log", "a warning of a library"),
+    (
+        "mail_failed",
+        "an e-mail to somebody who is to be told of a waiting person could not be sent; others were",
+    ),
     ("model_circuit_closed", "a model answers again"),
     ("model_circuit_opened", "a model failed too often; it is left alone for a while"),
     (

@@ -25,6 +25,9 @@ pub(super) struct Challenge {
     challenge: String,
 }
 
+/// Bytes of a body: Meta's own bound is 3 MB, files never come along.
+const MOST: usize = 4 * 1024 * 1024;
+
 pub(super) async fn challenge(
     State(app): State<Arc<App>>,
     Query(asked): Query<Challenge>,
@@ -78,7 +81,11 @@ async fn serve(
     if !formed {
         return Err(forged());
     }
-    let bytes = app.body(body).await.map_err(|(problem, _)| problem)?;
+    let bytes = app.body(body, MOST).await.map_err(|(problem, _)| problem)?;
+    // Before it is read: a stranger's body costs its bytes and nothing more.
+    if !authentic(app, signature, &bytes).await? {
+        return Err(forged());
+    }
     let value = json_of(&bytes)
         .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is not JSON"))?;
     let changes = cloud::changes(&value).ok_or_else(|| {
@@ -89,17 +96,16 @@ async fn serve(
         )
     })?;
     let mut taken = Vec::new();
-    let (mut named, mut verified) = (false, false);
     let mut trouble = None;
     for change in &changes {
         for entry in owners(app, change).await? {
-            named = true;
             // One app may serve many numbers, and one body several apps' would-be numbers: each
-            // change is believed under the secret of its own channel only.
+            // change is believed under the secret of its own channel only. The others' are taken,
+            // and Meta sends the whole again until this one's secret is right.
             if !cloud::verify(&entry.secret, signature, &bytes) {
+                trouble.get_or_insert_with(forged);
                 continue;
             }
-            verified = true;
             if open_tenant(&entry).is_err() {
                 taken.push(Taken::Ignored("tenant_archived"));
                 continue;
@@ -112,9 +118,6 @@ async fn serve(
                 Err(problem) => trouble = Some(problem),
             }
         }
-    }
-    if !verified && (named || !authentic(app, signature, &bytes).await?) {
-        return Err(forged());
     }
     if let Some(problem) = trouble {
         return Err(problem);

@@ -60,7 +60,7 @@ async fn serve(
     if !directory.knows_token(Kind::Evolution, &token).await? {
         return Err(unauthorized());
     }
-    let bytes = match app.body(body).await {
+    let bytes = match app.body(body, usize::MAX).await {
         Ok(bytes) => bytes,
         Err((problem, seen)) => {
             if problem.status() == StatusCode::PAYLOAD_TOO_LARGE

@@ -111,9 +111,10 @@ impl App {
         }
     }
 
-    /// The body up to the limit. `Err` carries the answer.
-    async fn body(&self, body: Body) -> Result<Bytes, (Problem, usize)> {
-        match read(body, self.limits.body).await {
+    /// The body up to the limit, or up to what the provider sends at most. `Err` carries the answer.
+    async fn body(&self, body: Body, most: usize) -> Result<Bytes, (Problem, usize)> {
+        let limit = self.limits.body.min(most);
+        match read(body, limit).await {
             Ok(bytes) => Ok(bytes),
             // Not 4xx: the provider is to send it again.
             Err(Unread::Broken) => {
@@ -124,9 +125,8 @@ impl App {
                     StatusCode::PAYLOAD_TOO_LARGE,
                     "too_large",
                     format!(
-                        "the body is over the limit of {} bytes; raise webhooks.body_limit, or let \
-                         the provider send media by address instead of base64",
-                        self.limits.body
+                        "the body is over the limit of {limit} bytes; raise webhooks.body_limit, or let \
+                         the provider send media by address instead of base64"
                     ),
                 ),
                 seen,

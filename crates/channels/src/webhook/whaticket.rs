@@ -72,7 +72,7 @@ async fn serve(
     if timestamp.is_none() || signature.is_none() {
         return Err(forged("the headers X-Timestamp and X-Signature are needed"));
     }
-    let bytes = match app.body(body).await {
+    let bytes = match app.body(body, usize::MAX).await {
         Ok(bytes) => bytes,
         Err((problem, seen)) => {
             if problem.status() == StatusCode::PAYLOAD_TOO_LARGE {

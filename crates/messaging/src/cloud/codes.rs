@@ -54,7 +54,7 @@ const TABLE: &[Advice] = &[
     ),
     stop(368, Next::Restricted, "a Meta bloqueou a conta por violar as regras"),
     stop(131031, Next::Restricted, "a conta do WhatsApp Business está bloqueada"),
-    stop(130497, Next::Restricted, "a conta não pode enviar para este país"),
+    stop(130497, Next::Recipient, "a conta não pode enviar para este país"),
     stop(
         131042,
         Next::Restricted,
@@ -135,6 +135,13 @@ const TABLE: &[Advice] = &[
 /// What a code means; `None` for one that is not in the table.
 pub fn advice(code: i64) -> Option<&'static Advice> {
     TABLE.iter().find(|advice| advice.code == code)
+}
+
+/// Why no message of the channel leaves until somebody mends it, where the code says so.
+pub(super) fn stops(code: i64) -> Option<String> {
+    advice(code)
+        .filter(|one| matches!(one.what, What::Stop(Next::Reconnect | Next::Restricted)))
+        .map(|one| one.reason.to_owned())
 }
 
 /// The failure that a code stands for. `title` is Meta's own word, for codes we do not know.

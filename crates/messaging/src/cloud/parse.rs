@@ -261,6 +261,7 @@ fn status(status: &Value, value: &Value) -> Inbound {
         at: seconds(&status["timestamp"]),
         code: code.map(|code| code.to_string()),
         reason: code.map(|code| codes::reason(code, title)),
+        stops: code.and_then(codes::stops),
         key: text(&status["biz_opaque_callback_data"]),
         chat: person(&status["recipient_id"], &status["recipient_user_id"], value)
             .map(|(chat, _)| chat)

@@ -217,18 +217,18 @@ impl Evolution {
     pub(super) async fn find_messages(
         &self,
         endpoint: &Endpoint,
-        span: &Span<'_>,
+        span: &Span,
     ) -> Result<History, SendError> {
         let mut filter = json!({ "messageTimestamp": {
             "gte": span.from.rfc3339(), "lte": span.to.rfc3339(),
         } });
-        if let Some(to) = span.sent_to {
-            let jid = if to.contains('@') { to.to_owned() } else { format!("{to}@s.whatsapp.net") };
-            filter["key"] = json!({ "fromMe": true, "remoteJid": jid });
+        if span.sent_only {
+            filter["key"] = json!({ "fromMe": true });
         }
         let body = json!({ "where": filter, "page": span.page, "offset": PAGE });
-        let answer =
-            self.call(endpoint, Method::POST, "chat/findMessages", true, Some(&body)).await?;
+        let answer = self
+            .call_up_to(endpoint, Method::POST, "chat/findMessages", true, Some(&body), PAGE_BYTES)
+            .await?;
         let found = &answer["messages"];
         let records = found["records"].as_array().ok_or_else(|| {
             SendError::unsupported("list of past messages in a form that is known")
@@ -254,6 +254,8 @@ fn typed(record: &Value) -> bool {
 
 /// Messages of one page of the past.
 const PAGE: u32 = 100;
+/// Bytes of such a page at most: its pictures' previews come as lists of numbers, ten times their size.
+const PAGE_BYTES: usize = 32 * 1024 * 1024;
 
 fn connection(answer: &Value) -> Connection {
     if answer["instance"]["state"] == "open" {

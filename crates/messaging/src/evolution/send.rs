@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::manage::accepted;
 use crate::http::{
-    ANSWER_LIMIT, Outbound, address, not_answered, read_bytes, read_json, retry_after,
+    ANSWER_LIMIT, Outbound, address, download, not_answered, read_bytes, read_json, retry_after,
 };
 use crate::{
     Accepted, Body, Capabilities, Connection, Endpoint, File, History, Kind, Known, Link,
@@ -188,7 +188,9 @@ impl Messenger for Evolution {
         let answer = match outgoing.body {
             Body::Media { kind, mime, file_name, caption, source } => {
                 let file = match source {
-                    Source::Link(link) => link.clone(),
+                    // Fetched here: whom an address may belong to is checked here, and one server
+                    // serves many tenants.
+                    Source::Link(link) => BASE64.encode(download(&self.outbound, link).await?),
                     Source::Bytes(bytes) => BASE64.encode(bytes),
                 };
                 if *kind == MediaKind::Voice {
@@ -247,7 +249,12 @@ impl Messenger for Evolution {
         number: Option<&str>,
         webhook: Option<&Webhook<'_>>,
     ) -> Result<Connection, SendError> {
-        self.create_instance(endpoint, number, webhook).await?;
+        match self.create_instance(endpoint, number, webhook).await {
+            Ok(_) => {}
+            // An instance's own token makes no instances: it is there already, or pairing says so.
+            Err(SendError::Refused { code, .. }) if matches!(code.as_str(), "401" | "403") => {}
+            Err(error) => return Err(error),
+        }
         if let Some(webhook) = webhook {
             // Also for an instance that was there already.
             self.set_webhook(endpoint, webhook).await?;
@@ -284,7 +291,7 @@ impl Messenger for Evolution {
         Ok(self.numbers(endpoint, &[digits]).await?.into_iter().next())
     }
 
-    async fn history(&self, endpoint: &Endpoint, span: &Span<'_>) -> Result<History, SendError> {
+    async fn history(&self, endpoint: &Endpoint, span: &Span) -> Result<History, SendError> {
         self.find_messages(endpoint, span).await
     }
 }

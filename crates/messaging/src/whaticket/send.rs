@@ -11,7 +11,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::http::{Outbound, address, not_answered, read_bytes, retry_after};
+use crate::http::{Outbound, address, download, not_answered, read_bytes, retry_after};
 use crate::{
     Accepted, Body, Capabilities, Endpoint, Kind, Link, LinkState, Login, Messenger, Next,
     Outgoing, SendError, Source,
@@ -21,8 +21,6 @@ use crate::{
 const TOKEN_LIFE: Duration = Duration::from_secs(14 * 60);
 /// Bytes of an answer at most; Whaticket answers one line.
 const ANSWER_LIMIT: usize = 256 * 1024;
-/// Bytes of a file that is passed on, at most.
-const FILE_LIMIT: usize = 100 * 1024 * 1024;
 
 const WRONG_TOKEN: &str = "the server refuses this token for /api/messages/send. The right one is static: in \
      the community version the API token of the settings (userApiToken), in SaaS versions the token of the \
@@ -180,31 +178,6 @@ impl Whaticket {
             None => Err(SendError::OutcomeUnknown("an unreadable answer".to_owned())),
         }
     }
-
-    /// The file itself: Whaticket takes no addresses.
-    async fn file(&self, source: &Source) -> Result<Vec<u8>, SendError> {
-        let link = match source {
-            Source::Bytes(bytes) => return Ok(bytes.clone()),
-            Source::Link(link) => link,
-        };
-        let refused = |reason: &str| SendError::Refused {
-            code: "link".to_owned(),
-            reason: reason.to_owned(),
-            next: Next::Message,
-        };
-        let url = self.outbound.check(link).map_err(|bad| refused(&bad.to_string()))?;
-        let request = self.outbound.client().get(url).timeout(self.outbound.answer_within);
-        let response = request
-            .send()
-            .await
-            .map_err(|_| SendError::Unreachable("the file's address".to_owned()))?;
-        if !response.status().is_success() {
-            return Err(refused("the file's address answers with an error"));
-        }
-        read_bytes(response, FILE_LIMIT)
-            .await
-            .ok_or_else(|| refused("the file is too large or broke off"))
-    }
 }
 
 enum Content<'a> {
@@ -302,7 +275,11 @@ impl Messenger for Whaticket {
         }
         match outgoing.body {
             Body::Media { mime, file_name, caption, source, kind } => {
-                let bytes = self.file(source).await?;
+                let bytes = match source {
+                    Source::Bytes(bytes) => bytes.clone(),
+                    // Whaticket takes no addresses.
+                    Source::Link(link) => download(&self.outbound, link).await?,
+                };
                 let name = file_name.as_deref().unwrap_or(kind.name());
                 let body = caption.as_deref().unwrap_or("");
                 let file = Content::File { number, body, name, mime, bytes: &bytes };

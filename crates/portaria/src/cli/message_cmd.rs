@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 use channels::{MessageIn, TemplateIn};
 use clap::Args;
+use db::TenantTx;
 use inbox::Journey;
 use kernel::{MessageId, Phone};
 
@@ -89,20 +90,26 @@ pub(super) async fn journey(house: &House, args: JourneyArgs, out: &Out) -> anyh
     if journeys.is_empty() {
         bail!("no message of this number");
     }
+    let text = as_text(&mut tx, &journeys).await?;
+    out.done(&journeys, &text);
+    Ok(())
+}
+
+/// Journeys as a person reads them, each answer below what it answers.
+pub(crate) async fn as_text(tx: &mut TenantTx, journeys: &[Journey]) -> anyhow::Result<String> {
     let mut text: Vec<String> = Vec::new();
-    for journey in &journeys {
+    for journey in journeys {
         text.push(shown(journey));
         // What answered it, below it.
         for step in journey.steps.iter().filter(|step| step.state == "answered") {
             let Some(id) = step.detail.as_deref().and_then(|id| id.parse().ok()) else { continue };
             let listed = journeys.iter().any(|other| other.message == id);
-            if !listed && let Some(answer) = inbox::journey(&mut tx, id).await? {
+            if !listed && let Some(answer) = inbox::journey(tx, id).await? {
                 text.push(shown(&answer));
             }
         }
     }
-    out.done(&journeys, &text.join("\n\n"));
-    Ok(())
+    Ok(text.join("\n\n"))
 }
 
 fn shown(journey: &Journey) -> String {

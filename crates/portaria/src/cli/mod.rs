@@ -27,6 +27,7 @@ use crate::config::{self, Config, Sources};
 use crate::house::{House, migrations};
 use crate::serve::{Role, serve};
 use crate::{demo, doctor, names, storm};
+pub(crate) use message_cmd::as_text as journeys_as_text;
 use out::Out;
 pub(crate) use out::line;
 

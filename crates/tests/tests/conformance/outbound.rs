@@ -98,6 +98,12 @@ async fn a_document_leaves_by_address_with_its_name(line: &Line<'_>) {
     match line.kind {
         // It takes no addresses: the file itself went along.
         Kind::Whaticket => assert!(sent.file.unwrap().contains("sandbox")),
+        // A server of many tenants is not made to fetch what one of them names.
+        Kind::Evolution => {
+            let engine = base64::engine::general_purpose::STANDARD;
+            let file = base64::Engine::decode(&engine, sent.file.unwrap()).unwrap();
+            assert!(String::from_utf8(file).unwrap().contains("sandbox"));
+        }
         _ => assert_eq!(sent.file.unwrap().trim_end_matches('/'), url.trim_end_matches('/')),
     }
 }
@@ -394,7 +400,8 @@ async fn once_at_most(line: &Line<'_>, fault: Fault, happened: bool) {
     if line.kind == Kind::Evolution {
         assert_eq!(times, 1, "looked up, and sent only if it had not left");
         assert_eq!(message["state"], "sent", "{message}");
-        assert_eq!(line.tenant.conversation().await["needs_person"], !happened);
+        // Either way nobody is left to look after it.
+        assert_eq!(line.tenant.conversation().await["needs_person"], false);
     } else {
         assert_eq!(times, usize::from(happened));
         assert_eq!(message["state"], "unknown");

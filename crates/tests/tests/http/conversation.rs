@@ -466,7 +466,7 @@ both_engines! {
         let tenant = clinic(&app).await;
         tenant.hears(ANA, "Quanto custa a limpeza?").await;
         let mut tx = app.house.db.read_system().await.unwrap();
-        let rows = tx.fetch_all("SELECT id FROM jobs WHERE state < 2", Vec::new()).await.unwrap();
+        let rows = tx.fetch_all("SELECT id FROM jobs WHERE state < 2 AND kind = 'inbox.turn_due'", Vec::new()).await.unwrap();
         drop(tx);
         assert_eq!(rows.len(), 1);
         let job = rows[0].get(0).unwrap();

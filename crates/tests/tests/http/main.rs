@@ -4,6 +4,7 @@
 mod api;
 mod contract;
 mod conversation;
+mod disorder;
 mod everyday;
 mod fixtures;
 mod forged;

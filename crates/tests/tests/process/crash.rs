@@ -111,13 +111,15 @@ async fn deliver(client: &reqwest::Client, address: &str, body: &serde_json::Val
     }
 }
 
-/// Waits until nothing is left to do.
+/// Waits until nothing of a conversation is left to do; the looks at channels never end.
 async fn settle(db: &Db) {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let mut tx = db.read_system().await.unwrap();
-        let jobs =
-            tx.fetch_all("SELECT COUNT(*) FROM jobs WHERE state < 3", args![]).await.unwrap();
+        let jobs = tx
+            .fetch_all("SELECT COUNT(*) FROM jobs WHERE state < 3 AND kind LIKE 'inbox.%'", args![])
+            .await
+            .unwrap();
         drop(tx);
         let open: i64 = jobs[0].get(0).unwrap();
         if open == 0 {

@@ -1,0 +1,140 @@
+//! What providers tell late, twice, in another order, or of somebody who is known by another name.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{TestApp, TestTenant, both_engines};
+
+const ANA: &str = "5511987654321";
+const QUIET: Duration = Duration::from_secs(5);
+
+/// A message from the business's own number, at this second.
+fn echo(text: &str, id: &str, by_api: bool, at: i64) -> Value {
+    let mut body = sandbox::customer_message("loja", ANA, "Ana", text, id, at);
+    body["data"]["key"]["fromMe"] = json!(true);
+    if by_api {
+        body["event"] = json!("send.message");
+    } else {
+        body["data"]["source"] = json!("android");
+    }
+    body
+}
+
+fn seconds(app: &TestApp) -> i64 {
+    app.clock.now().0 / 1_000_000
+}
+
+async fn take_over(tenant: &TestTenant<'_>, conversation: &Value) {
+    let id = conversation["id"].as_str().unwrap();
+    tenant.post(&format!("/v1/conversations/{id}/take-over"), &json!({})).await.expect(200);
+}
+
+both_engines! {
+    async fn an_echo_between_two_tries_spares_the_second(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        app.evolution.stores(false);
+        app.evolution.faults().push(sandbox::Fault::DoneButStatus(500));
+        tenant.hears(ANA, "atendente").await;
+        app.pass(QUIET).await;
+        let sent = app.sent();
+        assert_eq!(sent.len(), 1);
+        let ours = || async { tenant.messages().await.into_iter().find(|m| m["direction"] == "out").unwrap() };
+        assert_eq!(ours().await["state"], "queued", "an error: it will be tried again");
+        let back = echo(&sent[0].text, &sent[0].provider_id, true, seconds(&app));
+        app.webhook(&tenant.token(), &back).await.expect(202);
+        assert_eq!(ours().await["state"], "sent");
+        app.pass(Duration::from_secs(3600)).await;
+        assert_eq!(app.sent().len(), 1, "it left once");
+        assert_eq!(tenant.messages().await.len(), 2);
+    }
+}
+
+both_engines! {
+    async fn an_earlier_try_is_found_in_the_past_before_the_next(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        app.evolution.faults().push(sandbox::Fault::DoneButStatus(500));
+        tenant.hears(ANA, "atendente").await;
+        app.pass(QUIET).await;
+        app.pass(Duration::from_secs(3600)).await;
+        assert_eq!(app.sent().len(), 1, "it left once");
+        assert_eq!(tenant.messages().await[1]["state"], "sent");
+    }
+}
+
+both_engines! {
+    async fn what_was_typed_before_a_question_does_not_answer_it(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let now = seconds(&app);
+        // Both come late, the newer first, as a provider lists its past.
+        let question = sandbox::customer_message("loja", ANA, "Ana", "e amanhã?", "Q", now - 1800);
+        app.webhook(&tenant.token(), &question).await.expect(202);
+        assert_eq!(tenant.conversation().await["needs_person"], true);
+        app.webhook(&tenant.token(), &echo("Até já!", "E1", false, now - 3600)).await.expect(202);
+        let shown = tenant.conversation().await;
+        assert_eq!((&shown["owner"], &shown["needs_person"]), (&json!("human"), &json!(true)), "{shown}");
+        app.webhook(&tenant.token(), &echo("Amanhã também.", "E2", false, now - 60)).await.expect(202);
+        assert_eq!(tenant.conversation().await["needs_person"], false, "that answered it");
+    }
+}
+
+both_engines! {
+    async fn who_waits_for_a_person_waits_until_one_comes(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        tenant.hears(ANA, "atendente").await;
+        app.pass(QUIET).await;
+        app.clock.advance(Duration::from_secs(25 * 3600));
+        // Another program says something meanwhile, by us and past us.
+        tenant.post("/v1/messages", &json!({ "to": ANA, "text": "Pedido enviado" })).await.expect(202);
+        app.webhook(&tenant.token(), &echo("Saiu para entrega", "E", true, seconds(&app))).await.expect(202);
+        app.run_jobs().await;
+        let shown = tenant.conversation().await;
+        assert_eq!((&shown["owner"], &shown["needs_person"]), (&json!("nobody"), &json!(true)), "{shown}");
+        // The assistant answers again a day later, and the person is still waited for.
+        tenant.hears(ANA, "oi?").await;
+        let shown = tenant.conversation().await;
+        assert_eq!((&shown["owner"], &shown["needs_person"]), (&json!("bot"), &json!(true)), "{shown}");
+    }
+}
+
+both_engines! {
+    async fn a_person_keeps_what_turns_out_to_be_one_conversation(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let by_lid = |alt: Option<&str>, text: &str, id: &str| {
+            let mut body = sandbox::customer_message("loja", ANA, "Ana", text, id, seconds(&app));
+            body["data"]["key"]["remoteJid"] = json!("777000@lid");
+            if let Some(alt) = alt {
+                body["data"]["key"]["remoteJidAlt"] = json!(alt);
+            }
+            body
+        };
+        app.webhook(&tenant.token(), &by_lid(None, "bom dia", "A")).await.expect(202);
+        app.pass(QUIET).await;
+        let answered = app.sent()[0].clone();
+        take_over(&tenant, &tenant.conversation().await).await;
+        tenant.hears(ANA, "oi").await;
+        app.pass(QUIET).await;
+        let before = app.sent().len();
+        // One event names both addresses: the assistant does not answer into the person's talk.
+        let jid = format!("{ANA}@s.whatsapp.net");
+        app.webhook(&tenant.token(), &by_lid(Some(&jid), "sou eu", "C")).await.expect(202);
+        app.pass(QUIET).await;
+        let shown = tenant.conversation().await;
+        assert_eq!(shown["owner"], "human", "{shown}");
+        assert_eq!(app.sent().len(), before);
+        // A status of what was said under the other address teaches the same person one address more.
+        let mut status = sandbox::evolution_status("loja", &answered.provider_id, "READ");
+        status["data"]["remoteJid"] = json!("888000@lid");
+        status["data"]["remoteJidAlt"] = json!(jid);
+        app.webhook(&tenant.token(), &status).await.expect(202);
+        let page = tenant.get("/v1/contacts").await.expect(200).json();
+        let contacts = page["items"].as_array().unwrap();
+        assert_eq!(contacts.len(), 1, "{page}");
+        assert_eq!(contacts[0]["handles"].as_array().unwrap().len(), 3, "{page}");
+        assert_eq!(tenant.conversation().await["id"], shown["id"]);
+    }
+}
