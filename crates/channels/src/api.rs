@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
-use messaging::{Inbound, Kind, LinkState, Parsed, SendError, cloud, evolution, whaticket};
+use messaging::{Inbound, Kind, LinkState, Parsed, SendError, cloud, evolution};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -14,6 +14,7 @@ mod api;
 mod handoff;
 mod journey;
 mod media;
+mod merge;
 mod model;
 mod outgoing;
 mod people;
@@ -32,14 +33,13 @@ pub use handoff::{
 };
 pub use journey::{Journey, Step, journey, journeys_of_phone};
 pub use media::{Attachment, TranscribeDue, WithFile, attachment, set_attachment, transcribe};
+pub use merge::{MergeView, merges};
 pub use model::{
     ConversationView, MessageView, Owner, Reason, Rules, SendDue, TurnDue, WINDOW, handoff_words,
     words,
 };
 pub use outgoing::{Author, Enqueued, NewOutgoing, Refused, To, outgoing};
-pub use people::{
-    ContactView, Handle, Handles, MergeView, contact, contacts, learn, merges, moved,
-};
+pub use people::{ContactView, Handle, Handles, contact, contacts, learn, moved};
 pub use phone::{Echo, form, phone_echo};
 pub use receive::{Incoming, Received, receive};
 pub use schema::MIGRATIONS;

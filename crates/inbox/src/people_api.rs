@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use web::permission::{InboxRead, InboxWrite};
 use web::{Access, Api, Built, Door, Json, Page, PageQuery, PathId, Problem, Query, Scope};
 
-use crate::people::{self, ContactView, MergeRefused, MergeView};
+use crate::merge::{self, MergeRefused, MergeView};
+use crate::people::{self, ContactView};
 
 pub(crate) fn routes(door: Door) -> Built {
     let read = Access::Scope("inbox:read");
@@ -115,9 +116,9 @@ async fn merge(
     Json(body): Json<MergeIn>,
 ) -> Result<Json<MergeOut>, Problem> {
     let mut tx = scope.begin().await?;
-    let merge = people::merge(&mut tx, id, body.other, door.clock.now()).await??;
+    let merged = merge::merge(&mut tx, id, body.other, door.clock.now()).await??;
     tx.commit().await?;
-    Ok(Json(MergeOut { merge }))
+    Ok(Json(MergeOut { merge: merged }))
 }
 
 async fn merges(
@@ -127,7 +128,7 @@ async fn merges(
     let limit = page.limit()?;
     let before = page.position()?;
     let mut tx = scope.read().await?;
-    let found = people::merges(&mut tx, before, limit + 1).await?;
+    let found = merge::merges(&mut tx, before, limit + 1).await?;
     Ok(Json(Page::of(found, limit, |m| format!("{}_{}", m.at.0, m.id))))
 }
 
@@ -137,7 +138,7 @@ async fn undo(
     PathId(id): PathId<kernel::id::MergeKind>,
 ) -> Result<Json<MergeView>, Problem> {
     let mut tx = scope.begin().await?;
-    let view = people::undo(&mut tx, id, door.clock.now()).await??;
+    let view = merge::undo(&mut tx, id, door.clock.now()).await??;
     tx.commit().await?;
     Ok(Json(view))
 }
