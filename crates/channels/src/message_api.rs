@@ -251,7 +251,10 @@ async fn channel_of(tx: &mut db::TenantTx, message: &MessageIn) -> Result<Channe
         1 => Ok(channels.remove(0)),
         _ => {
             let names: Vec<&str> = channels.iter().map(|c| c.instance.as_str()).collect();
-            let why = format!("this tenant has several channels; name one of {}", names.join(", "));
+            let why = format!(
+                "this tenant has several channels; name one (`channel`, or --channel): {}",
+                names.join(", ")
+            );
             Err(Problem::field("channel", why))
         }
     }

@@ -126,7 +126,7 @@ pub enum SendError {
     #[error("the provider asks to wait {retry_after:?}")]
     Throttled { code: String, retry_after: Duration },
     /// Nothing left this machine, or the provider said that it did nothing.
-    #[error("the provider was not reached: {0}")]
+    #[error("the provider was not reached: {0}; see that its address is right and that it runs")]
     Unreachable(String),
     /// The request left and no clear answer came: it may have been delivered.
     #[error("the provider did not say whether it was sent: {0}")]

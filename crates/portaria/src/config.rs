@@ -492,7 +492,12 @@ pub fn example() -> String {
             Kind::Number { .. } | Kind::Flag => setting.default.to_owned(),
             _ => format!("\"{}\"", setting.default),
         };
-        out.push_str(&format!("# {}\n# {name} = {value}\n", setting.variables.join(", ")));
+        let variables = setting.variables.join(", ");
+        if value.is_empty() {
+            out.push_str(&format!("# {variables}\n# {name} has no default: a number\n"));
+        } else {
+            out.push_str(&format!("# {variables}\n# {name} = {value}\n"));
+        }
     }
     out
 }

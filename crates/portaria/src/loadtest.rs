@@ -191,7 +191,11 @@ impl Shared {
         let post = self.client.post(&plan.url).header("content-type", "application/json");
         match plan.kind {
             Kind::Evolution => {
-                let body = customer_message(&plan.name, &phone, "Carga", &plan.text, &id, at);
+                let mut body = customer_message(&plan.name, &phone, "Carga", &plan.text, &id, at);
+                // The stand-in's own number is not the channel's.
+                if let Some(envelope) = body.as_object_mut() {
+                    envelope.remove("sender");
+                }
                 post.header("x-webhook-token", &plan.secret).body(body.to_string())
             }
             Kind::Whaticket => {

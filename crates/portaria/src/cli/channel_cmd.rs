@@ -358,7 +358,10 @@ pub(super) async fn named(
         [] => bail!("this tenant has no channel; add one with `portaria channel add`"),
         more => {
             let names: Vec<&str> = more.iter().map(|c| c.instance.as_str()).collect();
-            bail!("this tenant has several channels; name one of {}", names.join(", "))
+            bail!(
+                "this tenant has several channels; name one (its id or name): {}",
+                names.join(", ")
+            )
         }
     }
 }
@@ -432,6 +435,8 @@ pub(super) async fn run(house: &House, command: ChannelCommand, out: &Out) -> an
                 out.note(&format!("portaria: {cause}; what was known before is shown"));
             }
             out.done(&status, &line(&status.channel));
+            // What is shown may not hold any more: a script is to know.
+            anyhow::ensure!(status.not_reached.is_none(), "the provider did not say how it stands");
         }
         ChannelCommand::Logout { which } => {
             let tenant = tenancy::by_slug(&house.db, &which.tenant).await?;
