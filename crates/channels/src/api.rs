@@ -416,12 +416,6 @@ async fn replay(
 
 /// A kept body, read by its channel's kind.
 fn reparse(entry: &Entry, body: &Value) -> Option<Parsed> {
-    let parsed = |event: &str, items: Vec<Inbound>| Parsed {
-        instance: entry.endpoint.instance.clone(),
-        event: event.to_owned(),
-        owner: None,
-        items,
-    };
     match entry.kind {
         Kind::Evolution => evolution::parse(body),
         // Its unreadable bodies are refused, not kept.
@@ -431,7 +425,12 @@ fn reparse(entry: &Entry, body: &Value) -> Option<Parsed> {
             let whole = serde_json::json!({ "object": "whatsapp_business_account",
                 "entry": [{ "id": "", "changes": [body] }] });
             let change = cloud::changes(&whole)?.into_iter().next()?;
-            Some(parsed(&change.field, change.items))
+            Some(Parsed {
+                instance: entry.endpoint.instance.clone(),
+                event: change.field,
+                owner: None,
+                items: change.items,
+            })
         }
     }
 }
