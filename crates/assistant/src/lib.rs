@@ -9,6 +9,7 @@
 
 mod answer;
 mod api;
+mod budget;
 mod context;
 mod guard;
 mod model_turn;
@@ -21,6 +22,7 @@ mod turn;
 
 pub use answer::{Answerer, Reply, Said, Source};
 pub use api::routes;
+pub use budget::{spent, spent_this_month};
 pub use context::{Context, Contexts};
 pub use schema::MIGRATIONS;
 pub use settings::{FALLBACK_KEY, MODEL_KEY};

@@ -74,6 +74,9 @@ pub struct Settings {
     /// Price of a million tokens in and out, in the owner's currency, to show what answers cost.
     pub price_in: Option<f64>,
     pub price_out: Option<f64>,
+    /// What models may cost in a calendar month, in the same currency. Once it is spent no model is
+    /// asked until the next month, and the knowledge's own sentences answer.
+    pub monthly_budget: Option<f64>,
 }
 
 impl Default for Settings {
@@ -92,6 +95,7 @@ impl Default for Settings {
             split: false,
             price_in: None,
             price_out: None,
+            monthly_budget: None,
         }
     }
 }
@@ -136,6 +140,12 @@ impl Settings {
         let negative = |price: Option<f64>| price.is_some_and(|p| !p.is_finite() || p < 0.0);
         if negative(self.price_in) || negative(self.price_out) {
             return fail("price_in", "prices must not be negative");
+        }
+        if negative(self.monthly_budget) {
+            return fail("monthly_budget", "must not be negative");
+        }
+        if self.monthly_budget.is_some() && (self.price_in.is_none() || self.price_out.is_none()) {
+            return fail("monthly_budget", "needs price_in and price_out: without them nobody knows what is spent");
         }
         Ok(())
     }
@@ -246,5 +256,9 @@ pub async fn save(tx: &mut TenantTx, settings: &Settings, now: Moment) -> Result
 pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
     let tenant = tx.tenant();
     let count = tx.execute("DELETE FROM assistants WHERE tenant_id = $1", args![tenant]).await?;
-    Ok(vec![tenancy::Removed { what: "assistants".to_owned(), count }])
+    let spend = tx.execute("DELETE FROM model_spend WHERE tenant_id = $1", args![tenant]).await?;
+    Ok(vec![
+        tenancy::Removed { what: "assistants".to_owned(), count },
+        tenancy::Removed { what: "model_spend".to_owned(), count: spend },
+    ])
 }

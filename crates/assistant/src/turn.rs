@@ -11,7 +11,7 @@ use queue::{Done, Handler, JobCx, JobError};
 use serde_json::json;
 
 use crate::answer::{Answerer, Reply, Turned};
-use crate::{Context, Contexts};
+use crate::{Context, Contexts, budget};
 
 /// Shows "typing…" on a channel. What goes wrong is its own business.
 #[async_trait]
@@ -33,7 +33,7 @@ impl Handler<TurnDue> for Turn {
         let retry = |cause: String| JobError::Retry { after: None, cause };
         let context =
             self.contexts.get(cx.tenant).await.map_err(|error| retry(error.to_string()))?;
-        let Some(context) = context else { return Ok(Done::Finish) };
+        let Some(mut context) = context else { return Ok(Done::Finish) };
         let mut tx = self.db.read(cx.tenant).await?;
         // Read now: what is held may be older than the activation that scheduled this turn.
         let tenant = tenancy::own(&mut tx).await?;
@@ -43,6 +43,12 @@ impl Handler<TurnDue> for Turn {
         }
         let history = context.settings.history;
         let gathered = inbox::gather(&mut tx, due.conversation, history, cx.clock.now()).await?;
+        if let Some(budget) = context.settings.monthly_budget {
+            let zone = &context.tenant.time_zone;
+            if budget::spent_this_month(&mut tx, cx.clock.now(), zone).await? >= budget {
+                Arc::make_mut(&mut context).models.clear();
+            }
+        }
         drop(tx);
         let Some(gathered) = gathered else { return Ok(Done::Finish) };
         if let Some(until) = gathered.media_until {
@@ -106,6 +112,8 @@ impl Turn {
         cx: &JobCx,
     ) -> Result<Done, JobError> {
         let now = cx.clock.now();
+        // Asked is paid for, whether or not the answer leaves.
+        let cost = reply.as_ref().map_or(0.0, |reply| budget::cost_of(&reply.trace));
         let answer = match reply {
             // Two programs talking: one more line would only go on with it.
             None => Answer {
@@ -122,6 +130,10 @@ impl Turn {
             },
         };
         let mut tx = self.db.begin(cx.tenant).await?;
+        if cost > 0.0 {
+            let month = budget::month(now, &context.tenant.time_zone);
+            budget::add(&mut tx, &month, cost).await?;
+        }
         // Superseded or not ours: the turn that the change set, or a person, goes on from here.
         inbox::store_answer(&mut tx, gathered, &answer, now).await?;
         cx.finish(&mut tx).await?;

@@ -183,7 +183,7 @@ fn yes() -> bool {
     true
 }
 fn graph() -> String {
-    "https://graph.facebook.com".to_owned()
+    messaging::cloud::BASE_URL.to_owned()
 }
 
 impl From<ChannelIn> for (NewChannel, bool) {

@@ -36,12 +36,13 @@ pub use locate::{alarms, every};
 pub use manage::{Manage, Paired, Status};
 pub use media::{MediaRules, remove_all as remove_files};
 pub use message_api::{
-    AuthorIn, ListIn, MediaIn, MessageIn, Posted, Sender, TemplateIn, routes as message_routes,
+    AuthorIn, ListIn, MediaIn, MessageIn, Posted, Sender, Signature, TemplateIn,
+    routes as message_routes,
 };
 pub use schema::MIGRATIONS;
 pub use send::{ChannelTyping, Send};
 pub use store::{
-    Channel, ChannelError, NewChannel, NewLogin, Rotation, add, find, list, remove, remove_tenant,
+    Channel, ChannelError, NewChannel, NewLogin, Rotation, add, find, list, pairing, remove, remove_tenant,
     rotate,
 };
 pub use webhook::{Limits, webhooks};

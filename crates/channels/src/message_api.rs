@@ -140,6 +140,13 @@ pub struct ListIn {
     pub rows: Vec<ListRow>,
 }
 
+/// Which person of the team writes, and by which form: an id that the form keeps when it is sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct Signature<'a> {
+    pub person: kernel::PersonId,
+    pub once: &'a str,
+}
+
 /// What was enqueued.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Posted {
@@ -287,6 +294,22 @@ impl Sender {
         now: Moment,
         message: &MessageIn,
     ) -> Result<Posted, Problem> {
+        self.post_signed(db, tenant, now, message, None).await
+    }
+
+    /// As [`Sender::post`], by a person of the team in a conversation: refused while another one
+    /// attends it, and stored once however often the form is sent.
+    ///
+    /// # Errors
+    /// What is not acceptable, by field.
+    pub async fn post_signed(
+        &self,
+        db: &db::Db,
+        tenant: &Tenant,
+        now: Moment,
+        message: &MessageIn,
+        signature: Option<&Signature<'_>>,
+    ) -> Result<Posted, Problem> {
         let rule = tenant.state.rule();
         if !rule.stores_inbound {
             return Err(Problem::new(
@@ -355,15 +378,58 @@ impl Sender {
             reply_to: message.reply_to,
             needs_window: can.templates_required && !template,
         };
-        let mut tx = db.begin(tenant.id).await?;
-        let enqueued = inbox::outgoing(&mut tx, &new, now).await??;
-        tx.commit().await?;
-        Ok(Posted {
-            message: enqueued.message,
-            conversation: enqueued.conversation,
+        let posted = |message: MessageId, conversation| Posted {
+            message,
+            conversation,
             state: if rule.sends { "queued" } else { "held" }.to_owned(),
-            journey: format!("/v1/messages/{}/journey", enqueued.message),
-        })
+            journey: format!("/v1/messages/{message}/journey"),
+        };
+        let mut tx = db.begin(tenant.id).await?;
+        if let (Some(signature), Some(conversation)) = (signature, message.conversation) {
+            // A write first: two who reply at once take turns.
+            if inbox::attend(&mut tx, conversation, signature.person).await?.is_err() {
+                return Err(Problem::new(
+                    StatusCode::CONFLICT,
+                    "attended",
+                    "somebody else attends this conversation; take it over first",
+                ));
+            }
+            if let Some(message) = inbox::sent_once(&mut tx, signature.once).await? {
+                return Ok(posted(message, conversation));
+            }
+        }
+        let enqueued = inbox::outgoing(&mut tx, &new, now).await??;
+        if let Some(signature) = signature {
+            inbox::sign(&mut tx, enqueued.message, signature.person, signature.once).await?;
+        }
+        tx.commit().await?;
+        Ok(posted(enqueued.message, enqueued.conversation))
+    }
+
+    /// The file of a message with what is known of it.
+    ///
+    /// # Errors
+    /// 404 without one, 409 while it is not here.
+    pub async fn file(
+        &self,
+        db: &db::Db,
+        tenant: TenantId,
+        message: MessageId,
+    ) -> Result<(Attachment, Vec<u8>), Problem> {
+        let mut tx = db.read(tenant).await?;
+        let found = inbox::attachment(&mut tx, message).await?;
+        drop(tx);
+        let file = found.ok_or_else(|| Problem::not_found("file of a message"))?.file;
+        let Some(path) = &file.path else {
+            let why = file.reason.unwrap_or_else(|| format!("the file is {}", file.state));
+            return Err(Problem::new(StatusCode::CONFLICT, "no_file", why));
+        };
+        let read = self.files.read(tenant, path).await;
+        let bytes = read.map_err(|cause| match cause.kind() {
+            std::io::ErrorKind::NotFound => Problem::not_found("file of a message"),
+            _ => Problem::internal(&cause),
+        })?;
+        Ok((file, bytes))
     }
 
     /// Keeps the file that is to be sent.
@@ -430,19 +496,7 @@ async fn media(
     State(app): State<App>,
     PathId(id): PathId<kernel::id::MessageKind>,
 ) -> Result<Response, Problem> {
-    let mut tx = scope.read().await?;
-    let found = inbox::attachment(&mut tx, id).await?;
-    drop(tx);
-    let file = found.ok_or_else(|| Problem::not_found("file of a message"))?.file;
-    let Some(path) = &file.path else {
-        let why = file.reason.unwrap_or_else(|| format!("the file is {}", file.state));
-        return Err(Problem::new(StatusCode::CONFLICT, "no_file", why));
-    };
-    let read = app.sender.files.read(scope.tenant().id, path).await;
-    let bytes = read.map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::NotFound => Problem::not_found("file of a message"),
-        _ => Problem::internal(&cause),
-    })?;
+    let (file, bytes) = app.sender.file(&app.door.db, scope.tenant().id, id).await?;
     let mut response = Response::new(HttpBody::from(bytes));
     let headers = response.headers_mut();
     // What a stranger sent is never shown as a page of ours.

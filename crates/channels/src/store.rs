@@ -501,7 +501,7 @@ pub(crate) async fn set_pairing(
 }
 
 /// The code by which a phone is paired, and when it came.
-pub(crate) async fn pairing(
+pub async fn pairing(
     tx: &mut TenantTx,
     id: ChannelId,
 ) -> Result<Option<(Value, Moment)>, Error> {

@@ -51,15 +51,25 @@ pub(crate) struct After {
     /// When the earliest of the jobs that were enqueued is due.
     jobs: Option<Moment>,
     settings: bool,
+    /// Whose rows they are.
+    tenant: Option<TenantId>,
 }
 
 impl After {
+    /// What a transaction that writes rows of this tenant tells.
+    pub(crate) fn of(tenant: TenantId) -> Self {
+        Self { tenant: Some(tenant), ..Self::default() }
+    }
+
     fn tell(&self, signals: &Signals) {
         if self.settings {
             signals.settings_changed();
         }
         if let Some(due) = self.jobs {
             signals.jobs_due(due);
+        }
+        if let Some(tenant) = self.tenant {
+            signals.committed(tenant);
         }
     }
 }

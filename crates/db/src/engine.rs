@@ -91,7 +91,8 @@ impl Db {
                 postgres::begin(&pg.pool, &pg.roles.tenant, &tenant.to_string()).await?,
             ),
         };
-        Ok(TenantTx { tenant, handle, after: After::default(), signals: self.signals.clone() })
+        let after = After::of(tenant);
+        Ok(TenantTx { tenant, handle, after, signals: self.signals.clone() })
     }
 
     /// Begins a transaction that only reads rows of one tenant; writers do not wait for it.

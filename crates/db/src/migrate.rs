@@ -175,6 +175,9 @@ pub fn print_role_sql(database: &str, login: &str) -> String {
     )
 }
 
+/// Tables whose rows no tenant's transaction changes once they are written.
+const APPEND_ONLY: &[&str] = &["audit_trail"];
+
 fn security(step: &Migration, roles: &Roles) -> Vec<String> {
     let Roles { tenant, system } = roles;
     let mut out = vec![format!("GRANT USAGE ON SCHEMA public TO {tenant}, {system}")];
@@ -182,8 +185,14 @@ fn security(step: &Migration, roles: &Roles) -> Vec<String> {
         // The tenants table is its own key.
         let key = if *table == "tenants" { "id" } else { "tenant_id" };
         let own = format!("{key} = current_setting('portaria.tenant', true)");
+        // Rows go with their tenant only.
+        let verbs = if APPEND_ONLY.contains(table) {
+            "SELECT, INSERT, DELETE"
+        } else {
+            "SELECT, INSERT, UPDATE, DELETE"
+        };
         out.extend([
-            format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {tenant}"),
+            format!("GRANT {verbs} ON {table} TO {tenant}"),
             format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
             format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
             format!(
@@ -192,8 +201,13 @@ fn security(step: &Migration, roles: &Roles) -> Vec<String> {
         ]);
     }
     for table in step.system_tables {
+        let verbs = if APPEND_ONLY.contains(table) {
+            "SELECT, INSERT"
+        } else {
+            "SELECT, INSERT, UPDATE, DELETE"
+        };
         out.extend([
-            format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {system}"),
+            format!("GRANT {verbs} ON {table} TO {system}"),
             format!("CREATE POLICY house ON {table} TO {system} USING (true) WITH CHECK (true)"),
         ]);
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use kernel::{Moment, TenantId};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 /// Wakes the queue and invalidates caches. Cheap to clone.
 #[derive(Clone, Default)]
@@ -14,15 +14,32 @@ pub struct Signals {
     inner: Arc<Inner>,
 }
 
-#[derive(Default)]
 struct Inner {
     jobs: Notify,
+    /// Whose rows were committed here; `None`: somebody's, by another process.
+    committed: broadcast::Sender<Option<TenantId>>,
     /// Asks the engine to pass a wake-up on to other processes.
     outward: Notify,
     epoch: AtomicU64,
     /// Until when the worker sleeps, in microseconds; at the end of time while it looks.
     next_look: AtomicI64,
     facts: Mutex<Facts>,
+}
+
+/// Commits that a listener may fall behind by; one that does looks anew anyway.
+const BEHIND: usize = 256;
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            jobs: Notify::default(),
+            committed: broadcast::Sender::new(BEHIND),
+            outward: Notify::default(),
+            epoch: AtomicU64::default(),
+            next_look: AtomicI64::default(),
+            facts: Mutex::default(),
+        }
+    }
 }
 
 /// What was found out of settings, and under which epoch.
@@ -57,8 +74,24 @@ impl Signals {
         self.inner.jobs.notify_one();
     }
 
+    /// Rows of this tenant were committed: whoever shows them looks again.
+    pub(crate) fn committed(&self, tenant: TenantId) {
+        if self.inner.committed.receiver_count() > 0 {
+            let _ = self.inner.committed.send(Some(tenant));
+        }
+    }
+
+    /// Whose rows are committed from now on; `None` stands for somebody's, in another process. On
+    /// PostgreSQL other processes' commits are not told: look again now and then.
+    pub fn commits(&self) -> broadcast::Receiver<Option<TenantId>> {
+        self.inner.committed.subscribe()
+    }
+
     /// Another process wrote something: wake workers and drop caches.
     pub fn changed_elsewhere(&self) {
+        if self.inner.committed.receiver_count() > 0 {
+            let _ = self.inner.committed.send(None);
+        }
         self.inner.epoch.fetch_add(1, Ordering::SeqCst);
         self.inner.jobs.notify_one();
     }

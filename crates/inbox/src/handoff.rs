@@ -73,6 +73,8 @@ pub struct OwnerChange {
     pub event: String,
     pub before: Owner,
     pub after: Owner,
+    /// Who of the team moved it, where somebody did.
+    pub person: Option<kernel::PersonId>,
 }
 
 /// Moves the conversation. `None` when there is no such conversation; else who owned it before.
@@ -284,7 +286,7 @@ pub async fn owner_changes(
     let tenant = tx.tenant();
     let rows = tx
         .fetch_all(
-            "SELECT at, event, owner_before, owner_after FROM handoff_events \
+            "SELECT at, event, owner_before, owner_after, person_id FROM handoff_events \
              WHERE tenant_id = $1 AND conversation_id = $2 ORDER BY at DESC LIMIT $3",
             args![tenant, conversation, limit],
         )
@@ -296,6 +298,7 @@ pub async fn owner_changes(
                 event: row.get(1)?,
                 before: Owner::parse(&row.get::<String>(2)?),
                 after: Owner::parse(&row.get::<String>(3)?),
+                person: row.get(4)?,
             })
         })
         .collect()

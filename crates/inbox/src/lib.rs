@@ -11,8 +11,11 @@
 //!   and nothing that it has can be it.
 
 mod api;
+mod desk;
+mod figures;
 mod handoff;
 mod journey;
+mod list;
 mod media;
 mod merge;
 mod model;
@@ -28,10 +31,17 @@ mod store;
 mod turn;
 
 pub use api::routes;
+pub use desk::{
+    Attended, Canned, DeskRefused, DeskView, Label, Note, add_label, add_note, assign, attend,
+    canned, desk, give, labels, notes, remove_canned, remove_label, reopen, resolve, seen,
+    sent_once, set_canned, sign, signatures, take, toggle_label,
+};
+pub use figures::{Day, channel_activity, Declined, Figures, days, declined, figures, seen_to};
 pub use handoff::{
     Event, OwnerChange, WaitingDue, give_back, needs_person, owner_changes, take_over,
 };
 pub use journey::{Journey, Step, journey, journeys_of_phone};
+pub use list::{Last, Narrow, Row, Show, desk_list, desk_row};
 pub use media::{Attachment, TranscribeDue, WithFile, attachment, set_attachment, transcribe};
 pub use merge::{MergeView, merges};
 pub use model::{

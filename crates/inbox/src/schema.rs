@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, JOURNEY_AND_PEOPLE];
+pub const MIGRATIONS: &[Migration] = &[FIRST, JOURNEY_AND_PEOPLE, DESK];
 
 const FIRST: Migration = Migration {
     version: 3,
@@ -129,6 +129,56 @@ CREATE INDEX messages_unsettled ON messages (tenant_id, state_at)
     WHERE direction = 'out' AND state IN ('queued', 'sending', 'sent', 'unknown');
 ",
     tenant_tables: &["message_events", "handoff_events", "contact_merges"],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+const DESK: Migration = Migration {
+    version: 14,
+    name: "desk",
+    sql: "
+ALTER TABLE conversations ADD COLUMN assigned_to TEXT;
+ALTER TABLE conversations ADD COLUMN resolved_at BIGINT NOT NULL DEFAULT -1;
+ALTER TABLE conversations ADD COLUMN seen_at BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX conversations_open ON conversations (tenant_id, last_message_at, id)
+    WHERE resolved_at < last_inbound_at AND merged_into IS NULL;
+CREATE INDEX conversations_assigned ON conversations (tenant_id, assigned_to, last_message_at)
+    WHERE assigned_to IS NOT NULL;
+ALTER TABLE messages ADD COLUMN sent_by TEXT;
+ALTER TABLE messages ADD COLUMN once TEXT;
+ALTER TABLE messages ADD COLUMN noted BIGINT NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX messages_once ON messages (tenant_id, once) WHERE once IS NOT NULL;
+ALTER TABLE handoff_events ADD COLUMN person_id TEXT;
+CREATE TABLE labels (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    name TEXT NOT NULL
+);
+CREATE UNIQUE INDEX labels_name ON labels (tenant_id, name);
+CREATE TABLE conversation_labels (
+    tenant_id TEXT NOT NULL,
+    conversation_id TEXT NOT NULL,
+    label_id TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, conversation_id, label_id)
+);
+CREATE TABLE conversation_notes (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    conversation_id TEXT NOT NULL,
+    author TEXT NOT NULL,
+    body TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
+CREATE INDEX conversation_notes_at ON conversation_notes (tenant_id, conversation_id, at);
+CREATE TABLE canned_replies (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    shortcut TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX canned_replies_shortcut ON canned_replies (tenant_id, shortcut);
+",
+    tenant_tables: &["labels", "conversation_labels", "conversation_notes", "canned_replies"],
     system_tables: &[],
     house_tables: &[],
 };

@@ -8,8 +8,9 @@ pub mod text;
 
 pub use clock::{Clock, Moment};
 pub use id::{
-    ApiKeyId, ChannelId, ChunkId, ContactId, ConversationId, DeliveryId, DocumentId, HookId, Id,
-    JobId, MergeId, MessageId, RawEventId, TenantId,
+    ApiKeyId, AuditId, CannedId, ChannelId, ChunkId, ContactId, ConversationId, DeliveryId,
+    DocumentId, GrantId, HookId, Id, JobId, LabelId, LinkId, MailId, MergeId, MessageId, NoteId,
+    PasskeyId, PersonId, RawEventId, SessionId, TenantId, VersionId,
 };
 pub use phone::Phone;
 pub use slug::Slug;

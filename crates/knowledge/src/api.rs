@@ -180,12 +180,13 @@ async fn add_pair(
 
 async fn remove(
     scope: Scope<KnowledgeWrite>,
+    State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     // By id only here: names may hold slashes.
     let id: DocumentId = id.parse().map_err(|_| Problem::not_found("document"))?;
     let mut tx = scope.begin().await?;
-    if !store::remove(&mut tx, &id.to_string()).await? {
+    if !store::remove(&mut tx, &id.to_string(), app.door.clock.now()).await? {
         return Err(Problem::not_found("document"));
     }
     tx.commit().await?;

@@ -17,6 +17,7 @@ mod read;
 mod schema;
 mod split;
 mod store;
+mod versions;
 
 pub use api::routes;
 pub use embed::{Embed, EmbedDue, set_embedding};
@@ -27,3 +28,4 @@ pub use read::{Format, Item, ReadError, Reading, read};
 pub use schema::MIGRATIONS;
 pub use split::{OVERLAP, PIECE, pieces};
 pub use store::{Document, clear, find, list, remove, remove_tenant};
+pub use versions::{Editable, Version, editable, removed, versions};

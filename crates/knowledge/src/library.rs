@@ -221,7 +221,7 @@ impl Library {
             return Err(KnowledgeError::TooLarge { name, bytes: bytes.len(), limit: FILE_LIMIT });
         }
         let size = bytes.len();
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = digest(&bytes);
         let owned = name.to_owned();
         let reading = tokio::task::spawn_blocking(move || crate::read(&owned, &bytes))
             .await
@@ -265,12 +265,12 @@ impl Library {
             category: category.map(str::to_owned),
         };
         let reading = Reading { format: Format::Pair, items: vec![item], half: 0 };
-        let sha256 = hex(&Sha256::digest(format!("{question}\n{answer}").as_bytes()));
+        let sha256 = digest(format!("{question}\n{answer}").as_bytes());
         let name: String = question.chars().take(200).collect();
         self.put(tx, &name, category, &sha256, question.len() + answer.len(), &reading).await
     }
 
-    async fn put(
+    pub(crate) async fn put(
         &self,
         tx: &mut TenantTx,
         name: &str,
@@ -313,12 +313,17 @@ impl Library {
     }
 }
 
+/// SHA-256 in hex.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Pairs stay whole; text is cut under its heading.
-fn cut(items: &[Item], category: Option<&str>) -> Vec<NewChunk> {
+pub(crate) fn cut(items: &[Item], category: Option<&str>) -> Vec<NewChunk> {
     let mut out = Vec::new();
     for item in items {
         match item {
@@ -367,7 +372,7 @@ fn encode(items: &[Item]) -> String {
     serde_json::to_string(&stored).expect("texts become JSON")
 }
 
-fn decode(body: &str) -> Vec<Item> {
+pub(crate) fn decode(body: &str) -> Vec<Item> {
     let stored: Vec<Stored> = serde_json::from_str(body).unwrap_or_default();
     stored
         .into_iter()

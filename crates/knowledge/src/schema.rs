@@ -2,7 +2,9 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[FIRST, VERSIONS];
+
+const FIRST: Migration = Migration {
     version: 5,
     name: "knowledge",
     sql: "
@@ -42,4 +44,28 @@ CREATE TABLE knowledge_settings (
     tenant_tables: &["documents", "chunks", "knowledge_settings"],
     system_tables: &[],
     house_tables: &[],
-}];
+};
+
+const VERSIONS: Migration = Migration {
+    version: 16,
+    name: "document_versions",
+    sql: "
+CREATE TABLE document_versions (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    document_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    format TEXT NOT NULL,
+    category TEXT,
+    sha256 TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    chunk_count BIGINT NOT NULL,
+    until BIGINT NOT NULL
+);
+CREATE INDEX document_versions_document ON document_versions (tenant_id, document_id, until);
+",
+    tenant_tables: &["document_versions"],
+    system_tables: &[],
+    house_tables: &[],
+};

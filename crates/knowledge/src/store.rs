@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::index::Chunk;
+use crate::versions;
 
 /// A document as lists show it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -36,7 +37,7 @@ pub(crate) struct NewChunk {
 /// A document about to be written.
 pub(crate) struct NewDocument<'a> {
     pub(crate) name: &'a str,
-    pub(crate) format: &'static str,
+    pub(crate) format: &'a str,
     pub(crate) category: Option<&'a str>,
     pub(crate) sha256: &'a str,
     pub(crate) bytes: usize,
@@ -52,6 +53,7 @@ pub(crate) async fn put(
     now: Moment,
 ) -> Result<DocumentId, Error> {
     let tenant = tx.tenant();
+    versions::keep_by_name(tx, document.name, document.sha256, now).await?;
     let rows = tx
         .fetch_all(
             "INSERT INTO documents (id, tenant_id, name, format, category, sha256, bytes, body, \
@@ -76,6 +78,7 @@ pub(crate) async fn put(
         .await?;
     let id: DocumentId =
         rows.first().ok_or(Error::Corrupt { column: 0, expected: "a document" })?.get(0)?;
+    versions::prune(tx, id).await?;
     replace_chunks(tx, id, chunks).await?;
     Ok(id)
 }
@@ -172,12 +175,13 @@ pub(crate) async fn bodies(tx: &mut TenantTx) -> Result<Vec<(DocumentId, String)
     rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
-/// Removes a document by id or name. Returns whether it was there.
+/// Removes a document by id or name; a version of it is kept. Returns whether it was there.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn remove(tx: &mut TenantTx, id_or_name: &str) -> Result<bool, Error> {
+pub async fn remove(tx: &mut TenantTx, id_or_name: &str, now: Moment) -> Result<bool, Error> {
     let tenant = tx.tenant();
+    versions::keep_removed(tx, id_or_name, now).await?;
     let rows = tx
         .fetch_all(
             "DELETE FROM documents WHERE tenant_id = $1 AND (id = $2 OR name = $2) RETURNING id",
@@ -206,6 +210,7 @@ pub async fn clear(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
     for (what, sql) in [
         ("documents", "DELETE FROM documents WHERE tenant_id = $1"),
         ("chunks", "DELETE FROM chunks WHERE tenant_id = $1"),
+        ("document_versions", "DELETE FROM document_versions WHERE tenant_id = $1"),
     ] {
         let count = tx.execute(sql, args![tenant]).await?;
         removed.push(tenancy::Removed { what: what.to_owned(), count });

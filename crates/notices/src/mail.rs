@@ -28,6 +28,16 @@ pub enum BadMailer {
     From,
 }
 
+/// A letter that the mail server did not take.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{cause}")]
+pub struct NotSent {
+    /// Names nobody.
+    pub cause: String,
+    /// Trying again changes nothing.
+    pub for_good: bool,
+}
+
 impl Mailer {
     /// # Errors
     /// When the address of the server or of the sender is unreadable.
@@ -40,11 +50,42 @@ impl Mailer {
         Ok(Self { transport, from })
     }
 
+    /// Sends a letter under a name of the business's own, at the operator's address.
+    ///
+    /// # Errors
+    /// When the server did not take it; whether another try may help.
+    pub async fn deliver(
+        &self,
+        sender_name: &str,
+        to: &str,
+        subject: &str,
+        text: String,
+    ) -> Result<(), NotSent> {
+        let mut from = self.from.clone();
+        if !sender_name.is_empty() {
+            from.name = Some(sender_name.to_owned());
+        }
+        self.send_from(from, to, subject, text).await.map_err(|error| match error {
+            JobError::GiveUp(cause) => NotSent { cause, for_good: true },
+            other => NotSent { cause: other.to_string(), for_good: false },
+        })
+    }
+
     async fn send(&self, to: &str, subject: &str, text: String) -> Result<(), JobError> {
+        self.send_from(self.from.clone(), to, subject, text).await
+    }
+
+    async fn send_from(
+        &self,
+        from: Mailbox,
+        to: &str,
+        subject: &str,
+        text: String,
+    ) -> Result<(), JobError> {
         let to: Mailbox =
             to.parse().map_err(|_| JobError::GiveUp("an unreadable e-mail address".to_owned()))?;
         let message = Message::builder()
-            .from(self.from.clone())
+            .from(from)
             .to(to)
             .subject(subject)
             .header(ContentType::TEXT_PLAIN)

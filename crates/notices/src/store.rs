@@ -3,7 +3,10 @@
 use db::{Error, TenantTx, args};
 
 /// Addresses that are told when a contact waits for a person.
-pub(crate) async fn emails(tx: &mut TenantTx) -> Result<Vec<String>, Error> {
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn emails(tx: &mut TenantTx) -> Result<Vec<String>, Error> {
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt("SELECT emails FROM notice_settings WHERE tenant_id = $1", args![tenant])

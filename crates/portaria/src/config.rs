@@ -43,6 +43,12 @@ pub struct Config {
     /// Mail server and sender.
     pub mailer: Option<notices::Mailer>,
     pub instance: Option<Instance>,
+    pub panel_idle: Duration,
+    pub panel_session: Duration,
+    /// What the panel is called before somebody brands it.
+    pub house_name: String,
+    /// The demo: letters are shown on a page, and a stand-in phone writes.
+    pub demo: bool,
     values: Values,
 }
 
@@ -375,6 +381,10 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
                 .collect(),
         },
         answer_within: Duration::from_secs(number("channels.answer_seconds")),
+        panel_idle: Duration::from_secs(3600 * number("panel.idle_hours")),
+        panel_session: Duration::from_secs(86_400 * number("panel.session_days")),
+        house_name: text("instance.name").unwrap_or_else(|| "Portaria".to_owned()),
+        demo: false,
         catch_up: Duration::from_secs(60 * number("channels.catch_up_minutes")),
         listen: text("server.listen")?,
         admin_token: text("server.admin_token"),

@@ -3,8 +3,8 @@
 //! Every text takes the real way: a stand-in phone posts the webhook that Evolution would post, the
 //! house stores it, answers from the tenant's knowledge, and calls the stand-in's `sendText`.
 
+mod customer;
 mod kinds;
-mod page;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use channels::NewChannel;
 use kernel::{Clock, TenantId};
 use queue::Lane;
@@ -92,7 +91,9 @@ async fn run_in(folder: &Path, listen: &str, script_only: bool) -> anyhow::Resul
         ("PORTARIA_ALLOW_PRIVATE_UPSTREAMS".to_owned(), "1".to_owned()),
     ]);
     let loaded = config::load(&Sources { environment, ..Sources::default() })?;
-    let house = House::open(loaded.config, Clock::System).await?;
+    let mut config = loaded.config;
+    config.demo = true;
+    let house = House::open(config, Clock::System).await?;
     let evolution = Arc::new(EvolutionSandbox::start(KEY).await?);
     line("Portaria demo: two businesses, one process, no API key.\n");
     for business in &BUSINESSES {
@@ -107,8 +108,9 @@ async fn run_in(folder: &Path, listen: &str, script_only: bool) -> anyhow::Resul
             documents.len()
         ));
     }
-    let extra: Router = page::routes(house.clone(), evolution.clone());
-    let serving = serve_with(house.clone(), Role::All, &Lane::ALL, None, extra).await?;
+    customer::people(&house).await?;
+    let pages = customer::routes(&house, evolution.clone());
+    let serving = serve_with(house.clone(), Role::All, &Lane::ALL, None, pages).await?;
     let address = serving.address.context("the demo listens")?;
     line("\nA scripted conversation, as the customers' phones see it:\n");
     let script =
@@ -120,7 +122,14 @@ async fn run_in(folder: &Path, listen: &str, script_only: bool) -> anyhow::Resul
     kinds::play(&house, &script).await?;
     if !script_only {
         line(&format!(
-            "\nNow write yourself: open http://{address}/ in a browser. Ctrl-C ends the demo."
+            "\nNow look yourself: open http://{address}/ in a browser. It signs you in and opens the simulator.\n\n\
+             Others to sign in as at http://{address}/painel, password `{}`:\n  {} (owner of both)\n  \
+             {} (attendant)\n  {} (operator of the house)\nE-mails of the demo: http://{address}/painel/caixa\n\
+             Ctrl-C ends the demo.",
+            customer::PASSWORD,
+            customer::OWNER,
+            customer::ATTENDANT,
+            customer::OPERATOR
         ));
         stop_signal().await?;
     }

@@ -31,6 +31,8 @@ pub fn migrations() -> Vec<Migration> {
         knowledge::MIGRATIONS,
         assistant::MIGRATIONS,
         web::MIGRATIONS,
+        identity::MIGRATIONS,
+        panel::MIGRATIONS,
     ]
     .concat();
     all.sort_by_key(|step| step.version);

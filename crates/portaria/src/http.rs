@@ -14,6 +14,7 @@ use web::{Built, Problem};
 use crate::admin;
 use crate::health::{self, Readiness};
 use crate::house::House;
+use crate::pages;
 
 fn api(house: &House) -> Built {
     let door = || house.door.clone();
@@ -40,7 +41,8 @@ pub fn openapi(house: &House) -> Value {
 
 /// The router of the whole house, with metrics if they are collected.
 pub fn router(house: &House, metrics: Option<PrometheusHandle>) -> Router {
-    routes(house, metrics, Readiness::default(), Router::new())
+    let (panel, _) = pages::routes(house, None);
+    routes(house, metrics, Readiness::default(), panel)
 }
 
 pub(crate) fn routes(

@@ -10,6 +10,7 @@ pub mod house;
 mod http;
 mod loadtest;
 pub mod names;
+pub mod pages;
 mod redis;
 mod serve;
 mod storm;

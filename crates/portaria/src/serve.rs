@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::Readiness;
 use crate::house::House;
-use crate::{http, tenants};
+use crate::{http, pages, tenants};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -48,7 +48,8 @@ pub async fn serve(
     lanes: &[Lane],
     metrics: Option<PrometheusHandle>,
 ) -> anyhow::Result<Serving> {
-    serve_with(house, role, lanes, metrics, Router::new()).await
+    let (panel, _) = pages::routes(&house, None);
+    serve_with(house, role, lanes, metrics, panel).await
 }
 
 pub(crate) async fn serve_with(
@@ -101,6 +102,7 @@ pub(crate) async fn serve_with(
         let queue = house.queue(lanes);
         let stopping = stop.clone();
         tasks.push(tokio::spawn(async move { queue.run(stopping).await }));
+        tasks.push(tokio::spawn(pages::postman(house.clone(), stop.clone())));
     }
     tokio::spawn(upkeep(house.clone(), stop.clone()));
     tracing::info!(

@@ -106,8 +106,11 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     removed.extend(hooks::remove_tenant(&mut tx).await?);
     removed.extend(notices::remove_tenant(&mut tx).await?);
     removed.extend(web::remove_tenant(&mut tx).await?);
+    removed.extend(identity::remove_tenant(&mut tx).await?);
+    removed.extend(panel::remove_tenant(&mut tx).await?);
     removed.extend(tenancy::remove_rows(&mut tx).await?);
     tx.commit().await?;
+    removed.push(identity::remove_invitations(&house.db, tenant.id).await?);
     house.library.forget(tenant.id);
     let files = channels::remove_files(&house.config.data, tenant.id)?;
     removed.push(Removed { what: "files".to_owned(), count: files });

@@ -37,6 +37,11 @@ pub struct Scopes(Vec<String>);
 pub struct UnknownScope(String);
 
 impl Scopes {
+    /// Every scope there is.
+    pub fn names() -> &'static [&'static str] {
+        SCOPES
+    }
+
     pub fn all() -> Self {
         Self(vec!["*".to_owned()])
     }

@@ -221,6 +221,19 @@ impl Vault {
         Ok(())
     }
 
+    /// Seals what belongs to no tenant, bound to what it is about.
+    pub fn seal_for_house(&self, about: &str, plain: &[u8]) -> Vec<u8> {
+        seal(&self.master.0, &format!("house/{about}"), plain)
+    }
+
+    /// Opens what [`Vault::seal_for_house`] sealed.
+    ///
+    /// # Errors
+    /// When it was sealed with another key or about something else.
+    pub fn open_for_house(&self, about: &str, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+        open(&self.master.0, &format!("house/{about}"), sealed)
+    }
+
     async fn data_key(&self, tx: &mut TenantTx, now: Moment) -> Result<[u8; 32], VaultError> {
         let tenant = tx.tenant();
         let fresh = random::<32>();

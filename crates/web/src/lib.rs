@@ -51,5 +51,9 @@ pub mod permission {
         HooksRead = "hooks:read",
         HooksWrite = "hooks:write",
         KeysWrite = "keys:write",
+        PeopleRead = "people:read",
+        PeopleWrite = "people:write",
+        BrandWrite = "brand:write",
+        AuditRead = "audit:read",
     }
 }

@@ -9,4 +9,4 @@ mod send;
 
 pub use codes::{Advice, What, advice};
 pub use parse::{Change, changes, verify};
-pub use send::{Cloud, base_of};
+pub use send::{BASE_URL, Cloud, base_of};

@@ -23,6 +23,9 @@ pub struct Cloud {
     outbound: Outbound,
 }
 
+/// Where Meta's Graph API is.
+pub const BASE_URL: &str = "https://graph.facebook.com";
+
 /// The base address with a version, if it is Meta's own and has none.
 pub fn base_of(address: &str) -> String {
     let address = address.trim().trim_end_matches('/');

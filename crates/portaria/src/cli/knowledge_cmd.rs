@@ -118,7 +118,7 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
         KnowledgeCommand::Remove { tenant, document } => {
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;
             let mut tx = house.db.begin(tenant.id).await?;
-            if !knowledge::remove(&mut tx, &document).await? {
+            if !knowledge::remove(&mut tx, &document, house.clock.now()).await? {
                 bail!("no document `{document}`; see portaria knowledge list");
             }
             tx.commit().await?;

@@ -9,6 +9,7 @@ mod knowledge_cmd;
 mod load_cmd;
 mod message_cmd;
 mod out;
+mod people_cmd;
 mod queue_cmd;
 mod secret;
 mod tenant_cmd;
@@ -28,6 +29,7 @@ use crate::house::{House, migrations};
 use crate::serve::{Role, serve};
 use crate::{demo, doctor, names, storm};
 pub(crate) use message_cmd::as_text as journeys_as_text;
+pub(crate) use people_cmd::create_operator;
 use out::Out;
 pub(crate) use out::line;
 
@@ -114,6 +116,12 @@ enum Command {
     /// Keys to the API.
     #[command(subcommand)]
     Apikey(key_cmd::KeyCommand),
+    /// Who runs this installation.
+    #[command(subcommand)]
+    Operator(people_cmd::OperatorCommand),
+    /// Who belongs to a tenant's team.
+    #[command(subcommand)]
+    User(people_cmd::UserCommand),
     /// Jobs that wait, and those that were given up.
     #[command(subcommand)]
     Queue(queue_cmd::QueueCommand),
@@ -266,6 +274,8 @@ async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
         Command::Knowledge(command) => knowledge_cmd::run(&house, command, out).await,
         Command::Assistant(command) => assistant_cmd::run(&house, command, out).await,
         Command::Apikey(command) => key_cmd::run(&house, command, out).await,
+        Command::Operator(command) => people_cmd::operator(&house, command, out).await,
+        Command::User(command) => people_cmd::user(&house, command, out).await,
         Command::Queue(command) => queue_cmd::run(&house, command, out).await,
         Command::Migrate { .. } => {
             let version = db::schema_version(&migrations());

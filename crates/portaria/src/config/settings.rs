@@ -267,6 +267,20 @@ pub const SETTINGS: &[Setting] = &[
         about: "Sender of e-mails, such as Portaria <portaria@example.com>.",
     },
     Setting {
+        key: "panel.idle_hours",
+        variables: &["PORTARIA_PANEL_IDLE_HOURS"],
+        default: "72",
+        kind: number(1, 8760),
+        about: "A session of the panel ends after this long without use.",
+    },
+    Setting {
+        key: "panel.session_days",
+        variables: &["PORTARIA_PANEL_SESSION_DAYS"],
+        default: "30",
+        kind: number(1, 365),
+        about: "A session of the panel ends after this long, used or not.",
+    },
+    Setting {
         key: "queue.concurrency",
         variables: &["PORTARIA_QUEUE_CONCURRENCY"],
         default: "32",

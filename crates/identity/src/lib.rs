@@ -1,0 +1,50 @@
+//! People: who they are, how they prove it, what they may do where, and what they did.
+//!
+//! # Invariants
+//! - A person may do in a tenant what the role of the membership says, and nothing elsewhere. The
+//!   table is [`Role::may`]; pages and routes ask for a [`Permission`] by type.
+//! - Of passwords, session cookies, links of e-mails and tokens only hashes are kept; secrets of
+//!   second factors are sealed.
+//! - Whether an e-mail address is known is told to nobody who is not signed in.
+//! - The audit trail is only added to, in the transaction that made the change.
+
+mod audit;
+mod link;
+mod mail;
+mod membership;
+mod password;
+mod permission;
+mod person;
+mod schema;
+mod second;
+mod session;
+mod support;
+mod throttle;
+
+pub use audit::{
+    Actor, Change, Entry, Filter, audit, entries, house_audit, house_entries, redacted,
+};
+pub use link::{
+    Invitation, Link, LinkKind, find_link, invitations, issue_link, use_link, withdraw,
+};
+pub use mail::{Letter, Mail, Outbox, mailbox, post};
+pub use membership::{
+    Member, Membership, join, leave, members, memberships, remove_invitations, remove_tenant, set_role,
+};
+pub use password::{PasswordRefused, SHORTEST, check_password, hash_password, verify_password};
+pub use permission::{Permission, Role, UnknownRole, role_table};
+pub use person::{
+    NewPerson, Person, PersonError, create_person, disable, find_person, operators, password_hash,
+    people_by_ids, person_by_email, set_language, set_name, set_operator, set_password,
+};
+pub use schema::MIGRATIONS;
+pub use second::{
+    Enrolment, confirm_second, has_second, recovery_codes_left, remove_second, start_second,
+    verify_second,
+};
+pub use session::{
+    Opening, Session, SessionView, Stage, csrf_token, end_all_sessions, end_session, find_session,
+    open_session, pass_second, sessions, token,
+};
+pub use support::{Grant, end_grant, grant, grant_for, grants};
+pub use throttle::{Throttle, Throttled};

@@ -1,0 +1,185 @@
+//! Links of e-mails: invitations and resets. Used once, short-lived, kept as hashes.
+
+use std::time::Duration;
+
+use db::{Error, Row, SystemTx, args};
+use kernel::{LinkId, Moment, PersonId, TenantId};
+use tenancy::hash_token;
+
+use crate::person::{PersonError, normal};
+use crate::{Role, token};
+
+/// What a link lets its reader do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkKind {
+    /// Join a tenant with a role; make an account if there is none.
+    Invite,
+    /// Set a new password.
+    Reset,
+}
+
+impl LinkKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Invite => "invite",
+            Self::Reset => "reset",
+        }
+    }
+
+    /// How long it can be used.
+    pub fn life(self) -> Duration {
+        match self {
+            Self::Invite => Duration::from_secs(7 * 86_400),
+            Self::Reset => Duration::from_secs(3_600),
+        }
+    }
+}
+
+/// A link that can still be used.
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub id: LinkId,
+    pub email: String,
+    /// Where an invitation leads, and as what. Without one it is to run the house.
+    pub tenant: Option<TenantId>,
+    pub role: Option<Role>,
+}
+
+/// An open invitation as the team's page lists it.
+#[derive(Debug, Clone)]
+pub struct Invitation {
+    pub id: LinkId,
+    pub email: String,
+    pub role: Role,
+    pub created_at: Moment,
+    pub expires_at: Moment,
+}
+
+/// Makes a link; its secret. Older ones of the same kind, address and place end.
+///
+/// # Errors
+/// When the address is none, or the database refuses.
+pub async fn issue_link(
+    tx: &mut SystemTx,
+    kind: LinkKind,
+    email: &str,
+    place: Option<(TenantId, Role)>,
+    by: (Option<PersonId>, Moment),
+) -> Result<String, PersonError> {
+    let (by, now) = by;
+    let email = normal(email)?;
+    let secret = token();
+    let tenant = place.map(|(tenant, _)| tenant);
+    tx.execute(
+        "UPDATE links SET used_at = $1 WHERE kind = $2 AND email = $3 AND COALESCE(tenant_id, '') = $4 \
+         AND used_at IS NULL",
+        args![now, kind.name(), &email, tenant.map(|t| t.to_string()).unwrap_or_default()],
+    )
+    .await?;
+    tx.execute(
+        "INSERT INTO links (id, hash, kind, email, tenant_id, role, created_by, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        args![
+            LinkId::generate(),
+            hash_token(&secret),
+            kind.name(),
+            email,
+            tenant,
+            place.map(|(_, role)| role.name()),
+            by,
+            now,
+            now + kind.life()
+        ],
+    )
+    .await?;
+    Ok(secret)
+}
+
+fn role(row: &Row, at: usize) -> Result<Option<Role>, Error> {
+    Ok(row.get::<Option<String>>(at)?.and_then(|text| text.parse().ok()))
+}
+
+/// The link of a secret, if it can be used.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn find_link(
+    tx: &mut SystemTx,
+    kind: LinkKind,
+    secret: &str,
+    now: Moment,
+) -> Result<Option<Link>, Error> {
+    let row = tx
+        .fetch_opt(
+            "SELECT id, email, tenant_id, role FROM links \
+             WHERE hash = $1 AND kind = $2 AND used_at IS NULL AND expires_at > $3",
+            args![hash_token(secret), kind.name(), now],
+        )
+        .await?;
+    row.map(|row| {
+        Ok(Link { id: row.get(0)?, email: row.get(1)?, tenant: row.get(2)?, role: role(&row, 3)? })
+    })
+    .transpose()
+}
+
+/// Uses a link up. `false` when somebody was quicker.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn use_link(tx: &mut SystemTx, link: LinkId, now: Moment) -> Result<bool, Error> {
+    let done = tx
+        .execute(
+            "UPDATE links SET used_at = $1 WHERE id = $2 AND used_at IS NULL",
+            args![now, link],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+/// Open invitations of a tenant, the newest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn invitations(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    now: Moment,
+) -> Result<Vec<Invitation>, Error> {
+    let rows = tx
+        .fetch_all(
+            "SELECT id, email, role, created_at, expires_at FROM links WHERE tenant_id = $1 \
+             AND kind = 'invite' AND used_at IS NULL AND expires_at > $2 ORDER BY created_at DESC, id DESC",
+            args![tenant, now],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Invitation {
+                id: row.get(0)?,
+                email: row.get(1)?,
+                role: role(row, 2)?.ok_or(Error::Corrupt { column: 2, expected: "a role" })?,
+                created_at: row.get(3)?,
+                expires_at: row.get(4)?,
+            })
+        })
+        .collect()
+}
+
+/// Ends an open invitation of a tenant; its address.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn withdraw(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    link: LinkId,
+    now: Moment,
+) -> Result<Option<String>, Error> {
+    let rows = tx
+        .fetch_all(
+            "UPDATE links SET used_at = $1 WHERE tenant_id = $2 AND id = $3 AND used_at IS NULL RETURNING email",
+            args![now, tenant, link],
+        )
+        .await?;
+    rows.first().map(|row| row.get(0)).transpose()
+}

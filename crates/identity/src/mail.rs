@@ -1,0 +1,157 @@
+//! Letters to people: kept first, then sent by a mail server of the operator's.
+
+use std::time::Duration;
+
+use db::{Db, Error, SystemTx, args};
+use kernel::{Clock, MailId, Moment};
+
+/// A letter.
+#[derive(Debug, Clone)]
+pub struct Letter<'a> {
+    pub to: &'a str,
+    /// Whose name it carries.
+    pub sender_name: &'a str,
+    pub subject: &'a str,
+    pub body: &'a str,
+}
+
+/// A letter that was kept, for the mailbox of the demo.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    pub id: MailId,
+    pub to: String,
+    pub sender_name: String,
+    pub subject: String,
+    pub body: String,
+    pub created_at: Moment,
+    pub sent_at: Option<Moment>,
+}
+
+/// Tries before a letter is given up: over about a day.
+const TRIES: i64 = 8;
+/// A process that took a letter and died gives it back after this long.
+const LEASE: Duration = Duration::from_secs(120);
+
+/// Keeps a letter; [`Outbox`] sends it once this is committed.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn post(tx: &mut SystemTx, letter: &Letter<'_>, now: Moment) -> Result<MailId, Error> {
+    let id = MailId::generate();
+    tx.execute(
+        "INSERT INTO mails (id, recipient, sender_name, subject, body, created_at, next_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        args![id, letter.to, letter.sender_name, letter.subject, letter.body, now],
+    )
+    .await?;
+    Ok(id)
+}
+
+/// The newest letters. Only the demo shows them: they hold links that open accounts.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn mailbox(tx: &mut SystemTx, limit: usize) -> Result<Vec<Mail>, Error> {
+    let rows = tx
+        .fetch_all(
+            "SELECT id, recipient, sender_name, subject, body, created_at, sent_at FROM mails \
+             ORDER BY created_at DESC, id DESC LIMIT $1",
+            args![limit],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Mail {
+                id: row.get(0)?,
+                to: row.get(1)?,
+                sender_name: row.get(2)?,
+                subject: row.get(3)?,
+                body: row.get(4)?,
+                created_at: row.get(5)?,
+                sent_at: row.get(6)?,
+            })
+        })
+        .collect()
+}
+
+/// Hands letters to whoever carries them.
+#[derive(Clone)]
+pub struct Outbox {
+    pub db: Db,
+    pub clock: Clock,
+}
+
+impl Outbox {
+    /// Takes the next letter that is due; nobody else takes it for a while.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn take(&self) -> Result<Option<Mail>, Error> {
+        let now = self.clock.now();
+        // Looks without the writer's lock: mostly there is nothing.
+        let mut tx = self.db.read_system().await?;
+        let due = tx
+            .fetch_opt(
+                "SELECT id FROM mails WHERE sent_at IS NULL AND failed IS NULL AND next_at <= $1 \
+                 ORDER BY next_at LIMIT 1",
+                args![now],
+            )
+            .await?;
+        drop(tx);
+        let Some(due) = due else { return Ok(None) };
+        let id: MailId = due.get(0)?;
+        let mut tx = self.db.begin_system().await?;
+        let rows = tx
+            .fetch_all(
+                "UPDATE mails SET tries = tries + 1, next_at = $1 WHERE id = $2 AND next_at <= $3 \
+                 AND sent_at IS NULL AND failed IS NULL \
+                 RETURNING recipient, sender_name, subject, body, created_at",
+                args![now + LEASE, id, now],
+            )
+            .await?;
+        tx.commit().await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Mail {
+            id,
+            to: row.get(0)?,
+            sender_name: row.get(1)?,
+            subject: row.get(2)?,
+            body: row.get(3)?,
+            created_at: row.get(4)?,
+            sent_at: None,
+        }))
+    }
+
+    /// The letter left. What it said, a link included, is forgotten.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn sent(&self, id: MailId) -> Result<(), Error> {
+        let mut tx = self.db.begin_system().await?;
+        tx.execute(
+            "UPDATE mails SET sent_at = $1, body = '' WHERE id = $2",
+            args![self.clock.now(), id],
+        )
+        .await?;
+        tx.commit().await
+    }
+
+    /// The letter did not leave: another try later, or, when it is refused for good, none.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn not_sent(&self, id: MailId, cause: &str, for_good: bool) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin_system().await?;
+        let row = tx.fetch_opt("SELECT tries FROM mails WHERE id = $1", args![id]).await?;
+        let tries: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(TRIES);
+        let wait = Duration::from_secs(60 << tries.clamp(0, 10));
+        let failed = (for_good || tries >= TRIES).then_some(cause);
+        tx.execute(
+            "UPDATE mails SET next_at = $1, failed = $2 WHERE id = $3",
+            args![now + wait, failed, id],
+        )
+        .await?;
+        tx.commit().await
+    }
+}

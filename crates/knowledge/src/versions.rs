@@ -1,0 +1,254 @@
+//! Earlier versions of documents, and documents as text that people edit.
+
+use db::{Error, Row, TenantTx, args};
+use kernel::{DocumentId, Moment, VersionId};
+
+use crate::library::{KnowledgeError, decode};
+use crate::store::{self, NewDocument};
+use crate::{Added, Item, Library, embed};
+
+/// Versions of a document that are kept.
+const KEPT: usize = 20;
+
+/// An earlier version of a document.
+#[derive(Debug, Clone)]
+pub struct Version {
+    pub id: VersionId,
+    pub document: DocumentId,
+    pub name: String,
+    pub bytes: i64,
+    pub chunks: i64,
+    /// When it was replaced or removed.
+    pub until: Moment,
+}
+
+/// Keeps the document of this name as a version, unless its content is the same as what comes.
+pub(crate) async fn keep_by_name(
+    tx: &mut TenantTx,
+    name: &str,
+    coming: &str,
+    now: Moment,
+) -> Result<(), Error> {
+    keep(tx, "name = $4 AND sha256 <> $5", (name.to_owned(), coming.to_owned()), now).await
+}
+
+/// Keeps a document that is about to be removed.
+pub(crate) async fn keep_removed(
+    tx: &mut TenantTx,
+    id_or_name: &str,
+    now: Moment,
+) -> Result<(), Error> {
+    let pair = (id_or_name.to_owned(), id_or_name.to_owned());
+    keep(tx, "(id = $4 OR name = $5)", pair, now).await
+}
+
+async fn keep(
+    tx: &mut TenantTx,
+    which: &str,
+    (first, second): (String, String),
+    now: Moment,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        &format!(
+            "INSERT INTO document_versions (id, tenant_id, document_id, name, format, category, sha256, bytes, \
+             body, chunk_count, until) SELECT $1, tenant_id, id, name, format, category, sha256, bytes, body, \
+             chunk_count, $2 FROM documents WHERE tenant_id = $3 AND {which}"
+        ),
+        args![VersionId::generate(), now, tenant, first, second],
+    )
+    .await?;
+    Ok(())
+}
+
+fn version(row: &Row) -> Result<Version, Error> {
+    Ok(Version {
+        id: row.get(0)?,
+        document: row.get(1)?,
+        name: row.get(2)?,
+        bytes: row.get(3)?,
+        chunks: row.get(4)?,
+        until: row.get(5)?,
+    })
+}
+
+const VERSION: &str = "SELECT id, document_id, name, bytes, chunk_count, until FROM document_versions";
+
+/// Earlier versions of a document, the newest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn versions(tx: &mut TenantTx, document: DocumentId) -> Result<Vec<Version>, Error> {
+    let tenant = tx.tenant();
+    let rows = tx
+        .fetch_all(
+            &format!(
+                "{VERSION} WHERE tenant_id = $1 AND document_id = $2 ORDER BY until DESC, id DESC LIMIT $3"
+            ),
+            args![tenant, document, KEPT],
+        )
+        .await?;
+    rows.iter().map(version).collect()
+}
+
+/// Documents that were removed and can be restored, the latest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn removed(tx: &mut TenantTx) -> Result<Vec<Version>, Error> {
+    let tenant = tx.tenant();
+    let rows = tx
+        .fetch_all(
+            &format!(
+                "{VERSION} v WHERE v.tenant_id = $1 AND NOT EXISTS (SELECT 1 FROM documents d \
+                 WHERE d.tenant_id = v.tenant_id AND (d.id = v.document_id OR d.name = v.name)) \
+                 AND v.until = (SELECT MAX(w.until) FROM document_versions w WHERE w.tenant_id = v.tenant_id \
+                 AND w.document_id = v.document_id) ORDER BY v.until DESC LIMIT 20"
+            ),
+            args![tenant],
+        )
+        .await?;
+    rows.iter().map(version).collect()
+}
+
+/// How many versions are kept of a document at most; older ones go.
+pub(crate) async fn prune(tx: &mut TenantTx, document: DocumentId) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "DELETE FROM document_versions WHERE tenant_id = $1 AND document_id = $2 AND id NOT IN \
+         (SELECT id FROM document_versions WHERE tenant_id = $1 AND document_id = $2 \
+         ORDER BY until DESC, id DESC LIMIT $3)",
+        args![tenant, document, KEPT],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A document as people edit it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Editable {
+    /// One question with its answer.
+    Pair { question: String, answer: String, category: String },
+    /// Questions and answers as CSV.
+    Table(String),
+    /// Headings and text as Markdown.
+    Text(String),
+}
+
+/// What was read of a document, to be edited.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn editable(tx: &mut TenantTx, id: DocumentId) -> Result<Option<Editable>, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT body, format FROM documents WHERE tenant_id = $1 AND id = $2",
+            args![tenant, id],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let items = decode(&row.get::<String>(0)?);
+    if row.get::<String>(1)? == "pair"
+        && let [Item::Pair { question, answer, category }] = items.as_slice()
+    {
+        return Ok(Some(Editable::Pair {
+            question: question.clone(),
+            answer: answer.clone(),
+            category: category.clone().unwrap_or_default(),
+        }));
+    }
+    if items.iter().all(|item| matches!(item, Item::Pair { .. })) && !items.is_empty() {
+        return Ok(Some(Editable::Table(table(&items))));
+    }
+    Ok(Some(Editable::Text(text(&items))))
+}
+
+fn table(items: &[Item]) -> String {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let _ = out.write_record(["pergunta", "resposta", "categoria"]);
+    for item in items {
+        if let Item::Pair { question, answer, category } = item {
+            let _ = out.write_record([question, answer, category.as_deref().unwrap_or_default()]);
+        }
+    }
+    String::from_utf8(out.into_inner().unwrap_or_default()).unwrap_or_default()
+}
+
+fn text(items: &[Item]) -> String {
+    let mut out = String::new();
+    for item in items {
+        match item {
+            Item::Section { heading, text } => {
+                if let Some(heading) = heading {
+                    out.push_str(&format!("## {heading}\n\n"));
+                }
+                out.push_str(text.trim());
+            }
+            Item::Pair { question, answer, .. } => {
+                out.push_str(&format!("## {question}\n\n{}", answer.trim()));
+            }
+        }
+        out.push_str("\n\n");
+    }
+    out.trim_end().to_owned()
+}
+
+impl Library {
+    /// Replaces a document's content by an edited text, which is read as Markdown, or as CSV where the
+    /// document is a table of questions.
+    ///
+    /// # Errors
+    /// When it cannot be read, or there is no such document.
+    pub async fn edit(
+        &self,
+        tx: &mut TenantTx,
+        id: DocumentId,
+        content: &str,
+    ) -> Result<Option<Added>, KnowledgeError> {
+        let Some(document) = store::find(tx, id).await? else { return Ok(None) };
+        let as_table = matches!(editable(tx, id).await?, Some(Editable::Table(_)));
+        let name = if as_table { "edited.csv" } else { "edited.md" };
+        let reading = crate::read(name, content.as_bytes())?;
+        let sha = crate::library::digest(content.as_bytes());
+        let category = document.category.as_deref();
+        self.put(tx, &document.name, category, &sha, content.len(), &reading).await.map(Some)
+    }
+
+    /// Brings an earlier version back; what is there now becomes a version itself.
+    ///
+    /// # Errors
+    /// When the database refuses. `None` when there is no such version.
+    pub async fn restore(
+        &self,
+        tx: &mut TenantTx,
+        id: VersionId,
+    ) -> Result<Option<DocumentId>, KnowledgeError> {
+        let tenant = tx.tenant();
+        let row = tx
+            .fetch_opt(
+                "SELECT name, format, category, sha256, bytes, body FROM document_versions \
+                 WHERE tenant_id = $1 AND id = $2",
+                args![tenant, id],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let (name, format): (String, String) = (row.get(0)?, row.get(1)?);
+        let category: Option<String> = row.get(2)?;
+        let (sha256, bytes): (String, i64) = (row.get(3)?, row.get(4)?);
+        let body: String = row.get(5)?;
+        let chunks = crate::library::cut(&decode(&body), category.as_deref());
+        let now = self.clock.now();
+        let document = NewDocument {
+            name: &name,
+            format: &format,
+            category: category.as_deref(),
+            sha256: &sha256,
+            bytes: usize::try_from(bytes).unwrap_or(0),
+            body: &body,
+        };
+        let restored = store::put(tx, &document, &chunks, now).await?;
+        embed::schedule(tx, now).await?;
+        Ok(Some(restored))
+    }
+}

@@ -1,0 +1,817 @@
+//! One conversation: what was said, why, who has it, and what to do about it.
+
+use axum::extract::Query;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use channels::{AuthorIn, MediaIn, MessageIn, Signature, TemplateIn};
+use db::TenantTx;
+use identity::Permission as P;
+use inbox::{MessageView, Note, Owner, OwnerChange, Row, WINDOW};
+use kernel::{ConversationId, LabelId, Moment, PersonId};
+use maud::{Markup, html};
+use messaging::Kind;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use ui::{Icon, Lang, Tone, badge, icon, initials};
+use web::Permission;
+use web::permission::{InboxRead, InboxWrite};
+
+use crate::door::{At, PageId, redirect};
+use crate::failure::Failure;
+use crate::form::{Form, Upload};
+use crate::inbox_page::{Around, Wanted, contact_name, keys, list_pane, owner_text};
+use crate::registry::Pages;
+use crate::words;
+
+type Conversation = PageId<kernel::id::ConversationKind>;
+
+pub(crate) fn pages(pages: &mut Pages) {
+    pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/conversas/{id}", show);
+    pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/conversas/{id}/fio", fragment);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/responder", reply);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/modelo", template);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/assumir", take);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/devolver", give);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/resolver", resolve);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/reabrir", reopen);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/atribuir", assign);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/etiqueta", label);
+    pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/mensagens/{id}/percurso", journey);
+    pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/mensagens/{id}/arquivo", file);
+}
+
+/// Messages shown at first; older ones by a link.
+const SHOWN: usize = 60;
+
+/// All that a conversation's page shows.
+struct Talk {
+    row: Row,
+    messages: Vec<MessageView>,
+    more: bool,
+    notes: Vec<Note>,
+    changes: Vec<OwnerChange>,
+    signed: Vec<(kernel::MessageId, PersonId)>,
+    /// Until when free text may be sent, where that is limited.
+    until: Option<Moment>,
+}
+
+async fn talk<Q: Permission>(
+    at: &At<Q>,
+    tx: &mut TenantTx,
+    id: ConversationId,
+    around: &Around,
+    limit: usize,
+) -> Result<Talk, Failure> {
+    let row = inbox::desk_row(tx, id).await?.ok_or_else(Failure::not_found)?;
+    let mut messages = inbox::messages(tx, id, None, limit + 1).await?;
+    let more = messages.len() > limit;
+    messages.truncate(limit);
+    messages.reverse();
+    let notes = inbox::notes(tx, id).await?;
+    let changes = inbox::owner_changes(tx, id, 60).await?;
+    let signed = inbox::signatures(tx, id).await?;
+    let kind: Option<Kind> = around.channel(row.channel).and_then(|c| c.kind.parse().ok());
+    let limited =
+        kind.is_some_and(|kind| at.app.messengers.of(kind).capabilities().templates_required);
+    let until = limited.then(|| row.last_inbound_at.unwrap_or(Moment(0)) + WINDOW);
+    Ok(Talk { row, messages, more, notes, changes, signed, until })
+}
+
+async fn show(
+    at: At<InboxRead>,
+    PageId(id): Conversation,
+    Query(wanted): Query<Wanted>,
+    Query(shown): Query<Shown>,
+) -> Result<Response, Failure> {
+    let lang = at.lang();
+    look(&at, id).await?;
+    let mut tx = at.read().await?;
+    let around = Around::of(&at, &mut tx).await?;
+    let limit = shown.limit();
+    let talk = talk(&at, &mut tx, id, &around, limit).await?;
+    let canned = inbox::canned(&mut tx).await?;
+    let contact = inbox::contact(&mut tx, talk.row.contact).await?;
+    let list = list_pane(&at, &mut tx, &wanted, Some(id), &around).await?;
+    drop(tx);
+    let name = contact_name(&at, &talk.row);
+    let writes = at.may(P::InboxWrite);
+    let open = talk.until.is_none_or(|until| until > at.now());
+    let live = format!("{}?mais={limit}", at.url(&format!("/conversas/{id}/fio")));
+    let (inner, _) = inner(&at, &talk, &around, limit);
+    let body = html! {
+        div.inbox.open {
+            (list)
+            section.pane.talk-pane aria-label=(name) {
+                header.pane-head {
+                    a.back-link.button.quiet.icon-only href={ (at.url("/conversas")) (wanted.query(&[])) }
+                        aria-label=(lang.t("Voltar à lista", "Back to the list")) { (icon(Icon::Back)) }
+                    span.avatar aria-hidden="true" { (initials(&name)) }
+                    div { h2 { (name) }
+                        @if let Some(channel) = around.channel(talk.row.channel) {
+                            p.small.muted { (words::kind(&channel.kind)) " · " (channel.instance) }
+                        }
+                    }
+                    @if writes { (actions(&at, &talk.row)) }
+                    button.quiet.icon-only type="button" data-show="show-person" aria-label=(lang.t("Pessoa", "Person")) { (icon(Icon::Person)) }
+                }
+                div #talk hx-get=(live) hx-trigger="live from:body throttle:400ms" hx-include="#talk [name=v]" { (inner) }
+                div #problem aria-live="assertive" {}
+                @if writes {
+                    @if open { (composer(&at, id, &canned)) }
+                    @else { (template_form(&at, id)) }
+                }
+            }
+            (person_pane(&at, &talk, contact.as_ref(), &around))
+        }
+        (keys(&at))
+    };
+    Ok(at.full_page(&name, &body))
+}
+
+#[derive(Debug, Deserialize)]
+struct Shown {
+    #[serde(default)]
+    mais: usize,
+    #[serde(default)]
+    v: String,
+}
+
+impl Shown {
+    fn limit(&self) -> usize {
+        self.mais.clamp(SHOWN, 1000)
+    }
+}
+
+/// What came is looked at, by somebody who may answer it.
+async fn look<Q: Permission>(at: &At<Q>, id: ConversationId) -> Result<(), Failure> {
+    if !at.may(P::InboxWrite) {
+        return Ok(());
+    }
+    let mut tx = at.read().await?;
+    let view = inbox::desk(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
+    let row = inbox::conversation(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
+    drop(tx);
+    // Only what is new is written down: most looks change nothing.
+    if row.last_inbound_at.is_some_and(|last| last > view.seen_at) {
+        let mut tx = at.begin().await?;
+        inbox::seen(&mut tx, id, at.now()).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+async fn fragment(
+    at: At<InboxRead>,
+    PageId(id): Conversation,
+    Query(shown): Query<Shown>,
+) -> Result<Response, Failure> {
+    look(&at, id).await?;
+    talk_now(&at, id, shown.limit(), &shown.v).await
+}
+
+/// The thread as it is now, or nothing if the browser shows that already.
+async fn talk_now<Q: Permission>(
+    at: &At<Q>,
+    id: ConversationId,
+    limit: usize,
+    known: &str,
+) -> Result<Response, Failure> {
+    let mut tx = at.read().await?;
+    let around = Around::of(at, &mut tx).await?;
+    let talk = talk(at, &mut tx, id, &around, limit).await?;
+    drop(tx);
+    let (markup, version) = inner(at, &talk, &around, limit);
+    if known == version {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Ok(markup.into_response())
+}
+
+fn inner<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around, limit: usize) -> (Markup, String) {
+    let markup = html! {
+        (thread(at, talk, around, limit))
+        (owner_bar(at, talk, around))
+    };
+    let text = markup.into_string();
+    let version = tenancy::hash_token(&text)[..16].to_owned();
+    let markup = html! {
+        input type="hidden" name="v" value=(version);
+        (maud::PreEscaped(text))
+    };
+    (markup, version)
+}
+
+/// Something that stands in the thread at its time.
+enum Item<'a> {
+    Message(&'a MessageView),
+    Note(&'a Note),
+    Change(&'a OwnerChange),
+}
+
+fn thread<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around, limit: usize) -> Markup {
+    let lang = at.lang();
+    let mut items: Vec<(Moment, Item<'_>)> = Vec::new();
+    let from = if talk.more { talk.messages.first().map_or(Moment(0), |m| m.at) } else { Moment(0) };
+    items.extend(talk.messages.iter().map(|m| (m.at, Item::Message(m))));
+    items.extend(talk.notes.iter().filter(|n| n.at >= from).map(|n| (n.at, Item::Note(n))));
+    items.extend(talk.changes.iter().filter(|c| c.at >= from).map(|c| (c.at, Item::Change(c))));
+    items.sort_by_key(|(at, _)| *at);
+    let mut day = String::new();
+    let summary = summary(at, talk);
+    html! {
+        div.thread tabindex="0" role="log" aria-label=(lang.t("Mensagens", "Messages")) {
+            @if talk.more {
+                a.day href=(format!("?mais={}", limit + 200)) { (lang.t("Mensagens anteriores", "Earlier messages")) }
+            }
+            @for (when, item) in &items {
+                @let date = ui::date(*when, at.zone(), lang);
+                @if date != day {
+                    div.day { (date) }
+                    @let () = day.clone_from(&date);
+                }
+                @match item {
+                    Item::Message(message) => (bubble(at, message, talk, around)),
+                    Item::Note(note) => div.bubble.note {
+                        p { (note.body) }
+                        p.foot { span.by { (icon(Icon::Note)) (lang.t("Nota de ", "Note by ")) (note.author) } (ui::clock_time(note.at, at.zone())) }
+                    },
+                    Item::Change(change) => div.event {
+                        @match change.person.and_then(|person| around.name(person)) {
+                            Some(name) => { (name) ": " (words::event(lang, &change.event).to_lowercase()) }
+                            None => (words::event(lang, &change.event)),
+                        }
+                        " · " (ui::clock_time(change.at, at.zone()))
+                    },
+                }
+            }
+            @if let Some(summary) = summary { (summary) }
+        }
+    }
+}
+
+/// What whoever takes over should know, out of the conversation's own words.
+fn summary<Q: Permission>(at: &At<Q>, talk: &Talk) -> Option<Markup> {
+    let lang = at.lang();
+    if !talk.row.needs_person {
+        return None;
+    }
+    let asked: Vec<&str> = talk
+        .messages
+        .iter()
+        .rev()
+        .filter(|m| m.direction == "in")
+        .filter_map(|m| m.body.as_deref())
+        .filter(|body| body.chars().count() > 3)
+        .take(3)
+        .collect();
+    let last = talk.messages.iter().rev().find(|m| m.author == "assistant");
+    let sources: Vec<&str> = last
+        .and_then(|m| m.trace.as_ref())
+        .map(|trace| {
+            trace["nearest"].as_array().or_else(|| trace["sources"].as_array()).into_iter().flatten()
+                .filter_map(|s| s["heading"].as_str().or_else(|| s["title"].as_str()))
+                .take(3)
+                .collect()
+        })
+        .unwrap_or_default();
+    Some(html! {
+        div.event role="note" {
+            strong { (words::event(lang, talk.row.reason.as_deref().unwrap_or_default())) }
+            @if !asked.is_empty() {
+                br; (lang.t("Escreveu: ", "Wrote: "))
+                @for (n, text) in asked.iter().rev().enumerate() { @if n > 0 { " · " } "“" (text) "”" }
+            }
+            @if !sources.is_empty() {
+                br; (lang.t("Mais perto no conhecimento: ", "Nearest in the knowledge: ")) (sources.join(", "))
+            }
+        }
+    })
+}
+
+fn bubble<Q: Permission>(at: &At<Q>, message: &MessageView, talk: &Talk, around: &Around) -> Markup {
+    let lang = at.lang();
+    let out = message.direction == "out";
+    let person = matches!(message.author.as_str(), "person" | "phone");
+    let by = if out { author(lang, message, talk, around) } else { String::new() };
+    let failed = matches!(message.state.as_str(), "failed" | "unknown");
+    html! {
+        div.bubble.out[out].in[!out].person[out && person] {
+            (media(at, message))
+            @if let Some(body) = &message.body { p { (body) } }
+            @else if message.media.is_none() { p.muted { (words::content(lang, &message.content)) } }
+            @if let Some(trace) = &message.trace { (trace_view(at, message, trace)) }
+            p.foot {
+                @if !by.is_empty() { span.by { (by) } }
+                span { (ui::clock_time(message.at, at.zone())) }
+                @if out {
+                    span.failed[failed] {
+                        @if failed { (icon(Icon::Warn)) }
+                        (words::state(lang, &message.state))
+                        @if let Some(reason) = message.reason.as_deref().filter(|_| failed) { ": " (reason) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn author(lang: Lang, message: &MessageView, talk: &Talk, around: &Around) -> String {
+    match message.author.as_str() {
+        "assistant" => lang.t("Assistente", "Assistant").to_owned(),
+        "phone" => lang.t("Pelo celular", "From the phone").to_owned(),
+        "person" => talk
+            .signed
+            .iter()
+            .find(|(id, _)| *id == message.id)
+            .and_then(|(_, person)| around.name(*person))
+            .unwrap_or(lang.t("Equipe", "Team"))
+            .to_owned(),
+        _ => lang.t("Integração", "Integration").to_owned(),
+    }
+}
+
+fn media<Q: Permission>(at: &At<Q>, message: &MessageView) -> Markup {
+    let lang = at.lang();
+    let Some(media) = &message.media else { return html! {} };
+    let mime = media["mime"].as_str().unwrap_or_default();
+    let name = media["file_name"].as_str().unwrap_or(words::content(lang, &message.content));
+    let url = at.url(&format!("/mensagens/{}/arquivo", message.id));
+    if media["available"] != Value::Bool(true) {
+        let why = media["reason"].as_str().unwrap_or(lang.t("o arquivo não está aqui", "the file is not here"));
+        return html! { p.muted { (icon(Icon::Attach)) (name) ": " (why) } };
+    }
+    html! {
+        @if mime.starts_with("image/") { a href=(url) { img src=(url) alt=(name) loading="lazy"; } }
+        @else if mime.starts_with("audio/") {
+            audio controls preload="none" src=(url) aria-label=(name) {}
+            @if media["transcribed"] == Value::Bool(true) { p.small.muted { (lang.t("Transcrição:", "Transcript:")) } }
+        }
+        @else if mime.starts_with("video/") { video controls preload="none" src=(url) aria-label=(name) {} }
+        @else { p { a href=(url) download=(name) { (icon(Icon::Attach)) (name) } } }
+    }
+}
+
+/// Where an answer comes from and how it came about.
+fn trace_view<Q: Permission>(at: &At<Q>, message: &MessageView, trace: &Value) -> Markup {
+    let lang = at.lang();
+    let sources = trace["sources"].as_array().cloned().unwrap_or_default();
+    let nearest = trace["nearest"].as_array().cloned().unwrap_or_default();
+    let by = match trace["answered_by"].as_str().unwrap_or_default() {
+        "knowledge" => lang.t("pelo conhecimento, sem modelo", "by the knowledge, without a model").to_owned(),
+        "fixed" => lang.t("frase fixa", "fixed phrase").to_owned(),
+        "declined" => lang.t("não sabia", "did not know").to_owned(),
+        other => other.to_owned(),
+    };
+    let percent = trace["confidence"].as_f64().map(|c| format!("{:.0}%", c * 100.0));
+    let models: Vec<String> = trace["models"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| {
+            let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+            let tokens = one["tokens_in"].as_i64().zip(one["tokens_out"].as_i64());
+            let tokens = tokens.map(|(a, b)| format!(", {a} + {b} tokens")).unwrap_or_default();
+            format!("{}: {}{tokens}", text("model"), text("outcome"))
+        })
+        .collect();
+    html! {
+        details.sources {
+            summary {
+                (icon(Icon::Book))
+                @if !sources.is_empty() { (lang.t("Fontes", "Sources")) " (" (sources.len()) ")" }
+                @else { (lang.t("Como respondeu", "How it answered")) }
+                @if let Some(percent) = &percent { @if !sources.is_empty() { " · " (percent) } }
+            }
+            @for source in &sources { (source_view(source)) }
+            @if sources.is_empty() && !nearest.is_empty() {
+                p.muted { (lang.t("Mais perto no conhecimento:", "Nearest in the knowledge:")) }
+                @for source in &nearest { (source_view(source)) }
+            }
+            p.muted {
+                (lang.t("Respondida ", "Answered ")) (by)
+                @if let Some(percent) = percent { " · " (lang.t("confiança ", "confidence ")) (percent) }
+                @if let Some(ms) = trace["ms"].as_i64() { " · " (ms) " ms" }
+            }
+            @for line in models { p.muted { (line) } }
+            p { a href=(at.url(&format!("/mensagens/{}/percurso", message.id))) { (lang.t("Percurso da mensagem", "The message's journey")) } }
+        }
+    }
+}
+
+pub(crate) fn source_view(source: &Value) -> Markup {
+    let text = |key: &str| source[key].as_str().unwrap_or_default();
+    html! {
+        blockquote {
+            cite { (text("title")) @if !text("heading").is_empty() { " › " (text("heading")) } }
+            (text("text"))
+        }
+    }
+}
+
+/// Who has the conversation, and one button that changes it.
+fn owner_bar<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around) -> Markup {
+    let (lang, row) = (at.lang(), &talk.row);
+    let writes = at.may(P::InboxWrite);
+    let mine = row.assigned_to == Some(at.me.person.id);
+    html! {
+        div.owner-bar.nobody[row.owner == Owner::Nobody] {
+            span.grow {
+                strong { (owner_text(at, row, around)) }
+                @if row.owner == Owner::Nobody {
+                    " · " (lang.t("há ", "for ")) (ui::duration(at.now().since(row.owner_since), lang))
+                }
+                @if row.resolved { " " (badge(Tone::Good, lang.t("Resolvida", "Resolved"))) }
+                @if let Some(until) = talk.until {
+                    @if until > at.now() {
+                        " · " (lang.t("texto livre por mais ", "free text for another "))
+                        span data-until=(until.0 / 1000) { (ui::duration(until.since(at.now()), lang)) }
+                    }
+                }
+            }
+            @if writes {
+                @if row.owner != Owner::Human || !mine {
+                    (button_form(at, row.id, "assumir", lang.t("Assumir conversa", "Take over"), ("t", true)))
+                }
+                @if row.owner != Owner::Bot {
+                    (button_form(at, row.id, "devolver", lang.t("Devolver à assistente", "Give back to the assistant"), ("d", false)))
+                }
+            }
+        }
+    }
+}
+
+fn button_form<Q: Permission>(
+    at: &At<Q>,
+    id: ConversationId,
+    action: &str,
+    text: &str,
+    (key, primary): (&str, bool),
+) -> Markup {
+    html! {
+        form method="post" action=(at.url(&format!("/conversas/{id}/{action}"))) {
+            (ui::csrf_field(at.csrf()))
+            button.primary[primary] type="submit" data-key=(key) title={ (text) " (" (key) ")" } { (text) }
+        }
+    }
+}
+
+fn actions<Q: Permission>(at: &At<Q>, row: &Row) -> Markup {
+    let lang = at.lang();
+    html! {
+        div.row {
+            @if row.resolved { (button_form(at, row.id, "reabrir", lang.t("Reabrir", "Reopen"), ("e", false))) }
+            @else { (button_form(at, row.id, "resolver", lang.t("Resolver", "Resolve"), ("e", false))) }
+        }
+    }
+}
+
+fn composer<Q: Permission>(at: &At<Q>, id: ConversationId, canned: &[inbox::Canned]) -> Markup {
+    let lang = at.lang();
+    let action = at.url(&format!("/conversas/{id}/responder"));
+    html! {
+        form.composer #composer method="post" action=(action) enctype="multipart/form-data"
+            hx-post=(action) hx-encoding="multipart/form-data" hx-target="#talk" hx-swap="innerHTML" hx-disabled-elt="find button[type=submit]" {
+            (ui::csrf_field(at.csrf()))
+            input type="hidden" name="once" value=(identity::token());
+            label.visually-hidden for="texto" { (lang.t("Mensagem", "Message")) }
+            textarea #texto name="text" rows="2" maxlength="4096" data-enter data-key="r" data-draft=(id)
+                placeholder=(lang.t("Escreva uma resposta. Enter envia, Shift+Enter quebra a linha.", "Write a reply. Enter sends, Shift+Enter breaks the line.")) {}
+            div.modes {
+                input.visually-hidden type="radio" name="mode" value="reply" id="mode-reply" checked;
+                label for="mode-reply" { (lang.t("Responder", "Reply")) }
+                input.visually-hidden type="radio" name="mode" value="note" id="mode-note" data-key="n";
+                label for="mode-note" { (lang.t("Nota interna", "Internal note")) }
+                @if !canned.is_empty() {
+                    button.quiet type="button" popovertarget="canned" { (lang.t("Respostas prontas", "Ready replies")) }
+                    div.menu #canned popover {
+                        ul { @for reply in canned { li { button type="button" data-text=(reply.body) data-into="#texto" popovertarget="canned" popovertargetaction="hide" {
+                            strong { "/" (reply.shortcut) } } } }
+                        }
+                    }
+                }
+                label.button.quiet for="arquivo" { (icon(Icon::Attach)) (lang.t("Arquivo", "File")) }
+                input.visually-hidden #arquivo type="file" name="file" aria-label=(lang.t("Arquivo", "File"));
+                button.primary type="submit" { (icon(Icon::Send)) (lang.t("Enviar", "Send")) }
+            }
+        }
+    }
+}
+
+/// Where free text may not leave any more.
+fn template_form<Q: Permission>(at: &At<Q>, id: ConversationId) -> Markup {
+    let lang = at.lang();
+    html! {
+        form.composer #composer method="post" action=(at.url(&format!("/conversas/{id}/modelo"))) {
+            (ui::csrf_field(at.csrf()))
+            input type="hidden" name="once" value=(identity::token());
+            p { strong { (lang.t("A janela de 24 horas fechou.", "The 24-hour window has shut.")) } " "
+                (lang.t("Só um modelo aprovado pela Meta pode sair; quando o contato responder, o texto livre volta.",
+                    "Only a template that Meta approved may leave; once the contact replies, free text is back.")) }
+            div.pair {
+                (ui::Field::input("name", lang.t("Nome do modelo", "Template name"), "text").required().most(512))
+                (ui::Field::input("language", lang.t("Idioma do modelo", "Template language"), "text").value("pt_BR").required().most(12))
+            }
+            (ui::Field::area("variables", lang.t("Variáveis do corpo, uma por linha", "Variables of the body, one a line"), 2))
+            div.row { button.primary type="submit" { (icon(Icon::Send)) (lang.t("Enviar modelo", "Send template")) } }
+        }
+    }
+}
+
+fn person_pane<Q: Permission>(
+    at: &At<Q>,
+    talk: &Talk,
+    contact: Option<&inbox::ContactView>,
+    around: &Around,
+) -> Markup {
+    let (lang, row) = (at.lang(), &talk.row);
+    let writes = at.may(P::InboxWrite);
+    let members = around.members();
+    html! {
+        aside.pane.person-pane aria-label=(lang.t("Pessoa", "Person")) {
+            section {
+                h2 { (contact_name(at, row)) }
+                dl {
+                    @if let Some(contact) = contact {
+                        @for handle in contact.handles.iter().filter(|h| h.kind == "phone") {
+                            div { dt { (lang.t("Telefone", "Phone")) } dd { (ui::phone(&handle.value)) } }
+                        }
+                        div { dt { (lang.t("Primeiro contato", "First contact")) } dd { (ui::date(contact.created_at, at.zone(), lang)) } }
+                    }
+                    @if let Some(last) = row.last_inbound_at {
+                        div { dt { (lang.t("Última mensagem", "Last message")) } dd { (ui::ago(last, at.now(), lang)) } }
+                    }
+                }
+            }
+            @if writes {
+                section {
+                    form.stack method="post" action=(at.url(&format!("/conversas/{}/atribuir", row.id))) {
+                        (ui::csrf_field(at.csrf()))
+                        div.field {
+                            label for="pessoa" { (lang.t("Quem atende", "Who attends")) }
+                            select #pessoa name="person" data-submit {
+                                option value="" { (lang.t("Ninguém em especial", "Nobody in particular")) }
+                                @for (id, name) in &members {
+                                    option value=(id) selected[row.assigned_to == Some(*id)] { (name) }
+                                }
+                            }
+                        }
+                        noscript { button type="submit" { (lang.t("Atribuir", "Assign")) } }
+                    }
+                }
+                section {
+                    h2 { (lang.t("Etiquetas", "Labels")) }
+                    @if around.labels().is_empty() {
+                        p.small.muted { a href=(at.url("/ajustes")) { (lang.t("Criar etiquetas", "Make labels")) } }
+                    }
+                    div.row {
+                        @for label in around.labels() {
+                            @let on = row.labels.contains(&label.name);
+                            form method="post" action=(at.url(&format!("/conversas/{}/etiqueta", row.id))) {
+                                (ui::csrf_field(at.csrf()))
+                                input type="hidden" name="label" value=(label.id);
+                                button.quiet type="submit" aria-pressed=(if on { "true" } else { "false" }) {
+                                    @if on { (icon(Icon::Check)) } (label.name)
+                                }
+                            }
+                        }
+                    }
+                }
+            } @else if !row.labels.is_empty() {
+                section { h2 { (lang.t("Etiquetas", "Labels")) } div.row { @for label in &row.labels { (badge(Tone::Neutral, label)) } } }
+            }
+        }
+    }
+}
+
+/// Whether a script asks, which wants the thread, or a plain form, which wants the page.
+fn scripted<Q>(at: &At<Q>) -> bool {
+    at.me.visitor.headers.contains_key("hx-request")
+}
+
+async fn after<Q: Permission>(at: &At<Q>, id: ConversationId) -> Result<Response, Failure> {
+    if !scripted(at) {
+        return Ok(redirect(&at.url(&format!("/conversas/{id}"))));
+    }
+    let mut response = talk_now(at, id, SHOWN, "").await?;
+    // The list shows it at once, too.
+    response.headers_mut().insert("hx-trigger", HeaderValue::from_static("live"));
+    Ok(response)
+}
+
+async fn reply(
+    at: At<InboxWrite>,
+    PageId(id): Conversation,
+    upload: Upload,
+) -> Result<Response, Failure> {
+    let now = at.now();
+    let text = upload.field("text").trim();
+    if upload.field("mode") == "note" {
+        let mut tx = at.begin().await?;
+        inbox::desk(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
+        let name = at.me.person.name.clone();
+        inbox::add_note(&mut tx, id, &name, text, now)
+            .await?
+            .map_err(|refused| web::Problem::field("text", refused.to_string()))?;
+        tx.commit().await?;
+        return after(&at, id).await;
+    }
+    let media = upload.file("file").map(|file| {
+        use base64::Engine as _;
+        MediaIn {
+            url: None,
+            base64: Some(base64::engine::general_purpose::STANDARD.encode(&file.bytes)),
+            mime: file.mime.clone(),
+            file_name: Some(file.name.clone()),
+            caption: Some(text.to_owned()).filter(|text| !text.is_empty()),
+            kind: None,
+        }
+    });
+    let message = MessageIn {
+        conversation: Some(id),
+        text: media.is_none().then(|| text.to_owned()),
+        media,
+        author: Some(AuthorIn::Person),
+        ..MessageIn::default()
+    };
+    send(&at, id, &message, upload.field("once")).await
+}
+
+async fn send(
+    at: &At<InboxWrite>,
+    id: ConversationId,
+    message: &MessageIn,
+    once: &str,
+) -> Result<Response, Failure> {
+    let fresh = identity::token();
+    let once = if once.is_empty() || once.len() > 100 { &fresh } else { once };
+    let signature = Signature { person: at.me.person.id, once };
+    at.app.sender.post_signed(&at.app.db, &at.tenant, at.now(), message, Some(&signature)).await?;
+    after(at, id).await
+}
+
+#[derive(Debug, Deserialize)]
+struct TemplateForm {
+    name: String,
+    language: String,
+    #[serde(default)]
+    variables: String,
+    #[serde(default)]
+    once: String,
+}
+
+async fn template(
+    at: At<InboxWrite>,
+    PageId(id): Conversation,
+    Form(form): Form<TemplateForm>,
+) -> Result<Response, Failure> {
+    let variables: Vec<Value> = form
+        .variables
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| json!({ "type": "text", "text": line }))
+        .collect();
+    let components = if variables.is_empty() {
+        json!([])
+    } else {
+        json!([{ "type": "body", "parameters": variables }])
+    };
+    let message = MessageIn {
+        conversation: Some(id),
+        template: Some(TemplateIn {
+            name: form.name.trim().to_owned(),
+            language: form.language.trim().to_owned(),
+            components,
+        }),
+        author: Some(AuthorIn::Person),
+        ..MessageIn::default()
+    };
+    send(&at, id, &message, &form.once).await
+}
+
+#[derive(Debug, Deserialize)]
+struct Nothing {}
+
+/// Moves a conversation, and writes down who did so.
+macro_rules! moves {
+    ($name:ident, $verb:ident, $action:literal, $said:literal) => {
+        async fn $name(
+            at: At<InboxWrite>,
+            PageId(id): Conversation,
+            Form(_): Form<Nothing>,
+        ) -> Result<Response, Failure> {
+            let mut tx = at.begin().await?;
+            if !inbox::$verb(&mut tx, id, at.me.person.id, at.now()).await? {
+                return Err(Failure::not_found());
+            }
+            at.note(&mut tx, $action, id.to_string(), (None, None)).await?;
+            tx.commit().await?;
+            Ok(at.done(&format!("/conversas/{id}"), $said))
+        }
+    };
+}
+
+moves!(take, take, "conversation.taken", "assumida");
+moves!(give, give, "conversation.given_back", "devolvida");
+moves!(resolve, resolve, "conversation.resolved", "resolvida");
+moves!(reopen, reopen, "conversation.taken", "reaberta");
+
+#[derive(Debug, Deserialize)]
+struct Assigned {
+    #[serde(default)]
+    person: String,
+}
+
+async fn assign(
+    at: At<InboxWrite>,
+    PageId(id): Conversation,
+    Form(form): Form<Assigned>,
+) -> Result<Response, Failure> {
+    let person: Option<PersonId> = form.person.parse().ok();
+    if let Some(person) = person {
+        let mut house = at.app.db.read_system().await?;
+        let members = identity::members(&mut house, at.tenant.id).await?;
+        if !members.iter().any(|member| member.person == person) {
+            return Err(Failure::not_found());
+        }
+    }
+    let mut tx = at.begin().await?;
+    if !inbox::assign(&mut tx, id, person).await? {
+        return Err(Failure::not_found());
+    }
+    at.note(&mut tx, "conversation.assigned", id.to_string(), (None, Some(json!({ "person": person })))).await?;
+    tx.commit().await?;
+    Ok(at.done(&format!("/conversas/{id}"), "salvo"))
+}
+
+#[derive(Debug, Deserialize)]
+struct Labelled {
+    label: LabelId,
+}
+
+async fn label(
+    at: At<InboxWrite>,
+    PageId(id): Conversation,
+    Form(form): Form<Labelled>,
+) -> Result<Response, Failure> {
+    let mut tx = at.begin().await?;
+    if !inbox::toggle_label(&mut tx, id, form.label).await? {
+        return Err(Failure::not_found());
+    }
+    tx.commit().await?;
+    Ok(redirect(&at.url(&format!("/conversas/{id}"))))
+}
+
+/// Every state a message passed.
+async fn journey(
+    at: At<InboxRead>,
+    PageId(id): PageId<kernel::id::MessageKind>,
+) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let mut tx = at.read().await?;
+    let journey = inbox::journey(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
+    let message = inbox::message(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
+    drop(tx);
+    let body = html! {
+        (ui::page_head(lang.t("Percurso da mensagem", "The message's journey"), "",
+            Some(ui::link_button(&at.url(&format!("/conversas/{}", journey.conversation)), lang.t("Abrir conversa", "Open conversation")))))
+        @if let Some(text) = &message.body { blockquote.panel { (text) } }
+        div.scroll { table {
+            thead { tr {
+                th scope="col" { (lang.t("Quando", "When")) } th scope="col" { (lang.t("O que", "What")) }
+                th scope="col" { (lang.t("Código", "Code")) } th scope="col" { (lang.t("Detalhe", "Detail")) }
+            } }
+            tbody { @for step in &journey.steps { tr {
+                td { (ui::date_time(step.at, at.zone(), lang)) }
+                td { (words::step(lang, &step.state)) }
+                td { (step.code.as_deref().unwrap_or("–")) }
+                td { (step.detail.as_deref().unwrap_or("–")) }
+            } } }
+        } }
+    };
+    Ok(at.page(lang.t("Percurso da mensagem", "The message's journey"), &body))
+}
+
+/// The file of a message. Pictures, sound and film are shown; anything else is downloaded.
+async fn file(
+    at: At<InboxRead>,
+    PageId(id): PageId<kernel::id::MessageKind>,
+) -> Result<Response, Failure> {
+    let (file, bytes) = at.app.sender.file(&at.app.db, at.tenant.id, id).await?;
+    let mime = file.mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let shown = ["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&mime.as_str())
+        || mime.starts_with("audio/")
+        || mime.starts_with("video/");
+    let kind = HeaderValue::from_str(&mime).ok().filter(|_| shown);
+    let place = if shown { "inline" } else { "attachment" };
+    Ok((
+        [
+            (header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/octet-stream"))),
+            (header::CONTENT_DISPOSITION, HeaderValue::from_static(place)),
+            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600")),
+        ],
+        bytes,
+    )
+        .into_response())
+}

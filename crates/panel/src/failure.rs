@@ -1,0 +1,169 @@
+//! What went wrong, as a page: what happened, what we did, what to do.
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use maud::html;
+use web::Problem;
+
+use crate::app::App;
+use crate::door::{Visitor, redirect};
+
+/// Why a page is not shown.
+#[derive(Debug, Clone)]
+pub(crate) enum Failure {
+    /// Somebody must sign in first; the page they wanted.
+    SignIn(String),
+    NotFound,
+    Forbidden,
+    /// A form that did not come from our own page, or from one that is too old.
+    Foreign,
+    Problem(Problem),
+}
+
+impl Failure {
+    pub(crate) fn sign_in(here: &str) -> Self {
+        Self::SignIn(here.to_owned())
+    }
+    pub(crate) fn not_found() -> Self {
+        Self::NotFound
+    }
+    pub(crate) fn forbidden() -> Self {
+        Self::Forbidden
+    }
+    pub(crate) fn foreign() -> Self {
+        Self::Foreign
+    }
+}
+
+impl From<db::Error> for Failure {
+    fn from(error: db::Error) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<tenancy::VaultError> for Failure {
+    fn from(error: tenancy::VaultError) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::SignIn(_) => StatusCode::UNAUTHORIZED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden | Self::Foreign => StatusCode::FORBIDDEN,
+            Self::Problem(problem) => problem.status(),
+        };
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Middleware that turns a failure into a page in the visitor's language and brand.
+pub(crate) async fn show(
+    State(app): State<App>,
+    visitor: Result<Visitor, Failure>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let fragment = request.headers().contains_key("hx-request");
+    let json = request
+        .headers()
+        .get(header::ACCEPT)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let mut response = next.run(request).await;
+    let Some(failure) = response.extensions_mut().remove::<Failure>() else { return response };
+    let _ = &app;
+    let Ok(visitor) = visitor else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "503").into_response();
+    };
+    let status = response.status();
+    if let Failure::SignIn(here) = &failure
+        && !fragment
+        && !json
+    {
+        if here == "/painel" {
+            return redirect("/painel");
+        }
+        let next: String = here.bytes().fold(String::new(), |mut out, byte| {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
+                    out.push(char::from(byte));
+                }
+                other => out.push_str(&format!("%{other:02X}")),
+            }
+            out
+        });
+        return redirect(&format!("/painel/entrar?next={next}"));
+    }
+    let lang = visitor.lang;
+    let (title, text) = match &failure {
+        Failure::SignIn(_) => (
+            lang.t("Entre de novo", "Sign in again"),
+            lang.t("Sua sessão terminou.", "Your session has ended.").to_owned(),
+        ),
+        Failure::NotFound => (
+            lang.t("Página não encontrada", "Page not found"),
+            lang.t(
+                "Ela não existe, ou é de um lugar a que você não pertence.",
+                "It does not exist, or belongs to a place that you do not.",
+            )
+            .to_owned(),
+        ),
+        Failure::Forbidden => (
+            lang.t("Seu papel não permite isto", "Your role does not allow this"),
+            lang.t(
+                "Peça a uma pessoa dona ou administradora da empresa.",
+                "Ask an owner or an administrator of the business.",
+            )
+            .to_owned(),
+        ),
+        Failure::Foreign => (
+            lang.t("A página ficou velha", "The page has grown old"),
+            lang.t(
+                "Nada foi mudado. Volte, recarregue a página e envie de novo.",
+                "Nothing was changed. Go back, reload the page and send it again.",
+            )
+            .to_owned(),
+        ),
+        Failure::Problem(problem) if status.is_server_error() => {
+            let _ = problem;
+            (
+                lang.t("Algo falhou aqui", "Something failed here"),
+                lang.t(
+                    "Nada foi mudado. Tente de novo em instantes; se continuar, avise quem cuida do sistema.",
+                    "Nothing was changed. Try again in a moment; if it goes on, tell whoever runs the system.",
+                )
+                .to_owned(),
+            )
+        }
+        Failure::Problem(problem) => (
+            lang.t("Isto não foi aceito", "This was not accepted"),
+            crate::words::problem(lang, problem),
+        ),
+    };
+    if json {
+        let body = axum::Json(serde_json::json!({ "message": format!("{title}. {text}") }));
+        return (status, body).into_response();
+    }
+    if fragment {
+        let markup = html! { div.notice.bad role="alert" { p { strong { (title) ". " } (text) } } };
+        return (status, markup).into_response();
+    }
+    let body = html! {
+        h1 { (title) }
+        p { (text) }
+        p { a.button href="/painel" { (lang.t("Voltar ao início", "Back to the start")) } }
+    };
+    visitor.bare(status, title, &body)
+}

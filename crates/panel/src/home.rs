@@ -1,0 +1,259 @@
+//! Home: today in a sentence, what needs a person, honest figures; and the first steps.
+
+use axum::response::Response;
+use inbox::{Day, Figures, Narrow, Show};
+use jiff::tz::TimeZone;
+use kernel::Moment;
+use maud::{Markup, PreEscaped, html};
+use ui::{Icon, Lang, icon, page_head};
+use web::permission::TenantRead;
+
+use crate::door::At;
+use crate::failure::Failure;
+use crate::registry::Pages;
+
+pub(crate) fn pages(pages: &mut Pages) {
+    pages.tenant_page::<TenantRead, _, _>("/painel/t/{slug}", show);
+}
+
+/// Midnights of the last days in the tenant's zone, the oldest first; the last is today's.
+fn midnights(now: Moment, zone: &str, days: i64) -> Vec<Moment> {
+    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+    let today = now.timestamp().to_zoned(zone.clone()).date();
+    (0..days)
+        .rev()
+        .filter_map(|back| {
+            let day = today.checked_sub(jiff::Span::new().days(back)).ok()?;
+            let start = day.to_zoned(zone.clone()).ok()?;
+            Some(Moment(start.timestamp().as_microsecond()))
+        })
+        .collect()
+}
+
+/// What a new tenant has done of the first steps.
+struct Steps {
+    knowledge: bool,
+    tried: bool,
+    hours: bool,
+    channel: bool,
+    connected: bool,
+    conversation: bool,
+}
+
+impl Steps {
+    fn done(&self) -> bool {
+        self.knowledge && self.hours && self.connected && self.conversation
+    }
+}
+
+async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let now = at.now();
+    let days = midnights(now, at.zone(), 7);
+    let today = days.last().copied().unwrap_or(now);
+    let week = days.first().copied().unwrap_or(now);
+    let mut tx = at.read().await?;
+    let figures = inbox::figures(&mut tx, today).await?;
+    let week_figures = inbox::figures(&mut tx, week).await?;
+    let days = inbox::days(&mut tx, &days, now).await?;
+    let declined = inbox::declined(&mut tx, week, 6).await?;
+    let waiting =
+        inbox::desk_list(&mut tx, &Narrow { show: Show::Waiting, ..Narrow::default() }, 5).await?;
+    let channels = channels::list(&mut tx).await?;
+    let documents = knowledge::list(&mut tx, "", 1).await?;
+    let (_, hours) = tenancy::opening_hours(&mut tx).await?;
+    let any = inbox::conversations(&mut tx, None, 1).await?;
+    drop(tx);
+    let steps = Steps {
+        knowledge: !documents.is_empty(),
+        tried: !documents.is_empty() && !any.is_empty(),
+        hours,
+        channel: !channels.is_empty(),
+        connected: channels.iter().any(|c| c.state == messaging::LinkState::Connected),
+        conversation: figures_any(&week_figures) || !any.is_empty(),
+    };
+    let alarms: Vec<_> = channels.iter().filter(|channel| channel.alarm.is_some()).collect();
+    let body = html! {
+        (page_head(&at.tenant.name, "", None))
+        @if !steps.done() { (first_steps(&at, &steps)) }
+        p.sentence { (sentence(lang, &figures)) }
+        @for channel in alarms {
+            div.notice.bad role="status" {
+                (icon(Icon::Warn))
+                p { strong { (channel.instance) ": " } (channel.alarm.as_deref().unwrap_or_default()) " "
+                    a href=(at.url("/canais")) { (lang.t("Ver canal", "See channel")) } }
+            }
+        }
+        @if !waiting.is_empty() {
+            section {
+                h2 { (lang.t("Esperando uma pessoa", "Waiting for a person")) }
+                ul.list {
+                    @for row in &waiting {
+                        li {
+                            div.grow {
+                                strong { (crate::inbox_page::contact_name(&at, row)) }
+                                p.small.muted { (crate::words::event(lang, row.reason.as_deref().unwrap_or_default())) " · " (ui::ago(row.owner_since, now, lang)) }
+                            }
+                            a.button href=(at.url(&format!("/conversas/{}", row.id))) { (lang.t("Abrir", "Open")) }
+                        }
+                    }
+                }
+            }
+        }
+        section {
+            h2 { (lang.t("Hoje", "Today")) }
+            div.numbers {
+                (ui::number_card(&ui::count(figures.conversations, lang), lang.t("conversas", "conversations"), Some(&at.url("/conversas?ver=todas"))))
+                (ui::number_card(&ui::count(figures.by_assistant, lang), lang.t("só com a assistente", "by the assistant alone"), None))
+                (ui::number_card(&ui::count(figures.by_people, lang), lang.t("com pessoas", "with people"), None))
+                (ui::number_card(&ui::count(figures.waiting, lang), lang.t("esperando agora", "waiting now"), Some(&at.url("/conversas?ver=esperando"))))
+                (ui::number_card(&median(lang, &figures), lang.t("tempo mediano de resposta", "median answer time"), None))
+            }
+        }
+        section.columns {
+            div.panel { (chart(lang, at.zone(), &days)) }
+            div.panel {
+                h2 { (lang.t("O que a assistente não soube, em 7 dias", "What the assistant did not know, in 7 days")) }
+                @if declined.is_empty() {
+                    p.muted { (lang.t("Nada sem resposta.", "Nothing unanswered.")) }
+                } @else {
+                    ul { @for one in &declined { li { a href=(at.url(&format!("/conversas/{}", one.conversation))) { (one.question) } } } }
+                    p { a.button href=(at.url("/conhecimento/sem-resposta")) { (lang.t("Responder e ensinar", "Answer and teach")) } }
+                }
+            }
+        }
+    };
+    Ok(at.page(lang.t("Início", "Home"), &body))
+}
+
+fn figures_any(figures: &Figures) -> bool {
+    figures.conversations > 0
+}
+
+fn median(lang: Lang, figures: &Figures) -> String {
+    figures.median_answer.map_or_else(|| "–".to_owned(), |time| ui::duration(time, lang))
+}
+
+/// Today in one sentence.
+fn sentence(lang: Lang, figures: &Figures) -> String {
+    let Figures { conversations, by_assistant, waiting, .. } = *figures;
+    let number = |n: i64, one: &str, many: &str| format!("{} {}", ui::count(n, lang), if n == 1 { one } else { many });
+    match lang {
+        Lang::Pt if conversations == 0 && waiting == 0 => "Nenhuma conversa hoje ainda.".to_owned(),
+        Lang::En if conversations == 0 && waiting == 0 => "No conversation today yet.".to_owned(),
+        Lang::Pt => format!(
+            "Hoje: {}, {} só pela assistente, {}.",
+            number(conversations, "conversa", "conversas"),
+            number(by_assistant, "atendida", "atendidas"),
+            number(waiting, "esperando você", "esperando você")
+        ),
+        Lang::En => format!(
+            "Today: {}, {} by the assistant alone, {}.",
+            number(conversations, "conversation", "conversations"),
+            number(by_assistant, "served", "served"),
+            number(waiting, "waiting for you", "waiting for you")
+        ),
+    }
+}
+
+/// Messages of each day as bars, with the same numbers as a table.
+fn chart(lang: Lang, zone: &str, days: &[Day]) -> Markup {
+    let most = days.iter().map(|day| day.assistant.max(day.people).max(day.inbound)).max().unwrap_or(0);
+    let label = |day: &Day| ui::date(day.from, zone, lang).chars().take(5).collect::<String>();
+    let scale = |value: i64| if most == 0 { 0 } else { value * 120 / most };
+    let mut bars = String::new();
+    for (at, day) in days.iter().enumerate() {
+        let left = 40 + at * 80;
+        for (shift, class, value) in [(0, "two", day.inbound), (22, "one", day.assistant), (44, "three", day.people)] {
+            let height = scale(value);
+            bars.push_str(&format!(
+                "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"18\" height=\"{height}\" rx=\"2\"/>",
+                left + shift,
+                140 - height
+            ));
+        }
+        bars.push_str(&format!("<text x=\"{}\" y=\"160\" text-anchor=\"middle\">{}</text>", left + 31, label(day)));
+    }
+    html! {
+        h2 { (lang.t("Mensagens por dia, últimos 7 dias", "Messages a day, last 7 days")) }
+        @if most == 0 {
+            p.muted { (lang.t("O gráfico começa com a primeira mensagem.", "The chart begins with the first message.")) }
+        } @else {
+            (PreEscaped(format!(
+                "<svg class=\"chart\" viewBox=\"0 0 600 170\" preserveAspectRatio=\"xMidYMid meet\" aria-hidden=\"true\">\
+                 <line x1=\"36\" y1=\"140\" x2=\"596\" y2=\"140\"/><line x1=\"36\" y1=\"20\" x2=\"596\" y2=\"20\" stroke-dasharray=\"3 4\"/>\
+                 <text x=\"32\" y=\"24\" text-anchor=\"end\">{most}</text><text x=\"32\" y=\"144\" text-anchor=\"end\">0</text>{bars}</svg>"
+            )))
+            p.legend { span { (lang.t("contatos", "contacts")) } span.one { (lang.t("assistente", "assistant")) } span.three { (lang.t("pessoas", "people")) } }
+            details {
+                summary { (lang.t("Ver como tabela", "See as a table")) }
+                table {
+                    thead { tr { th scope="col" { (lang.t("Dia", "Day")) } th.num scope="col" { (lang.t("Contatos", "Contacts")) }
+                        th.num scope="col" { (lang.t("Assistente", "Assistant")) } th.num scope="col" { (lang.t("Pessoas", "People")) } } }
+                    tbody { @for day in days { tr { th scope="row" { (ui::date(day.from, zone, lang)) }
+                        td.num { (day.inbound) } td.num { (day.assistant) } td.num { (day.people) } } } }
+                }
+            }
+        }
+    }
+}
+
+/// From empty to the first real answer: a list that knows what is done.
+fn first_steps(at: &At<TenantRead>, steps: &Steps) -> Markup {
+    use identity::Permission as P;
+    let lang = at.lang();
+    let step = |done: bool, title: &str, text: &str, link: (&str, &str, bool)| {
+        let (href, action, may) = link;
+        html! {
+            li.done[done] {
+                span.dot { @if done { (icon(Icon::Check)) span.visually-hidden { (lang.t("feito", "done")) } } }
+                div.grow { strong { (title) } p.small.muted { (text) } }
+                @if !done && may { a.button href=(at.url(href)) { (action) } }
+            }
+        }
+    };
+    html! {
+        section {
+            h2 { (lang.t("Primeiros passos", "First steps")) }
+            ol.steps {
+                (step(steps.knowledge, lang.t("Ensine o que a empresa sabe", "Teach what the business knows"),
+                    lang.t("Um documento com preços, serviços e perguntas comuns já basta.", "A document of prices, services and common questions is enough."),
+                    ("/conhecimento", lang.t("Adicionar", "Add"), at.may(P::KnowledgeWrite))))
+                (step(steps.tried, lang.t("Pergunte como um cliente", "Ask as a customer would"),
+                    lang.t("Veja a resposta e de onde ela vem.", "See the answer and where it comes from."),
+                    ("/assistente", lang.t("Testar", "Try"), at.may(P::AssistantRead))))
+                (step(steps.hours, lang.t("Confirme o horário de funcionamento", "Confirm the opening hours"),
+                    lang.t("Só depois disso a assistente diz quando vocês abrem.", "Only then does the assistant say when you are open."),
+                    ("/assistente#horario", lang.t("Confirmar", "Confirm"), at.may(P::AssistantWrite))))
+                (step(steps.channel && steps.connected, lang.t("Conecte o WhatsApp", "Connect WhatsApp"),
+                    if steps.channel { lang.t("O canal existe; falta parear o celular.", "The channel is there; the phone is still to be paired.") }
+                    else { lang.t("Por QR code ou pela API oficial da Meta.", "By QR code or by Meta's official API.") },
+                    ("/canais", lang.t("Conectar", "Connect"), at.may(P::ChannelsWrite))))
+                (step(steps.conversation, lang.t("Receba a primeira conversa", "Receive the first conversation"),
+                    lang.t("Escreva para o seu próprio número e veja a resposta chegar.", "Write to your own number and see the answer come."),
+                    ("/conversas", lang.t("Abrir conversas", "Open conversations"), true)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_begin_at_the_tenants_midnight() {
+        // 2026-01-05 01:30 UTC is still the 4th in São Paulo.
+        let now = Moment::from_seconds(1_767_576_600);
+        let days = midnights(now, "America/Sao_Paulo", 2);
+        let text: Vec<String> = days.iter().map(|day| day.rfc3339()).collect();
+        assert_eq!(text, ["2026-01-03T03:00:00Z", "2026-01-04T03:00:00Z"]);
+    }
+
+    #[test]
+    fn today_is_said_in_a_sentence() {
+        let figures = Figures { conversations: 38, by_assistant: 31, waiting: 2, ..Figures::default() };
+        assert_eq!(sentence(Lang::Pt, &figures), "Hoje: 38 conversas, 31 atendidas só pela assistente, 2 esperando você.");
+        assert_eq!(sentence(Lang::Pt, &Figures::default()), "Nenhuma conversa hoje ainda.");
+    }
+}

@@ -1,0 +1,589 @@
+//! What the business knows: documents, questions and answers, their versions, a box to try questions,
+//! and what nobody could answer yet.
+
+use std::time::Duration;
+
+use axum::extract::Query;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use inbox::Declined;
+use kernel::{DocumentId, Moment};
+use knowledge::{Document, Editable, KnowledgeError, Library};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::json;
+use ui::{Field, Icon, Lang, Tone, badge, icon, notice, page_head};
+use web::permission::{InboxRead, KnowledgeRead, KnowledgeWrite};
+use web::{Permission, Problem};
+
+use crate::door::{At, PageId};
+use crate::failure::Failure;
+use crate::form::{Form, Upload};
+use crate::registry::Pages;
+
+/// How far back questions without an answer are listed.
+const BACK: Duration = Duration::from_secs(30 * 86_400);
+
+pub(crate) fn pages(pages: &mut Pages) {
+    pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento", show);
+    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/arquivos", upload);
+    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/perguntas", add_pair);
+    pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento/testar", ask);
+    pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/conhecimento/sem-resposta", unanswered);
+    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/sem-resposta/{id}", teach);
+    pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento/{id}", document);
+    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/{id}", edit);
+    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/{id}/remover", remove);
+    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/versoes/{id}/restaurar", restore);
+}
+
+/// A refusal of the knowledge in people's words.
+fn why(lang: Lang, error: &KnowledgeError) -> String {
+    let pt = match error {
+        KnowledgeError::TooLarge { .. } => "O arquivo passa de 20 MB. Divida-o em partes.".to_owned(),
+        KnowledgeError::Pair => "A pergunta tem de 3 a 500 letras, a resposta de 1 a 4.000.".to_owned(),
+        KnowledgeError::Name => "O nome do arquivo tem de 1 a 200 letras.".to_owned(),
+        KnowledgeError::Read(cause) => format!("O arquivo não pôde ser lido: {cause}"),
+        other => other.to_string(),
+    };
+    lang.t(&pt, &error.to_string()).to_owned()
+}
+
+fn failed(lang: Lang, error: KnowledgeError) -> Failure {
+    match error {
+        KnowledgeError::Storage(error) => error.into(),
+        KnowledgeError::Vault(error) => error.into(),
+        other => Problem::field("content", why(lang, &other)).into(),
+    }
+}
+
+fn format_name(lang: Lang, format: &str) -> &'static str {
+    match format {
+        "pair" => lang.t("Pergunta e resposta", "Question and answer"),
+        "csv" => lang.t("Tabela", "Table"),
+        "pdf" => "PDF",
+        "docx" => "Word",
+        "html" => "HTML",
+        "markdown" => lang.t("Texto", "Text"),
+        _ => lang.t("Texto", "Text"),
+    }
+}
+
+/// What becomes of a document: found by searches as it stands, or of no use.
+fn state(lang: Lang, document: &Document) -> Markup {
+    if document.chunks == 0 {
+        badge(Tone::Bad, lang.t("sem texto: nada será encontrado", "no text: nothing will be found"))
+    } else {
+        badge(Tone::Good, lang.t("pronto", "ready"))
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    depois: String,
+    #[serde(default)]
+    categoria: String,
+}
+
+async fn show(at: At<KnowledgeRead>, Query(wanted): Query<Wanted>) -> Result<Response, Failure> {
+    list_page(&at, &wanted, None, StatusCode::OK).await
+}
+
+async fn list_page<P: Permission>(
+    at: &At<P>,
+    wanted: &Wanted,
+    wrong: Option<&str>,
+    status: StatusCode,
+) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let now = at.now();
+    let mut tx = at.read().await?;
+    let mut documents = knowledge::list(&mut tx, &wanted.depois, 201).await?;
+    let removed = knowledge::removed(&mut tx).await?;
+    let declined = inbox::declined(&mut tx, now - BACK, 100).await?;
+    drop(tx);
+    let more = documents.len() > 200;
+    documents.truncate(200);
+    let mut categories: Vec<String> = documents.iter().filter_map(|d| d.category.clone()).collect();
+    categories.sort();
+    categories.dedup();
+    if !wanted.categoria.is_empty() {
+        documents.retain(|d| d.category.as_deref() == Some(wanted.categoria.as_str()));
+    }
+    let writes = at.may(identity::Permission::KnowledgeWrite);
+    let body = html! {
+        (page_head(lang.t("Conhecimento", "Knowledge"), lang.t(
+            "A assistente responde só com o que está aqui.",
+            "The assistant answers only with what stands here."), None))
+        (tabs(at, "", declined.len()))
+        @if let Some(wrong) = wrong { (notice(Tone::Bad, wrong)) }
+        div.columns {
+            div.stack {
+                @if writes { (adders(at)) }
+                @if !categories.is_empty() {
+                    nav.filters aria-label=(lang.t("Categorias", "Categories")) {
+                        a href=(at.url("/conhecimento")) aria-current=[wanted.categoria.is_empty().then_some("true")] { (lang.t("Todas", "All")) }
+                        @for category in &categories {
+                            a href=(format!("{}?categoria={}", at.url("/conhecimento"), category)) aria-current=[(wanted.categoria == *category).then_some("true")] { (category) }
+                        }
+                    }
+                }
+                @if documents.is_empty() {
+                    (ui::empty(Icon::Book, lang.t("Nada ensinado ainda", "Nothing taught yet"),
+                        lang.t("Envie uma tabela de preços, um documento com as perguntas comuns, ou escreva a primeira pergunta.",
+                            "Send a price list, a document of common questions, or write the first question."), None))
+                } @else {
+                    ul.list {
+                        @for document in &documents {
+                            li {
+                                div.grow {
+                                    a href=(at.url(&format!("/conhecimento/{}", document.id))) { strong { (document.name) } }
+                                    p.small.muted {
+                                        (format_name(lang, &document.format)) " · " (ui::bytes(document.bytes, lang)) " · "
+                                        (document.chunks) " " (lang.t("trechos", "pieces")) " · " (ui::ago(document.updated_at, now, lang))
+                                        @if let Some(category) = &document.category { " · " (category) }
+                                    }
+                                }
+                                (state(lang, document))
+                            }
+                        }
+                    }
+                    @if more {
+                        @if let Some(last) = documents.last() {
+                            p { a.button href=(format!("{}?depois={}", at.url("/conhecimento"), last.name)) { (lang.t("Mais", "More")) } }
+                        }
+                    }
+                }
+                @if writes && !removed.is_empty() {
+                    details.panel {
+                        summary { (lang.t("Removidos há pouco", "Removed lately")) }
+                        ul { @for version in &removed { li.row.between {
+                            span { (version.name) " " span.muted.small { (ui::ago(version.until, now, lang)) } }
+                            (restore_button(at, version.id))
+                        } } }
+                    }
+                }
+            }
+            div.aside { (ask_box(at, "")) }
+        }
+    };
+    let mut response = at.page(lang.t("Conhecimento", "Knowledge"), &body);
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+fn tabs<P: Permission>(at: &At<P>, current: &str, declined: usize) -> Markup {
+    let lang = at.lang();
+    let tab = |path: &str, text: &str, count: usize| html! {
+        a href=(at.url(&format!("/conhecimento{path}"))) aria-current=[(path == current).then_some("page")] {
+            (text) @if count > 0 { " (" (count) ")" }
+        }
+    };
+    html! {
+        nav.tabs aria-label=(lang.t("Conhecimento", "Knowledge")) {
+            (tab("", lang.t("Documentos", "Documents"), 0))
+            (tab("/sem-resposta", lang.t("Perguntas sem resposta", "Unanswered questions"), declined))
+        }
+    }
+}
+
+fn adders<P: Permission>(at: &At<P>) -> Markup {
+    let lang = at.lang();
+    html! {
+        form.drop method="post" action=(at.url("/conhecimento/arquivos")) enctype="multipart/form-data" data-upload {
+            (ui::csrf_field(at.csrf()))
+            (icon(Icon::Plus))
+            label for="arquivos" { strong { (lang.t("Solte arquivos aqui, ou escolha", "Drop files here, or choose")) } }
+            p.small.muted { (lang.t("PDF, Word, Markdown, texto, HTML ou CSV (pergunta,resposta), até 20 MB.", "PDF, Word, Markdown, text, HTML or CSV (question,answer), up to 20 MB.")) }
+            input #arquivos type="file" name="file" multiple accept=".pdf,.docx,.md,.txt,.html,.htm,.csv";
+            noscript { button type="submit" { (lang.t("Enviar", "Send")) } }
+            div data-progress role="status" {}
+        }
+        details.panel {
+            summary { (lang.t("Escrever uma pergunta com a resposta", "Write a question with its answer")) }
+            form.stack method="post" action=(at.url("/conhecimento/perguntas")) {
+                (ui::csrf_field(at.csrf()))
+                (Field::input("question", lang.t("Pergunta, como o cliente faria", "Question, as a customer would ask it"), "text").required().most(500))
+                (Field::area("answer", lang.t("Resposta", "Answer"), 3).required().most(4000))
+                (Field::input("category", lang.t("Categoria (opcional)", "Category (optional)"), "text").most(60))
+                div.row { (ui::submit(lang.t("Ensinar", "Teach"))) }
+            }
+        }
+    }
+}
+
+fn ask_box<P: Permission>(at: &At<P>, question: &str) -> Markup {
+    let lang = at.lang();
+    html! {
+        form.panel.stack method="get" action=(at.url("/conhecimento/testar")) hx-get=(at.url("/conhecimento/testar")) hx-target="#resposta" hx-swap="innerHTML" data-again {
+            h2 { (lang.t("Faça uma pergunta", "Ask a question")) }
+            (Field::input("q", lang.t("Como um cliente escreveria", "As a customer would write"), "text").value(question).required().most(1000))
+            div.row { button type="submit" { (lang.t("Perguntar", "Ask")) } }
+            div #resposta aria-live="polite" {}
+        }
+    }
+}
+
+fn wants_json<P>(at: &At<P>) -> bool {
+    at.me.visitor.headers.get(header::ACCEPT).is_some_and(|v| v.as_bytes().starts_with(b"application/json"))
+}
+
+async fn upload(at: At<KnowledgeWrite>, upload: Upload) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let category = Some(upload.field("category").trim()).filter(|c| !c.is_empty()).map(str::to_owned);
+    let mut said = Vec::new();
+    for file in upload.files {
+        if file.bytes.is_empty() {
+            continue;
+        }
+        let name = file.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+        let prepared = match Library::read_file(&name, file.bytes).await {
+            Ok(prepared) => prepared,
+            Err(error @ (KnowledgeError::Storage(_) | KnowledgeError::Vault(_))) => {
+                return Err(failed(lang, error));
+            }
+            Err(error) => {
+                let text = why(lang, &error);
+                if wants_json(&at) {
+                    let body = axum::Json(json!({ "message": text }));
+                    return Ok((StatusCode::UNPROCESSABLE_ENTITY, body).into_response());
+                }
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                return list_page(&at, &Wanted::default(), Some(&format!("{name}: {text}")), status).await;
+            }
+        };
+        let mut tx = at.begin().await?;
+        let added = at
+            .app
+            .library
+            .add(&mut tx, &prepared, category.as_deref())
+            .await
+            .map_err(|error| failed(lang, error))?;
+        at.note(&mut tx, "knowledge.added", &added.name, (None, Some(json!({ "pieces": added.chunks })))).await?;
+        tx.commit().await?;
+        said.push(match lang {
+            Lang::Pt => format!("{} trechos", added.chunks),
+            Lang::En => format!("{} pieces", added.chunks),
+        });
+    }
+    if wants_json(&at) {
+        return Ok(axum::Json(json!({ "message": said.join(", ") })).into_response());
+    }
+    Ok(at.done("/conhecimento", "salvo"))
+}
+
+#[derive(Debug, Deserialize)]
+struct Pair {
+    question: String,
+    answer: String,
+    #[serde(default)]
+    category: String,
+}
+
+async fn add_pair(at: At<KnowledgeWrite>, Form(pair): Form<Pair>) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let category = Some(pair.category.trim()).filter(|c| !c.is_empty());
+    let mut tx = at.begin().await?;
+    let added = at
+        .app
+        .library
+        .add_pair(&mut tx, &pair.question, &pair.answer, category)
+        .await
+        .map_err(|error| failed(lang, error))?;
+    at.note(&mut tx, "knowledge.added", &added.name, (None, Some(json!({ "answer": pair.answer })))).await?;
+    tx.commit().await?;
+    Ok(at.done("/conhecimento", "ensinado"))
+}
+
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default)]
+    q: String,
+}
+
+/// What a question finds, and what the assistant would say.
+async fn ask(at: At<KnowledgeRead>, Query(asked): Query<Asked>) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let question = asked.q.trim();
+    let result = if question.is_empty() {
+        html! { p.muted { (lang.t("Escreva uma pergunta.", "Write a question.")) } }
+    } else if question.chars().count() > 1000 {
+        html! { p.muted { (lang.t("No máximo 1.000 letras.", "1,000 letters at most.")) } }
+    } else {
+        let context = at.app.contexts.get(at.tenant.id).await?.ok_or_else(Failure::not_found)?;
+        let reply = at.app.answerer.chat(&context, question).await?;
+        let hits = at.app.library.search(at.tenant.id, question, 5).await?;
+        let confidence = format!("{:.0}%", reply.confidence * 100.0);
+        html! {
+            div.bubble.out { p { (if reply.text.is_empty() { lang.t("(nenhuma resposta é necessária)", "(no answer is needed)") } else { reply.text.as_str() }) } }
+            p.small.muted {
+                @if reply.declined { (badge(Tone::Warn, lang.t("não sabe", "does not know"))) " " }
+                (lang.t("confiança ", "confidence ")) (confidence)
+            }
+            h3 { (lang.t("Trechos encontrados", "Pieces found")) }
+            @if hits.is_empty() { p.muted { (lang.t("Nenhum.", "None.")) } }
+            ul.stack {
+                @for hit in &hits {
+                    li.sources {
+                        blockquote {
+                            cite { (hit.title) @if let Some(heading) = &hit.heading { " › " (heading) } " " span.muted { (format!("{:.2}", hit.score)) } }
+                            (hit.text)
+                        }
+                    }
+                }
+            }
+        }
+    };
+    if at.me.visitor.headers.contains_key("hx-request") {
+        return Ok(result.into_response());
+    }
+    let body = html! {
+        (page_head(lang.t("Testar uma pergunta", "Try a question"), "", None))
+        (ask_box(&at, question))
+        div.panel { (result) }
+    };
+    Ok(at.page(lang.t("Testar uma pergunta", "Try a question"), &body))
+}
+
+async fn unanswered(at: At<InboxRead>) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let now = at.now();
+    let mut tx = at.read().await?;
+    let declined = inbox::declined(&mut tx, now - BACK, 100).await?;
+    drop(tx);
+    let writes = at.may(identity::Permission::KnowledgeWrite);
+    let body = html! {
+        (page_head(lang.t("Perguntas sem resposta", "Unanswered questions"), lang.t(
+            "O que clientes perguntaram nos últimos 30 dias e a assistente não soube. Responda uma vez e ela passa a saber.",
+            "What customers asked in the last 30 days and the assistant did not know. Answer once, and it will know."), None))
+        (tabs(&at, "/sem-resposta", declined.len()))
+        @if declined.is_empty() {
+            (ui::empty(Icon::Check, lang.t("Nada sem resposta", "Nothing unanswered"),
+                lang.t("Quando a assistente não souber algo, a pergunta aparece aqui.", "When the assistant does not know something, the question appears here."), None))
+        }
+        ul.stack { @for one in &declined { li.panel { (one_unanswered(&at, one, now, writes)) } } }
+    };
+    Ok(at.page(lang.t("Perguntas sem resposta", "Unanswered questions"), &body))
+}
+
+fn one_unanswered(at: &At<InboxRead>, one: &Declined, now: Moment, writes: bool) -> Markup {
+    let lang = at.lang();
+    let action = at.url(&format!("/conhecimento/sem-resposta/{}", one.message));
+    html! {
+        p { strong { (one.question) } }
+        p.small.muted { (ui::ago(one.at, now, lang)) " · " a href=(at.url(&format!("/conversas/{}", one.conversation))) { (lang.t("ver conversa", "see conversation")) } }
+        @if writes {
+            details {
+                summary { (lang.t("Responder e ensinar", "Answer and teach")) }
+                form.stack method="post" action=(action) {
+                    (ui::csrf_field(at.csrf()))
+                    div.field {
+                        label for={ "q-" (one.message) } { (lang.t("Pergunta", "Question")) }
+                        input id={ "q-" (one.message) } name="question" value=(one.question) required maxlength="500";
+                    }
+                    div.field {
+                        label for={ "a-" (one.message) } { (lang.t("Resposta", "Answer")) }
+                        textarea id={ "a-" (one.message) } name="answer" rows="3" required maxlength="4000" {}
+                    }
+                    div.row { (ui::submit(lang.t("Ensinar", "Teach"))) }
+                }
+            }
+            form method="post" action=(action) {
+                (ui::csrf_field(at.csrf()))
+                input type="hidden" name="dismiss" value="1";
+                button.quiet type="submit" { (lang.t("Dispensar", "Dismiss")) }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Taught {
+    #[serde(default)]
+    question: String,
+    #[serde(default)]
+    answer: String,
+    #[serde(default)]
+    dismiss: String,
+}
+
+async fn teach(
+    at: At<KnowledgeWrite>,
+    PageId(id): PageId<kernel::id::MessageKind>,
+    Form(taught): Form<Taught>,
+) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let mut tx = at.begin().await?;
+    if !inbox::seen_to(&mut tx, id).await? {
+        return Err(Failure::not_found());
+    }
+    if taught.dismiss.is_empty() {
+        let added = at
+            .app
+            .library
+            .add_pair(&mut tx, &taught.question, &taught.answer, None)
+            .await
+            .map_err(|error| failed(lang, error))?;
+        at.note(&mut tx, "knowledge.added", &added.name, (None, Some(json!({ "answer": taught.answer })))).await?;
+    }
+    tx.commit().await?;
+    let said = if taught.dismiss.is_empty() { "ensinado" } else { "removido" };
+    Ok(at.done("/conhecimento/sem-resposta", said))
+}
+
+fn restore_button<P: Permission>(at: &At<P>, version: kernel::VersionId) -> Markup {
+    html! {
+        form method="post" action=(at.url(&format!("/conhecimento/versoes/{version}/restaurar"))) {
+            (ui::csrf_field(at.csrf()))
+            button.quiet type="submit" { (at.lang().t("Restaurar", "Restore")) }
+        }
+    }
+}
+
+type ById = PageId<kernel::id::DocumentKind>;
+
+async fn document(at: At<KnowledgeRead>, PageId(id): ById) -> Result<Response, Failure> {
+    document_page(&at, id, None).await
+}
+
+async fn document_page<P: Permission>(
+    at: &At<P>,
+    id: DocumentId,
+    wrong: Option<&str>,
+) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let now = at.now();
+    let mut tx = at.read().await?;
+    let document = knowledge::find(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
+    let content = knowledge::editable(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
+    let versions = knowledge::versions(&mut tx, id).await?;
+    drop(tx);
+    let writes = at.may(identity::Permission::KnowledgeWrite);
+    let action = at.url(&format!("/conhecimento/{id}"));
+    let body = html! {
+        (page_head(&document.name, &format!("{} · {} {}", format_name(lang, &document.format), document.chunks, lang.t("trechos", "pieces")),
+            Some(ui::link_button(&at.url("/conhecimento"), lang.t("Voltar", "Back")))))
+        @if let Some(wrong) = wrong { (notice(Tone::Bad, wrong)) }
+        div.columns {
+            form.panel.stack method="post" action=(action) {
+                (ui::csrf_field(at.csrf()))
+                @match &content {
+                    Editable::Pair { question, answer, category } => {
+                        (Field::input("question", lang.t("Pergunta", "Question"), "text").value(question).required().most(500))
+                        (Field::area("answer", lang.t("Resposta", "Answer"), 6).value(answer).required().most(4000))
+                        (Field::input("category", lang.t("Categoria", "Category"), "text").value(category).most(60))
+                    }
+                    Editable::Table(text) => (Field::area("content", lang.t("Tabela (CSV)", "Table (CSV)"), 20).value(text)
+                        .hint(lang.t("Uma pergunta por linha: pergunta,resposta,categoria.", "One question a line: question,answer,category."))),
+                    Editable::Text(text) => (Field::area("content", lang.t("Texto", "Text"), 20).value(text)
+                        .hint(lang.t("Títulos começam com ##.", "Headings begin with ##."))),
+                }
+                @if writes { div.row { (ui::submit(lang.t("Salvar", "Save"))) } }
+            }
+            div.stack {
+                (ask_box(at, ""))
+                section.panel {
+                    h2 { (lang.t("Versões anteriores", "Earlier versions")) }
+                    @if versions.is_empty() { p.muted { (lang.t("Nenhuma. Cada mudança guarda a anterior.", "None. Each change keeps the one before.")) } }
+                    ul { @for version in &versions { li.row.between {
+                        span { (ui::date_time(version.until, at.zone(), lang)) " " span.muted.small { (ui::bytes(version.bytes, lang)) " · " (ui::ago(version.until, now, lang)) } }
+                        @if writes { (restore_button(at, version.id)) }
+                    } } }
+                }
+                @if writes {
+                    form method="post" action=(at.url(&format!("/conhecimento/{id}/remover"))) {
+                        (ui::csrf_field(at.csrf()))
+                        button.danger type="submit" { (lang.t("Remover do conhecimento", "Remove from the knowledge")) }
+                        p.small.muted { (lang.t("Pode ser restaurado depois.", "It can be restored afterwards.")) }
+                    }
+                }
+            }
+        }
+    };
+    let mut response = at.page(&document.name, &body);
+    if wrong.is_some() {
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    Ok(response)
+}
+
+#[derive(Debug, Deserialize)]
+struct Edited {
+    #[serde(default)]
+    question: String,
+    #[serde(default)]
+    answer: String,
+    #[serde(default)]
+    category: String,
+    #[serde(default)]
+    content: String,
+}
+
+async fn edit(
+    at: At<KnowledgeWrite>,
+    PageId(id): ById,
+    Form(edited): Form<Edited>,
+) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let mut tx = at.begin().await?;
+    let document = knowledge::find(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
+    let outcome = match knowledge::editable(&mut tx, id).await? {
+        Some(Editable::Pair { question, .. }) => {
+            let category = Some(edited.category.trim()).filter(|c| !c.is_empty());
+            let library = &at.app.library;
+            let added = library.add_pair(&mut tx, &edited.question, &edited.answer, category).await;
+            // Another question is another document; the old one goes, and is kept as a version.
+            if added.is_ok() && question.trim() != edited.question.trim() {
+                knowledge::remove(&mut tx, &id.to_string(), at.now()).await?;
+            }
+            added.map(Some)
+        }
+        _ => at.app.library.edit(&mut tx, id, &edited.content.replace("\r\n", "\n")).await,
+    };
+    match outcome {
+        Ok(Some(added)) => {
+            at.note(&mut tx, "knowledge.changed", &document.name, (Some(json!({ "pieces": document.chunks })), Some(json!({ "pieces": added.chunks })))).await?;
+            tx.commit().await?;
+            Ok(at.done(&format!("/conhecimento/{}", added.id), "salvo"))
+        }
+        Ok(None) => Err(Failure::not_found()),
+        Err(KnowledgeError::Storage(error)) => Err(error.into()),
+        Err(error) => {
+            drop(tx);
+            let text = why(lang, &error);
+            document_page(&at, id, Some(&text)).await
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Nothing {}
+
+async fn remove(
+    at: At<KnowledgeWrite>,
+    PageId(id): ById,
+    Form(_): Form<Nothing>,
+) -> Result<Response, Failure> {
+    let mut tx = at.begin().await?;
+    let document = knowledge::find(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
+    knowledge::remove(&mut tx, &id.to_string(), at.now()).await?;
+    at.note(&mut tx, "knowledge.removed", &document.name, (None, None)).await?;
+    tx.commit().await?;
+    Ok(at.done("/conhecimento", "removido"))
+}
+
+async fn restore(
+    at: At<KnowledgeWrite>,
+    PageId(id): PageId<kernel::id::VersionKind>,
+    Form(_): Form<Nothing>,
+) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let mut tx = at.begin().await?;
+    let restored = at.app.library.restore(&mut tx, id).await.map_err(|e| failed(lang, e))?;
+    let document = restored.ok_or_else(Failure::not_found)?;
+    let name = knowledge::find(&mut tx, document).await?.map_or(String::new(), |d| d.name);
+    at.note(&mut tx, "knowledge.restored", name, (None, None)).await?;
+    tx.commit().await?;
+    Ok(at.done(&format!("/conhecimento/{document}"), "restaurado"))
+}

@@ -1,0 +1,130 @@
+//! What letters say, and keeping them for the mail server.
+
+use db::SystemTx;
+use identity::{Letter, LinkKind, PersonError, Role};
+use kernel::{Moment, PersonId};
+use tenancy::Tenant;
+use ui::Lang;
+
+use crate::app::App;
+use crate::brand;
+use crate::failure::Failure;
+use crate::words;
+
+/// Where pages are reached from a letter.
+fn base(app: &App) -> String {
+    app.options.base_url.clone()
+}
+
+/// Keeps an invitation and its letter; the address of its page.
+pub(crate) async fn post_invitation(
+    app: &App,
+    tx: &mut SystemTx,
+    email: &str,
+    place: Option<(&Tenant, Role)>,
+    by: (Option<PersonId>, &str, Moment),
+    lang: Lang,
+) -> Result<Result<String, PersonError>, Failure> {
+    let (by, inviter, now) = by;
+    let link = identity::issue_link(
+        tx,
+        LinkKind::Invite,
+        email,
+        place.map(|(tenant, role)| (tenant.id, role)),
+        (by, now),
+    )
+    .await;
+    let secret = match link {
+        Ok(secret) => secret,
+        Err(PersonError::Storage(error)) => return Err(error.into()),
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let path = match place {
+        Some((tenant, _)) => format!("/painel/convite/{secret}?t={}", tenant.slug),
+        None => format!("/painel/convite/{secret}"),
+    };
+    let url = format!("{}{path}", base(app));
+    let sender = brand::sender_name(app, place.map(|(tenant, _)| tenant)).await?;
+    let name = place.map_or(sender.as_str(), |(tenant, _)| tenant.name.as_str());
+    let role = place.map_or("", |(_, role)| words::role(lang, role));
+    let subject = match lang {
+        Lang::Pt => format!("Convite para {name}"),
+        Lang::En => format!("Invitation to {name}"),
+    };
+    let body = match lang {
+        Lang::Pt => format!(
+            "{inviter} convidou você para {name}{}.\n\nAceite o convite em:\n{url}\n\n\
+             O link vale por 7 dias e pode ser usado uma vez. Se você não esperava este convite, ignore esta mensagem.\n",
+            if role.is_empty() { String::new() } else { format!(" ({role})") }
+        ),
+        Lang::En => format!(
+            "{inviter} invited you to {name}{}.\n\nAccept the invitation at:\n{url}\n\n\
+             The link works for 7 days and once. If you did not expect this invitation, ignore this message.\n",
+            if role.is_empty() { String::new() } else { format!(" ({role})") }
+        ),
+    };
+    let letter = Letter { to: email, sender_name: &sender, subject: &subject, body: &body };
+    identity::post(tx, &letter, now).await?;
+    Ok(Ok(url))
+}
+
+/// Keeps a letter by which somebody sets a new password.
+pub(crate) async fn post_reset(
+    app: &App,
+    tx: &mut SystemTx,
+    email: &str,
+    lang: Lang,
+    now: Moment,
+) -> Result<(), Failure> {
+    let Ok(secret) = identity::issue_link(tx, LinkKind::Reset, email, None, (None, now)).await else {
+        return Ok(());
+    };
+    let url = format!("{}/painel/senha/{secret}", base(app));
+    let sender = brand::sender_name(app, None).await?;
+    let subject = lang.t("Nova senha", "New password");
+    let body = match lang {
+        Lang::Pt => format!(
+            "Alguém pediu uma nova senha para este e-mail.\n\nDefina a nova senha em:\n{url}\n\n\
+             O link vale por uma hora e pode ser usado uma vez. Se não foi você, ignore esta mensagem: nada muda.\n"
+        ),
+        Lang::En => format!(
+            "Somebody asked for a new password for this e-mail address.\n\nSet the new password at:\n{url}\n\n\
+             The link works for an hour and once. If it was not you, ignore this message: nothing changes.\n"
+        ),
+    };
+    let letter = Letter { to: email, sender_name: &sender, subject, body: &body };
+    identity::post(tx, &letter, now).await?;
+    Ok(())
+}
+
+/// Invites somebody from the command line; the address of the invitation's page, which is mailed too.
+///
+/// # Errors
+/// Why the person cannot be invited.
+pub async fn invite(
+    app: &App,
+    email: &str,
+    place: Option<(&Tenant, Role)>,
+) -> Result<String, String> {
+    let now = app.clock.now();
+    let lang = place.map_or(Lang::Pt, |(t, _)| t.language.parse().unwrap_or_default());
+    let failed = |_| "the database did not take it".to_owned();
+    let mut tx = app.db.begin_system().await.map_err(|cause| cause.to_string())?;
+    let inviter = brand::sender_name(app, place.map(|(t, _)| t)).await.map_err(failed)?;
+    let made = post_invitation(app, &mut tx, email, place, (None, &inviter, now), lang)
+        .await
+        .map_err(failed)?;
+    let url = made.map_err(|refused| refused.to_string())?;
+    let change = identity::Change {
+        actor: &identity::Actor::Console,
+        action: if place.is_some() { "member.invited" } else { "operator.invited" },
+        target: email.to_owned(),
+        before: None,
+        after: place.map(|(_, role)| serde_json::json!({ "role": role })),
+        address: "console",
+    };
+    let tenant = place.map(|(tenant, _)| tenant.id);
+    identity::house_audit(&mut tx, tenant, &change, now).await.map_err(|c| c.to_string())?;
+    tx.commit().await.map_err(|cause| cause.to_string())?;
+    Ok(url)
+}

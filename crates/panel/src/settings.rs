@@ -1,0 +1,172 @@
+//! The desk's settings: labels, ready replies, and who is told when somebody waits.
+
+use axum::response::Response;
+use kernel::{CannedId, LabelId};
+use maud::html;
+use serde::Deserialize;
+use serde_json::json;
+use ui::{Field, page_head};
+use web::Problem;
+use web::permission::InboxWrite;
+
+use crate::door::{At, PageId};
+use crate::failure::Failure;
+use crate::form::Form;
+use crate::registry::Pages;
+
+pub(crate) fn pages(pages: &mut Pages) {
+    pages.tenant_page::<InboxWrite, _, _>("/painel/t/{slug}/ajustes", show);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/etiquetas", add_label);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/etiquetas/{id}/remover", remove_label);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/respostas", set_canned);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/respostas/{id}/remover", remove_canned);
+    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/avisos", set_notices);
+}
+
+async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let mut tx = at.read().await?;
+    let labels = inbox::labels(&mut tx).await?;
+    let canned = inbox::canned(&mut tx).await?;
+    let emails = notices::emails(&mut tx).await?;
+    drop(tx);
+    let remove = |path: String| html! {
+        form method="post" action=(at.url(&path)) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Remover", "Remove")) } }
+    };
+    let body = html! {
+        (page_head(lang.t("Ajustes", "Settings"), lang.t("Do atendimento.", "Of the desk."), None))
+        section.panel {
+            h2 { (lang.t("Avisos por e-mail", "Notices by e-mail")) }
+            form.stack method="post" action=(at.url("/ajustes/avisos")) {
+                (ui::csrf_field(at.csrf()))
+                (Field::area("emails", lang.t("Quem é avisado quando alguém espera, um e-mail por linha", "Who is told when somebody waits, one address a line"), 3)
+                    .value(&emails.join("\n")).hint(lang.t("No máximo dez. Som e notificação se ligam em Minha conta, por aparelho.", "Ten at most. Sound and notification are turned on in My account, per device.")))
+                div.row { (ui::submit(lang.t("Salvar avisos", "Save notices"))) }
+            }
+        }
+        section {
+            h2 { (lang.t("Etiquetas", "Labels")) }
+            ul.list {
+                @for label in &labels { li { div.grow { (label.name) } (remove(format!("/ajustes/etiquetas/{}/remover", label.id))) } }
+                li { form.row method="post" action=(at.url("/ajustes/etiquetas")) {
+                    (ui::csrf_field(at.csrf()))
+                    label.visually-hidden for="etiqueta" { (lang.t("Nova etiqueta", "New label")) }
+                    input #etiqueta name="name" required maxlength="40" placeholder=(lang.t("Nova etiqueta", "New label"));
+                    button type="submit" { (lang.t("Criar", "Make")) }
+                } }
+            }
+        }
+        section {
+            h2 { (lang.t("Respostas prontas", "Ready replies")) }
+            ul.list {
+                @for reply in &canned { li { div.grow { strong { "/" (reply.shortcut) } p.muted { (reply.body) } } (remove(format!("/ajustes/respostas/{}/remover", reply.id))) } }
+            }
+            form.panel.stack method="post" action=(at.url("/ajustes/respostas")) {
+                (ui::csrf_field(at.csrf()))
+                (Field::input("shortcut", lang.t("Atalho", "Shortcut"), "text").required().most(30).hint(lang.t("Letras e números, como pix ou endereco.", "Letters and digits, such as pix or address.")))
+                (Field::area("body", lang.t("Resposta", "Reply"), 3).required().most(4000))
+                div.row { (ui::submit(lang.t("Guardar resposta", "Keep reply"))) }
+            }
+        }
+    };
+    Ok(at.page(lang.t("Ajustes", "Settings"), &body))
+}
+
+fn refused(at: &At<InboxWrite>, error: &inbox::DeskRefused) -> Failure {
+    use inbox::DeskRefused as R;
+    let lang = at.lang();
+    let text = error.to_string();
+    let (field, pt) = match error {
+        R::LabelName => ("name", "Uma etiqueta tem de 1 a 40 letras."),
+        R::LabelTaken => ("name", "Já existe uma etiqueta com este nome."),
+        R::Note => ("text", "Uma nota tem de 1 a 4.000 letras."),
+        R::Canned => ("shortcut", "O atalho tem de 1 a 30 letras ou números; a resposta, de 1 a 4.000."),
+    };
+    Problem::field(field, lang.t(pt, &text)).into()
+}
+
+#[derive(Debug, Deserialize)]
+struct NewLabel {
+    name: String,
+}
+
+async fn add_label(at: At<InboxWrite>, Form(form): Form<NewLabel>) -> Result<Response, Failure> {
+    let mut tx = at.begin().await?;
+    inbox::add_label(&mut tx, &form.name).await?.map_err(|error| refused(&at, &error))?;
+    at.note(&mut tx, "label.added", form.name.trim(), (None, None)).await?;
+    tx.commit().await?;
+    Ok(at.done("/ajustes", "salvo"))
+}
+
+#[derive(Debug, Deserialize)]
+struct Nothing {}
+
+async fn remove_label(
+    at: At<InboxWrite>,
+    PageId(id): PageId<kernel::id::LabelKind>,
+    Form(_): Form<Nothing>,
+) -> Result<Response, Failure> {
+    let id: LabelId = id;
+    let mut tx = at.begin().await?;
+    let name = inbox::labels(&mut tx).await?.into_iter().find(|l| l.id == id).map(|l| l.name);
+    let name = name.ok_or_else(Failure::not_found)?;
+    inbox::remove_label(&mut tx, id).await?;
+    at.note(&mut tx, "label.removed", name, (None, None)).await?;
+    tx.commit().await?;
+    Ok(at.done("/ajustes", "removido"))
+}
+
+#[derive(Debug, Deserialize)]
+struct NewCanned {
+    shortcut: String,
+    body: String,
+}
+
+async fn set_canned(at: At<InboxWrite>, Form(form): Form<NewCanned>) -> Result<Response, Failure> {
+    let mut tx = at.begin().await?;
+    let body = form.body.replace("\r\n", "\n");
+    inbox::set_canned(&mut tx, &form.shortcut, &body).await?.map_err(|e| refused(&at, &e))?;
+    at.note(&mut tx, "canned.set", form.shortcut.trim(), (None, Some(json!({ "body": body })))).await?;
+    tx.commit().await?;
+    Ok(at.done("/ajustes", "salvo"))
+}
+
+async fn remove_canned(
+    at: At<InboxWrite>,
+    PageId(id): PageId<kernel::id::CannedKind>,
+    Form(_): Form<Nothing>,
+) -> Result<Response, Failure> {
+    let id: CannedId = id;
+    let mut tx = at.begin().await?;
+    let found = inbox::canned(&mut tx).await?.into_iter().find(|c| c.id == id);
+    let reply = found.ok_or_else(Failure::not_found)?;
+    inbox::remove_canned(&mut tx, id).await?;
+    at.note(&mut tx, "canned.removed", reply.shortcut, (Some(json!({ "body": reply.body })), None)).await?;
+    tx.commit().await?;
+    Ok(at.done("/ajustes", "removido"))
+}
+
+#[derive(Debug, Deserialize)]
+struct Notices {
+    #[serde(default)]
+    emails: String,
+}
+
+async fn set_notices(at: At<InboxWrite>, Form(form): Form<Notices>) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let emails: Vec<String> =
+        form.emails.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if emails.len() > 10 {
+        return Err(Problem::field("emails", lang.t("No máximo dez endereços.", "Ten addresses at most.")).into());
+    }
+    if let Some(bad) = emails.iter().find(|email| !notices::is_address(email)) {
+        let why = format!("“{bad}” {}", lang.t("não é um e-mail.", "is no e-mail address."));
+        return Err(Problem::field("emails", why).into());
+    }
+    let mut tx = at.begin().await?;
+    let before = notices::emails(&mut tx).await?;
+    notices::set_emails(&mut tx, &emails).await?;
+    at.note(&mut tx, "notices.changed", "", (Some(json!({ "emails": before })), Some(json!({ "emails": emails })))).await?;
+    tx.commit().await?;
+    Ok(at.done("/ajustes", "salvo"))
+}

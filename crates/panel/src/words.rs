@@ -1,0 +1,221 @@
+//! Codes of the house in people's words, in both languages.
+
+use messaging::LinkState;
+use ui::{Lang, Tone};
+use web::Problem;
+
+/// What a form did, by the code in the next page's address.
+pub(crate) fn done(lang: Lang, code: &str) -> Option<&'static str> {
+    Some(match code {
+        "salvo" => lang.t("Salvo", "Saved"),
+        "convidado" => lang.t("Convite enviado", "Invitation sent"),
+        "retirado" => lang.t("Convite retirado", "Invitation withdrawn"),
+        "removido" => lang.t("Removido", "Removed"),
+        "resolvida" => lang.t("Conversa resolvida", "Conversation resolved"),
+        "reaberta" => lang.t("Conversa reaberta", "Conversation reopened"),
+        "assumida" => lang.t("Você assumiu a conversa", "You took the conversation over"),
+        "devolvida" => lang.t("Devolvida à assistente", "Given back to the assistant"),
+        "anotado" => lang.t("Anotado", "Noted"),
+        "ensinado" => lang.t("A assistente já sabe responder isso", "The assistant can answer that now"),
+        "restaurado" => lang.t("Versão restaurada", "Version restored"),
+        "conectado" => lang.t("Canal conectado", "Channel connected"),
+        "desconectado" => lang.t("Canal desconectado", "Channel disconnected"),
+        "encerrada" => lang.t("Sessão encerrada", "Session ended"),
+        _ => return None,
+    })
+}
+
+/// A refusal. Texts of the API are English; what people meet often is said in their words.
+pub(crate) fn problem(lang: Lang, problem: &Problem) -> String {
+    let pt = match problem.code() {
+        "attended" => "Outra pessoa está atendendo esta conversa. Assuma-a antes de responder.",
+        "window_shut" => {
+            "A última mensagem do contato tem mais de 24 horas: neste canal só um modelo aprovado pode sair."
+        }
+        "tenant_archived" => "Esta empresa está arquivada: nada pode ser escrito.",
+        "slug_taken" => "Já existe uma empresa com este endereço.",
+        "instance_taken" => {
+            "Esta instância, domínio ou número já está conectado. Use outro, ou remova o outro canal antes."
+        }
+        "refused_by_server" => "O servidor recusou o canal: confira o endereço e a chave.",
+        "too_large" => "O arquivo é grande demais.",
+        "not_found" => "Não foi encontrado.",
+        "last_owner" => "A empresa precisa de ao menos uma pessoa dona.",
+        _ => problem.detail(),
+    };
+    lang.t(pt, problem.detail()).to_owned()
+}
+
+/// Why a conversation went to a person, or came back.
+pub(crate) fn event(lang: Lang, code: &str) -> &'static str {
+    match code {
+        "asked_for_person" => lang.t("O contato pediu uma pessoa", "The contact asked for a person"),
+        "two_declines" => lang.t("A assistente não soube responder duas vezes", "The assistant could not answer twice"),
+        "model_hand_off" => lang.t("A assistente chamou uma pessoa", "The assistant called a person"),
+        "too_many_answers" => lang.t("Respostas demais em pouco tempo: talvez outro robô", "Too many answers in a short time: perhaps another bot"),
+        "unreadable_media" => lang.t("O contato enviou algo que a assistente não lê", "The contact sent something the assistant cannot read"),
+        "late_message" => lang.t("A mensagem chegou atrasada", "The message came late"),
+        "send_unknown" => lang.t("Não se sabe se uma resposta chegou", "Nobody knows whether an answer arrived"),
+        "send_failed" => lang.t("Uma resposta não pôde ser entregue", "An answer could not be delivered"),
+        "turn_failed" => lang.t("A assistente falhou", "The assistant failed"),
+        "backlog" => lang.t("Esperou enquanto o atendimento estava parado", "Waited while the service was stopped"),
+        "phone_echo" => lang.t("Alguém respondeu pelo celular da empresa", "Somebody replied from the business's phone"),
+        "taken_over" => lang.t("Uma pessoa assumiu a conversa", "A person took the conversation over"),
+        "given_back" => lang.t("Devolvida à assistente", "Given back to the assistant"),
+        "day_passed" => lang.t("Um dia sem resposta de pessoas: a assistente voltou", "A day without a person's reply: the assistant is back"),
+        "echo_was_ours" => lang.t("A resposta era nossa: a assistente voltou", "The reply was ours: the assistant is back"),
+        "merged" => lang.t("Juntada a outra conversa da mesma pessoa", "Joined with another conversation of the same person"),
+        _ => lang.t("A conversa mudou de mãos", "The conversation changed hands"),
+    }
+}
+
+/// Where a message is on its way.
+pub(crate) fn state(lang: Lang, state: &str) -> &'static str {
+    match state {
+        "queued" => lang.t("na fila", "queued"),
+        "sending" => lang.t("enviando", "sending"),
+        "sent" => lang.t("enviada", "sent"),
+        "delivered" => lang.t("entregue", "delivered"),
+        "read" => lang.t("lida", "read"),
+        "failed" => lang.t("não enviada", "not sent"),
+        "unknown" => lang.t("não se sabe se chegou", "unknown whether it arrived"),
+        "cancelled" => lang.t("cancelada", "cancelled"),
+        _ => lang.t("recebida", "received"),
+    }
+}
+
+/// A step of a message's journey.
+pub(crate) fn step(lang: Lang, step: &str) -> &'static str {
+    match step {
+        "received" => lang.t("chegou ao provedor", "reached the provider"),
+        "stored" => lang.t("guardada aqui", "stored here"),
+        "answered" => lang.t("respondida", "answered"),
+        "for_person" => lang.t("passada a uma pessoa", "handed to a person"),
+        other => state(lang, other),
+    }
+}
+
+/// A kind of message that has no text.
+pub(crate) fn content(lang: Lang, content: &str) -> &'static str {
+    match content {
+        "image" => lang.t("Imagem", "Picture"),
+        "audio" | "voice" => lang.t("Áudio", "Audio"),
+        "video" => lang.t("Vídeo", "Video"),
+        "document" => lang.t("Documento", "Document"),
+        "sticker" => lang.t("Figurinha", "Sticker"),
+        "location" => lang.t("Localização", "Location"),
+        "contact" | "contacts" => lang.t("Contato", "Contact"),
+        "reaction" => lang.t("Reação", "Reaction"),
+        "template" => lang.t("Modelo", "Template"),
+        _ => lang.t("Mensagem", "Message"),
+    }
+}
+
+pub(crate) fn role(lang: Lang, role: identity::Role) -> &'static str {
+    match role {
+        identity::Role::Owner => lang.t("Dona ou dono", "Owner"),
+        identity::Role::Admin => lang.t("Administração", "Administrator"),
+        identity::Role::Attendant => lang.t("Atendimento", "Attendant"),
+        identity::Role::Viewer => lang.t("Só leitura", "Viewer"),
+    }
+}
+
+pub(crate) fn tenant_state(lang: Lang, state: tenancy::State) -> (&'static str, Tone) {
+    use tenancy::State as S;
+    match state {
+        S::Trial => (lang.t("Teste", "Trial"), Tone::Accent),
+        S::Active => (lang.t("Ativa", "Active"), Tone::Good),
+        S::Grace => (lang.t("Pagamento atrasado", "Payment late"), Tone::Warn),
+        S::Suspended => (lang.t("Suspensa", "Suspended"), Tone::Bad),
+        S::Archived => (lang.t("Arquivada", "Archived"), Tone::Neutral),
+    }
+}
+
+pub(crate) fn link_state(lang: Lang, state: LinkState) -> (&'static str, Tone) {
+    match state {
+        LinkState::Connected => (lang.t("Conectado", "Connected"), Tone::Good),
+        LinkState::Pending => (lang.t("Esperando o celular", "Waiting for the phone"), Tone::Warn),
+        LinkState::Disconnected => (lang.t("Desconectado", "Disconnected"), Tone::Bad),
+        LinkState::Error => (lang.t("Com erro", "In error"), Tone::Bad),
+    }
+}
+
+pub(crate) fn kind(kind: &str) -> &'static str {
+    match kind {
+        "evolution" => "WhatsApp · Evolution API",
+        "whaticket" => "WhatsApp · Whaticket",
+        "whatsapp-cloud" => "WhatsApp · Cloud API (Meta)",
+        _ => "WhatsApp",
+    }
+}
+
+/// A deed of the audit trail.
+pub(crate) fn deed(lang: Lang, action: &str) -> String {
+    let known = match action {
+        "assistant.changed" => lang.t("mudou a assistente", "changed the assistant"),
+        "hours.changed" => lang.t("mudou o horário", "changed the opening hours"),
+        "knowledge.added" => lang.t("adicionou conhecimento", "added knowledge"),
+        "knowledge.changed" => lang.t("mudou conhecimento", "changed knowledge"),
+        "knowledge.removed" => lang.t("removeu conhecimento", "removed knowledge"),
+        "knowledge.restored" => lang.t("restaurou conhecimento", "restored knowledge"),
+        "channel.added" => lang.t("adicionou um canal", "added a channel"),
+        "channel.removed" => lang.t("removeu um canal", "removed a channel"),
+        "channel.connected" => lang.t("pediu a conexão de um canal", "asked to connect a channel"),
+        "channel.logged_out" => lang.t("desconectou um canal", "disconnected a channel"),
+        "channel.rotated" => lang.t("trocou segredos de um canal", "replaced secrets of a channel"),
+        "member.invited" => lang.t("convidou", "invited"),
+        "member.joined" => lang.t("entrou na equipe", "joined the team"),
+        "member.role_changed" => lang.t("mudou o papel", "changed the role"),
+        "member.removed" => lang.t("tirou da equipe", "removed from the team"),
+        "invitation.withdrawn" => lang.t("retirou um convite", "withdrew an invitation"),
+        "brand.changed" => lang.t("mudou a marca", "changed the brand"),
+        "key.created" => lang.t("criou uma chave de API", "made an API key"),
+        "key.revoked" => lang.t("encerrou uma chave de API", "ended an API key"),
+        "support.started" => lang.t("entrou como suporte", "entered as support"),
+        "support.ended" => lang.t("encerrou o suporte", "ended support"),
+        "tenant.created" => lang.t("criou a empresa", "created the business"),
+        "tenant.state_changed" => lang.t("mudou o estado da empresa", "changed the business's state"),
+        "conversation.taken" => lang.t("assumiu uma conversa", "took a conversation over"),
+        "conversation.given_back" => lang.t("devolveu uma conversa", "gave a conversation back"),
+        "conversation.resolved" => lang.t("resolveu uma conversa", "resolved a conversation"),
+        "conversation.assigned" => lang.t("atribuiu uma conversa", "assigned a conversation"),
+        "label.added" => lang.t("criou uma etiqueta", "made a label"),
+        "label.removed" => lang.t("removeu uma etiqueta", "removed a label"),
+        "canned.set" => lang.t("gravou uma resposta pronta", "kept a ready reply"),
+        "canned.removed" => lang.t("removeu uma resposta pronta", "removed a ready reply"),
+        "notices.changed" => lang.t("mudou os avisos", "changed the notices"),
+        "person.signed_in" => lang.t("entrou", "signed in"),
+        "person.password_changed" => lang.t("mudou a senha", "changed the password"),
+        "person.second_added" => lang.t("ligou a verificação em duas etapas", "turned two-step verification on"),
+        "person.second_removed" => lang.t("desligou a verificação em duas etapas", "turned two-step verification off"),
+        "person.locked" => lang.t("foi bloqueada por tentativas", "was locked after attempts"),
+        "operator.created" => lang.t("criou um operador", "made an operator"),
+        "operator.invited" => lang.t("convidou um operador", "invited an operator"),
+        _ => action,
+    };
+    known.to_owned()
+}
+
+/// What a permission lets people do.
+pub(crate) fn permission(lang: Lang, permission: identity::Permission) -> &'static str {
+    use identity::Permission as P;
+    match permission {
+        P::TenantRead => lang.t("Ver a empresa e seus números", "See the business and its figures"),
+        P::InboxRead => lang.t("Ler conversas e contatos", "Read conversations and contacts"),
+        P::InboxWrite => lang.t("Responder, assumir, devolver, anotar, etiquetar, resolver", "Reply, take over, give back, note, label, resolve"),
+        P::KnowledgeRead => lang.t("Ler o conhecimento e testar perguntas", "Read the knowledge and try questions"),
+        P::KnowledgeWrite => lang.t("Mudar o conhecimento", "Change the knowledge"),
+        P::AssistantRead => lang.t("Ver e testar a assistente", "See and try the assistant"),
+        P::AssistantWrite => lang.t("Mudar a assistente, o modelo e o horário", "Change the assistant, its model and the hours"),
+        P::ChannelsRead => lang.t("Ver os canais", "See the channels"),
+        P::ChannelsWrite => lang.t("Conectar, mudar e remover canais", "Connect, change and remove channels"),
+        P::HooksRead => lang.t("Ver webhooks de saída", "See outgoing webhooks"),
+        P::HooksWrite => lang.t("Mudar webhooks de saída", "Change outgoing webhooks"),
+        P::KeysWrite => lang.t("Criar e encerrar chaves de API", "Make and end API keys"),
+        P::PeopleRead => lang.t("Ver a equipe", "See the team"),
+        P::PeopleWrite => lang.t("Convidar, mudar papéis, remover", "Invite, change roles, remove"),
+        P::OwnersWrite => lang.t("Tornar alguém dono, ou deixar de ser", "Make and remove owners"),
+        P::BrandWrite => lang.t("Mudar a marca", "Change the brand"),
+        P::AuditRead => lang.t("Ler a auditoria", "Read the audit trail"),
+    }
+}

@@ -1,0 +1,89 @@
+//! Who the demo's panel is for: a stand-in customer who writes, and people who sign in.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::get;
+use identity::{NewPerson, Role};
+use panel::{App, Customer};
+use sandbox::EvolutionSandbox;
+use tenancy::Tenant;
+use web::Problem;
+
+use super::{BUSINESSES, write_as_customer};
+use crate::cli::create_operator;
+use crate::house::House;
+use crate::pages;
+
+pub(super) const PASSWORD: &str = "portaria da vila 1987";
+pub(super) const OWNER: &str = "dona@demo.example";
+pub(super) const ATTENDANT: &str = "atendente@demo.example";
+pub(super) const OPERATOR: &str = "operador@demo.example";
+
+/// Makes the people of the demo.
+pub(super) async fn people(house: &House) -> anyhow::Result<()> {
+    create_operator(house, OPERATOR, "Otávio Operador", PASSWORD).await?;
+    let hash = identity::hash_password(PASSWORD).await;
+    let now = house.clock.now();
+    let mut tx = house.db.begin_system().await?;
+    for (email, name, role) in
+        [(OWNER, "Diana Dona", Role::Owner), (ATTENDANT, "Artur Atendente", Role::Attendant)]
+    {
+        let new = NewPerson { email, name, password_hash: Some(&hash), operator: false };
+        let person = identity::create_person(&mut tx, &new, now).await?;
+        for business in &BUSINESSES {
+            let tenant = tenancy::by_slug(&house.db, business.slug).await?;
+            identity::join(&mut tx, tenant.id, person, role, now).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Writes by the way of every customer: the webhook that Evolution would post.
+struct StandIn {
+    house: House,
+    /// Held so that the stand-in lives as long as the pages.
+    _evolution: Arc<EvolutionSandbox>,
+}
+
+#[async_trait]
+impl Customer for StandIn {
+    async fn write(
+        &self,
+        tenant: &Tenant,
+        phone: &str,
+        name: &str,
+        text: &str,
+    ) -> Result<(), Problem> {
+        let client = self.house.outbound.client();
+        let listen = &self.house.config.listen;
+        write_as_customer(client, listen, tenant.slug.as_str(), phone, name, text)
+            .await
+            .map_err(|cause| Problem::internal(&cause))
+    }
+
+    fn hints(&self, tenant: &Tenant) -> Vec<String> {
+        let known = BUSINESSES.iter().find(|business| tenant.slug.as_str() == business.slug);
+        known.map(|b| b.hints.iter().map(|hint| (*hint).to_owned()).collect()).unwrap_or_default()
+    }
+}
+
+/// The panel with a customer to try it with, and a front page that signs the visitor in.
+pub(super) fn routes(house: &House, evolution: Arc<EvolutionSandbox>) -> Router {
+    let customer: Arc<dyn Customer> =
+        Arc::new(StandIn { house: house.clone(), _evolution: evolution });
+    let (pages, _) = pages::routes(house, Some(customer.clone()));
+    Router::new()
+        .route("/", get(front))
+        .with_state(pages::app(house, Some(customer)))
+        .merge(pages)
+}
+
+async fn front(State(app): State<App>, headers: HeaderMap) -> Response {
+    panel::sign_in_as(&app, &headers, OWNER, "/painel/simulador").await
+}

@@ -1,0 +1,117 @@
+//! The panel, wired: what its pages use, what only this room can do for them, and the postman.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use identity::{Outbox, Throttle};
+use kernel::TenantId;
+use panel::{App, Customer, Operations, Options, PageRoute, Work};
+use tenancy::{NewTenant, State, Tenant};
+use tokio_util::sync::CancellationToken;
+use web::Problem;
+
+use crate::house::House;
+use crate::tenants;
+
+struct Wired(House);
+
+#[async_trait]
+impl Operations for Wired {
+    async fn create_tenant(&self, new: NewTenant) -> Result<Tenant, Problem> {
+        Ok(tenants::create(&self.0, new).await?)
+    }
+
+    async fn set_state(&self, slug: &str, state: State) -> Result<(), Problem> {
+        tenants::set_state(&self.0, slug, state).await?;
+        Ok(())
+    }
+
+    async fn queues(&self) -> Result<Vec<(TenantId, Work)>, Problem> {
+        let mut work: HashMap<TenantId, Work> = HashMap::new();
+        for lane in queue::depth(&self.0.db).await? {
+            let entry = work.entry(lane.tenant).or_default();
+            entry.waiting += lane.ready + lane.leased;
+            entry.dead += lane.dead;
+        }
+        Ok(work.into_iter().collect())
+    }
+}
+
+/// Where browsers reach this server, as far as is known.
+pub(crate) fn base_url(house: &House) -> String {
+    let config = &house.config;
+    config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen))
+}
+
+/// What the panel's pages use.
+pub fn app(house: &House, customer: Option<Arc<dyn Customer>>) -> App {
+    let config = &house.config;
+    App {
+        db: house.db.clone(),
+        clock: house.clock.clone(),
+        vault: house.vault.clone(),
+        library: house.library.clone(),
+        contexts: house.contexts.clone(),
+        answerer: house.answerer.clone(),
+        outbound: house.outbound.clone(),
+        manage: house.manage.clone(),
+        sender: house.sender.clone(),
+        messengers: house.messengers.clone(),
+        throttle: Throttle::new(house.clock.clone()),
+        operations: Arc::new(Wired(house.clone())),
+        customer,
+        options: Arc::new(Options {
+            public_url: config.public_url.clone(),
+            base_url: base_url(house),
+            proxies: config.proxies.clone(),
+            idle: config.panel_idle,
+            life: config.panel_session,
+            house_name: config.house_name.clone(),
+            mailbox: config.demo,
+            // What knowledge takes of a file.
+            upload_limit: 20 * 1024 * 1024,
+        }),
+    }
+}
+
+/// The pages and the list of them.
+pub fn routes(house: &House, customer: Option<Arc<dyn Customer>>) -> (Router, Vec<PageRoute>) {
+    panel::routes(app(house, customer))
+}
+
+/// Carries letters to the mail server until the process stops.
+pub(crate) async fn postman(house: House, stop: CancellationToken) {
+    // Without a server letters stay: they leave once one is set.
+    let Some(mailer) = house.config.mailer.clone() else { return };
+    let outbox = Outbox { db: house.db.clone(), clock: house.clock.clone() };
+    loop {
+        match outbox.take().await {
+            Ok(Some(mail)) => {
+                let sent =
+                    mailer.deliver(&mail.sender_name, &mail.to, &mail.subject, mail.body).await;
+                let kept = match sent {
+                    Ok(()) => outbox.sent(mail.id).await,
+                    Err(not) => {
+                        tracing::warn!(event = "mail_failed", cause = %not, for_good = not.for_good);
+                        outbox.not_sent(mail.id, &not.cause, not.for_good).await
+                    }
+                };
+                if let Err(error) = kept {
+                    tracing::error!(event = "mail_failed", cause = %error, for_good = false);
+                }
+            }
+            Ok(None) | Err(_) => {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(Duration::from_secs(2)) => {}
+                }
+            }
+        }
+        if stop.is_cancelled() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,282 @@
+// What pages do beyond forms and links: live updates, keys, drafts, uploads, passkeys.
+// Everything is told by data attributes; without this file every form still works.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const texts = document.getElementById("texts")?.dataset ?? {};
+  const csrf = document.body.dataset.csrf ?? "";
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+  // Light or dark, kept on this device.
+  const theme = localStorage.getItem("theme");
+  if (theme) root.dataset.theme = theme;
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-theme-toggle],[data-copy],[data-text],[data-show],[data-open-dialog]");
+    if (!target) return;
+    if ("themeToggle" in target.dataset) {
+      const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+      root.dataset.theme = dark ? "light" : "dark";
+      localStorage.setItem("theme", root.dataset.theme);
+    } else if ("copy" in target.dataset) {
+      navigator.clipboard?.writeText(target.dataset.copy).then(() => toast(texts.copied));
+    } else if ("text" in target.dataset) {
+      // A ready text goes into the field that the form names.
+      const field = $(target.dataset.into);
+      if (field) { field.value = target.dataset.text; field.focus(); field.dispatchEvent(new Event("input", { bubbles: true })); }
+    } else if ("show" in target.dataset) {
+      $(".inbox")?.classList.toggle(target.dataset.show);
+    } else {
+      $(target.dataset.openDialog)?.showModal();
+    }
+  });
+
+  function toast(text, undo) {
+    if (!text) return;
+    const box = document.createElement("div");
+    box.className = "toast";
+    box.append(text);
+    if (undo) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = texts.undo;
+      button.addEventListener("click", () => { box.remove(); undo(); });
+      box.append(button);
+    }
+    $("#toasts")?.append(box);
+    setTimeout(() => box.remove(), 5000);
+  }
+  // What the last page did, said once.
+  const said = $("[data-toast]");
+  if (said) {
+    const undo = $("form[data-undo]");
+    toast(said.dataset.toast, undo ? () => undo.requestSubmit() : undefined);
+  }
+
+  // A form is sent once: the button rests until there is an answer.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.dataset.again === "") return;
+    if (form.dataset.busy) { event.preventDefault(); return; }
+    form.dataset.busy = "1";
+    setTimeout(() => delete form.dataset.busy, 8000);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const form = event.detail.elt.closest?.("form");
+    if (form) delete form.dataset.busy;
+    if (event.detail.failed && event.detail.xhr?.status === 0) toast(texts.failed);
+  });
+  // A session that ended sends the whole page to sign-in, not a fragment of it.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const status = event.detail.xhr.status;
+    if (status === 401) { event.detail.shouldSwap = false; location.reload(); }
+    if (status === 422 || status === 409) { event.detail.shouldSwap = true; event.detail.isError = false; }
+  });
+
+  // Drafts survive a reload.
+  for (const field of all("[data-draft]")) {
+    const key = "draft:" + field.dataset.draft;
+    const kept = sessionStorage.getItem(key);
+    if (kept && !field.value) field.value = kept;
+    field.addEventListener("input", () => field.value ? sessionStorage.setItem(key, field.value) : sessionStorage.removeItem(key));
+    field.form?.addEventListener("htmx:afterRequest", (event) => {
+      if (!event.detail.successful) return;
+      sessionStorage.removeItem(key);
+      field.value = "";
+      const once = $("[name=once]", field.form);
+      if (once) once.value = crypto.randomUUID();
+    });
+    field.form?.addEventListener("submit", () => { if (!field.form.hasAttribute("hx-post")) sessionStorage.removeItem(key); });
+  }
+  // Enter sends, Shift+Enter breaks the line.
+  document.addEventListener("keydown", (event) => {
+    const field = event.target;
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && field.matches?.("textarea[data-enter]")) {
+      event.preventDefault();
+      field.form.requestSubmit();
+    }
+  });
+  // A note looks like one while it is written.
+  document.addEventListener("change", (event) => {
+    if (event.target.name === "mode") event.target.form.classList.toggle("is-note", event.target.value === "note");
+    if (event.target.matches("select[data-go]")) location.href = event.target.value;
+    if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+  });
+
+  // Threads open at their end and stay there while one reads the newest.
+  const threads = () => all(".thread");
+  const atEnd = new WeakMap();
+  for (const thread of threads()) thread.scrollTop = thread.scrollHeight;
+  document.addEventListener("htmx:beforeSwap", () => {
+    for (const thread of threads()) atEnd.set(thread, thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80);
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const thread of threads()) if (atEnd.get(thread) ?? true) thread.scrollTop = thread.scrollHeight;
+  });
+  const open = $(".threads [aria-current]");
+  open?.scrollIntoView({ block: "nearest" });
+
+  // Live: one stream per browser. The tab that holds the lock listens, and tells the others.
+  const events = document.body.dataset.events;
+  if (events && "locks" in navigator) {
+    const channel = new BroadcastChannel("live:" + events);
+    let waiting = null;
+    const heard = (message) => {
+      document.body.dispatchEvent(new Event("live"));
+      if (message.waiting === undefined) return;
+      for (const count of all("[data-count]")) { count.textContent = message.waiting; count.hidden = message.waiting === 0; }
+      waiting = message.waiting;
+    };
+    channel.onmessage = (event) => heard(event.data);
+    navigator.locks.request("live:" + events, () => new Promise(() => {
+      const source = new EventSource(events);
+      let before = null;
+      source.onmessage = (event) => {
+        const message = JSON.parse(event.data);
+        if (before !== null && message.waiting > before) call();
+        before = message.waiting;
+        heard(message);
+        channel.postMessage(message);
+      };
+    }));
+    // What was missed while the page slept.
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) document.body.dispatchEvent(new Event("live")); });
+  }
+  // Somebody waits: a sound and a notification, if the person turned them on here.
+  function call() {
+    if (localStorage.getItem("sound") === "1") {
+      const audio = new AudioContext();
+      const tone = audio.createOscillator();
+      const level = audio.createGain();
+      tone.frequency.value = 660;
+      level.gain.setValueAtTime(0.08, audio.currentTime);
+      level.gain.exponentialRampToValueAtTime(0.001, audio.currentTime + 0.5);
+      tone.connect(level).connect(audio.destination);
+      tone.start();
+      tone.stop(audio.currentTime + 0.5);
+    }
+    if (localStorage.getItem("notify") === "1" && "Notification" in window && Notification.permission === "granted") {
+      new Notification(texts.waiting, { tag: "waiting" });
+    }
+  }
+  for (const box of all("[data-device]")) {
+    const name = box.dataset.device;
+    box.checked = localStorage.getItem(name) === "1";
+    box.addEventListener("change", async () => {
+      if (name === "notify" && box.checked && await Notification.requestPermission() !== "granted") box.checked = false;
+      localStorage.setItem(name, box.checked ? "1" : "0");
+    });
+  }
+
+  // Times that run: the 24-hour window.
+  const countdowns = () => {
+    for (const element of all("[data-until]")) {
+      const left = Math.max(0, Number(element.dataset.until) - Date.now());
+      const minutes = Math.floor(left / 60000);
+      element.textContent = minutes >= 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes} min`;
+      if (left === 0 && element.dataset.over !== "1") { element.dataset.over = "1"; document.body.dispatchEvent(new Event("live")); }
+    }
+  };
+  countdowns();
+  setInterval(countdowns, 20000);
+
+  // Keys of the inbox.
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const typing = event.target.matches?.("input:not([type=radio]):not([type=checkbox]), textarea, select");
+    if (event.key === "Escape" && typing) { event.target.blur(); return; }
+    if (typing) return;
+    if (event.key === "?") { $("#keys")?.showModal(); event.preventDefault(); return; }
+    if (event.key === "/") { const search = $("input[type=search]"); if (search) { search.focus(); event.preventDefault(); } return; }
+    const rows = all(".threads a[data-row]");
+    if (rows.length && (event.key === "j" || event.key === "k")) {
+      const now = rows.findIndex((row) => row === document.activeElement);
+      const from = now >= 0 ? now : rows.findIndex((row) => row.hasAttribute("aria-current"));
+      const next = Math.min(rows.length - 1, Math.max(0, from + (event.key === "j" ? 1 : -1)));
+      rows[next].focus();
+      event.preventDefault();
+      return;
+    }
+    const action = $(`[data-key="${CSS.escape(event.key)}"]`);
+    if (action) {
+      event.preventDefault();
+      if (action.matches("textarea, input")) action.focus(); else action.click();
+    }
+  });
+
+  // Uploads, one file after the other, each with its progress.
+  for (const drop of all("form[data-upload]")) {
+    const input = $("input[type=file]", drop);
+    const list = $("[data-progress]", drop);
+    const send = (file) => new Promise((done) => {
+      const row = document.createElement("div");
+      const bar = document.createElement("progress");
+      bar.max = 100;
+      bar.setAttribute("aria-label", `${texts.uploading} ${file.name}`);
+      const name = document.createElement("small");
+      name.textContent = file.name;
+      row.append(name, bar);
+      list.append(row);
+      const body = new FormData(drop);
+      body.delete(input.name);
+      body.append(input.name, file);
+      const request = new XMLHttpRequest();
+      request.open("POST", drop.action);
+      request.setRequestHeader("x-csrf-token", csrf);
+      request.setRequestHeader("accept", "application/json");
+      request.upload.onprogress = (event) => { bar.value = event.loaded * 100 / event.total; };
+      request.onloadend = () => {
+        let answer = null;
+        try { answer = JSON.parse(request.responseText); } catch { /* a proxy's page */ }
+        bar.remove();
+        const result = document.createElement("small");
+        const good = request.status >= 200 && request.status < 300;
+        result.className = good ? "badge good" : "badge bad";
+        result.textContent = answer?.message ?? texts.failed;
+        row.append(" ", result);
+        done(good);
+      };
+      request.send(body);
+    });
+    const sendAll = async (files) => {
+      let good = true;
+      for (const file of files) good = await send(file) && good;
+      if (good && files.length) location.reload();
+    };
+    input.addEventListener("change", () => sendAll([...input.files]));
+    drop.addEventListener("submit", (event) => { event.preventDefault(); sendAll([...input.files]); });
+    drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
+    drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+    drop.addEventListener("drop", (event) => { event.preventDefault(); drop.classList.remove("over"); sendAll([...event.dataTransfer.files]); });
+  }
+
+  // Passkeys. The server speaks JSON as WebAuthn level 3 writes it.
+  async function post(path, body) {
+    const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json", "x-csrf-token": csrf }, body: JSON.stringify(body ?? {}) });
+    if (!answer.ok) throw new Error(String(answer.status));
+    return answer.json();
+  }
+  for (const button of all("[data-passkey]")) {
+    if (!("PublicKeyCredential" in window) || !PublicKeyCredential.parseCreationOptionsFromJSON) { button.hidden = true; continue; }
+    button.addEventListener("click", async () => {
+      try {
+        const start = await post(button.dataset.start, {});
+        const credential = button.dataset.passkey === "create"
+          ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(start.publicKey) })
+          : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(start.publicKey) });
+        const done = await post(button.dataset.finish, { ceremony: start.ceremony, next: button.dataset.next ?? "", credential: credential.toJSON() });
+        location.href = done.next;
+      } catch { toast(texts.passkey) ?? alertInline(button); }
+    });
+  }
+  function alertInline(button) {
+    let line = button.nextElementSibling;
+    if (!line?.matches("[role=alert]")) {
+      line = document.createElement("p");
+      line.setAttribute("role", "alert");
+      line.className = "small";
+      button.after(line);
+    }
+    line.textContent = texts.passkey;
+  }
+})();
