@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn every_model_that_was_asked_costs() {
-        let trace = json!({ "models": [{ "cost": 0.5 }, { "outcome": "timeout" }, { "cost": 0.25 }] });
+        let trace =
+            json!({ "models": [{ "cost": 0.5 }, { "outcome": "timeout" }, { "cost": 0.25 }] });
         assert!((cost_of(&trace) - 0.75).abs() < 1e-9);
     }
 }

@@ -145,7 +145,10 @@ impl Settings {
             return fail("monthly_budget", "must not be negative");
         }
         if self.monthly_budget.is_some() && (self.price_in.is_none() || self.price_out.is_none()) {
-            return fail("monthly_budget", "needs price_in and price_out: without them nobody knows what is spent");
+            return fail(
+                "monthly_budget",
+                "needs price_in and price_out: without them nobody knows what is spent",
+            );
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ pub use message_api::{
 pub use schema::MIGRATIONS;
 pub use send::{ChannelTyping, Send};
 pub use store::{
-    Channel, ChannelError, NewChannel, NewLogin, Rotation, add, find, list, pairing, remove, remove_tenant,
-    rotate,
+    Channel, ChannelError, NewChannel, NewLogin, Rotation, add, find, list, pairing, remove,
+    remove_tenant, rotate,
 };
 pub use webhook::{Limits, webhooks};

@@ -501,10 +501,7 @@ pub(crate) async fn set_pairing(
 }
 
 /// The code by which a phone is paired, and when it came.
-pub async fn pairing(
-    tx: &mut TenantTx,
-    id: ChannelId,
-) -> Result<Option<(Value, Moment)>, Error> {
+pub async fn pairing(tx: &mut TenantTx, id: ChannelId) -> Result<Option<(Value, Moment)>, Error> {
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(

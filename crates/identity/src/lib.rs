@@ -29,7 +29,8 @@ pub use link::{
 };
 pub use mail::{Letter, Mail, Outbox, mailbox, post};
 pub use membership::{
-    Member, Membership, join, leave, members, memberships, remove_invitations, remove_tenant, set_role,
+    Member, Membership, join, leave, members, memberships, remove_invitations, remove_tenant,
+    set_role,
 };
 pub use password::{PasswordRefused, SHORTEST, check_password, hash_password, verify_password};
 pub use permission::{Permission, Role, UnknownRole, role_table};

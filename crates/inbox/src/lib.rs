@@ -36,7 +36,7 @@ pub use desk::{
     canned, desk, give, labels, notes, remove_canned, remove_label, reopen, resolve, seen,
     sent_once, set_canned, sign, signatures, take, toggle_label,
 };
-pub use figures::{Day, channel_activity, Declined, Figures, days, declined, figures, seen_to};
+pub use figures::{Day, Declined, Figures, channel_activity, days, declined, figures, seen_to};
 pub use handoff::{
     Event, OwnerChange, WaitingDue, give_back, needs_person, owner_changes, take_over,
 };

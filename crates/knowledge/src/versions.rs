@@ -72,7 +72,8 @@ fn version(row: &Row) -> Result<Version, Error> {
     })
 }
 
-const VERSION: &str = "SELECT id, document_id, name, bytes, chunk_count, until FROM document_versions";
+const VERSION: &str =
+    "SELECT id, document_id, name, bytes, chunk_count, until FROM document_versions";
 
 /// Earlier versions of a document, the newest first.
 ///

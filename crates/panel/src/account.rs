@@ -11,7 +11,8 @@ use crate::door::{Me, PageId, redirect};
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::registry::{PageAccess, Pages};
-use crate::sign_in::{new_password_field, note_person, password_text};
+use crate::links::{new_password_field, password_text};
+use crate::sign_in::note_person;
 
 pub(crate) fn pages(pages: &mut Pages) {
     let mine = PageAccess::SignedIn;
@@ -157,14 +158,27 @@ fn how(lang: Lang, how: &str) -> &'static str {
 
 /// A browser's name out of what it says of itself.
 fn agent(text: &str) -> String {
-    let browser = [("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]
-        .into_iter()
-        .find(|(mark, _)| text.contains(mark))
-        .map_or("–", |(_, name)| name);
-    let system = [("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux")]
-        .into_iter()
-        .find(|(mark, _)| text.contains(mark))
-        .map_or("", |(_, name)| name);
+    let browser = [
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]
+    .into_iter()
+    .find(|(mark, _)| text.contains(mark))
+    .map_or("–", |(_, name)| name);
+    let system = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    ]
+    .into_iter()
+    .find(|(mark, _)| text.contains(mark))
+    .map_or("", |(_, name)| name);
     format!("{browser} {system}").trim().to_owned()
 }
 
@@ -240,7 +254,10 @@ async fn change_password(me: Me, Form(given): Form<Change>) -> Result<Response, 
     identity::end_all_sessions(&mut tx, me.person.id, Some(me.session.id)).await?;
     tx.commit().await?;
     note_person(app, &me.person, "person.password_changed", &me.visitor.address).await?;
-    let text = lang.t("Senha trocada. As outras sessões foram encerradas.", "Password changed. The other sessions were ended.");
+    let text = lang.t(
+        "Senha trocada. As outras sessões foram encerradas.",
+        "Password changed. The other sessions were ended.",
+    );
     page(&me, Outcome { tone: Some(Tone::Good), text, password_error: None }).await
 }
 
@@ -316,7 +333,10 @@ async fn confirm_second(me: Me, Form(given): Form<Confirm>) -> Result<Response, 
         let secret = typed.split('&').next().unwrap_or_default().to_owned();
         // Only an address of our own making is shown again.
         let url = if given.url.starts_with("otpauth://totp/") { given.url } else { String::new() };
-        let wrong = lang.t("O código não confere. Confira a hora do celular.", "The code is wrong. See that the phone's clock is right.");
+        let wrong = lang.t(
+            "O código não confere. Confira a hora do celular.",
+            "The code is wrong. See that the phone's clock is right.",
+        );
         let mut page = enrol_page(&me, &identity::Enrolment { url, secret }, Some(wrong));
         *page.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         return Ok(page);

@@ -21,17 +21,17 @@ use web::{Permission, Problem};
 use crate::door::At;
 use crate::failure::Failure;
 use crate::form::Form;
+use crate::hours;
 use crate::registry::Pages;
 use crate::words;
 
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<AssistantRead, _, _>("/painel/t/{slug}/assistente", show);
     pages.tenant_action::<AssistantWrite, _, _>("/painel/t/{slug}/assistente", save);
-    pages.tenant_action::<AssistantWrite, _, _>("/painel/t/{slug}/assistente/horario", save_hours);
     pages.tenant_action::<AssistantRead, _, _>("/painel/t/{slug}/assistente/testar", try_draft);
 }
 
-type Fields = HashMap<String, String>;
+pub(crate) type Fields = HashMap<String, String>;
 
 /// What a field of the form is refused for.
 struct Wrong {
@@ -50,7 +50,7 @@ struct Draft {
     model_key: Option<String>,
 }
 
-fn text<'a>(fields: &'a Fields, name: &str) -> &'a str {
+pub(crate) fn text<'a>(fields: &'a Fields, name: &str) -> &'a str {
     fields.get(name).map_or("", String::as_str).trim()
 }
 
@@ -61,7 +61,9 @@ fn number(lang: Lang, fields: &Fields, name: &str) -> Result<Option<f64>, Wrong>
         return Ok(None);
     }
     let parsed: Option<f64> = given.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0);
-    parsed.map(Some).ok_or_else(|| wrong(name, lang.t("Escreva um número, como 0,5.", "Write a number, such as 0.5.")))
+    parsed.map(Some).ok_or_else(|| {
+        wrong(name, lang.t("Escreva um número, como 0,5.", "Write a number, such as 0.5."))
+    })
 }
 
 /// Reads the form over what is set now.
@@ -95,7 +97,9 @@ fn read(lang: Lang, fields: &Fields, before: &Settings, rules: &Rules) -> Result
     settings.price_in = number(lang, fields, "price_in")?;
     settings.price_out = number(lang, fields, "price_out")?;
     settings.monthly_budget = number(lang, fields, "monthly_budget")?;
-    settings.check().map_err(|bad| wrong(bad.field, &setting_text(lang, bad.field, &bad.reason)))?;
+    settings
+        .check()
+        .map_err(|bad| wrong(bad.field, &setting_text(lang, bad.field, &bad.reason)))?;
     let seconds = |name: &str, default: Duration| {
         Ok::<_, Wrong>(number(lang, fields, name)?.map_or(default, Duration::from_secs_f64))
     };
@@ -105,7 +109,13 @@ fn read(lang: Lang, fields: &Fields, before: &Settings, rules: &Rules) -> Result
         return Err(wrong("quiet", lang.t("De 0 a 300 segundos.", "0 to 300 seconds.")));
     }
     if longest < quiet || longest > Duration::from_secs(300) {
-        return Err(wrong("longest", lang.t("Não menos que o silêncio, e até 300 segundos.", "No less than the silence, and up to 300 seconds.")));
+        return Err(wrong(
+            "longest",
+            lang.t(
+                "Não menos que o silêncio, e até 300 segundos.",
+                "No less than the silence, and up to 300 seconds.",
+            ),
+        ));
     }
     let rules = Rules {
         quiet,
@@ -128,7 +138,9 @@ fn setting_text(lang: Lang, field: &str, reason: &str) -> String {
         "rules" => "No máximo 4.000 letras.",
         "temperature" => "De 0 a 2.",
         "price_in" => "Os preços não podem ser negativos.",
-        "monthly_budget" => "Diga também os preços de entrada e saída: sem eles não se sabe o que foi gasto.",
+        "monthly_budget" => {
+            "Diga também os preços de entrada e saída: sem eles não se sabe o que foi gasto."
+        }
         FALLBACK_KEY | MODEL_KEY => "Este provedor não responde sem uma chave: informe-a.",
         _ => reason,
     };
@@ -183,7 +195,7 @@ fn page<Q: Permission>(
         div.columns {
             div.stack {
                 (form(at, shown, wrong, typed, writes))
-                (hours_form(at, shown, writes))
+                (hours::form(at, (&shown.hours, shown.confirmed), writes))
             }
             div.aside.stack {
                 (chat(at))
@@ -224,7 +236,9 @@ fn form<Q: Permission>(
     let error = |field: &str| wrong.filter(|w| w.field == field).map(|w| w.text.as_str());
     // What was typed is not lost by a refusal.
     let value = |name: &str, set: String| typed.map_or(set, |fields| text(fields, name).to_owned());
-    let amount = |set: Option<f64>| set.map_or(String::new(), |n| n.to_string().replace('.', lang.t(",", ".")));
+    let amount = |set: Option<f64>| {
+        set.map_or(String::new(), |n| n.to_string().replace('.', lang.t(",", ".")))
+    };
     let tones = [
         ("casual".to_owned(), lang.t("Próximo e simples", "Close and simple").to_owned()),
         ("formal".to_owned(), lang.t("Formal e cortês", "Formal and courteous").to_owned()),
@@ -236,13 +250,25 @@ fn form<Q: Permission>(
         Tone::Technical => "technical",
     };
     let providers = [
-        (String::new(), lang.t("Nenhum: responde com as frases do conhecimento", "None: answers with the knowledge's own sentences").to_owned()),
-        ("openai".to_owned(), lang.t("OpenAI, ou servidor compatível", "OpenAI, or a compatible server").to_owned()),
+        (
+            String::new(),
+            lang.t(
+                "Nenhum: responde com as frases do conhecimento",
+                "None: answers with the knowledge's own sentences",
+            )
+            .to_owned(),
+        ),
+        (
+            "openai".to_owned(),
+            lang.t("OpenAI, ou servidor compatível", "OpenAI, or a compatible server").to_owned(),
+        ),
         ("gemini".to_owned(), "Google Gemini".to_owned()),
     ];
     let model = settings.model.as_ref();
     let provider = model.map_or("", |m| m.provider.name());
-    let base = model.filter(|m| m.base_url != m.provider.base_url()).map_or(String::new(), |m| m.base_url.clone());
+    let base = model
+        .filter(|m| m.base_url != m.provider.base_url())
+        .map_or(String::new(), |m| m.base_url.clone());
     let seconds = |d: Duration| d.as_secs_f64().to_string().replace('.', lang.t(",", "."));
     html! {
         form.stack #assistant-form method="post" action=(at.url("/assistente")) {
@@ -316,41 +342,6 @@ fn chat<Q: Permission>(at: &At<Q>) -> Markup {
     }
 }
 
-fn hours_form<Q: Permission>(at: &At<Q>, shown: &Shown, writes: bool) -> Markup {
-    let lang = at.lang();
-    let days = match lang {
-        Lang::Pt => ["Segunda", "Terça", "Quarta", "Quinta", "Sexta", "Sábado", "Domingo"],
-        Lang::En => ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
-    };
-    let spans = |weekday: i64| {
-        let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
-        shown
-            .hours
-            .iter()
-            .filter(|span| span.weekday == weekday)
-            .map(|span| format!("{}-{}", clock(span.opens_minute), clock(span.closes_minute)))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    html! {
-        form.stack #horario method="post" action=(at.url("/assistente/horario")) {
-            (ui::csrf_field(at.csrf()))
-            fieldset {
-                legend { (lang.t("Horário de funcionamento", "Opening hours")) }
-                @if shown.confirmed { p { (badge(ui::Tone::Good, lang.t("Confirmado", "Confirmed"))) } }
-                @else { (notice(ui::Tone::Warn, lang.t("Ainda não confirmado: até lá a assistente não diz o horário.", "Not confirmed yet: until then the assistant does not tell the hours."))) }
-                div.pair {
-                    @for (weekday, day) in (1..).zip(days) {
-                        (Field::input(&format!("day{weekday}"), day, "text").value(&spans(weekday)).most(60))
-                    }
-                }
-                p.small.muted { (lang.t("Como 08:00-12:00, 13:30-18:00. Vazio: fechado.", "Such as 08:00-12:00, 13:30-18:00. Empty: closed.")) }
-                @if writes { div.row { (ui::submit(lang.t("Confirmar horário", "Confirm hours"))) } }
-            }
-        }
-    }
-}
-
 async fn save(at: At<AssistantWrite>, Form(fields): Form<Fields>) -> Result<Response, Failure> {
     let lang = at.lang();
     let before = shown(&at).await?;
@@ -371,7 +362,8 @@ async fn save(at: At<AssistantWrite>, Form(fields): Form<Fields>) -> Result<Resp
     inbox::set_rules(&mut tx, &draft.rules).await?;
     let new_key = draft.model_key.is_some();
     let models = (before.settings.model.as_ref(), draft.settings.model.as_ref());
-    match assistant::keep_key(&mut tx, &at.app.vault, MODEL_KEY, draft.model_key, models, now).await {
+    match assistant::keep_key(&mut tx, &at.app.vault, MODEL_KEY, draft.model_key, models, now).await
+    {
         Ok(_) => {}
         Err(assistant::KeyError::Settings(bad)) => {
             drop(tx);
@@ -399,60 +391,16 @@ async fn save(at: At<AssistantWrite>, Form(fields): Form<Fields>) -> Result<Resp
     Ok(at.done("/assistente", "salvo"))
 }
 
-/// `08:00-12:00, 13:30-18:00` as spans of a day.
-fn spans(weekday: i64, text: &str) -> Option<Vec<OpeningHours>> {
-    let clock = |part: &str| {
-        let (hour, minute) = part.trim().split_once([':', 'h']).unwrap_or((part.trim(), "0"));
-        let hour: i64 = hour.trim().parse().ok()?;
-        let minute: i64 = if minute.trim().is_empty() { 0 } else { minute.trim().parse().ok()? };
-        let whole = hour * 60 + minute;
-        ((0..60).contains(&minute) && (0..=1440).contains(&whole)).then_some(whole)
-    };
-    text.split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let (from, to) = part.split_once(['-', '–'])?;
-            let (opens_minute, closes_minute) = (clock(from)?, clock(to)?);
-            (opens_minute < closes_minute && opens_minute < 1440)
-                .then_some(OpeningHours { weekday, opens_minute, closes_minute })
-        })
-        .collect()
-}
-
-async fn save_hours(
-    at: At<AssistantWrite>,
-    Form(fields): Form<Fields>,
-) -> Result<Response, Failure> {
-    let lang = at.lang();
-    let mut week = Vec::new();
-    for weekday in 1..=7 {
-        let given = text(&fields, &format!("day{weekday}"));
-        match spans(weekday, given) {
-            Some(day) => week.extend(day),
-            None => {
-                let why = match lang {
-                    Lang::Pt => format!("“{given}” não é um horário: escreva como 08:00-12:00, 13:30-18:00."),
-                    Lang::En => format!("“{given}” is no span of hours: write it as 08:00-12:00, 13:30-18:00."),
-                };
-                return Err(Problem::field(format!("day{weekday}"), why).into());
-            }
-        }
-    }
-    let mut tx = at.begin().await?;
-    let (before, _) = tenancy::opening_hours(&mut tx).await?;
-    tenancy::set_opening_hours(&mut tx, &week).await?;
-    at.note(&mut tx, "hours.changed", "", (Some(json!({ "hours": before })), Some(json!({ "hours": week })))).await?;
-    tx.commit().await?;
-    Ok(at.done("/assistente#horario", "salvo"))
-}
-
 /// Answers a question as the form would have it.
 async fn try_draft(at: At<AssistantRead>, Form(fields): Form<Fields>) -> Result<Response, Failure> {
     let lang = at.lang();
     let question = text(&fields, "question");
     if question.is_empty() || question.chars().count() > 1000 {
-        return Err(Problem::field("question", lang.t("Escreva de 1 a 1.000 letras.", "Write 1 to 1,000 letters.")).into());
+        return Err(Problem::field(
+            "question",
+            lang.t("Escreva de 1 a 1.000 letras.", "Write 1 to 1,000 letters."),
+        )
+        .into());
     }
     let held = at.app.contexts.get(at.tenant.id).await?.ok_or_else(Failure::not_found)?;
     let mut context = (*held).clone();
@@ -474,7 +422,13 @@ async fn try_draft(at: At<AssistantRead>, Form(fields): Form<Fields>) -> Result<
         .into_iter()
         .flatten()
         .filter(|one| one["outcome"] != "said")
-        .map(|one| format!("{}: {}", one["model"].as_str().unwrap_or_default(), one["outcome"].as_str().unwrap_or_default()))
+        .map(|one| {
+            format!(
+                "{}: {}",
+                one["model"].as_str().unwrap_or_default(),
+                one["outcome"].as_str().unwrap_or_default()
+            )
+        })
         .collect();
     let said = html! {
         div.bubble.in { p { (question) } }
@@ -514,31 +468,18 @@ fn drafted_models(
         .outbound
         .check(&model.base_url)
         .map_err(|bad| Problem::field("base_url", bad.to_string()))?;
-    let same = before.model.as_ref().is_some_and(|b| b.provider == model.provider && b.base_url == base_url);
+    let same = before
+        .model
+        .as_ref()
+        .is_some_and(|b| b.provider == model.provider && b.base_url == base_url);
     // Somebody who may not change the assistant sends nothing to other servers.
     if !same && !at.may(P::AssistantWrite) {
         return Err(Failure::forbidden());
     }
     let kept = held.first().filter(|_| same).map(|m| m.api_key.clone());
     let api_key = draft.model_key.clone().or(kept).unwrap_or_default();
-    let mut models = vec![ModelRef { provider: model.provider, base_url, api_key, model: model.model.clone() }];
+    let mut models =
+        vec![ModelRef { provider: model.provider, base_url, api_key, model: model.model.clone() }];
     models.extend(held.iter().skip(1).cloned());
     Ok(models)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hours_are_read_as_people_write_them() {
-        let span = |opens_minute, closes_minute| OpeningHours { weekday: 1, opens_minute, closes_minute };
-        assert_eq!(spans(1, "08:00-12:00, 13:30-18:00"), Some(vec![span(480, 720), span(810, 1080)]));
-        assert_eq!(spans(1, "8h–18h"), Some(vec![span(480, 1080)]));
-        assert_eq!(spans(1, " "), Some(Vec::new()));
-        assert_eq!(spans(1, "18:00-24:00"), Some(vec![span(1080, 1440)]));
-        for bad in ["08:00", "18:00-08:00", "25:00-26:00", "08:70-09:00", "fechado"] {
-            assert_eq!(spans(1, bad), None, "{bad}");
-        }
-    }
 }

@@ -38,7 +38,10 @@ struct Wanted {
 
 impl Wanted {
     fn filter(&self) -> Filter {
-        let before = self.antes.split_once('_').and_then(|(at, id)| Some((Moment(at.parse().ok()?), id.parse().ok()?)));
+        let before = self
+            .antes
+            .split_once('_')
+            .and_then(|(at, id)| Some((Moment(at.parse().ok()?), id.parse().ok()?)));
         Filter { action: self.acao.clone(), actor: self.quem.clone(), before }
     }
 }
@@ -150,7 +153,11 @@ async fn show(at: At<AuditRead>, Query(wanted): Query<Wanted>) -> Result<Respons
 
 /// A cell that a spreadsheet does not take for a formula.
 fn cell(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 async fn export(at: At<AuditRead>, Query(wanted): Query<Wanted>) -> Result<Response, Failure> {
@@ -159,7 +166,17 @@ async fn export(at: At<AuditRead>, Query(wanted): Query<Wanted>) -> Result<Respo
     drop(tx);
     let mut out = csv::Writer::from_writer(Vec::new());
     let failed = |cause: csv::Error| Failure::from(web::Problem::internal(&cause));
-    out.write_record(["at", "actor_kind", "actor", "action", "target", "before", "after", "address"]).map_err(failed)?;
+    out.write_record([
+        "at",
+        "actor_kind",
+        "actor",
+        "action",
+        "target",
+        "before",
+        "after",
+        "address",
+    ])
+    .map_err(failed)?;
     for entry in &entries {
         let json = |value: &Option<Value>| value.as_ref().map(Value::to_string).unwrap_or_default();
         out.write_record([
@@ -179,14 +196,20 @@ async fn export(at: At<AuditRead>, Query(wanted): Query<Wanted>) -> Result<Respo
     Ok((
         [
             (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
-            (header::CONTENT_DISPOSITION, HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment"))),
+            (
+                header::CONTENT_DISPOSITION,
+                HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("attachment")),
+            ),
         ],
         bytes,
     )
         .into_response())
 }
 
-async fn show_house(Operator(me): Operator, Query(wanted): Query<Wanted>) -> Result<Response, Failure> {
+async fn show_house(
+    Operator(me): Operator,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Failure> {
     let lang = me.lang();
     let mut tx = me.visitor.app.db.read_system().await?;
     let entries = identity::house_entries(&mut tx, &wanted.filter(), LINES).await?;

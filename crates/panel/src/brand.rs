@@ -153,9 +153,7 @@ pub(crate) async fn sender_name(app: &App, tenant: Option<&Tenant>) -> Result<St
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn remove_tenant(
-    tx: &mut db::TenantTx,
-) -> Result<Vec<tenancy::Removed>, db::Error> {
+pub async fn remove_tenant(tx: &mut db::TenantTx) -> Result<Vec<tenancy::Removed>, db::Error> {
     let tenant = tx.tenant();
     let count = tx.execute("DELETE FROM brands WHERE tenant_id = $1", args![tenant]).await?;
     Ok(vec![tenancy::Removed { what: "brands".to_owned(), count }])
@@ -182,7 +180,8 @@ async fn file(
 ) -> Result<Response, Failure> {
     let kind = params.iter().find(|(name, _)| *name == "kind").map_or("", |(_, value)| value);
     let app = &visitor.app;
-    let kept = (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    let kept =
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     if kind == "cores.css" {
         let css = Brand::stylesheet(visitor.brand.accent);
         let css_type = HeaderValue::from_static("text/css; charset=utf-8");
@@ -203,7 +202,9 @@ async fn file(
     let mut tx = app.db.read_system().await?;
     let row = tx
         .fetch_opt(
-            &format!("SELECT {bytes}, {mime} FROM brands WHERE tenant_id = $1 AND {bytes} IS NOT NULL"),
+            &format!(
+                "SELECT {bytes}, {mime} FROM brands WHERE tenant_id = $1 AND {bytes} IS NOT NULL"
+            ),
             args![tenant],
         )
         .await?;
@@ -212,10 +213,7 @@ async fn file(
     let mime = HeaderValue::from_str(&row.get::<String>(1)?)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let sealed = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
-    Ok((
-        [(header::CONTENT_TYPE, mime), kept, (header::CONTENT_SECURITY_POLICY, sealed)],
-        bytes,
-    )
+    Ok(([(header::CONTENT_TYPE, mime), kept, (header::CONTENT_SECURITY_POLICY, sealed)], bytes)
         .into_response())
 }
 
@@ -297,22 +295,35 @@ fn checked(lang: Lang, before: &Set, upload: &Upload) -> Result<Set, (&'static s
     let text = |name: &str| upload.field(name).trim().to_owned();
     let accent = text("accent");
     if !accent.is_empty() && accent.parse::<Colour>().is_err() {
-        return Err(("accent", lang.t("Use uma cor como #0b57d0.", "Use a colour such as #0b57d0.").to_owned()));
+        return Err((
+            "accent",
+            lang.t("Use uma cor como #0b57d0.", "Use a colour such as #0b57d0.").to_owned(),
+        ));
     }
     let support_url = text("support_url");
-    let known = ["https://", "http://", "mailto:"].iter().any(|start| support_url.starts_with(start));
+    let known =
+        ["https://", "http://", "mailto:"].iter().any(|start| support_url.starts_with(start));
     if !support_url.is_empty() && (!known || support_url.chars().count() > 200) {
-        return Err(("support_url", lang.t("Comece com https:// ou mailto:.", "Begin with https:// or mailto:.").to_owned()));
+        return Err((
+            "support_url",
+            lang.t("Comece com https:// ou mailto:.", "Begin with https:// or mailto:.").to_owned(),
+        ));
     }
     for (field, most) in [("name", 60), ("sender_name", 60), ("welcome", 300)] {
         if text(field).chars().count() > most {
-            return Err((if field == "name" { "name" } else { "sender_name" }, lang.t("Longo demais.", "Too long.").to_owned()));
+            return Err((
+                if field == "name" { "name" } else { "sender_name" },
+                lang.t("Longo demais.", "Too long.").to_owned(),
+            ));
         }
     }
     for field in ["logo", "icon"] {
         let Some(file) = upload.file(field) else { continue };
         if file.bytes.len() > MARK_LIMIT || image_type(&file.bytes).is_none() {
-            let why = lang.t("Envie PNG, JPEG ou WebP de até 200 kB.", "Send PNG, JPEG or WebP of up to 200 kB.");
+            let why = lang.t(
+                "Envie PNG, JPEG ou WebP de até 200 kB.",
+                "Send PNG, JPEG or WebP of up to 200 kB.",
+            );
             return Err((field, why.to_owned()));
         }
     }
@@ -375,7 +386,8 @@ async fn show(at: At<BrandWrite>) -> Result<Response, Failure> {
     let mut tx = at.app.db.read_system().await?;
     let set = set_of(&mut tx, &at.tenant.id.to_string()).await?;
     drop(tx);
-    let body = view(at.lang(), &set, (at.csrf(), &at.url("/marca")), &at.me.visitor.brand.name, None);
+    let body =
+        view(at.lang(), &set, (at.csrf(), &at.url("/marca")), &at.me.visitor.brand.name, None);
     Ok(at.page(at.lang().t("Marca", "Brand"), &body))
 }
 

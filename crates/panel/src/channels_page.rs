@@ -97,7 +97,7 @@ fn choice<Q: Permission>(at: &At<Q>, kind: Kind, title: &str, text: &str) -> Mar
         div.panel {
             h3 { (title) }
             p.muted { (text) }
-            p { a.button href=(at.url(&format!("/canais/novo/{}", kind.name()))) { (at.lang().t("Conectar ", "Connect ")) (title) } }
+            p { a.button href=(at.url(&format!("/canais/novo/{}", kind.name()))) { (at.lang().t("Conectar", "Connect")) span.visually-hidden { ": " (title) } } }
         }
     }
 }
@@ -189,7 +189,9 @@ async fn add(
 ) -> Result<Response, Failure> {
     let text = |name: &str| fields.get(name).map_or("", String::as_str).trim().to_owned();
     let login = match (text("login_email"), text("login_password")) {
-        (email, password) if !email.is_empty() && !password.is_empty() => Some(NewLogin { email, password }),
+        (email, password) if !email.is_empty() && !password.is_empty() => {
+            Some(NewLogin { email, password })
+        }
         _ => None,
     };
     let channel = NewChannel {
@@ -208,14 +210,22 @@ async fn add(
     };
     let added = match at.app.manage.add(at.tenant.id, &channel, true).await {
         Ok(added) => added,
-        Err(error @ (ChannelError::Storage(_) | ChannelError::Vault(_))) => return Err(refused(error)),
+        Err(error @ (ChannelError::Storage(_) | ChannelError::Vault(_))) => {
+            return Err(refused(error));
+        }
         Err(error) => {
             let text = words::problem(at.lang(), &Problem::from(error));
             return Ok(new_page(&at, kind, &fields, Some(&text)));
         }
     };
     let mut tx = at.begin().await?;
-    at.note(&mut tx, "channel.added", &added.instance, (None, Some(json!({ "kind": added.kind, "base_url": added.base_url })))).await?;
+    at.note(
+        &mut tx,
+        "channel.added",
+        &added.instance,
+        (None, Some(json!({ "kind": added.kind, "base_url": added.base_url }))),
+    )
+    .await?;
     tx.commit().await?;
     if kind == Kind::Evolution {
         return begin_pairing(&at, added.id, None).await;
@@ -312,7 +322,12 @@ fn able(yes: bool, text: &str) -> Markup {
 }
 
 /// The latest code, which refreshes by itself until the phone is there.
-fn pairing_view<Q: Permission>(at: &At<Q>, id: kernel::ChannelId, code: &Value, when: Moment) -> Markup {
+fn pairing_view<Q: Permission>(
+    at: &At<Q>,
+    id: kernel::ChannelId,
+    code: &Value,
+    when: Moment,
+) -> Markup {
     let lang = at.lang();
     let url = at.url(&format!("/canais/{id}/codigo"));
     html! {
@@ -321,7 +336,7 @@ fn pairing_view<Q: Permission>(at: &At<Q>, id: kernel::ChannelId, code: &Value, 
                 p { (lang.t("No celular: WhatsApp › Aparelhos conectados › Conectar com número. Digite:", "On the phone: WhatsApp › Linked devices › Link with phone number. Type:")) }
                 (ui::copyable(lang.t("Código", "Code"), typed, lang.t("Copiar", "Copy")))
             } @else if let Some(qr) = code["qr"].as_str().filter(|qr| qr.starts_with("data:image/")) {
-                div.qr { img src=(qr) alt=(lang.t("QR code para conectar o celular", "QR code to connect the phone")); 
+                div.qr { img src=(qr) alt=(lang.t("QR code para conectar o celular", "QR code to connect the phone"));
                     p { (lang.t("No celular: WhatsApp › Aparelhos conectados › Conectar um aparelho.", "On the phone: WhatsApp › Linked devices › Link a device.")) } }
             } @else if let Some(text) = code["text"].as_str() {
                 div.qr { (crate::account::qr(text)) p { (lang.t("No celular: WhatsApp › Aparelhos conectados › Conectar um aparelho.", "On the phone: WhatsApp › Linked devices › Link a device.")) } }
@@ -377,7 +392,8 @@ async fn begin_pairing(
         },
     };
     let name = id.to_string();
-    let outcome = at.app.manage.connect(at.tenant.id, &name, phone.as_deref()).await.map_err(refused)?;
+    let outcome =
+        at.app.manage.connect(at.tenant.id, &name, phone.as_deref()).await.map_err(refused)?;
     match outcome {
         Ok(paired) => {
             let mut tx = at.begin().await?;
@@ -388,7 +404,10 @@ async fn begin_pairing(
             Ok(at.done(&format!("/canais/{id}"), said))
         }
         Err(error) => {
-            let text = format!("{} {error}", lang.t("O provedor não conectou:", "The provider did not connect:"));
+            let text = format!(
+                "{} {error}",
+                lang.t("O provedor não conectou:", "The provider did not connect:")
+            );
             one_page(at, id, Some((Tone::Bad, &text))).await
         }
     }
@@ -406,10 +425,19 @@ async fn status(
     let status = at.app.manage.status(at.tenant.id, &id.to_string()).await.map_err(refused)?;
     match status.not_reached {
         Some(why) => {
-            let text = format!("{} {why}", lang.t("Não foi possível perguntar ao provedor:", "The provider could not be asked:"));
+            let text = format!(
+                "{} {why}",
+                lang.t(
+                    "Não foi possível perguntar ao provedor:",
+                    "The provider could not be asked:"
+                )
+            );
             one_page(&at, id, Some((Tone::Warn, &text))).await
         }
-        None => one_page(&at, id, Some((Tone::Good, lang.t("Conferido agora.", "Checked just now.")))).await,
+        None => {
+            one_page(&at, id, Some((Tone::Good, lang.t("Conferido agora.", "Checked just now."))))
+                .await
+        }
     }
 }
 
@@ -439,7 +467,13 @@ async fn remove(
     let mut tx = at.begin().await?;
     let channel = channels::find(&mut tx, &name).await.map_err(refused)?;
     channels::remove(&mut tx, &at.app.vault, &name).await.map_err(refused)?;
-    at.note(&mut tx, "channel.removed", channel.instance, (Some(json!({ "kind": channel.kind })), None)).await?;
+    at.note(
+        &mut tx,
+        "channel.removed",
+        channel.instance,
+        (Some(json!({ "kind": channel.kind })), None),
+    )
+    .await?;
     tx.commit().await?;
     Ok(at.done("/canais", "removido"))
 }

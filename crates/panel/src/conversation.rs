@@ -3,45 +3,35 @@
 use axum::extract::Query;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use channels::{AuthorIn, MediaIn, MessageIn, Signature, TemplateIn};
 use db::TenantTx;
 use identity::Permission as P;
 use inbox::{MessageView, Note, Owner, OwnerChange, Row, WINDOW};
-use kernel::{ConversationId, LabelId, Moment, PersonId};
+use kernel::{ConversationId, Moment, PersonId};
 use maud::{Markup, html};
 use messaging::Kind;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use ui::{Icon, Lang, Tone, badge, icon, initials};
 use web::Permission;
-use web::permission::{InboxRead, InboxWrite};
+use web::permission::InboxRead;
 
-use crate::door::{At, PageId, redirect};
+use crate::door::{At, PageId};
 use crate::failure::Failure;
-use crate::form::{Form, Upload};
 use crate::inbox_page::{Around, Wanted, contact_name, keys, list_pane, owner_text};
 use crate::registry::Pages;
 use crate::words;
 
-type Conversation = PageId<kernel::id::ConversationKind>;
+pub(crate) type Conversation = PageId<kernel::id::ConversationKind>;
 
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/conversas/{id}", show);
     pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/conversas/{id}/fio", fragment);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/responder", reply);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/modelo", template);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/assumir", take);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/devolver", give);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/resolver", resolve);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/reabrir", reopen);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/atribuir", assign);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/etiqueta", label);
     pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/mensagens/{id}/percurso", journey);
     pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/mensagens/{id}/arquivo", file);
 }
 
 /// Messages shown at first; older ones by a link.
-const SHOWN: usize = 60;
+pub(crate) const SHOWN: usize = 60;
 
 /// All that a conversation's page shows.
 struct Talk {
@@ -170,7 +160,7 @@ async fn fragment(
 }
 
 /// The thread as it is now, or nothing if the browser shows that already.
-async fn talk_now<Q: Permission>(
+pub(crate) async fn talk_now<Q: Permission>(
     at: &At<Q>,
     id: ConversationId,
     limit: usize,
@@ -187,7 +177,12 @@ async fn talk_now<Q: Permission>(
     Ok(markup.into_response())
 }
 
-fn inner<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around, limit: usize) -> (Markup, String) {
+fn inner<Q: Permission>(
+    at: &At<Q>,
+    talk: &Talk,
+    around: &Around,
+    limit: usize,
+) -> (Markup, String) {
     let markup = html! {
         (thread(at, talk, around, limit))
         (owner_bar(at, talk, around))
@@ -211,7 +206,8 @@ enum Item<'a> {
 fn thread<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around, limit: usize) -> Markup {
     let lang = at.lang();
     let mut items: Vec<(Moment, Item<'_>)> = Vec::new();
-    let from = if talk.more { talk.messages.first().map_or(Moment(0), |m| m.at) } else { Moment(0) };
+    let from =
+        if talk.more { talk.messages.first().map_or(Moment(0), |m| m.at) } else { Moment(0) };
     items.extend(talk.messages.iter().map(|m| (m.at, Item::Message(m))));
     items.extend(talk.notes.iter().filter(|n| n.at >= from).map(|n| (n.at, Item::Note(n))));
     items.extend(talk.changes.iter().filter(|c| c.at >= from).map(|c| (c.at, Item::Change(c))));
@@ -268,7 +264,11 @@ fn summary<Q: Permission>(at: &At<Q>, talk: &Talk) -> Option<Markup> {
     let sources: Vec<&str> = last
         .and_then(|m| m.trace.as_ref())
         .map(|trace| {
-            trace["nearest"].as_array().or_else(|| trace["sources"].as_array()).into_iter().flatten()
+            trace["nearest"]
+                .as_array()
+                .or_else(|| trace["sources"].as_array())
+                .into_iter()
+                .flatten()
                 .filter_map(|s| s["heading"].as_str().or_else(|| s["title"].as_str()))
                 .take(3)
                 .collect()
@@ -288,7 +288,12 @@ fn summary<Q: Permission>(at: &At<Q>, talk: &Talk) -> Option<Markup> {
     })
 }
 
-fn bubble<Q: Permission>(at: &At<Q>, message: &MessageView, talk: &Talk, around: &Around) -> Markup {
+fn bubble<Q: Permission>(
+    at: &At<Q>,
+    message: &MessageView,
+    talk: &Talk,
+    around: &Around,
+) -> Markup {
     let lang = at.lang();
     let out = message.direction == "out";
     let person = matches!(message.author.as_str(), "person" | "phone");
@@ -337,7 +342,9 @@ fn media<Q: Permission>(at: &At<Q>, message: &MessageView) -> Markup {
     let name = media["file_name"].as_str().unwrap_or(words::content(lang, &message.content));
     let url = at.url(&format!("/mensagens/{}/arquivo", message.id));
     if media["available"] != Value::Bool(true) {
-        let why = media["reason"].as_str().unwrap_or(lang.t("o arquivo não está aqui", "the file is not here"));
+        let why = media["reason"]
+            .as_str()
+            .unwrap_or(lang.t("o arquivo não está aqui", "the file is not here"));
         return html! { p.muted { (icon(Icon::Attach)) (name) ": " (why) } };
     }
     html! {
@@ -357,7 +364,9 @@ fn trace_view<Q: Permission>(at: &At<Q>, message: &MessageView, trace: &Value) -
     let sources = trace["sources"].as_array().cloned().unwrap_or_default();
     let nearest = trace["nearest"].as_array().cloned().unwrap_or_default();
     let by = match trace["answered_by"].as_str().unwrap_or_default() {
-        "knowledge" => lang.t("pelo conhecimento, sem modelo", "by the knowledge, without a model").to_owned(),
+        "knowledge" => {
+            lang.t("pelo conhecimento, sem modelo", "by the knowledge, without a model").to_owned()
+        }
         "fixed" => lang.t("frase fixa", "fixed phrase").to_owned(),
         "declined" => lang.t("não sabia", "did not know").to_owned(),
         other => other.to_owned(),
@@ -583,185 +592,6 @@ fn person_pane<Q: Permission>(
     }
 }
 
-/// Whether a script asks, which wants the thread, or a plain form, which wants the page.
-fn scripted<Q>(at: &At<Q>) -> bool {
-    at.me.visitor.headers.contains_key("hx-request")
-}
-
-async fn after<Q: Permission>(at: &At<Q>, id: ConversationId) -> Result<Response, Failure> {
-    if !scripted(at) {
-        return Ok(redirect(&at.url(&format!("/conversas/{id}"))));
-    }
-    let mut response = talk_now(at, id, SHOWN, "").await?;
-    // The list shows it at once, too.
-    response.headers_mut().insert("hx-trigger", HeaderValue::from_static("live"));
-    Ok(response)
-}
-
-async fn reply(
-    at: At<InboxWrite>,
-    PageId(id): Conversation,
-    upload: Upload,
-) -> Result<Response, Failure> {
-    let now = at.now();
-    let text = upload.field("text").trim();
-    if upload.field("mode") == "note" {
-        let mut tx = at.begin().await?;
-        inbox::desk(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
-        let name = at.me.person.name.clone();
-        inbox::add_note(&mut tx, id, &name, text, now)
-            .await?
-            .map_err(|refused| web::Problem::field("text", refused.to_string()))?;
-        tx.commit().await?;
-        return after(&at, id).await;
-    }
-    let media = upload.file("file").map(|file| {
-        use base64::Engine as _;
-        MediaIn {
-            url: None,
-            base64: Some(base64::engine::general_purpose::STANDARD.encode(&file.bytes)),
-            mime: file.mime.clone(),
-            file_name: Some(file.name.clone()),
-            caption: Some(text.to_owned()).filter(|text| !text.is_empty()),
-            kind: None,
-        }
-    });
-    let message = MessageIn {
-        conversation: Some(id),
-        text: media.is_none().then(|| text.to_owned()),
-        media,
-        author: Some(AuthorIn::Person),
-        ..MessageIn::default()
-    };
-    send(&at, id, &message, upload.field("once")).await
-}
-
-async fn send(
-    at: &At<InboxWrite>,
-    id: ConversationId,
-    message: &MessageIn,
-    once: &str,
-) -> Result<Response, Failure> {
-    let fresh = identity::token();
-    let once = if once.is_empty() || once.len() > 100 { &fresh } else { once };
-    let signature = Signature { person: at.me.person.id, once };
-    at.app.sender.post_signed(&at.app.db, &at.tenant, at.now(), message, Some(&signature)).await?;
-    after(at, id).await
-}
-
-#[derive(Debug, Deserialize)]
-struct TemplateForm {
-    name: String,
-    language: String,
-    #[serde(default)]
-    variables: String,
-    #[serde(default)]
-    once: String,
-}
-
-async fn template(
-    at: At<InboxWrite>,
-    PageId(id): Conversation,
-    Form(form): Form<TemplateForm>,
-) -> Result<Response, Failure> {
-    let variables: Vec<Value> = form
-        .variables
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(|line| json!({ "type": "text", "text": line }))
-        .collect();
-    let components = if variables.is_empty() {
-        json!([])
-    } else {
-        json!([{ "type": "body", "parameters": variables }])
-    };
-    let message = MessageIn {
-        conversation: Some(id),
-        template: Some(TemplateIn {
-            name: form.name.trim().to_owned(),
-            language: form.language.trim().to_owned(),
-            components,
-        }),
-        author: Some(AuthorIn::Person),
-        ..MessageIn::default()
-    };
-    send(&at, id, &message, &form.once).await
-}
-
-#[derive(Debug, Deserialize)]
-struct Nothing {}
-
-/// Moves a conversation, and writes down who did so.
-macro_rules! moves {
-    ($name:ident, $verb:ident, $action:literal, $said:literal) => {
-        async fn $name(
-            at: At<InboxWrite>,
-            PageId(id): Conversation,
-            Form(_): Form<Nothing>,
-        ) -> Result<Response, Failure> {
-            let mut tx = at.begin().await?;
-            if !inbox::$verb(&mut tx, id, at.me.person.id, at.now()).await? {
-                return Err(Failure::not_found());
-            }
-            at.note(&mut tx, $action, id.to_string(), (None, None)).await?;
-            tx.commit().await?;
-            Ok(at.done(&format!("/conversas/{id}"), $said))
-        }
-    };
-}
-
-moves!(take, take, "conversation.taken", "assumida");
-moves!(give, give, "conversation.given_back", "devolvida");
-moves!(resolve, resolve, "conversation.resolved", "resolvida");
-moves!(reopen, reopen, "conversation.taken", "reaberta");
-
-#[derive(Debug, Deserialize)]
-struct Assigned {
-    #[serde(default)]
-    person: String,
-}
-
-async fn assign(
-    at: At<InboxWrite>,
-    PageId(id): Conversation,
-    Form(form): Form<Assigned>,
-) -> Result<Response, Failure> {
-    let person: Option<PersonId> = form.person.parse().ok();
-    if let Some(person) = person {
-        let mut house = at.app.db.read_system().await?;
-        let members = identity::members(&mut house, at.tenant.id).await?;
-        if !members.iter().any(|member| member.person == person) {
-            return Err(Failure::not_found());
-        }
-    }
-    let mut tx = at.begin().await?;
-    if !inbox::assign(&mut tx, id, person).await? {
-        return Err(Failure::not_found());
-    }
-    at.note(&mut tx, "conversation.assigned", id.to_string(), (None, Some(json!({ "person": person })))).await?;
-    tx.commit().await?;
-    Ok(at.done(&format!("/conversas/{id}"), "salvo"))
-}
-
-#[derive(Debug, Deserialize)]
-struct Labelled {
-    label: LabelId,
-}
-
-async fn label(
-    at: At<InboxWrite>,
-    PageId(id): Conversation,
-    Form(form): Form<Labelled>,
-) -> Result<Response, Failure> {
-    let mut tx = at.begin().await?;
-    if !inbox::toggle_label(&mut tx, id, form.label).await? {
-        return Err(Failure::not_found());
-    }
-    tx.commit().await?;
-    Ok(redirect(&at.url(&format!("/conversas/{id}"))))
-}
-
 /// Every state a message passed.
 async fn journey(
     at: At<InboxRead>,
@@ -806,9 +636,15 @@ async fn file(
     let place = if shown { "inline" } else { "attachment" };
     Ok((
         [
-            (header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/octet-stream"))),
+            (
+                header::CONTENT_TYPE,
+                kind.unwrap_or(HeaderValue::from_static("application/octet-stream")),
+            ),
             (header::CONTENT_DISPOSITION, HeaderValue::from_static(place)),
-            (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
+            (
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static("default-src 'none'; sandbox"),
+            ),
             (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600")),
         ],
         bytes,

@@ -47,6 +47,14 @@ fn session_name(secure: bool) -> String {
     if secure { format!("__Host-{SESSION}") } else { SESSION.to_owned() }
 }
 
+/// The names a session's cookie may have where pages are reached at this address.
+pub(crate) fn session_names(public_url: Option<&str>) -> Vec<String> {
+    match public_url {
+        Some(url) => vec![session_name(url.starts_with("https://"))],
+        None => vec![session_name(true), session_name(false)],
+    }
+}
+
 /// The `Set-Cookie` of a new session; an empty value ends it.
 pub(crate) fn session_cookie(app: &App, headers: &HeaderMap, value: &str) -> HeaderValue {
     let secure = secure(app, headers);
@@ -90,7 +98,8 @@ pub(crate) async fn manners(State(app): State<App>, mut request: Request, next: 
     let out = response.headers_mut();
     if let Some(fresh) = visit {
         let mark = if secure { "; Secure" } else { "" };
-        let text = format!("{VISIT}={fresh}; Path=/painel; HttpOnly; SameSite=Lax; Max-Age=604800{mark}");
+        let text =
+            format!("{VISIT}={fresh}; Path=/painel; HttpOnly; SameSite=Lax; Max-Age=604800{mark}");
         if let Ok(value) = HeaderValue::from_str(&text) {
             out.append(header::SET_COOKIE, value);
         }
@@ -112,10 +121,7 @@ pub(crate) async fn manners(State(app): State<App>, mut request: Request, next: 
         HeaderValue::from_static("camera=(), microphone=(), geolocation=(), payment=()"),
     );
     if secure {
-        out.insert(
-            header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static("max-age=31536000"),
-        );
+        out.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     response
 }
@@ -189,13 +195,15 @@ impl Visitor {
     }
 
     pub(crate) fn agent(&self) -> &str {
-        self.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(header::USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// A page without navigation.
     pub(crate) fn bare(&self, status: StatusCode, title: &str, body: &Markup) -> Response {
-        let document =
-            Document { lang: self.lang, brand: &self.brand, title, csrf: &self.csrf };
+        let document = Document { lang: self.lang, brand: &self.brand, title, csrf: &self.csrf };
         (status, ui::bare(&document, body)).into_response()
     }
 
@@ -259,7 +267,8 @@ impl Me {
     /// A page that belongs to no tenant.
     pub(crate) fn page(&self, title: &str, body: &Markup) -> Response {
         let lang = self.lang();
-        let nav = if self.person.operator { operator_nav(lang, &self.visitor.here) } else { Vec::new() };
+        let nav =
+            if self.person.operator { operator_nav(lang, &self.visitor.here) } else { Vec::new() };
         let place = lang.t("Minha conta", "My account");
         self.shell(title, nav, place, body)
     }
@@ -434,7 +443,11 @@ impl<P: Permission> At<P> {
 
     pub(crate) fn actor(&self) -> Actor {
         let (id, name) = (self.me.person.id, self.me.person.name.clone());
-        if self.support.is_some() { Actor::Support { id, name } } else { Actor::Person { id, name } }
+        if self.support.is_some() {
+            Actor::Support { id, name }
+        } else {
+            Actor::Person { id, name }
+        }
     }
 
     /// Writes a change down in its own transaction.
@@ -470,7 +483,13 @@ impl<P: Permission> At<P> {
         let items = [
             ("", Icon::Home, lang.t("Início", "Home"), P::TenantRead, true),
             ("/conversas", Icon::Inbox, lang.t("Conversas", "Conversations"), P::InboxRead, true),
-            ("/conhecimento", Icon::Book, lang.t("Conhecimento", "Knowledge"), P::KnowledgeRead, true),
+            (
+                "/conhecimento",
+                Icon::Book,
+                lang.t("Conhecimento", "Knowledge"),
+                P::KnowledgeRead,
+                true,
+            ),
             ("/assistente", Icon::Spark, lang.t("Assistente", "Assistant"), P::AssistantRead, true),
             ("/canais", Icon::Plug, lang.t("Canais", "Channels"), P::ChannelsRead, false),
             ("/simulador", Icon::Phone, lang.t("Simulador", "Simulator"), P::InboxWrite, false),
@@ -489,8 +508,7 @@ impl<P: Permission> At<P> {
             })
             .map(|(path, icon, text, _, thumb)| {
                 let href = self.url(path);
-                let current =
-                    if path.is_empty() { here == href } else { here.starts_with(&href) };
+                let current = if path.is_empty() { here == href } else { here.starts_with(&href) };
                 // Filled in by the live events; the first number comes with them.
                 let count = (path == "/conversas").then_some(0);
                 NavItem { href, icon, text, current, count, thumb }
@@ -526,21 +544,14 @@ impl<P: Permission> At<P> {
         let query = visitor.here.split_once('?').map_or("", |(_, query)| query);
         let said = query.split('&').find_map(|pair| pair.strip_prefix("ok="));
         let said = said.and_then(|code| crate::words::done(lang, code));
-        let events = self
-            .may(identity::Permission::InboxRead)
-            .then(|| self.url("/eventos"));
+        let events = self.may(identity::Permission::InboxRead).then(|| self.url("/eventos"));
         let body = html! {
             @if let Some(said) = said { div hidden data-toast=(said) {} }
             (body)
         };
         ui::shell(
             &Shell {
-                document: Document {
-                    lang,
-                    brand: &visitor.brand,
-                    title,
-                    csrf: &visitor.csrf,
-                },
+                document: Document { lang, brand: &visitor.brand, title, csrf: &visitor.csrf },
                 nav: self.nav(),
                 place: &self.tenant.name,
                 person: &self.me.person.name,

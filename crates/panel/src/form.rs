@@ -32,9 +32,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         let expected = expected_csrf(app, request.headers());
         let header = request.headers().get(HEADER).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let bytes = axum::body::Bytes::from_request(request, app).await.map_err(|cause| {
-            Problem::new(cause.status(), "unreadable_body", cause.body_text())
-        })?;
+        let bytes = axum::body::Bytes::from_request(request, app)
+            .await
+            .map_err(|cause| Problem::new(cause.status(), "unreadable_body", cause.body_text()))?;
         let token = match header {
             Some(token) => token,
             None => read::<Token>(&bytes)?.csrf,
@@ -115,7 +115,8 @@ impl FromRequest<App> for Upload {
             let field = part.name().unwrap_or_default().to_owned();
             let file = part.file_name().map(str::to_owned);
             let mime = part.content_type().unwrap_or("application/octet-stream").to_owned();
-            let bytes = part.bytes().await.map_err(|cause| bad(cause.status(), cause.body_text()))?;
+            let bytes =
+                part.bytes().await.map_err(|cause| bad(cause.status(), cause.body_text()))?;
             if field == "_csrf" {
                 known |= proven(expected.as_deref(), &String::from_utf8_lossy(&bytes));
                 continue;

@@ -137,7 +137,9 @@ fn median(lang: Lang, figures: &Figures) -> String {
 /// Today in one sentence.
 fn sentence(lang: Lang, figures: &Figures) -> String {
     let Figures { conversations, by_assistant, waiting, .. } = *figures;
-    let number = |n: i64, one: &str, many: &str| format!("{} {}", ui::count(n, lang), if n == 1 { one } else { many });
+    let number = |n: i64, one: &str, many: &str| {
+        format!("{} {}", ui::count(n, lang), if n == 1 { one } else { many })
+    };
     match lang {
         Lang::Pt if conversations == 0 && waiting == 0 => "Nenhuma conversa hoje ainda.".to_owned(),
         Lang::En if conversations == 0 && waiting == 0 => "No conversation today yet.".to_owned(),
@@ -158,13 +160,16 @@ fn sentence(lang: Lang, figures: &Figures) -> String {
 
 /// Messages of each day as bars, with the same numbers as a table.
 fn chart(lang: Lang, zone: &str, days: &[Day]) -> Markup {
-    let most = days.iter().map(|day| day.assistant.max(day.people).max(day.inbound)).max().unwrap_or(0);
+    let most =
+        days.iter().map(|day| day.assistant.max(day.people).max(day.inbound)).max().unwrap_or(0);
     let label = |day: &Day| ui::date(day.from, zone, lang).chars().take(5).collect::<String>();
     let scale = |value: i64| if most == 0 { 0 } else { value * 120 / most };
     let mut bars = String::new();
     for (at, day) in days.iter().enumerate() {
         let left = 40 + at * 80;
-        for (shift, class, value) in [(0, "two", day.inbound), (22, "one", day.assistant), (44, "three", day.people)] {
+        for (shift, class, value) in
+            [(0, "two", day.inbound), (22, "one", day.assistant), (44, "three", day.people)]
+        {
             let height = scale(value);
             bars.push_str(&format!(
                 "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"18\" height=\"{height}\" rx=\"2\"/>",
@@ -172,7 +177,11 @@ fn chart(lang: Lang, zone: &str, days: &[Day]) -> Markup {
                 140 - height
             ));
         }
-        bars.push_str(&format!("<text x=\"{}\" y=\"160\" text-anchor=\"middle\">{}</text>", left + 31, label(day)));
+        bars.push_str(&format!(
+            "<text x=\"{}\" y=\"160\" text-anchor=\"middle\">{}</text>",
+            left + 31,
+            label(day)
+        ));
     }
     html! {
         h2 { (lang.t("Mensagens por dia, últimos 7 dias", "Messages a day, last 7 days")) }
@@ -252,8 +261,12 @@ mod tests {
 
     #[test]
     fn today_is_said_in_a_sentence() {
-        let figures = Figures { conversations: 38, by_assistant: 31, waiting: 2, ..Figures::default() };
-        assert_eq!(sentence(Lang::Pt, &figures), "Hoje: 38 conversas, 31 atendidas só pela assistente, 2 esperando você.");
+        let figures =
+            Figures { conversations: 38, by_assistant: 31, waiting: 2, ..Figures::default() };
+        assert_eq!(
+            sentence(Lang::Pt, &figures),
+            "Hoje: 38 conversas, 31 atendidas só pela assistente, 2 esperando você."
+        );
         assert_eq!(sentence(Lang::Pt, &Figures::default()), "Nenhuma conversa hoje ainda.");
     }
 }

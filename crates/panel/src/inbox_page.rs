@@ -81,7 +81,8 @@ impl Wanted {
             ("etiqueta", &self.etiqueta),
             ("q", &self.q),
         ] {
-            let value = changed.iter().find(|(key, _)| key == &name).map_or(value.as_str(), |(_, v)| v);
+            let value =
+                changed.iter().find(|(key, _)| key == &name).map_or(value.as_str(), |(_, v)| v);
             if !value.is_empty() {
                 out.push(if out.is_empty() { '?' } else { '&' });
                 out.push_str(name);
@@ -89,7 +90,8 @@ impl Wanted {
                 out.push_str(&encode(value));
             }
         }
-        for (name, value) in changed.iter().filter(|(name, _)| matches!(*name, "antes" | "aberta")) {
+        for (name, value) in changed.iter().filter(|(name, _)| matches!(*name, "antes" | "aberta"))
+        {
             if value.is_empty() {
                 continue;
             }
@@ -103,7 +105,9 @@ impl Wanted {
 fn encode(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                out.push(char::from(byte))
+            }
             other => out.push_str(&format!("%{other:02X}")),
         }
         out
@@ -274,7 +278,8 @@ async fn rows<P: Permission>(
     let mut found = inbox::desk_list(tx, &narrow, ROWS + 1).await?;
     let more = found.len() > ROWS;
     found.truncate(ROWS);
-    let next = found.last().filter(|_| more).map(|row| format!("{}_{}", row.last_message_at.0, row.id));
+    let next =
+        found.last().filter(|_| more).map(|row| format!("{}_{}", row.last_message_at.0, row.id));
     let list = html! {
         @if found.is_empty() {
             (nothing(at, wanted))
@@ -319,13 +324,20 @@ fn nothing<P: Permission>(at: &At<P>, wanted: &Wanted) -> Markup {
                 "Conecte um canal e peça a alguém que escreva para ele.",
                 "Connect a channel and have somebody write to it.",
             ),
-            at.may(identity::Permission::ChannelsWrite)
-                .then(|| ui::link_button(&at.url("/canais"), lang.t("Conectar um canal", "Connect a channel"))),
+            at.may(identity::Permission::ChannelsWrite).then(|| {
+                ui::link_button(
+                    &at.url("/canais"),
+                    lang.t("Conectar um canal", "Connect a channel"),
+                )
+            }),
         ),
         _ => ui::empty(
             Icon::Check,
             lang.t("Nada aqui agora", "Nothing here now"),
-            lang.t("Conversas com este filtro aparecem aqui.", "Conversations of this filter appear here."),
+            lang.t(
+                "Conversas com este filtro aparecem aqui.",
+                "Conversations of this filter appear here.",
+            ),
             None,
         ),
     }
@@ -374,7 +386,11 @@ fn line<P: Permission>(
     // What the assistant answers itself is nobody's to read.
     let unread = row.owner != Owner::Bot && row.unread > 0;
     let href = format!("{}{}", at.url(&format!("/conversas/{}", row.id)), wanted.query(&[]));
-    let text = if row.last.text.is_empty() { words::content(lang, &row.last.content) } else { &row.last.text };
+    let text = if row.last.text.is_empty() {
+        words::content(lang, &row.last.content)
+    } else {
+        &row.last.text
+    };
     html! {
         a.unread[unread] href=(href) data-row aria-current=[current.then_some("true")] {
             span.avatar aria-hidden="true" {

@@ -70,16 +70,28 @@ async fn page(at: &At<KeysWrite>, fresh: Option<Markup>) -> Result<Response, Fai
     Ok(at.page(lang.t("Chaves de API", "API keys"), &body))
 }
 
-async fn create(at: At<KeysWrite>, Form(fields): Form<Vec<(String, String)>>) -> Result<Response, Failure> {
+async fn create(
+    at: At<KeysWrite>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Result<Response, Failure> {
     let lang = at.lang();
     let one = |name: &str| fields.iter().find(|(key, _)| key == name).map_or("", |(_, v)| v.trim());
     let name = one("name");
     if name.is_empty() || name.chars().count() > 60 {
-        return Err(Problem::field("name", lang.t("Um nome tem de 1 a 60 letras.", "A name has 1 to 60 letters.")).into());
+        return Err(Problem::field(
+            "name",
+            lang.t("Um nome tem de 1 a 60 letras.", "A name has 1 to 60 letters."),
+        )
+        .into());
     }
-    let chosen: Vec<&str> = fields.iter().filter(|(key, _)| key == "scope").map(|(_, v)| v.as_str()).collect();
+    let chosen: Vec<&str> =
+        fields.iter().filter(|(key, _)| key == "scope").map(|(_, v)| v.as_str()).collect();
     if chosen.is_empty() {
-        return Err(Problem::field("scope", lang.t("Escolha ao menos uma permissão.", "Choose at least one permission.")).into());
+        return Err(Problem::field(
+            "scope",
+            lang.t("Escolha ao menos uma permissão.", "Choose at least one permission."),
+        )
+        .into());
     }
     let scopes: Scopes = chosen
         .join(" ")
@@ -90,7 +102,13 @@ async fn create(at: At<KeysWrite>, Form(fields): Form<Vec<(String, String)>>) ->
         "" => None,
         text => match text.parse::<u64>() {
             Ok(days @ 1..=3650) => Some(now + Duration::from_secs(days * 86_400)),
-            _ => return Err(Problem::field("days", lang.t("De 1 a 3.650 dias.", "1 to 3,650 days.")).into()),
+            _ => {
+                return Err(Problem::field(
+                    "days",
+                    lang.t("De 1 a 3.650 dias.", "1 to 3,650 days."),
+                )
+                .into());
+            }
         },
     };
     let mut tx = at.begin().await?;

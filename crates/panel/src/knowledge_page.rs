@@ -6,14 +6,13 @@ use std::time::Duration;
 use axum::extract::Query;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use inbox::Declined;
-use kernel::{DocumentId, Moment};
+use kernel::DocumentId;
 use knowledge::{Document, Editable, KnowledgeError, Library};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 use ui::{Field, Icon, Lang, Tone, badge, icon, notice, page_head};
-use web::permission::{InboxRead, KnowledgeRead, KnowledgeWrite};
+use web::permission::{KnowledgeRead, KnowledgeWrite};
 use web::{Permission, Problem};
 
 use crate::door::{At, PageId};
@@ -22,26 +21,35 @@ use crate::form::{Form, Upload};
 use crate::registry::Pages;
 
 /// How far back questions without an answer are listed.
-const BACK: Duration = Duration::from_secs(30 * 86_400);
+pub(crate) const BACK: Duration = Duration::from_secs(30 * 86_400);
 
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento", show);
     pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/arquivos", upload);
-    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/perguntas", add_pair);
+    pages
+        .tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/perguntas", add_pair);
     pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento/testar", ask);
-    pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/conhecimento/sem-resposta", unanswered);
-    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/sem-resposta/{id}", teach);
     pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento/{id}", document);
     pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/{id}", edit);
-    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/{id}/remover", remove);
-    pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/versoes/{id}/restaurar", restore);
+    pages.tenant_action::<KnowledgeWrite, _, _>(
+        "/painel/t/{slug}/conhecimento/{id}/remover",
+        remove,
+    );
+    pages.tenant_action::<KnowledgeWrite, _, _>(
+        "/painel/t/{slug}/conhecimento/versoes/{id}/restaurar",
+        restore,
+    );
 }
 
 /// A refusal of the knowledge in people's words.
 fn why(lang: Lang, error: &KnowledgeError) -> String {
     let pt = match error {
-        KnowledgeError::TooLarge { .. } => "O arquivo passa de 20 MB. Divida-o em partes.".to_owned(),
-        KnowledgeError::Pair => "A pergunta tem de 3 a 500 letras, a resposta de 1 a 4.000.".to_owned(),
+        KnowledgeError::TooLarge { .. } => {
+            "O arquivo passa de 20 MB. Divida-o em partes.".to_owned()
+        }
+        KnowledgeError::Pair => {
+            "A pergunta tem de 3 a 500 letras, a resposta de 1 a 4.000.".to_owned()
+        }
         KnowledgeError::Name => "O nome do arquivo tem de 1 a 200 letras.".to_owned(),
         KnowledgeError::Read(cause) => format!("O arquivo não pôde ser lido: {cause}"),
         other => other.to_string(),
@@ -49,7 +57,7 @@ fn why(lang: Lang, error: &KnowledgeError) -> String {
     lang.t(&pt, &error.to_string()).to_owned()
 }
 
-fn failed(lang: Lang, error: KnowledgeError) -> Failure {
+pub(crate) fn failed(lang: Lang, error: KnowledgeError) -> Failure {
     match error {
         KnowledgeError::Storage(error) => error.into(),
         KnowledgeError::Vault(error) => error.into(),
@@ -72,7 +80,10 @@ fn format_name(lang: Lang, format: &str) -> &'static str {
 /// What becomes of a document: found by searches as it stands, or of no use.
 fn state(lang: Lang, document: &Document) -> Markup {
     if document.chunks == 0 {
-        badge(Tone::Bad, lang.t("sem texto: nada será encontrado", "no text: nothing will be found"))
+        badge(
+            Tone::Bad,
+            lang.t("sem texto: nada será encontrado", "no text: nothing will be found"),
+        )
     } else {
         badge(Tone::Good, lang.t("pronto", "ready"))
     }
@@ -173,11 +184,13 @@ async fn list_page<P: Permission>(
     Ok(response)
 }
 
-fn tabs<P: Permission>(at: &At<P>, current: &str, declined: usize) -> Markup {
+pub(crate) fn tabs<P: Permission>(at: &At<P>, current: &str, declined: usize) -> Markup {
     let lang = at.lang();
-    let tab = |path: &str, text: &str, count: usize| html! {
-        a href=(at.url(&format!("/conhecimento{path}"))) aria-current=[(path == current).then_some("page")] {
-            (text) @if count > 0 { " (" (count) ")" }
+    let tab = |path: &str, text: &str, count: usize| {
+        html! {
+            a href=(at.url(&format!("/conhecimento{path}"))) aria-current=[(path == current).then_some("page")] {
+                (text) @if count > 0 { " (" (count) ")" }
+            }
         }
     };
     html! {
@@ -194,9 +207,10 @@ fn adders<P: Permission>(at: &At<P>) -> Markup {
         form.drop method="post" action=(at.url("/conhecimento/arquivos")) enctype="multipart/form-data" data-upload {
             (ui::csrf_field(at.csrf()))
             (icon(Icon::Plus))
-            label for="arquivos" { strong { (lang.t("Solte arquivos aqui, ou escolha", "Drop files here, or choose")) } }
+            p { strong { (lang.t("Solte arquivos aqui", "Drop files here")) } }
+            label.button for="arquivos" { (lang.t("Escolher arquivos", "Choose files")) }
             p.small.muted { (lang.t("PDF, Word, Markdown, texto, HTML ou CSV (pergunta,resposta), até 20 MB.", "PDF, Word, Markdown, text, HTML or CSV (question,answer), up to 20 MB.")) }
-            input #arquivos type="file" name="file" multiple accept=".pdf,.docx,.md,.txt,.html,.htm,.csv";
+            input.visually-hidden #arquivos type="file" name="file" multiple accept=".pdf,.docx,.md,.txt,.html,.htm,.csv";
             noscript { button type="submit" { (lang.t("Enviar", "Send")) } }
             div data-progress role="status" {}
         }
@@ -226,12 +240,17 @@ fn ask_box<P: Permission>(at: &At<P>, question: &str) -> Markup {
 }
 
 fn wants_json<P>(at: &At<P>) -> bool {
-    at.me.visitor.headers.get(header::ACCEPT).is_some_and(|v| v.as_bytes().starts_with(b"application/json"))
+    at.me
+        .visitor
+        .headers
+        .get(header::ACCEPT)
+        .is_some_and(|v| v.as_bytes().starts_with(b"application/json"))
 }
 
 async fn upload(at: At<KnowledgeWrite>, upload: Upload) -> Result<Response, Failure> {
     let lang = at.lang();
-    let category = Some(upload.field("category").trim()).filter(|c| !c.is_empty()).map(str::to_owned);
+    let category =
+        Some(upload.field("category").trim()).filter(|c| !c.is_empty()).map(str::to_owned);
     let mut said = Vec::new();
     for file in upload.files {
         if file.bytes.is_empty() {
@@ -250,7 +269,13 @@ async fn upload(at: At<KnowledgeWrite>, upload: Upload) -> Result<Response, Fail
                     return Ok((StatusCode::UNPROCESSABLE_ENTITY, body).into_response());
                 }
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
-                return list_page(&at, &Wanted::default(), Some(&format!("{name}: {text}")), status).await;
+                return list_page(
+                    &at,
+                    &Wanted::default(),
+                    Some(&format!("{name}: {text}")),
+                    status,
+                )
+                .await;
             }
         };
         let mut tx = at.begin().await?;
@@ -260,7 +285,13 @@ async fn upload(at: At<KnowledgeWrite>, upload: Upload) -> Result<Response, Fail
             .add(&mut tx, &prepared, category.as_deref())
             .await
             .map_err(|error| failed(lang, error))?;
-        at.note(&mut tx, "knowledge.added", &added.name, (None, Some(json!({ "pieces": added.chunks })))).await?;
+        at.note(
+            &mut tx,
+            "knowledge.added",
+            &added.name,
+            (None, Some(json!({ "pieces": added.chunks }))),
+        )
+        .await?;
         tx.commit().await?;
         said.push(match lang {
             Lang::Pt => format!("{} trechos", added.chunks),
@@ -291,7 +322,13 @@ async fn add_pair(at: At<KnowledgeWrite>, Form(pair): Form<Pair>) -> Result<Resp
         .add_pair(&mut tx, &pair.question, &pair.answer, category)
         .await
         .map_err(|error| failed(lang, error))?;
-    at.note(&mut tx, "knowledge.added", &added.name, (None, Some(json!({ "answer": pair.answer })))).await?;
+    at.note(
+        &mut tx,
+        "knowledge.added",
+        &added.name,
+        (None, Some(json!({ "answer": pair.answer }))),
+    )
+    .await?;
     tx.commit().await?;
     Ok(at.done("/conhecimento", "ensinado"))
 }
@@ -344,92 +381,6 @@ async fn ask(at: At<KnowledgeRead>, Query(asked): Query<Asked>) -> Result<Respon
         div.panel { (result) }
     };
     Ok(at.page(lang.t("Testar uma pergunta", "Try a question"), &body))
-}
-
-async fn unanswered(at: At<InboxRead>) -> Result<Response, Failure> {
-    let lang = at.lang();
-    let now = at.now();
-    let mut tx = at.read().await?;
-    let declined = inbox::declined(&mut tx, now - BACK, 100).await?;
-    drop(tx);
-    let writes = at.may(identity::Permission::KnowledgeWrite);
-    let body = html! {
-        (page_head(lang.t("Perguntas sem resposta", "Unanswered questions"), lang.t(
-            "O que clientes perguntaram nos últimos 30 dias e a assistente não soube. Responda uma vez e ela passa a saber.",
-            "What customers asked in the last 30 days and the assistant did not know. Answer once, and it will know."), None))
-        (tabs(&at, "/sem-resposta", declined.len()))
-        @if declined.is_empty() {
-            (ui::empty(Icon::Check, lang.t("Nada sem resposta", "Nothing unanswered"),
-                lang.t("Quando a assistente não souber algo, a pergunta aparece aqui.", "When the assistant does not know something, the question appears here."), None))
-        }
-        ul.stack { @for one in &declined { li.panel { (one_unanswered(&at, one, now, writes)) } } }
-    };
-    Ok(at.page(lang.t("Perguntas sem resposta", "Unanswered questions"), &body))
-}
-
-fn one_unanswered(at: &At<InboxRead>, one: &Declined, now: Moment, writes: bool) -> Markup {
-    let lang = at.lang();
-    let action = at.url(&format!("/conhecimento/sem-resposta/{}", one.message));
-    html! {
-        p { strong { (one.question) } }
-        p.small.muted { (ui::ago(one.at, now, lang)) " · " a href=(at.url(&format!("/conversas/{}", one.conversation))) { (lang.t("ver conversa", "see conversation")) } }
-        @if writes {
-            details {
-                summary { (lang.t("Responder e ensinar", "Answer and teach")) }
-                form.stack method="post" action=(action) {
-                    (ui::csrf_field(at.csrf()))
-                    div.field {
-                        label for={ "q-" (one.message) } { (lang.t("Pergunta", "Question")) }
-                        input id={ "q-" (one.message) } name="question" value=(one.question) required maxlength="500";
-                    }
-                    div.field {
-                        label for={ "a-" (one.message) } { (lang.t("Resposta", "Answer")) }
-                        textarea id={ "a-" (one.message) } name="answer" rows="3" required maxlength="4000" {}
-                    }
-                    div.row { (ui::submit(lang.t("Ensinar", "Teach"))) }
-                }
-            }
-            form method="post" action=(action) {
-                (ui::csrf_field(at.csrf()))
-                input type="hidden" name="dismiss" value="1";
-                button.quiet type="submit" { (lang.t("Dispensar", "Dismiss")) }
-            }
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct Taught {
-    #[serde(default)]
-    question: String,
-    #[serde(default)]
-    answer: String,
-    #[serde(default)]
-    dismiss: String,
-}
-
-async fn teach(
-    at: At<KnowledgeWrite>,
-    PageId(id): PageId<kernel::id::MessageKind>,
-    Form(taught): Form<Taught>,
-) -> Result<Response, Failure> {
-    let lang = at.lang();
-    let mut tx = at.begin().await?;
-    if !inbox::seen_to(&mut tx, id).await? {
-        return Err(Failure::not_found());
-    }
-    if taught.dismiss.is_empty() {
-        let added = at
-            .app
-            .library
-            .add_pair(&mut tx, &taught.question, &taught.answer, None)
-            .await
-            .map_err(|error| failed(lang, error))?;
-        at.note(&mut tx, "knowledge.added", &added.name, (None, Some(json!({ "answer": taught.answer })))).await?;
-    }
-    tx.commit().await?;
-    let said = if taught.dismiss.is_empty() { "ensinado" } else { "removido" };
-    Ok(at.done("/conhecimento/sem-resposta", said))
 }
 
 fn restore_button<P: Permission>(at: &At<P>, version: kernel::VersionId) -> Markup {
@@ -543,7 +494,16 @@ async fn edit(
     };
     match outcome {
         Ok(Some(added)) => {
-            at.note(&mut tx, "knowledge.changed", &document.name, (Some(json!({ "pieces": document.chunks })), Some(json!({ "pieces": added.chunks })))).await?;
+            at.note(
+                &mut tx,
+                "knowledge.changed",
+                &document.name,
+                (
+                    Some(json!({ "pieces": document.chunks })),
+                    Some(json!({ "pieces": added.chunks })),
+                ),
+            )
+            .await?;
             tx.commit().await?;
             Ok(at.done(&format!("/conhecimento/{}", added.id), "salvo"))
         }

@@ -76,7 +76,8 @@ pub(crate) async fn post_reset(
     lang: Lang,
     now: Moment,
 ) -> Result<(), Failure> {
-    let Ok(secret) = identity::issue_link(tx, LinkKind::Reset, email, None, (None, now)).await else {
+    let Ok(secret) = identity::issue_link(tx, LinkKind::Reset, email, None, (None, now)).await
+    else {
         return Ok(());
     };
     let url = format!("{}/painel/senha/{secret}", base(app));

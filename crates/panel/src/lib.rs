@@ -11,20 +11,24 @@
 //! - A form proves that it came from our own page; a link changes nothing.
 
 mod account;
+mod api;
 mod app;
 mod assistant_page;
 mod audit_page;
 mod brand;
 mod channels_page;
 mod conversation;
+mod desk;
 mod door;
 mod failure;
 mod form;
 mod home;
+mod hours;
 mod inbox_page;
 mod keys;
 mod knowledge_page;
 mod letters;
+mod links;
 mod live;
 mod operator;
 mod registry;
@@ -32,8 +36,10 @@ mod settings;
 mod sign_in;
 mod simulator;
 mod team;
+mod unanswered;
 mod words;
 
+pub use api::SignedIn;
 pub use app::{App, Operations, Options, Work};
 pub use brand::{MIGRATIONS, remove_tenant};
 pub use letters::invite;
@@ -47,12 +53,16 @@ use axum::Router;
 pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     let mut pages = registry::Pages::default();
     sign_in::pages(&mut pages);
+    links::pages(&mut pages);
     account::pages(&mut pages);
     home::pages(&mut pages);
     inbox_page::pages(&mut pages);
     conversation::pages(&mut pages);
+    desk::pages(&mut pages);
     knowledge_page::pages(&mut pages);
+    unanswered::pages(&mut pages);
     assistant_page::pages(&mut pages);
+    hours::pages(&mut pages);
     channels_page::pages(&mut pages);
     simulator::pages(&mut pages);
     settings::pages(&mut pages);

@@ -115,9 +115,16 @@ struct NewBusiness {
     owner: String,
 }
 
-async fn create(Operator(me): Operator, Form(form): Form<NewBusiness>) -> Result<Response, Failure> {
+async fn create(
+    Operator(me): Operator,
+    Form(form): Form<NewBusiness>,
+) -> Result<Response, Failure> {
     let (app, lang) = (&me.visitor.app, me.lang());
-    let slug = form.slug.trim().parse().map_err(|bad: kernel::slug::BadSlug| Problem::field("slug", bad.to_string()))?;
+    let slug = form
+        .slug
+        .trim()
+        .parse()
+        .map_err(|bad: kernel::slug::BadSlug| Problem::field("slug", bad.to_string()))?;
     let new = NewTenant {
         slug,
         name: form.name.trim().to_owned(),
@@ -133,7 +140,9 @@ async fn create(Operator(me): Operator, Form(form): Form<NewBusiness>) -> Result
     let mut link = None;
     if !owner.is_empty() {
         let by = (Some(me.person.id), me.person.name.as_str(), now);
-        let made = letters::post_invitation(app, &mut tx, owner, Some((&tenant, Role::Owner)), by, lang).await?;
+        let made =
+            letters::post_invitation(app, &mut tx, owner, Some((&tenant, Role::Owner)), by, lang)
+                .await?;
         link = Some(made.map_err(|refused| Problem::field("owner", refused.to_string()))?);
     }
     tx.commit().await?;
@@ -187,7 +196,11 @@ async fn one(Operator(me): Operator, params: RawPathParams) -> Result<Response, 
     tenant_page(&me, &tenant, None).await
 }
 
-async fn tenant_page(me: &crate::door::Me, tenant: &Tenant, said: Option<Markup>) -> Result<Response, Failure> {
+async fn tenant_page(
+    me: &crate::door::Me,
+    tenant: &Tenant,
+    said: Option<Markup>,
+) -> Result<Response, Failure> {
     let (app, lang) = (&me.visitor.app, me.lang());
     let now = app.clock.now();
     let mut tx = app.db.read(tenant.id).await?;
@@ -203,8 +216,12 @@ async fn tenant_page(me: &crate::door::Me, tenant: &Tenant, said: Option<Markup>
     drop(tx);
     let csrf = &me.visitor.csrf;
     let act = |path: &str| format!("/painel/operador/empresas/{}/{path}", tenant.slug);
-    let states: Vec<(String, String)> = State::ALL.into_iter().map(|s| (s.name().to_owned(), words::tenant_state(lang, s).0.to_owned())).collect();
-    let hours: Vec<(String, String)> = [1, 2, 4].into_iter().map(|h| (h.to_string(), format!("{h} h"))).collect();
+    let states: Vec<(String, String)> = State::ALL
+        .into_iter()
+        .map(|s| (s.name().to_owned(), words::tenant_state(lang, s).0.to_owned()))
+        .collect();
+    let hours: Vec<(String, String)> =
+        [1, 2, 4].into_iter().map(|h| (h.to_string(), format!("{h} h"))).collect();
     let (text, tone) = words::tenant_state(lang, tenant.state);
     let body = html! {
         (page_head(&tenant.name, tenant.slug.as_str(), Some(html! { (badge(tone, text)) (ui::link_button("/painel/operador", lang.t("Voltar", "Back"))) })))
@@ -280,10 +297,17 @@ struct NewState {
     state: String,
 }
 
-async fn set_state(Operator(me): Operator, params: RawPathParams, Form(form): Form<NewState>) -> Result<Response, Failure> {
+async fn set_state(
+    Operator(me): Operator,
+    params: RawPathParams,
+    Form(form): Form<NewState>,
+) -> Result<Response, Failure> {
     let app = &me.visitor.app;
     let before = tenant(&me, &params).await?;
-    let state: State = form.state.parse().map_err(|bad: tenancy::UnknownState| Problem::field("state", bad.to_string()))?;
+    let state: State = form
+        .state
+        .parse()
+        .map_err(|bad: tenancy::UnknownState| Problem::field("state", bad.to_string()))?;
     app.operations.set_state(before.slug.as_str(), state).await?;
     let mut tx = app.db.begin_system().await?;
     let after = Some(json!({ "before": before.state, "after": state }));
@@ -297,14 +321,28 @@ struct Address {
     email: String,
 }
 
-async fn invite_owner(Operator(me): Operator, params: RawPathParams, Form(form): Form<Address>) -> Result<Response, Failure> {
+async fn invite_owner(
+    Operator(me): Operator,
+    params: RawPathParams,
+    Form(form): Form<Address>,
+) -> Result<Response, Failure> {
     let (app, lang) = (&me.visitor.app, me.lang());
     let tenant = tenant(&me, &params).await?;
     let mut tx = app.db.begin_system().await?;
     let by = (Some(me.person.id), me.person.name.as_str(), app.clock.now());
-    let made = letters::post_invitation(app, &mut tx, &form.email, Some((&tenant, Role::Owner)), by, lang).await?;
+    let made =
+        letters::post_invitation(app, &mut tx, &form.email, Some((&tenant, Role::Owner)), by, lang)
+            .await?;
     let url = made.map_err(|refused: PersonError| Problem::field("email", refused.to_string()))?;
-    note(&me, &mut tx, Some(&tenant), "member.invited", form.email.trim(), Some(json!({ "role": Role::Owner }))).await?;
+    note(
+        &me,
+        &mut tx,
+        Some(&tenant),
+        "member.invited",
+        form.email.trim(),
+        Some(json!({ "role": Role::Owner })),
+    )
+    .await?;
     tx.commit().await?;
     tenant_page(&me, &tenant, Some(invited(lang, &url))).await
 }
@@ -315,18 +353,34 @@ struct Stay {
     hours: u64,
 }
 
-async fn start_support(Operator(me): Operator, params: RawPathParams, Form(form): Form<Stay>) -> Result<Response, Failure> {
+async fn start_support(
+    Operator(me): Operator,
+    params: RawPathParams,
+    Form(form): Form<Stay>,
+) -> Result<Response, Failure> {
     let (app, lang) = (&me.visitor.app, me.lang());
     let tenant = tenant(&me, &params).await?;
     let reason = form.reason.trim();
     if reason.chars().count() < 5 || reason.chars().count() > 200 {
-        return Err(Problem::field("reason", lang.t("Diga o motivo, com 5 a 200 letras.", "Give the reason, in 5 to 200 letters.")).into());
+        return Err(Problem::field(
+            "reason",
+            lang.t("Diga o motivo, com 5 a 200 letras.", "Give the reason, in 5 to 200 letters."),
+        )
+        .into());
     }
     let hours = form.hours.clamp(1, 4);
     let mut tx = app.db.begin_system().await?;
     let lasts = (Duration::from_secs(hours * 3600), app.clock.now());
     identity::grant(&mut tx, tenant.id, me.person.id, reason, lasts).await?;
-    note(&me, &mut tx, Some(&tenant), "support.started", tenant.slug.as_str(), Some(json!({ "reason": reason, "hours": hours }))).await?;
+    note(
+        &me,
+        &mut tx,
+        Some(&tenant),
+        "support.started",
+        tenant.slug.as_str(),
+        Some(json!({ "reason": reason, "hours": hours })),
+    )
+    .await?;
     tx.commit().await?;
     Ok(redirect(&format!("/painel/t/{}", tenant.slug)))
 }
@@ -334,7 +388,11 @@ async fn start_support(Operator(me): Operator, params: RawPathParams, Form(form)
 #[derive(Debug, Deserialize)]
 struct Nothing {}
 
-async fn end_support(Operator(me): Operator, params: RawPathParams, Form(_): Form<Nothing>) -> Result<Response, Failure> {
+async fn end_support(
+    Operator(me): Operator,
+    params: RawPathParams,
+    Form(_): Form<Nothing>,
+) -> Result<Response, Failure> {
     let app = &me.visitor.app;
     let tenant = tenant(&me, &params).await?;
     let mut tx = app.db.begin_system().await?;
@@ -367,7 +425,10 @@ async fn team_page(me: &crate::door::Me, said: Option<Markup>) -> Result<Respons
     Ok(me.page(lang.t("Operadores", "Operators"), &body))
 }
 
-async fn invite_operator(Operator(me): Operator, Form(form): Form<Address>) -> Result<Response, Failure> {
+async fn invite_operator(
+    Operator(me): Operator,
+    Form(form): Form<Address>,
+) -> Result<Response, Failure> {
     let (app, lang) = (&me.visitor.app, me.lang());
     let mut tx = app.db.begin_system().await?;
     let by = (Some(me.person.id), me.person.name.as_str(), app.clock.now());

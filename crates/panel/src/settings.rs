@@ -17,9 +17,15 @@ use crate::registry::Pages;
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<InboxWrite, _, _>("/painel/t/{slug}/ajustes", show);
     pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/etiquetas", add_label);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/etiquetas/{id}/remover", remove_label);
+    pages.tenant_action::<InboxWrite, _, _>(
+        "/painel/t/{slug}/ajustes/etiquetas/{id}/remover",
+        remove_label,
+    );
     pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/respostas", set_canned);
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/respostas/{id}/remover", remove_canned);
+    pages.tenant_action::<InboxWrite, _, _>(
+        "/painel/t/{slug}/ajustes/respostas/{id}/remover",
+        remove_canned,
+    );
     pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/avisos", set_notices);
 }
 
@@ -30,8 +36,10 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
     let canned = inbox::canned(&mut tx).await?;
     let emails = notices::emails(&mut tx).await?;
     drop(tx);
-    let remove = |path: String| html! {
-        form method="post" action=(at.url(&path)) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Remover", "Remove")) } }
+    let remove = |path: String| {
+        html! {
+            form method="post" action=(at.url(&path)) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Remover", "Remove")) } }
+        }
     };
     let body = html! {
         (page_head(lang.t("Ajustes", "Settings"), lang.t("Do atendimento.", "Of the desk."), None))
@@ -80,7 +88,9 @@ fn refused(at: &At<InboxWrite>, error: &inbox::DeskRefused) -> Failure {
         R::LabelName => ("name", "Uma etiqueta tem de 1 a 40 letras."),
         R::LabelTaken => ("name", "Já existe uma etiqueta com este nome."),
         R::Note => ("text", "Uma nota tem de 1 a 4.000 letras."),
-        R::Canned => ("shortcut", "O atalho tem de 1 a 30 letras ou números; a resposta, de 1 a 4.000."),
+        R::Canned => {
+            ("shortcut", "O atalho tem de 1 a 30 letras ou números; a resposta, de 1 a 4.000.")
+        }
     };
     Problem::field(field, lang.t(pt, &text)).into()
 }
@@ -126,7 +136,8 @@ async fn set_canned(at: At<InboxWrite>, Form(form): Form<NewCanned>) -> Result<R
     let mut tx = at.begin().await?;
     let body = form.body.replace("\r\n", "\n");
     inbox::set_canned(&mut tx, &form.shortcut, &body).await?.map_err(|e| refused(&at, &e))?;
-    at.note(&mut tx, "canned.set", form.shortcut.trim(), (None, Some(json!({ "body": body })))).await?;
+    at.note(&mut tx, "canned.set", form.shortcut.trim(), (None, Some(json!({ "body": body }))))
+        .await?;
     tx.commit().await?;
     Ok(at.done("/ajustes", "salvo"))
 }
@@ -141,7 +152,8 @@ async fn remove_canned(
     let found = inbox::canned(&mut tx).await?.into_iter().find(|c| c.id == id);
     let reply = found.ok_or_else(Failure::not_found)?;
     inbox::remove_canned(&mut tx, id).await?;
-    at.note(&mut tx, "canned.removed", reply.shortcut, (Some(json!({ "body": reply.body })), None)).await?;
+    at.note(&mut tx, "canned.removed", reply.shortcut, (Some(json!({ "body": reply.body })), None))
+        .await?;
     tx.commit().await?;
     Ok(at.done("/ajustes", "removido"))
 }
@@ -154,10 +166,19 @@ struct Notices {
 
 async fn set_notices(at: At<InboxWrite>, Form(form): Form<Notices>) -> Result<Response, Failure> {
     let lang = at.lang();
-    let emails: Vec<String> =
-        form.emails.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let emails: Vec<String> = form
+        .emails
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect();
     if emails.len() > 10 {
-        return Err(Problem::field("emails", lang.t("No máximo dez endereços.", "Ten addresses at most.")).into());
+        return Err(Problem::field(
+            "emails",
+            lang.t("No máximo dez endereços.", "Ten addresses at most."),
+        )
+        .into());
     }
     if let Some(bad) = emails.iter().find(|email| !notices::is_address(email)) {
         let why = format!("“{bad}” {}", lang.t("não é um e-mail.", "is no e-mail address."));
@@ -166,7 +187,13 @@ async fn set_notices(at: At<InboxWrite>, Form(form): Form<Notices>) -> Result<Re
     let mut tx = at.begin().await?;
     let before = notices::emails(&mut tx).await?;
     notices::set_emails(&mut tx, &emails).await?;
-    at.note(&mut tx, "notices.changed", "", (Some(json!({ "emails": before })), Some(json!({ "emails": emails })))).await?;
+    at.note(
+        &mut tx,
+        "notices.changed",
+        "",
+        (Some(json!({ "emails": before })), Some(json!({ "emails": emails }))),
+    )
+    .await?;
     tx.commit().await?;
     Ok(at.done("/ajustes", "salvo"))
 }

@@ -21,7 +21,13 @@ use crate::words;
 pub trait Customer: Send + Sync {
     /// # Errors
     /// When the message was not taken.
-    async fn write(&self, tenant: &Tenant, phone: &str, name: &str, text: &str) -> Result<(), Problem>;
+    async fn write(
+        &self,
+        tenant: &Tenant,
+        phone: &str,
+        name: &str,
+        text: &str,
+    ) -> Result<(), Problem>;
 
     /// What a customer may ask this tenant.
     fn hints(&self, tenant: &Tenant) -> Vec<String>;
@@ -47,9 +53,15 @@ fn name(lang: Lang) -> &'static str {
     lang.t("Cliente de teste", "Test customer")
 }
 
-async fn messages<P: Permission>(at: &At<P>) -> Result<(Option<kernel::ConversationId>, Vec<MessageView>), Failure> {
+async fn messages<P: Permission>(
+    at: &At<P>,
+) -> Result<(Option<kernel::ConversationId>, Vec<MessageView>), Failure> {
     let mut tx = at.read().await?;
-    let narrow = inbox::Narrow { show: inbox::Show::All, search: PHONE.to_owned(), ..inbox::Narrow::default() };
+    let narrow = inbox::Narrow {
+        show: inbox::Show::All,
+        search: PHONE.to_owned(),
+        ..inbox::Narrow::default()
+    };
     let found = inbox::desk_list(&mut tx, &narrow, 1).await?;
     let Some(row) = found.first() else { return Ok((None, Vec::new())) };
     let mut list = inbox::messages(&mut tx, row.id, None, 60).await?;
@@ -138,7 +150,11 @@ async fn write(at: At<InboxWrite>, Form(written): Form<Written>) -> Result<Respo
     let customer = at.app.customer.clone().ok_or_else(Failure::not_found)?;
     let text = written.text.trim();
     if text.is_empty() || text.chars().count() > 1000 {
-        return Err(Problem::field("text", lang.t("Escreva de 1 a 1.000 letras.", "Write 1 to 1,000 letters.")).into());
+        return Err(Problem::field(
+            "text",
+            lang.t("Escreva de 1 a 1.000 letras.", "Write 1 to 1,000 letters."),
+        )
+        .into());
     }
     customer.write(&at.tenant, PHONE, name(lang), text).await?;
     if at.me.visitor.headers.contains_key("hx-request") {

@@ -21,10 +21,16 @@ use crate::words;
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<PeopleRead, _, _>("/painel/t/{slug}/equipe", show);
     pages.tenant_action::<PeopleWrite, _, _>("/painel/t/{slug}/equipe/convites", invite);
-    pages.tenant_action::<PeopleWrite, _, _>("/painel/t/{slug}/equipe/convites/{id}/retirar", withdraw);
+    pages.tenant_action::<PeopleWrite, _, _>(
+        "/painel/t/{slug}/equipe/convites/{id}/retirar",
+        withdraw,
+    );
     pages.tenant_action::<PeopleWrite, _, _>("/painel/t/{slug}/equipe/{id}/papel", set_role);
     pages.tenant_action::<PeopleWrite, _, _>("/painel/t/{slug}/equipe/{id}/remover", remove);
-    pages.tenant_action::<PeopleWrite, _, _>("/painel/t/{slug}/equipe/suporte/encerrar", end_support);
+    pages.tenant_action::<PeopleWrite, _, _>(
+        "/painel/t/{slug}/equipe/suporte/encerrar",
+        end_support,
+    );
 }
 
 async fn show(at: At<PeopleRead>) -> Result<Response, Failure> {
@@ -39,7 +45,10 @@ fn roles(lang: Lang, mine: Role) -> Vec<(String, String)> {
         .collect()
 }
 
-async fn page<Q: Permission>(at: &At<Q>, said: Option<(Tone, Markup)>) -> Result<Response, Failure> {
+async fn page<Q: Permission>(
+    at: &At<Q>,
+    said: Option<(Tone, Markup)>,
+) -> Result<Response, Failure> {
     let lang = at.lang();
     let now = at.now();
     let mut tx = at.app.db.read_system().await?;
@@ -131,7 +140,8 @@ async fn page<Q: Permission>(at: &At<Q>, said: Option<(Tone, Markup)>) -> Result
 }
 
 fn role(text: &str) -> Result<Role, Failure> {
-    text.parse().map_err(|bad: identity::UnknownRole| Problem::field("role", bad.to_string()).into())
+    text.parse()
+        .map_err(|bad: identity::UnknownRole| Problem::field("role", bad.to_string()).into())
 }
 
 #[derive(Debug, Deserialize)]
@@ -150,13 +160,16 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
     let mut tx = at.app.db.begin_system().await?;
     let by = (Some(at.me.person.id), at.me.person.name.as_str(), now);
     let made =
-        letters::post_invitation(&at.app, &mut tx, &form.email, Some((&at.tenant, role)), by, lang).await?;
+        letters::post_invitation(&at.app, &mut tx, &form.email, Some((&at.tenant, role)), by, lang)
+            .await?;
     let url = match made {
         Ok(url) => url,
         Err(refused) => {
             drop(tx);
             let text = match refused {
-                PersonError::Email(_) => lang.t("Isto não é um e-mail.", "This is no e-mail address.").to_owned(),
+                PersonError::Email(_) => {
+                    lang.t("Isto não é um e-mail.", "This is no e-mail address.").to_owned()
+                }
                 other => other.to_string(),
             };
             return page(&at, Some((Tone::Bad, html! { p { (text) } }))).await;
@@ -189,7 +202,8 @@ async fn withdraw(
 ) -> Result<Response, Failure> {
     let now = at.now();
     let mut tx = at.app.db.begin_system().await?;
-    let email = identity::withdraw(&mut tx, at.tenant.id, id, now).await?.ok_or_else(Failure::not_found)?;
+    let email =
+        identity::withdraw(&mut tx, at.tenant.id, id, now).await?.ok_or_else(Failure::not_found)?;
     note(&at, &mut tx, "invitation.withdrawn", &email, (None, None)).await?;
     tx.commit().await?;
     Ok(at.done("/equipe", "retirado"))
@@ -216,14 +230,22 @@ async fn note(
 }
 
 /// The member of this id with name and role, if the person who asks may change them.
-async fn member(at: &At<PeopleWrite>, tx: &mut db::SystemTx, id: PersonId) -> Result<identity::Member, Failure> {
+async fn member(
+    at: &At<PeopleWrite>,
+    tx: &mut db::SystemTx,
+    id: PersonId,
+) -> Result<identity::Member, Failure> {
     let members = identity::members(tx, at.tenant.id).await?;
-    let member = members.into_iter().find(|member| member.person == id).ok_or_else(Failure::not_found)?;
+    let member =
+        members.into_iter().find(|member| member.person == id).ok_or_else(Failure::not_found)?;
     if at.role.may_hand_out(member.role) { Ok(member) } else { Err(Failure::forbidden()) }
 }
 
 fn last_owner(lang: Lang) -> Failure {
-    let text = lang.t("A empresa precisa de ao menos uma pessoa dona.", "The business needs at least one owner.");
+    let text = lang.t(
+        "A empresa precisa de ao menos uma pessoa dona.",
+        "The business needs at least one owner.",
+    );
     Problem::new(StatusCode::CONFLICT, "last_owner", text).into()
 }
 

@@ -16,7 +16,9 @@ pub(crate) fn done(lang: Lang, code: &str) -> Option<&'static str> {
         "assumida" => lang.t("Você assumiu a conversa", "You took the conversation over"),
         "devolvida" => lang.t("Devolvida à assistente", "Given back to the assistant"),
         "anotado" => lang.t("Anotado", "Noted"),
-        "ensinado" => lang.t("A assistente já sabe responder isso", "The assistant can answer that now"),
+        "ensinado" => {
+            lang.t("A assistente já sabe responder isso", "The assistant can answer that now")
+        }
         "restaurado" => lang.t("Versão restaurada", "Version restored"),
         "conectado" => lang.t("Canal conectado", "Channel connected"),
         "desconectado" => lang.t("Canal desconectado", "Channel disconnected"),
@@ -49,22 +51,56 @@ pub(crate) fn problem(lang: Lang, problem: &Problem) -> String {
 /// Why a conversation went to a person, or came back.
 pub(crate) fn event(lang: Lang, code: &str) -> &'static str {
     match code {
-        "asked_for_person" => lang.t("O contato pediu uma pessoa", "The contact asked for a person"),
-        "two_declines" => lang.t("A assistente não soube responder duas vezes", "The assistant could not answer twice"),
-        "model_hand_off" => lang.t("A assistente chamou uma pessoa", "The assistant called a person"),
-        "too_many_answers" => lang.t("Respostas demais em pouco tempo: talvez outro robô", "Too many answers in a short time: perhaps another bot"),
-        "unreadable_media" => lang.t("O contato enviou algo que a assistente não lê", "The contact sent something the assistant cannot read"),
+        "asked_for_person" => {
+            lang.t("O contato pediu uma pessoa", "The contact asked for a person")
+        }
+        "two_declines" => lang.t(
+            "A assistente não soube responder duas vezes",
+            "The assistant could not answer twice",
+        ),
+        "model_hand_off" => {
+            lang.t("A assistente chamou uma pessoa", "The assistant called a person")
+        }
+        "too_many_answers" => lang.t(
+            "Respostas demais em pouco tempo: talvez outro robô",
+            "Too many answers in a short time: perhaps another bot",
+        ),
+        "unreadable_media" => lang.t(
+            "O contato enviou algo que a assistente não lê",
+            "The contact sent something the assistant cannot read",
+        ),
         "late_message" => lang.t("A mensagem chegou atrasada", "The message came late"),
-        "send_unknown" => lang.t("Não se sabe se uma resposta chegou", "Nobody knows whether an answer arrived"),
-        "send_failed" => lang.t("Uma resposta não pôde ser entregue", "An answer could not be delivered"),
+        "send_unknown" => {
+            lang.t("Não se sabe se uma resposta chegou", "Nobody knows whether an answer arrived")
+        }
+        "send_failed" => {
+            lang.t("Uma resposta não pôde ser entregue", "An answer could not be delivered")
+        }
         "turn_failed" => lang.t("A assistente falhou", "The assistant failed"),
-        "backlog" => lang.t("Esperou enquanto o atendimento estava parado", "Waited while the service was stopped"),
-        "phone_echo" => lang.t("Alguém respondeu pelo celular da empresa", "Somebody replied from the business's phone"),
-        "taken_over" => lang.t("Uma pessoa assumiu a conversa", "A person took the conversation over"),
+        "backlog" => lang.t(
+            "Esperou enquanto o atendimento estava parado",
+            "Waited while the service was stopped",
+        ),
+        "phone_echo" => lang.t(
+            "Alguém respondeu pelo celular da empresa",
+            "Somebody replied from the business's phone",
+        ),
+        "taken_over" => {
+            lang.t("Uma pessoa assumiu a conversa", "A person took the conversation over")
+        }
         "given_back" => lang.t("Devolvida à assistente", "Given back to the assistant"),
-        "day_passed" => lang.t("Um dia sem resposta de pessoas: a assistente voltou", "A day without a person's reply: the assistant is back"),
-        "echo_was_ours" => lang.t("A resposta era nossa: a assistente voltou", "The reply was ours: the assistant is back"),
-        "merged" => lang.t("Juntada a outra conversa da mesma pessoa", "Joined with another conversation of the same person"),
+        "day_passed" => lang.t(
+            "Um dia sem resposta de pessoas: a assistente voltou",
+            "A day without a person's reply: the assistant is back",
+        ),
+        "echo_was_ours" => lang.t(
+            "A resposta era nossa: a assistente voltou",
+            "The reply was ours: the assistant is back",
+        ),
+        "merged" => lang.t(
+            "Juntada a outra conversa da mesma pessoa",
+            "Joined with another conversation of the same person",
+        ),
         _ => lang.t("A conversa mudou de mãos", "The conversation changed hands"),
     }
 }
@@ -174,7 +210,9 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         "support.started" => lang.t("entrou como suporte", "entered as support"),
         "support.ended" => lang.t("encerrou o suporte", "ended support"),
         "tenant.created" => lang.t("criou a empresa", "created the business"),
-        "tenant.state_changed" => lang.t("mudou o estado da empresa", "changed the business's state"),
+        "tenant.state_changed" => {
+            lang.t("mudou o estado da empresa", "changed the business's state")
+        }
         "conversation.taken" => lang.t("assumiu uma conversa", "took a conversation over"),
         "conversation.given_back" => lang.t("devolveu uma conversa", "gave a conversation back"),
         "conversation.resolved" => lang.t("resolveu uma conversa", "resolved a conversation"),
@@ -186,8 +224,12 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         "notices.changed" => lang.t("mudou os avisos", "changed the notices"),
         "person.signed_in" => lang.t("entrou", "signed in"),
         "person.password_changed" => lang.t("mudou a senha", "changed the password"),
-        "person.second_added" => lang.t("ligou a verificação em duas etapas", "turned two-step verification on"),
-        "person.second_removed" => lang.t("desligou a verificação em duas etapas", "turned two-step verification off"),
+        "person.second_added" => {
+            lang.t("ligou a verificação em duas etapas", "turned two-step verification on")
+        }
+        "person.second_removed" => {
+            lang.t("desligou a verificação em duas etapas", "turned two-step verification off")
+        }
         "person.locked" => lang.t("foi bloqueada por tentativas", "was locked after attempts"),
         "operator.created" => lang.t("criou um operador", "made an operator"),
         "operator.invited" => lang.t("convidou um operador", "invited an operator"),
@@ -202,13 +244,23 @@ pub(crate) fn permission(lang: Lang, permission: identity::Permission) -> &'stat
     match permission {
         P::TenantRead => lang.t("Ver a empresa e seus números", "See the business and its figures"),
         P::InboxRead => lang.t("Ler conversas e contatos", "Read conversations and contacts"),
-        P::InboxWrite => lang.t("Responder, assumir, devolver, anotar, etiquetar, resolver", "Reply, take over, give back, note, label, resolve"),
-        P::KnowledgeRead => lang.t("Ler o conhecimento e testar perguntas", "Read the knowledge and try questions"),
+        P::InboxWrite => lang.t(
+            "Responder, assumir, devolver, anotar, etiquetar, resolver",
+            "Reply, take over, give back, note, label, resolve",
+        ),
+        P::KnowledgeRead => {
+            lang.t("Ler o conhecimento e testar perguntas", "Read the knowledge and try questions")
+        }
         P::KnowledgeWrite => lang.t("Mudar o conhecimento", "Change the knowledge"),
         P::AssistantRead => lang.t("Ver e testar a assistente", "See and try the assistant"),
-        P::AssistantWrite => lang.t("Mudar a assistente, o modelo e o horário", "Change the assistant, its model and the hours"),
+        P::AssistantWrite => lang.t(
+            "Mudar a assistente, o modelo e o horário",
+            "Change the assistant, its model and the hours",
+        ),
         P::ChannelsRead => lang.t("Ver os canais", "See the channels"),
-        P::ChannelsWrite => lang.t("Conectar, mudar e remover canais", "Connect, change and remove channels"),
+        P::ChannelsWrite => {
+            lang.t("Conectar, mudar e remover canais", "Connect, change and remove channels")
+        }
         P::HooksRead => lang.t("Ver webhooks de saída", "See outgoing webhooks"),
         P::HooksWrite => lang.t("Mudar webhooks de saída", "Change outgoing webhooks"),
         P::KeysWrite => lang.t("Criar e encerrar chaves de API", "Make and end API keys"),

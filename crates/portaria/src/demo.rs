@@ -165,6 +165,7 @@ async fn open_business(
     let rules = inbox::Rules { quiet: Duration::from_millis(900), ..inbox::Rules::default() };
     inbox::set_rules(&mut tx, &rules).await?;
     tx.commit().await?;
+    house.manage.status(tenant.id, business.slug).await?;
     Ok(tenant.id)
 }
 

@@ -129,6 +129,12 @@ impl House {
                 .admin_token
                 .as_deref()
                 .map(|token| tenancy::hash_token(token).into()),
+            people: Some(Arc::new(panel::SignedIn {
+                db: db.clone(),
+                clock: clock.clone(),
+                public_url: config.public_url.clone(),
+                idle: config.panel_idle,
+            })),
         };
         Ok(Self {
             config,

@@ -25,7 +25,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("library_log", "a warning of a library"),
     (
         "mail_failed",
-        "an e-mail to somebody who is to be told of a waiting person could not be sent; others were",
+        "an e-mail could not be sent: a notice that somebody waits, an invitation, or a new password",
     ),
     ("model_circuit_closed", "a model answers again"),
     ("model_circuit_opened", "a model failed too often; it is left alone for a while"),
@@ -42,6 +42,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("send_unknown", "a provider did not say whether a message went out; it is not sent again"),
     ("server_ready", "the server listens"),
     ("server_stopping", "the server finishes what it has and stops"),
+    ("sign_in_refused", "somebody's e-mail address and password did not match"),
     ("tenant_created", "a tenant was created"),
     ("tenant_state_changed", "a tenant moved to another state of its life"),
     ("unsettled_messages", "messages have no final state, as the nightly look found; how many"),

@@ -46,6 +46,11 @@ impl Scopes {
         Self(vec!["*".to_owned()])
     }
 
+    /// The scopes among these names.
+    pub fn of(names: &[&str]) -> Self {
+        Self(names.iter().filter(|n| SCOPES.contains(n)).map(|n| (*n).to_owned()).collect())
+    }
+
     /// Whether whoever has this set may hand out `other`.
     pub fn covers(&self, other: &Self) -> bool {
         other.0.iter().all(|scope| self.allows(scope))

@@ -19,8 +19,10 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tower::ServiceExt as _;
 
 mod line;
+mod visitor;
 
 pub use line::Line;
+pub use visitor::{PASSWORD, Visitor, totp};
 
 /// A port of the loopback interface that nobody listens on.
 pub fn free_port() -> u16 {

@@ -51,7 +51,8 @@ pub fn when(at: Moment, now: Moment, zone: &str, lang: Lang) -> String {
 pub fn duration(time: Duration, lang: Lang) -> String {
     let seconds = time.as_secs();
     match seconds {
-        0..60 => format!("{seconds} s"),
+        0 => "< 1 s".to_owned(),
+        1..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),
         3_600..86_400 => {
             let minutes = seconds % 3_600 / 60;

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -23,6 +24,18 @@ pub struct Door {
     pub clock: Clock,
     /// SHA-256 of the operator's token; without one the operator's routes stay shut.
     pub admin_token_hash: Option<Arc<str>>,
+    /// Knows people by their session's cookie.
+    pub people: Option<Arc<dyn People>>,
+}
+
+/// Finds out who is signed in, for calls that a page of ours makes.
+#[async_trait]
+pub trait People: Send + Sync {
+    /// The person behind the request's cookies. `None` when nobody is signed in.
+    ///
+    /// # Errors
+    /// When the request is not the person's own, or names a tenant they do not belong to.
+    async fn caller(&self, parts: &Parts) -> Result<Option<Anyone>, Problem>;
 }
 
 /// Marks what a route asks for.
@@ -90,6 +103,12 @@ impl Door {
     /// # Errors
     /// 401 when the token is nobody's.
     pub async fn who(&self, parts: &Parts) -> Result<Anyone, Problem> {
+        if let Some(people) = &self.people
+            && !parts.headers.contains_key("authorization")
+            && let Some(person) = people.caller(parts).await?
+        {
+            return Ok(person);
+        }
         let token = bearer(parts)?;
         if let Some(expected) = &self.admin_token_hash
             && bool::from(hash_token(token).as_bytes().ct_eq(expected.as_bytes()))
@@ -134,7 +153,7 @@ where
                     return Err(Problem::new(
                         StatusCode::FORBIDDEN,
                         "forbidden",
-                        format!("this API key lacks the scope {}", P::SCOPE),
+                        format!("this API key, or role, lacks the scope {}", P::SCOPE),
                     ));
                 }
                 let tenant = tenancy::by_id(&door.db, tenant)

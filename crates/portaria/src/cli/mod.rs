@@ -29,9 +29,9 @@ use crate::house::{House, migrations};
 use crate::serve::{Role, serve};
 use crate::{demo, doctor, names, storm};
 pub(crate) use message_cmd::as_text as journeys_as_text;
-pub(crate) use people_cmd::create_operator;
 use out::Out;
 pub(crate) use out::line;
+pub(crate) use people_cmd::create_operator;
 
 /// AI reception for many businesses, from one binary.
 #[derive(Debug, Parser)]
@@ -174,6 +174,8 @@ enum ConfigCommand {
     },
     /// Print the OpenAPI document.
     Openapi,
+    /// Print what each role may do, as Markdown.
+    Roles,
 }
 
 #[derive(Debug, Subcommand)]
@@ -367,6 +369,7 @@ async fn show_config(cli: &Cli, command: &ConfigCommand, out: &Out) -> anyhow::R
                 .collect();
             out.done(&*names::NAMES, &lines.join("\n"));
         }
+        ConfigCommand::Roles => out.text(&roles_page()),
         ConfigCommand::Openapi => {
             let loaded = config::load(&sources(cli))?;
             let house = House::open(loaded.config, Clock::System).await?;
@@ -374,6 +377,21 @@ async fn show_config(cli: &Cli, command: &ConfigCommand, out: &Out) -> anyhow::R
         }
     }
     Ok(())
+}
+
+/// `docs/roles.md`: a test holds it to the table in the code.
+fn roles_page() -> String {
+    format!(
+        "# Who may do what\n\n\
+         People belong to a business with one role; a person may belong to several. Made by\n\
+         `portaria config roles` from the one table in the code, which pages and API routes ask by type.\n\n\
+         {}\n\
+         Operators run the installation and belong to no business by that. They enter one only by support access: with a\n\
+         reason, for four hours at most, as an administrator who makes no keys and invites nobody, in sight of the business\n\
+         and in its audit trail.\n\n\
+         Only owners make and remove owners, and a business keeps at least one.\n",
+        identity::role_table()
+    )
 }
 
 async fn run_server(house: House, role: Role, lanes: &[Lane]) -> anyhow::Result<()> {

@@ -60,11 +60,15 @@ pub(super) async fn operator(
             let mut password = String::new();
             std::io::stdin().read_to_string(&mut password).context("standard input")?;
             let password = password.trim_end_matches(['\r', '\n']);
-            let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
+            let name =
+                name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
             create_operator(house, &email, &name, password).await?;
             out.done(
                 &json!({ "email": email, "operator": true }),
-                &format!("{email} runs this installation. Sign in at {}/painel", pages::base_url(house)),
+                &format!(
+                    "{email} runs this installation. Sign in at {}/painel",
+                    pages::base_url(house)
+                ),
             );
         }
         OperatorCommand::List => {

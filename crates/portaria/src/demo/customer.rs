@@ -78,10 +78,7 @@ pub(super) fn routes(house: &House, evolution: Arc<EvolutionSandbox>) -> Router 
     let customer: Arc<dyn Customer> =
         Arc::new(StandIn { house: house.clone(), _evolution: evolution });
     let (pages, _) = pages::routes(house, Some(customer.clone()));
-    Router::new()
-        .route("/", get(front))
-        .with_state(pages::app(house, Some(customer)))
-        .merge(pages)
+    Router::new().route("/", get(front)).with_state(pages::app(house, Some(customer))).merge(pages)
 }
 
 async fn front(State(app): State<App>, headers: HeaderMap) -> Response {

@@ -1,0 +1,139 @@
+//! Opening hours: the assistant tells them once somebody confirmed them.
+
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::json;
+use tenancy::OpeningHours;
+use ui::{Field, Lang, badge, notice};
+use web::permission::AssistantWrite;
+use web::{Permission, Problem};
+
+use crate::assistant_page::{Fields, text};
+use crate::door::At;
+use crate::failure::Failure;
+use crate::form::Form;
+use crate::registry::Pages;
+
+pub(crate) fn pages(pages: &mut Pages) {
+    pages.tenant_action::<AssistantWrite, _, _>("/painel/t/{slug}/assistente/horario", save_hours);
+}
+
+pub(crate) fn form<Q: Permission>(
+    at: &At<Q>,
+    (hours, confirmed): (&[OpeningHours], bool),
+    writes: bool,
+) -> Markup {
+    let lang = at.lang();
+    let days = match lang {
+        Lang::Pt => ["Segunda", "Terça", "Quarta", "Quinta", "Sexta", "Sábado", "Domingo"],
+        Lang::En => ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    };
+    let spans = |weekday: i64| {
+        let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
+        hours
+            .iter()
+            .filter(|span| span.weekday == weekday)
+            .map(|span| format!("{}-{}", clock(span.opens_minute), clock(span.closes_minute)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    html! {
+        form.stack #horario method="post" action=(at.url("/assistente/horario")) {
+            (ui::csrf_field(at.csrf()))
+            fieldset {
+                legend { (lang.t("Horário de funcionamento", "Opening hours")) }
+                @if confirmed { p { (badge(ui::Tone::Good, lang.t("Confirmado", "Confirmed"))) } }
+                @else { (notice(ui::Tone::Warn, lang.t("Ainda não confirmado: até lá a assistente não diz o horário.", "Not confirmed yet: until then the assistant does not tell the hours."))) }
+                div.pair {
+                    @for (weekday, day) in (1..).zip(days) {
+                        (Field::input(&format!("day{weekday}"), day, "text").value(&spans(weekday)).most(60))
+                    }
+                }
+                p.small.muted { (lang.t("Como 08:00-12:00, 13:30-18:00. Vazio: fechado.", "Such as 08:00-12:00, 13:30-18:00. Empty: closed.")) }
+                @if writes { div.row { (ui::submit(lang.t("Confirmar horário", "Confirm hours"))) } }
+            }
+        }
+    }
+}
+
+/// `08:00-12:00, 13:30-18:00` as spans of a day.
+fn spans(weekday: i64, text: &str) -> Option<Vec<OpeningHours>> {
+    let clock = |part: &str| {
+        let (hour, minute) = part.trim().split_once([':', 'h']).unwrap_or((part.trim(), "0"));
+        let hour: i64 = hour.trim().parse().ok()?;
+        let minute: i64 = if minute.trim().is_empty() { 0 } else { minute.trim().parse().ok()? };
+        let whole = hour * 60 + minute;
+        ((0..60).contains(&minute) && (0..=1440).contains(&whole)).then_some(whole)
+    };
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (from, to) = part.split_once(['-', '–'])?;
+            let (opens_minute, closes_minute) = (clock(from)?, clock(to)?);
+            (opens_minute < closes_minute && opens_minute < 1440).then_some(OpeningHours {
+                weekday,
+                opens_minute,
+                closes_minute,
+            })
+        })
+        .collect()
+}
+
+async fn save_hours(
+    at: At<AssistantWrite>,
+    Form(fields): Form<Fields>,
+) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let mut week = Vec::new();
+    for weekday in 1..=7 {
+        let given = text(&fields, &format!("day{weekday}"));
+        match spans(weekday, given) {
+            Some(day) => week.extend(day),
+            None => {
+                let why = match lang {
+                    Lang::Pt => format!(
+                        "“{given}” não é um horário: escreva como 08:00-12:00, 13:30-18:00."
+                    ),
+                    Lang::En => format!(
+                        "“{given}” is no span of hours: write it as 08:00-12:00, 13:30-18:00."
+                    ),
+                };
+                return Err(Problem::field(format!("day{weekday}"), why).into());
+            }
+        }
+    }
+    let mut tx = at.begin().await?;
+    let (before, _) = tenancy::opening_hours(&mut tx).await?;
+    tenancy::set_opening_hours(&mut tx, &week).await?;
+    at.note(
+        &mut tx,
+        "hours.changed",
+        "",
+        (Some(json!({ "hours": before })), Some(json!({ "hours": week }))),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(at.done("/assistente#horario", "salvo"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_are_read_as_people_write_them() {
+        let span =
+            |opens_minute, closes_minute| OpeningHours { weekday: 1, opens_minute, closes_minute };
+        assert_eq!(
+            spans(1, "08:00-12:00, 13:30-18:00"),
+            Some(vec![span(480, 720), span(810, 1080)])
+        );
+        assert_eq!(spans(1, "8h–18h"), Some(vec![span(480, 1080)]));
+        assert_eq!(spans(1, " "), Some(Vec::new()));
+        assert_eq!(spans(1, "18:00-24:00"), Some(vec![span(1080, 1440)]));
+        for bad in ["08:00", "18:00-08:00", "25:00-26:00", "08:70-09:00", "fechado"] {
+            assert_eq!(spans(1, bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The panel through the front door: the real router, both engines, no screen.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps nothing fails, as it should")]
+
+mod desk;
+mod look;
+mod manage;
+mod signing;
+mod walk;
