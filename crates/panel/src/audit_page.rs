@@ -67,7 +67,7 @@ fn actions(lang: Lang) -> Vec<(String, String)> {
 
 fn table(lang: Lang, zone: &str, entries: &[Entry]) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" role="region" aria-label=(lang.t("Tabela", "Table")) { table {
             thead { tr {
                 th scope="col" { (lang.t("Quando", "When")) } th scope="col" { (lang.t("Quem", "Who")) }
                 th scope="col" { (lang.t("O que fez", "What they did")) } th scope="col" { (lang.t("Antes e depois", "Before and after")) }

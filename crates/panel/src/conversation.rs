@@ -606,7 +606,7 @@ async fn journey(
         (ui::page_head(lang.t("Percurso da mensagem", "The message's journey"), "",
             Some(ui::link_button(&at.url(&format!("/conversas/{}", journey.conversation)), lang.t("Abrir conversa", "Open conversation")))))
         @if let Some(text) = &message.body { blockquote.panel { (text) } }
-        div.scroll { table {
+        div.scroll tabindex="0" role="region" aria-label=(lang.t("Tabela", "Table")) { table {
             thead { tr {
                 th scope="col" { (lang.t("Quando", "When")) } th scope="col" { (lang.t("O que", "What")) }
                 th scope="col" { (lang.t("Código", "Code")) } th scope="col" { (lang.t("Detalhe", "Detail")) }

@@ -69,7 +69,7 @@ async fn show(Operator(me): Operator, Query(wanted): Query<Wanted>) -> Result<Re
         @if tenants.is_empty() {
             (ui::empty(Icon::Building, lang.t("Nenhuma empresa ainda", "No business yet"), lang.t("Crie a primeira abaixo: leva um segundo.", "Make the first one below: it takes a second."), None))
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label=(lang.t("Tabela", "Table")) { table {
                 thead { tr {
                     th scope="col" { (lang.t("Empresa", "Business")) } th scope="col" { (lang.t("Estado", "State")) }
                     th.num scope="col" { (lang.t("Conversas, 24 h", "Conversations, 24 h")) } th.num scope="col" { (lang.t("Esperando", "Waiting")) }

@@ -26,6 +26,12 @@ pub(crate) fn pages(pages: &mut Pages) {
     pages.action("/painel/entrar/codigo", public, enter_code);
     pages.action("/painel/sair", PageAccess::SignedIn, leave);
     pages.page("/painel/assets/{version}/{name}", public, asset);
+    pages.page("/painel/{*rest}", public, missing);
+}
+
+/// What is at no other address: a page that says so, in the visitor's language.
+async fn missing() -> Failure {
+    Failure::not_found()
 }
 
 async fn asset(params: RawPathParams) -> Response {

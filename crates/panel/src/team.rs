@@ -123,7 +123,7 @@ async fn page<Q: Permission>(
         }
         section {
             h2 { (lang.t("O que cada papel pode", "What each role may do")) }
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label=(lang.t("Tabela", "Table")) { table {
                 thead { tr { th scope="col" { (lang.t("Permissão", "Permission")) } @for role in Role::ALL { th scope="col" { (words::role(lang, role)) } } } }
                 tbody { @for permission in P::ALL { tr {
                     th scope="row" { (words::permission(lang, permission)) }

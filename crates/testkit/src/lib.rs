@@ -22,7 +22,7 @@ mod line;
 mod visitor;
 
 pub use line::Line;
-pub use visitor::{PASSWORD, Visitor, totp};
+pub use visitor::{PASSWORD, Visitor, base32, totp};
 
 /// A port of the loopback interface that nobody listens on.
 pub fn free_port() -> u16 {

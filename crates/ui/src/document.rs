@@ -140,9 +140,10 @@ pub fn shell(shell: &Shell<'_>, body: &Markup) -> Markup {
                             }
                         }
                         div.me {
-                            button type="button" popovertarget="me" aria-label=(lang.t("Conta e lugares", "Account and places")) {
+                            button type="button" popovertarget="me" {
                                 span.avatar aria-hidden="true" { (initials(shell.person)) }
                                 span.who { strong { (shell.person) } span { (shell.place) } }
+                                span.visually-hidden { ": " (lang.t("conta e lugares", "account and places")) }
                             }
                         }
                     }

@@ -42,6 +42,7 @@ const PUBLIC: &[&str] = &[
     "POST /painel/convite/{secret}",
     "GET /painel/assets/{version}/{name}",
     "GET /painel/marca/{kind}",
+    "GET /painel/{*rest}",
 ];
 
 both_engines! {

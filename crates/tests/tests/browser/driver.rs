@@ -1,0 +1,205 @@
+//! A window of Chromium, driven over the WebDriver protocol.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use testkit::free_port;
+
+pub(crate) fn build_folder() -> PathBuf {
+    std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned()
+}
+
+/// A process in a group of its own, which ends as a whole: chromedriver leaves its Chromium behind
+/// when it is killed alone.
+pub(crate) struct Ends(pub(crate) Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// A window of Chromium, driven over the WebDriver protocol.
+pub(crate) struct Browser {
+    _driver: Ends,
+    _profile: tempfile::TempDir,
+    client: reqwest::Client,
+    session: String,
+}
+
+impl Browser {
+    pub(crate) async fn open(width: u32, height: u32, language: &str) -> Self {
+        let port = free_port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("chromedriver is installed: make test does it");
+        let driver = Ends(driver);
+        let profile = tempfile::tempdir().unwrap();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        let base = format!("http://127.0.0.1:{port}");
+        let arguments = [
+            "--headless".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-quic".to_owned(),
+            "--no-first-run".to_owned(),
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            format!("--lang={language}"),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome",
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:chromeOptions": { "args": arguments, "prefs": { "intl.accept_languages": language },
+                "mobileEmulation": { "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0, "touch": width < 600 } } } } } });
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let session = loop {
+            if let Ok(answer) = client.post(format!("{base}/session")).json(&wanted).send().await {
+                let body: Value = answer.json().await.unwrap();
+                match body["value"]["sessionId"].as_str() {
+                    Some(id) => break format!("{base}/session/{id}"),
+                    None => panic!("no browser: {body}"),
+                }
+            }
+            assert!(Instant::now() < deadline, "chromedriver did not answer");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        Self { _driver: driver, _profile: profile, client, session }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        let answer =
+            self.client.post(format!("{}{path}", self.session)).json(body).send().await.unwrap();
+        let body: Value = answer.json().await.unwrap();
+        assert!(body["value"].get("error").is_none(), "{path}: {body}");
+        body["value"].clone()
+    }
+
+    pub(crate) async fn go(&self, url: &str) {
+        self.post("/url", &json!({ "url": url })).await;
+    }
+
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.post("/execute/sync", &json!({ "script": script, "args": [] })).await
+    }
+
+    /// Looks again until the script says true.
+    pub(crate) async fn until(&self, script: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.run(script).await != true {
+            assert!(Instant::now() < deadline, "never: {script}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub(crate) async fn screenshot(&self, name: &str) {
+        let answer = self.client.get(format!("{}/screenshot", self.session)).send().await.unwrap();
+        let body: Value = answer.json().await.unwrap();
+        let folder = build_folder().join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        let png = BASE64.decode(body["value"].as_str().unwrap()).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
+    }
+
+    /// What axe finds against WCAG 2.2 A and AA.
+    pub(crate) async fn accessibility_faults(&self) -> Vec<String> {
+        self.run(include_str!("../../vendor/axe.min.js")).await;
+        let script = "const done = arguments[arguments.length - 1]; \
+             axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }).then(r => \
+             done(r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).join(' '))));";
+        let found = self.post("/execute/async", &json!({ "script": script, "args": [] })).await;
+        found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Errors that the browser wrote to its console since the last look: scripts, and what the policy
+    /// forbids.
+    pub(crate) async fn console_errors(&self) -> Vec<String> {
+        let found = self.post("/se/log", &json!({ "type": "browser" })).await;
+        found
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|line| line["level"] == "SEVERE")
+            .map(|line| line["message"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Keys as a person presses them, wherever the focus is.
+    pub(crate) async fn keys(&self, text: &str) {
+        let mut actions = Vec::new();
+        for c in text.chars() {
+            actions.push(json!({ "type": "keyDown", "value": c.to_string() }));
+            actions.push(json!({ "type": "keyUp", "value": c.to_string() }));
+        }
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": actions });
+        self.post("/actions", &json!({ "actions": [keyboard] })).await;
+    }
+
+    async fn element(&self, css: &str) -> String {
+        let found = self.post("/element", &json!({ "using": "css selector", "value": css })).await;
+        let id = found.as_object().and_then(|map| map.values().next()).and_then(Value::as_str);
+        id.unwrap_or_else(|| panic!("no {css}")).to_owned()
+    }
+
+    /// Types into a field; of a file's field the path.
+    pub(crate) async fn type_into(&self, css: &str, text: &str) {
+        let id = self.element(css).await;
+        self.post(&format!("/element/{id}/value"), &json!({ "text": text })).await;
+    }
+
+    pub(crate) async fn click(&self, css: &str) {
+        // As people do: what lies under the bar of a phone is scrolled up first.
+        let found = serde_json::to_string(css).unwrap();
+        self.run(&format!("document.querySelector({found})?.scrollIntoView({{ block: 'center' }})")).await;
+        let id = self.element(css).await;
+        self.post(&format!("/element/{id}/click"), &json!({})).await;
+    }
+
+    /// What people read on the page.
+    pub(crate) async fn text(&self) -> String {
+        self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the page says this.
+    pub(crate) async fn says(&self, text: &str) {
+        let text = serde_json::to_string(text).unwrap();
+        self.until(&format!("return document.body.innerText.includes({text})")).await;
+    }
+
+    /// Waits until a selector finds something.
+    pub(crate) async fn shows(&self, css: &str) {
+        let css = serde_json::to_string(css).unwrap();
+        self.until(&format!("return document.querySelector({css}) !== null")).await;
+    }
+
+    /// Waits until the bar under the conversation says who has it.
+    pub(crate) async fn owned(&self, text: &str) {
+        self.until(&format!("return document.querySelector('.owner-bar strong')?.textContent === '{text}'")).await;
+    }
+
+    /// Waits for the page of this path.
+    pub(crate) async fn arrives(&self, path: &str) {
+        let path = serde_json::to_string(path).unwrap();
+        self.until(&format!("return location.pathname === {path} && document.readyState === 'complete'")).await;
+    }
+
+    /// The page reads well by the rules, needs nothing it may not have, and nothing sticks out.
+    pub(crate) async fn is_sound(&self, what: &str) {
+        let wide = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+        assert_eq!(self.run(wide).await, true, "{what}: sticks out sideways");
+        assert_eq!(self.accessibility_faults().await, Vec::<String>::new(), "{what}");
+        assert_eq!(self.console_errors().await, Vec::<String>::new(), "{what}");
+    }
+}

@@ -1,0 +1,181 @@
+//! What people do, from beginning to end.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use testkit::{EVOLUTION_KEY, PASSWORD};
+
+use crate::driver::Browser;
+use crate::world::{Demo, OWNER, World};
+
+const ENTER: &str = "\u{e007}";
+const ESCAPE: &str = "\u{e00c}";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attendant_takes_over_by_keyboard_while_messages_arrive() {
+    let demo = Demo::start();
+    let browser = Browser::open(1440, 900, "pt-BR").await;
+    demo.signed_in(&browser, "atendente@demo.example").await;
+    demo.customer_writes(&browser, "Quanto custa o clareamento?").await;
+    browser.go(&format!("{}/painel/t/clinica/conversas", demo.url)).await;
+    // The list is live: nobody reloads it.
+    browser.until("return document.querySelector('.threads a[data-row] .name')?.textContent.includes('Cliente de teste') === true").await;
+    browser.keys("j").await;
+    browser.keys(ENTER).await;
+    browser.shows("#composer").await;
+    browser.says("R$ 950").await;
+    demo.customer_writes(&browser, "Quero falar com um atendente").await;
+    browser.owned("Esperando uma pessoa").await;
+    browser.until("return Number(document.querySelector('[data-count]').textContent) >= 1").await;
+    browser.keys("t").await;
+    browser.owned("Com você").await;
+    browser.keys("r").await;
+    browser.until("return document.activeElement.id === 'texto'").await;
+    browser.keys("Oi! Aqui é o Artur.").await;
+    browser.keys(ENTER).await;
+    browser.until("return [...document.querySelectorAll('.bubble.out.person')].some(b => b.textContent.includes('Aqui é o Artur'))").await;
+    browser.until("return document.getElementById('texto').value === ''").await;
+    // Nothing of what is being written is lost when something comes in.
+    browser.keys("Um momento").await;
+    demo.customer_writes(&browser, "Pode ser amanhã?").await;
+    browser.says("Pode ser amanhã?").await;
+    assert_eq!(browser.run("return document.getElementById('texto').value").await, "Um momento");
+    browser.run("location.reload()").await;
+    browser.until("return document.getElementById('texto')?.value === 'Um momento'").await;
+    browser.run("const t = document.getElementById('texto'); t.value = ''; t.dispatchEvent(new Event('input', { bubbles: true }));").await;
+    browser.keys("d").await;
+    browser.owned("Com a assistente").await;
+    demo.customer_writes(&browser, "Vocês atendem criança?").await;
+    browser.until("return [...document.querySelectorAll('.bubble.out')].at(-1)?.textContent.includes('Assistente') === true && document.querySelector('.thread').textContent.includes('Vocês atendem criança?')").await;
+    browser.keys("e").await;
+    browser.says("Conversa resolvida").await;
+    browser.keys("?").await;
+    browser.until("return document.getElementById('keys').open").await;
+    browser.keys(ESCAPE).await;
+    browser.keys("/").await;
+    browser.until("return document.activeElement.id === 'q'").await;
+    browser.keys("clareamento").await;
+    browser.keys(ENTER).await;
+    browser.until("return location.search.includes('q=clareamento') && document.querySelectorAll('.threads a[data-row]').length === 1").await;
+    assert_eq!(browser.console_errors().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_teaches_a_file_and_the_draft_is_tried() {
+    let demo = Demo::start();
+    let browser = Browser::open(1440, 900, "pt-BR").await;
+    demo.signed_in(&browser, "dona@demo.example").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("estacionamento.md");
+    std::fs::write(&file, "# Estacionamento\n\nO estacionamento custa R$ 12 por hora para pacientes.\n").unwrap();
+    browser.go(&format!("{}/painel/t/clinica/conhecimento", demo.url)).await;
+    browser.type_into("#arquivos", &file.display().to_string()).await;
+    browser.says("estacionamento.md").await;
+    browser.until("return document.querySelector('.list')?.textContent.includes('estacionamento.md') === true").await;
+    browser.type_into("form[hx-target='#resposta'] input[name=q]", "Quanto custa o estacionamento?").await;
+    browser.keys(ENTER).await;
+    browser.until("return document.getElementById('resposta').textContent.includes('R$ 12')").await;
+
+    browser.go(&format!("{}/painel/t/clinica/assistente", demo.url)).await;
+    browser.type_into("#f-name", "Sol").await;
+    browser.type_into("#f-greeting", "Olá! Sou a Sol.").await;
+    browser.type_into("#f-question", "quanto custa a limpeza?").await;
+    browser.keys(ENTER).await;
+    browser.until("return document.querySelector('#teste .bubble.out')?.textContent.includes('R$ 180') === true").await;
+    browser.screenshot("assistant-draft-1440").await;
+    browser.click("#assistant-form button.primary").await;
+    browser.says("Salvo").await;
+    browser.says("mudou a assistente").await;
+
+    browser.go(&format!("{}/painel/t/clinica/marca", demo.url)).await;
+    let colour = "return getComputedStyle(document.querySelector('.count, button.primary')).backgroundColor";
+    let before = browser.run(colour).await;
+    browser.type_into("#f-name", "Sorriso Aberto").await;
+    browser.run("document.getElementById('f-accent').value = '#b3006b'").await;
+    browser.click("form.panel button.primary").await;
+    browser.until("return document.querySelector('nav.side .brand')?.textContent.includes('Sorriso Aberto') === true").await;
+    assert_ne!(browser.run(colour).await, before);
+    browser.is_sound("a branded page").await;
+    browser.screenshot("brand-set-1440").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_is_invited_and_turns_two_steps_on() {
+    let demo = Demo::start();
+    let browser = Browser::open(390, 844, "en-US").await;
+    demo.signed_in(&browser, "dona@demo.example").await;
+    browser.go(&format!("{}/painel/t/clinica/equipe", demo.url)).await;
+    browser.type_into("#f-email", "nova@demo.example").await;
+    browser.click("form.panel button.primary").await;
+    browser.says("The invitation is on its way").await;
+    let guest = Browser::open(390, 844, "en-US").await;
+    guest.go(&format!("{}/painel/caixa", demo.url)).await;
+    guest.says("nova@demo.example").await;
+    guest.click("article a").await;
+    guest.shows("#f-name").await;
+    guest.is_sound("an invitation").await;
+    guest.type_into("#f-name", "Nova").await;
+    guest.type_into("#f-password", "quatro baleias dormindo").await;
+    guest.click("button.primary").await;
+    guest.arrives("/painel/t/clinica").await;
+
+    guest.go(&format!("{}/painel/conta", demo.url)).await;
+    guest.click("form[action='/painel/conta/duas-etapas'] button").await;
+    guest.shows(".qr svg").await;
+    guest.is_sound("enrolment").await;
+    let secret = guest.run("return document.querySelector('.copyable code').textContent").await;
+    let code = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        testkit::totp(&testkit::base32(secret.as_str().unwrap()), now / 30)
+    };
+    let used = code();
+    guest.type_into("#f-code", &used).await;
+    guest.keys(ENTER).await;
+    guest.says("Keep these recovery codes").await;
+    let recovery = guest.run("return document.querySelector('.copyable code').textContent.split(/\\s+/)[0]").await;
+    guest.run("document.querySelector('form[action=\"/painel/sair\"]').requestSubmit()").await;
+    guest.arrives("/painel").await;
+    guest.type_into("[name=email]", "nova@demo.example").await;
+    guest.type_into("[name=password]", "quatro baleias dormindo").await;
+    guest.click("button.primary").await;
+    guest.shows("#f-code").await;
+    guest.is_sound("the second step").await;
+    // A code opens once: the one that confirmed is spent for its half minute.
+    let fresh = code();
+    let opens = if fresh == used { recovery.as_str().unwrap().to_owned() } else { fresh };
+    guest.type_into("#f-code", &opens).await;
+    guest.keys(ENTER).await;
+    guest.arrives("/painel/t/clinica").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_business_goes_from_nothing_to_a_connected_phone() {
+    let world = World::start().await;
+    let browser = Browser::open(1440, 900, "pt-BR").await;
+    browser.go(&format!("{}/painel", world.url)).await;
+    browser.type_into("[name=email]", OWNER).await;
+    browser.type_into("[name=password]", PASSWORD).await;
+    browser.click("button.primary").await;
+    browser.arrives("/painel/t/padaria").await;
+    browser.says("Primeiros passos").await;
+    browser.is_sound("an empty home").await;
+    browser.screenshot("home-empty-1440").await;
+    for (name, path) in [("inbox", "/conversas"), ("knowledge", "/conhecimento"), ("channels", "/canais")] {
+        browser.go(&format!("{}/painel/t/padaria{path}", world.url)).await;
+        browser.is_sound(&format!("an empty {name}")).await;
+        browser.screenshot(&format!("{name}-empty-1440")).await;
+    }
+    browser.go(&format!("{}/painel/t/padaria/canais/novo/evolution", world.url)).await;
+    browser.type_into("#f-base_url", &world.evolution.base_url()).await;
+    browser.type_into("#f-api_key", EVOLUTION_KEY).await;
+    browser.click("form.panel button.primary").await;
+    browser.shows("#codigo .qr").await;
+    browser.is_sound("a QR code").await;
+    browser.screenshot("channel-qr-1440").await;
+    world.evolution.pair("padaria");
+    browser.click("form[action$='/estado'] button").await;
+    browser.says("Conectado").await;
+    browser.says("Desconectar celular").await;
+    browser.go(&format!("{}/painel/t/padaria", world.url)).await;
+    browser.until("return document.querySelectorAll('.steps .done').length >= 1").await;
+    world.stop().await;
+}

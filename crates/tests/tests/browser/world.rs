@@ -1,0 +1,123 @@
+//! What the pages are shown of: the demo as a process of its own, and a house with a channel server
+//! that the test can pair a phone with.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use identity::{NewPerson, Role};
+use kernel::Clock;
+use portaria::config::{self, Sources};
+use portaria::house::House;
+use portaria::{Role as Runs, Serving, serve};
+use queue::Lane;
+use sandbox::EvolutionSandbox;
+use tenancy::{NewTenant, State};
+use testkit::{EVOLUTION_KEY, PASSWORD, free_port};
+
+use crate::driver::{Browser, Ends, build_folder};
+
+/// The password of the demo's people.
+const DEMO_PASSWORD: &str = "portaria da vila 1987";
+
+/// The demo, after its scripted conversation.
+pub(crate) struct Demo {
+    _process: Ends,
+    pub(crate) url: String,
+}
+
+impl Demo {
+    pub(crate) fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let address = format!("127.0.0.1:{}", free_port());
+        let program = build_folder().join("portaria");
+        assert!(program.exists(), "run the tests with `cargo xtask test`");
+        let mut child = Command::new(program)
+            .args(["demo", "--listen", &address])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let process = Ends(child);
+        let ready = lines.any(|line| line.unwrap().contains("Ctrl-C ends the demo"));
+        assert!(ready, "the demo ended before it was ready");
+        // The pipe must be read on, or the demo would stop at its next line.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { _process: process, url: format!("http://{address}") }
+    }
+
+    /// A window signed in by the form.
+    pub(crate) async fn signed_in(&self, browser: &Browser, email: &str) {
+        browser.go(&format!("{}/painel", self.url)).await;
+        browser.type_into("[name=email]", email).await;
+        browser.type_into("[name=password]", DEMO_PASSWORD).await;
+        browser.click("button.primary").await;
+        browser.until("return !location.pathname.endsWith('/entrar') && location.pathname !== '/painel'").await;
+    }
+
+    /// A customer writes to the clinic, from the simulator's phone.
+    pub(crate) async fn customer_writes(&self, browser: &Browser, text: &str) {
+        let text = serde_json::to_string(text).unwrap();
+        browser
+            .run(&format!(
+                "const body = new URLSearchParams({{ text: {text} }}); \
+                 fetch('/painel/t/clinica/simulador', {{ method: 'POST', body, \
+                 headers: {{ 'x-csrf-token': document.body.dataset.csrf }} }});"
+            ))
+            .await;
+    }
+}
+
+/// A house with one business that has nothing yet, and an Evolution server beside it.
+pub(crate) struct World {
+    pub(crate) url: String,
+    pub(crate) evolution: EvolutionSandbox,
+    serving: Serving,
+    _folder: tempfile::TempDir,
+}
+
+pub(crate) const OWNER: &str = "dona@padaria.example";
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listen = format!("127.0.0.1:{}", free_port());
+        let environment = BTreeMap::from([
+            ("PORTARIA_DATA".to_owned(), folder.path().display().to_string()),
+            ("PORTARIA_LISTEN".to_owned(), listen.clone()),
+            ("PORTARIA_PUBLIC_URL".to_owned(), format!("http://{listen}").replace("127.0.0.1", "localhost")),
+            ("PORTARIA_ALLOW_PRIVATE_UPSTREAMS".to_owned(), "1".to_owned()),
+        ]);
+        let loaded = config::load(&Sources { environment, ..Sources::default() }).unwrap();
+        let house = House::open(loaded.config, Clock::System).await.unwrap();
+        let tenant = portaria::tenants::create(
+            &house,
+            NewTenant {
+                slug: "padaria".parse().unwrap(),
+                name: "Padaria Sol".to_owned(),
+                language: "pt-BR".to_owned(),
+                time_zone: "America/Sao_Paulo".to_owned(),
+                state: State::Active,
+            },
+        )
+        .await
+        .unwrap();
+        let hash = identity::hash_password(PASSWORD).await;
+        let now = house.clock.now();
+        let mut tx = house.db.begin_system().await.unwrap();
+        let new = NewPerson { email: OWNER, name: "Sol", password_hash: Some(&hash), operator: false };
+        let person = identity::create_person(&mut tx, &new, now).await.unwrap();
+        identity::join(&mut tx, tenant.id, person, Role::Owner, now).await.unwrap();
+        tx.commit().await.unwrap();
+        let serving = serve(house, Runs::All, &Lane::ALL, None).await.unwrap();
+        let evolution = EvolutionSandbox::start(EVOLUTION_KEY).await.unwrap();
+        Self { url: format!("http://localhost:{}", listen.split(':').next_back().unwrap()), evolution, serving, _folder: folder }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.serving.stop().await;
+    }
+}
