@@ -33,6 +33,8 @@ tools: ## Install what the tests need and Debian has
 	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
 
+	@command -v npm >/dev/null || { $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends nodejs npm; }
+
 test: tools ## All tests, on SQLite and on a PostgreSQL of their own
 	cargo xtask test
 

@@ -70,5 +70,7 @@ pub struct App {
     pub operations: Arc<dyn Operations>,
     /// Writes as a customer would, where there is a stand-in phone.
     pub customer: Option<Arc<dyn crate::simulator::Customer>>,
+    /// Where people may sign in instead.
+    pub oidc: Option<Arc<oidc::Oidc>>,
     pub options: Arc<Options>,
 }

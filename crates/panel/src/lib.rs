@@ -30,6 +30,7 @@ mod knowledge_page;
 mod letters;
 mod links;
 mod live;
+mod oidc_page;
 mod operator;
 mod registry;
 mod settings;
@@ -54,6 +55,7 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     let mut pages = registry::Pages::default();
     sign_in::pages(&mut pages);
     links::pages(&mut pages);
+    oidc_page::pages(&mut pages);
     account::pages(&mut pages);
     home::pages(&mut pages);
     inbox_page::pages(&mut pages);

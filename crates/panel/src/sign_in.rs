@@ -114,6 +114,12 @@ fn sign_in_page(
             (Field::input("password", lang.t("Senha", "Password"), "password").required().complete("current-password"))
             button.primary.wide type="submit" { (lang.t("Entrar", "Sign in")) }
         }
+        @if let Some(provider) = &visitor.app.oidc {
+            p.or { (lang.t("ou", "or")) }
+            a.button.wide href=(format!("/painel/oidc?next={}", safe_next(&wanted.next).replace('?', "%3F").replace('&', "%26"))) {
+                (crate::oidc_page::button_text(lang, provider.settings().kind))
+            }
+        }
         p { a href=(forgotten) { (lang.t("Esqueci a senha", "I forgot my password")) } }
     };
     visitor.bare(status, lang.t("Entrar", "Sign in"), &body)

@@ -47,6 +47,7 @@ pub struct Config {
     pub panel_session: Duration,
     /// What the panel is called before somebody brands it.
     pub house_name: String,
+    pub oidc: Option<oidc::Settings>,
     /// The demo: letters are shown on a page, and a stand-in phone writes.
     pub demo: bool,
     values: Values,
@@ -209,8 +210,9 @@ fn read_file(path: &Path, values: &mut Values, faults: &mut Vec<Fault>) {
             ));
             continue;
         };
-        for (name, value) in content {
-            let key = format!("{section}.{name}");
+        for (name, value) in flat(content) {
+            // Some guides write keys in camel case.
+            let key = format!("{section}.{}", snake(&name));
             let Some(setting) = settings::by_key(&key) else {
                 let near = settings::nearest(&key);
                 faults.push(fault(
@@ -227,6 +229,31 @@ fn read_file(path: &Path, values: &mut Values, faults: &mut Vec<Fault>) {
             values.insert(setting.key, (text, shown.clone()));
         }
     }
+}
+
+/// A table with those within it, as dotted names.
+fn flat(table: toml::Table) -> Vec<(String, toml::Value)> {
+    let mut out = Vec::new();
+    for (name, value) in table {
+        match value {
+            toml::Value::Table(inner) => {
+                out.extend(flat(inner).into_iter().map(|(rest, value)| (format!("{name}.{rest}"), value)));
+            }
+            other => out.push((name, other)),
+        }
+    }
+    out
+}
+
+fn snake(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
 }
 
 /// Applies an `.env` file of one of the five systems. Returns a line for each name without use.
@@ -362,6 +389,40 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
             fix: "write it with https://, without a path".to_owned(),
         });
     }
+    let oidc = match text("oidc.enabled").as_deref() {
+        Some("1" | "true") => {
+            let get = |key: &str| text(key).unwrap_or_default();
+            let (provider, domain, realm) = (get("oidc.provider"), get("oidc.domain"), get("oidc.realm"));
+            let (issuer, client_id) = (get("oidc.issuer"), get("oidc.client_id"));
+            let client_secret = get("oidc.client_secret");
+            let tenant_claim = get("oidc.claim_mappings.tenant_id");
+            let roles_claim = get("oidc.claim_mappings.roles");
+            let given = oidc::Given {
+                provider: &provider,
+                domain: &domain,
+                realm: &realm,
+                issuer: &issuer,
+                client_id: &client_id,
+                client_secret: &client_secret,
+                tenant_claim: &tenant_claim,
+                roles_claim: &roles_claim,
+            };
+            match oidc::Settings::of(&given) {
+                Ok(settings) => Some(settings),
+                Err(bad) => {
+                    faults.push(Fault { key: bad.key.to_owned(), fault: bad.fault.to_owned(), fix: bad.fix.to_owned() });
+                    return None;
+                }
+            }
+        }
+        _ => None,
+    };
+    if oidc.is_some() && public_url.is_none() {
+        warnings.push(
+            "oidc.enabled without server.public_url: the provider sends browsers back to the address this server listens on"
+                .to_owned(),
+        );
+    }
     Some(Config {
         public_url,
         proxies,
@@ -384,6 +445,7 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
         panel_idle: Duration::from_secs(3600 * number("panel.idle_hours")),
         panel_session: Duration::from_secs(86_400 * number("panel.session_days")),
         house_name: text("instance.name").unwrap_or_else(|| "Portaria".to_owned()),
+        oidc,
         demo: false,
         catch_up: Duration::from_secs(60 * number("channels.catch_up_minutes")),
         listen: text("server.listen")?,

@@ -96,6 +96,31 @@ const KNOWS_Y: &[(&str, &str)] = &[
 ];
 
 /// Proves on the running system that two tenants never see each other's facts: makes two
+/// Whether people can sign in at the identity provider, as far as that shows without a browser.
+pub(crate) async fn oidc(house: &House) -> Vec<Check> {
+    let Some(provider) = &house.oidc else {
+        return vec![check(
+            "oidc",
+            false,
+            "not configured: set oidc.enabled and the provider's keys, see `portaria config example`",
+        )];
+    };
+    let mut out: Vec<Check> = provider
+        .check()
+        .await
+        .into_iter()
+        .map(|(what, found)| match found {
+            Ok(text) => check(what, true, text),
+            Err(text) => check(what, false, text),
+        })
+        .collect();
+    let base = crate::pages::base_url(house);
+    let set = house.config.public_url.is_some();
+    let found = format!("{base}/painel/oidc/volta must be allowed at the provider");
+    out.push(check("redirect address", set, if set { found } else { format!("{found}; set server.public_url") }));
+    out
+}
+
 /// throw-away tenants with contradicting knowledge, asks both, looks across, and removes them.
 pub(crate) async fn isolation(house: &House) -> anyhow::Result<Vec<Check>> {
     let mark = kernel::JobId::generate().to_string();

@@ -56,6 +56,7 @@ pub struct House {
     pub manage: Manage,
     pub sender: Sender,
     pub models: Arc<dyn LanguageModel>,
+    pub oidc: Option<Arc<oidc::Oidc>>,
     pub messengers: Messengers,
 }
 
@@ -90,6 +91,14 @@ impl House {
         let private =
             if config.allow_private_upstreams { Private::Allowed } else { Private::Refused };
         let outbound = Outbound::new(private)?.answer_within(config.answer_within);
+        // The operator names it: it may well be on the operator's own network.
+        let oidc = match &config.oidc {
+            Some(settings) => {
+                let outbound = Outbound::new(Private::Allowed)?;
+                Some(Arc::new(oidc::Oidc::new(settings.clone(), outbound)))
+            }
+            None => None,
+        };
         let models: Arc<dyn LanguageModel> = Arc::new(Models::new(outbound.clone()));
         let messengers = Messengers::new(&outbound);
         let directory = Directory::new(db.clone(), vault.clone());
@@ -151,6 +160,7 @@ impl House {
             manage,
             sender,
             models,
+            oidc,
             messengers,
         })
     }

@@ -63,6 +63,7 @@ pub fn app(house: &House, customer: Option<Arc<dyn Customer>>) -> App {
         throttle: Throttle::new(house.clock.clone()),
         operations: Arc::new(Wired(house.clone())),
         customer,
+        oidc: house.oidc.clone(),
         options: Arc::new(Options {
             public_url: config.public_url.clone(),
             base_url: base_url(house),

@@ -33,6 +33,18 @@ pub const EVENTS: &[(&str, &str)] = &[
         "model_failed",
         "a model did not answer usefully; the next one or the extractive answer steps in",
     ),
+    (
+        "oidc_auth_error",
+        "the identity provider was not reached, is another one, or refused us: look at the issuer and the client",
+    ),
+    (
+        "oidc_claim_not_found",
+        "a claim of the mapping is missing, or names no business and role here: look at the mapping",
+    ),
+    (
+        "oidc_token_validation_error",
+        "a token of the identity provider was not believed: look at its keys and at the clocks",
+    ),
     ("presence_failed", "the typing sign could not be shown; nothing else is affected"),
     ("queue_claim_failed", "a worker could not ask for jobs"),
     ("queue_heartbeat_failed", "a worker could not renew its leases"),

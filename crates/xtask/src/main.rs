@@ -3,6 +3,7 @@
 mod servers;
 mod tidy;
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, bail};
@@ -44,8 +45,30 @@ fn with_servers(command: &[String]) -> anyhow::Result<()> {
     let redis = servers::Redis::start()?;
     run(Command::new(program)
         .args(arguments)
+        .env("TEST_OIDC", openid_provider()?)
         .env("TEST_POSTGRES", postgres.url())
         .env("TEST_REDIS", redis.url()))
+}
+
+/// The folder of the OpenID provider of the tests: installed beside the build, by the lock file.
+fn openid_provider() -> anyhow::Result<PathBuf> {
+    let source = Path::new("crates/tests/oidc");
+    #[expect(clippy::disallowed_methods, reason = "where cargo builds")]
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    let folder = std::path::absolute(target)?.join("oidc-provider");
+    std::fs::create_dir_all(&folder)?;
+    let lock = "package-lock.json";
+    let fresh = std::fs::read(source.join(lock))?;
+    let installed = folder.join("node_modules").exists()
+        && std::fs::read(folder.join(lock)).is_ok_and(|held| held == fresh);
+    for file in ["package.json", lock, "server.mjs"] {
+        std::fs::copy(source.join(file), folder.join(file)).with_context(|| file.to_owned())?;
+    }
+    if !installed {
+        let flags = ["ci", "--no-audit", "--no-fund", "--loglevel", "error"];
+        run(Command::new("npm").args(flags).current_dir(&folder))?;
+    }
+    Ok(folder)
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {

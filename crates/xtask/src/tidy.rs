@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("models", &["kernel", "messaging"]),
     ("sandbox", &["kernel"]),
     ("ui", &["kernel"]),
+    ("oidc", &["messaging"]),
     ("identity", &["db", "kernel", "tenancy"]),
     (
         "panel",
@@ -29,6 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "messaging",
             "models",
             "notices",
+            "oidc",
             "tenancy",
             "ui",
             "web",
@@ -63,6 +65,7 @@ const SYSTEM: &[(&str, &str)] = &[
     ("crates/panel/src/inbox_page.rs", "names of the team"),
     ("crates/panel/src/letters.rs", "invitations and resets"),
     ("crates/panel/src/links.rs", "invitations and resets"),
+    ("crates/panel/src/oidc_page.rs", "sign-in at an identity provider"),
     ("crates/panel/src/operator.rs", "operator's pages"),
     ("crates/panel/src/sign_in.rs", "sign-in"),
     ("crates/panel/src/team.rs", "the people of a team"),

@@ -182,6 +182,8 @@ enum ConfigCommand {
 enum DoctorCommand {
     /// Prove with two throw-away tenants that nobody sees another's facts.
     Isolation,
+    /// Look whether people can sign in at the identity provider.
+    Oidc,
 }
 
 /// Runs the program.
@@ -290,6 +292,7 @@ async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
         Command::Doctor { what } => {
             let checks = match what {
                 None => doctor::general(&house).await,
+                Some(DoctorCommand::Oidc) => doctor::oidc(&house).await,
                 Some(DoctorCommand::Isolation) => doctor::isolation(&house).await?,
             };
             out.checks(&checks)

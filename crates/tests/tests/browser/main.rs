@@ -5,5 +5,6 @@
 
 mod driver;
 mod journeys;
+mod oidc;
 mod pages;
 mod world;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use identity::{NewPerson, Role};
 use kernel::Clock;
@@ -76,6 +77,7 @@ pub(crate) struct World {
     pub(crate) url: String,
     pub(crate) evolution: EvolutionSandbox,
     serving: Serving,
+    doctor: Option<Arc<::oidc::Oidc>>,
     _folder: tempfile::TempDir,
 }
 
@@ -83,20 +85,27 @@ pub(crate) const OWNER: &str = "dona@padaria.example";
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_at(free_port(), "padaria", &[]).await
+    }
+
+    /// At this port, with a business of this slug and these settings.
+    pub(crate) async fn start_at(port: u16, slug: &str, settings: &[(&str, &str)]) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let listen = format!("127.0.0.1:{}", free_port());
-        let environment = BTreeMap::from([
+        let listen = format!("127.0.0.1:{port}");
+        let mut environment = BTreeMap::from([
             ("PORTARIA_DATA".to_owned(), folder.path().display().to_string()),
             ("PORTARIA_LISTEN".to_owned(), listen.clone()),
             ("PORTARIA_PUBLIC_URL".to_owned(), format!("http://{listen}").replace("127.0.0.1", "localhost")),
             ("PORTARIA_ALLOW_PRIVATE_UPSTREAMS".to_owned(), "1".to_owned()),
         ]);
+        environment.extend(settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         let loaded = config::load(&Sources { environment, ..Sources::default() }).unwrap();
         let house = House::open(loaded.config, Clock::System).await.unwrap();
         let tenant = portaria::tenants::create(
             &house,
             NewTenant {
-                slug: "padaria".parse().unwrap(),
+                slug: slug.parse().unwrap(),
                 name: "Padaria Sol".to_owned(),
                 language: "pt-BR".to_owned(),
                 time_zone: "America/Sao_Paulo".to_owned(),
@@ -112,9 +121,16 @@ impl World {
         let person = identity::create_person(&mut tx, &new, now).await.unwrap();
         identity::join(&mut tx, tenant.id, person, Role::Owner, now).await.unwrap();
         tx.commit().await.unwrap();
+        let doctor = house.oidc.clone();
         let serving = serve(house, Runs::All, &Lane::ALL, None).await.unwrap();
         let evolution = EvolutionSandbox::start(EVOLUTION_KEY).await.unwrap();
-        Self { url: format!("http://localhost:{}", listen.split(':').next_back().unwrap()), evolution, serving, _folder: folder }
+        Self { url: format!("http://localhost:{}", listen.split(':').next_back().unwrap()), evolution, serving, doctor, _folder: folder }
+    }
+
+    /// What a look at the identity provider finds: what was looked at, and whether it is well.
+    pub(crate) async fn doctor_oidc(&self) -> Vec<(&'static str, bool)> {
+        let found = self.doctor.as_ref().unwrap().check().await;
+        found.into_iter().map(|(what, found)| (what, found.is_ok())).collect()
     }
 
     pub(crate) async fn stop(self) {

@@ -42,6 +42,8 @@ const PUBLIC: &[&str] = &[
     "POST /painel/convite/{secret}",
     "GET /painel/assets/{version}/{name}",
     "GET /painel/marca/{kind}",
+    "GET /painel/oidc",
+    "GET /painel/oidc/volta",
     "GET /painel/{*rest}",
 ];
 

@@ -1,0 +1,243 @@
+//! Signing in at an identity provider: off with the browser, and back.
+
+use axum::extract::Query;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use identity::{Actor, Change, NewPerson, Role, Stage};
+use kernel::{Moment, PersonId};
+use maud::html;
+use oidc::{Begun, Known, OidcError};
+use serde::{Deserialize, Serialize};
+use ui::{Lang, Tone, notice};
+
+use crate::door::{Visitor, cookie, redirect, safe_next, secure};
+use crate::failure::Failure;
+use crate::registry::{PageAccess, Pages};
+use crate::sign_in::{note_person, open, with_session};
+
+/// Holds what must be known when the browser comes back; sealed, and for ten minutes.
+const AWAY: &str = "away";
+const LASTS: std::time::Duration = std::time::Duration::from_secs(600);
+const ABOUT: &str = "sign-in at the identity provider";
+
+pub(crate) fn pages(pages: &mut Pages) {
+    pages.page("/painel/oidc", PageAccess::Public, leave);
+    pages.page("/painel/oidc/volta", PageAccess::Public, come_back);
+}
+
+#[derive(Serialize, Deserialize)]
+struct Away {
+    begun: Begun,
+    next: String,
+    at: i64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    next: String,
+}
+
+/// Where the provider sends browsers back to.
+fn redirect_address(visitor: &Visitor) -> String {
+    format!("{}/painel/oidc/volta", visitor.app.options.base_url)
+}
+
+fn away_cookie(visitor: &Visitor, value: &str) -> HeaderValue {
+    let mark = if secure(&visitor.app, &visitor.headers) { "; Secure" } else { "" };
+    let age = if value.is_empty() { 0 } else { LASTS.as_secs() };
+    let text = format!("{AWAY}={value}; Path=/painel/oidc; HttpOnly; SameSite=Lax; Max-Age={age}{mark}");
+    HeaderValue::from_str(&text).expect("base64 is plain text")
+}
+
+/// What went wrong, in the visitor's words; the details are for whoever runs the house.
+fn sorry(visitor: &Visitor, pt: &str, en: &str) -> Response {
+    let lang = visitor.lang;
+    let body = html! {
+        h1 { (lang.t("Não foi possível entrar", "Signing in did not work")) }
+        (notice(Tone::Bad, lang.t(pt, en)))
+        p { a.button href="/painel" { (lang.t("Voltar", "Back")) } }
+    };
+    visitor.bare(StatusCode::FORBIDDEN, lang.t("Entrar", "Sign in"), &body)
+}
+
+fn failed(visitor: &Visitor, error: &OidcError) -> Response {
+    // Each name stands on its own, for the list of events.
+    match error {
+        OidcError::Auth(_) => tracing::warn!(event = "oidc_auth_error", cause = %error),
+        OidcError::ClaimNotFound(_) => tracing::warn!(event = "oidc_claim_not_found", cause = %error),
+        OidcError::TokenRejected(_) => {
+            tracing::warn!(event = "oidc_token_validation_error", cause = %error);
+        }
+    }
+    match error {
+        OidcError::Auth(_) => sorry(
+            visitor,
+            "O provedor de identidade não respondeu como esperado. Avise quem cuida do sistema: o registro diz oidc_auth_error.",
+            "The identity provider did not answer as expected. Tell whoever runs the system: the log says oidc_auth_error.",
+        ),
+        OidcError::ClaimNotFound(_) => sorry(
+            visitor,
+            "O provedor não informou a que empresa você pertence, ou seu papel. Avise quem cuida do sistema: o registro diz oidc_claim_not_found.",
+            "The provider did not say which business you belong to, or your role. Tell whoever runs the system: the log says oidc_claim_not_found.",
+        ),
+        OidcError::TokenRejected(_) => sorry(
+            visitor,
+            "A identidade recebida não pôde ser conferida. Avise quem cuida do sistema: o registro diz oidc_token_validation_error.",
+            "The identity could not be verified. Tell whoever runs the system: the log says oidc_token_validation_error.",
+        ),
+    }
+}
+
+async fn leave(visitor: Visitor, Query(wanted): Query<Wanted>) -> Result<Response, Failure> {
+    let provider = visitor.app.oidc.clone().ok_or_else(Failure::not_found)?;
+    let (url, begun) = match provider.begin(&redirect_address(&visitor)).await {
+        Ok(begun) => begun,
+        Err(error) => return Ok(failed(&visitor, &error)),
+    };
+    let away = Away { begun, next: safe_next(&wanted.next).to_owned(), at: visitor.now().0 };
+    let plain = serde_json::to_vec(&away).unwrap_or_default();
+    let sealed = URL_SAFE_NO_PAD.encode(visitor.app.vault.seal_for_house(ABOUT, &plain));
+    let mut response = redirect(&url);
+    response.headers_mut().append(header::SET_COOKIE, away_cookie(&visitor, &sealed));
+    Ok(response)
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Returned {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    error: String,
+}
+
+fn opened(visitor: &Visitor) -> Option<Away> {
+    let sealed = URL_SAFE_NO_PAD.decode(cookie(&visitor.headers, AWAY)?).ok()?;
+    let plain = visitor.app.vault.open_for_house(ABOUT, &sealed).ok()?;
+    let away: Away = serde_json::from_slice(&plain).ok()?;
+    (visitor.now().since(Moment(away.at)) < LASTS).then_some(away)
+}
+
+async fn come_back(visitor: Visitor, Query(back): Query<Returned>) -> Result<Response, Failure> {
+    let app = &visitor.app;
+    let provider = app.oidc.clone().ok_or_else(Failure::not_found)?;
+    let Some(away) = opened(&visitor).filter(|away| away.begun.state == back.state) else {
+        return Ok(sorry(
+            &visitor,
+            "Esta entrada não começou neste navegador, ou demorou demais. Tente de novo.",
+            "This sign-in did not begin in this browser, or took too long. Try again.",
+        ));
+    };
+    let mut response = if back.error.is_empty() {
+        match provider.finish(&back.code, &away.begun, &redirect_address(&visitor)).await {
+            Ok(known) => welcome(&visitor, &known, &away.next).await?,
+            Err(error) => failed(&visitor, &error),
+        }
+    } else {
+        let said: String = back.error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(60).collect();
+        failed(&visitor, &OidcError::Auth(format!("the provider answered {said}")))
+    };
+    // One way back for each way off.
+    response.headers_mut().append(header::SET_COOKIE, away_cookie(&visitor, ""));
+    Ok(response)
+}
+
+/// The highest of our roles among the provider's words.
+fn role(roles: &[String]) -> Option<Role> {
+    roles
+        .iter()
+        .filter_map(|text| match text.to_ascii_lowercase().as_str() {
+            // As the seed's documents call it.
+            "member" => Some(Role::Attendant),
+            other => other.parse().ok(),
+        })
+        .max()
+}
+
+async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Response, Failure> {
+    let (app, now) = (&visitor.app, visitor.now());
+    let operator = known.roles.iter().any(|role| role.eq_ignore_ascii_case("operator"));
+    let role = role(&known.roles);
+    let mut places = Vec::new();
+    for slug in &known.tenants {
+        match tenancy::by_slug(&app.db, slug).await {
+            Ok(tenant) => places.push(tenant),
+            Err(tenancy::TenantError::NoSuchTenant(_)) => {}
+            Err(other) => return Err(web::Problem::from(other).into()),
+        }
+    }
+    if !operator && (places.is_empty() || role.is_none()) {
+        tracing::warn!(
+            event = "oidc_claim_not_found",
+            cause = "the claims name no business and role of this installation",
+            tenants = places.len(),
+            role = role.is_some(),
+        );
+        return Ok(sorry(
+            visitor,
+            "Sua conta no provedor não está ligada a nenhuma empresa daqui, ou a nenhum papel. Peça a quem cuida do sistema.",
+            "Your account at the provider belongs to no business here, or to no role. Ask whoever runs the system.",
+        ));
+    }
+    let mut tx = app.db.begin_system().await?;
+    let person = identity::person_by_email(&mut tx, &known.email).await?;
+    if person.as_ref().is_some_and(|person| person.disabled) {
+        return Ok(sorry(visitor, "Esta conta está desativada.", "This account is disabled."));
+    }
+    let id: PersonId = match &person {
+        Some(person) => person.id,
+        None => {
+            let name: String = known.name.chars().take(80).collect();
+            let new = NewPerson { email: &known.email, name: &name, password_hash: None, operator: false };
+            identity::create_person(&mut tx, &new, now).await.map_err(|refused| match refused {
+                identity::PersonError::Storage(error) => Failure::from(error),
+                other => web::Problem::field("email", other.to_string()).into(),
+            })?
+        }
+    };
+    // The provider decides where somebody belongs; what it does not name is left as it is.
+    identity::set_operator(&mut tx, id, operator || person.as_ref().is_some_and(|p| p.operator)).await?;
+    let name = person.as_ref().map_or(known.name.as_str(), |person| person.name.as_str());
+    for tenant in &places {
+        let Some(role) = role else { continue };
+        let before = identity::memberships(&mut tx, id).await?;
+        let before = before.iter().find(|place| place.tenant == tenant.id).map(|place| place.role);
+        if before == Some(role) {
+            continue;
+        }
+        identity::join(&mut tx, tenant.id, id, role, now).await?;
+        let change = Change {
+            actor: &Actor::Person { id, name: name.to_owned() },
+            action: if before.is_some() { "member.role_changed" } else { "member.joined" },
+            target: known.email.clone(),
+            before: before.map(|role| serde_json::json!({ "role": role })),
+            after: Some(serde_json::json!({ "role": role, "by": "oidc" })),
+            address: &visitor.address,
+        };
+        identity::house_audit(&mut tx, Some(tenant.id), &change, now).await?;
+    }
+    let person = identity::find_person(&mut tx, id).await?;
+    tx.commit().await?;
+    let cookie = open(visitor, id, Stage::Open, "oidc").await?;
+    if let Some(person) = person {
+        note_person(app, &person, "person.signed_in", &visitor.address).await?;
+    }
+    let to = match (next, places.first()) {
+        ("/painel", Some(place)) => format!("/painel/t/{}", place.slug),
+        (next, _) => next.to_owned(),
+    };
+    Ok(with_session(visitor, &cookie, redirect(&to)))
+}
+
+/// What the button of the sign-in page says.
+pub(crate) fn button_text(lang: Lang, kind: oidc::Kind) -> &'static str {
+    match kind {
+        oidc::Kind::Keycloak => lang.t("Entrar com Keycloak", "Sign in with Keycloak"),
+        oidc::Kind::Auth0 => lang.t("Entrar com Auth0", "Sign in with Auth0"),
+        oidc::Kind::Generic => lang.t("Entrar pela conta da organização", "Sign in with your organisation's account"),
+    }
+}

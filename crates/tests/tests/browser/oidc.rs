@@ -1,0 +1,120 @@
+//! Signing in at a real, certified OpenID provider on loopback, by Chromium; and each row of the
+//! guide's trouble table.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use testkit::free_port;
+
+use crate::driver::{Browser, Ends};
+use crate::world::World;
+
+struct Provider {
+    _process: Ends,
+    issuer: String,
+}
+
+impl Provider {
+    fn start(redirect: &str, mode: &str) -> Self {
+        let folder = testkit::test_variable("TEST_OIDC");
+        let port = free_port();
+        let mut child = Command::new("node")
+            .current_dir(folder)
+            .args(["server.mjs", &port.to_string(), redirect, mode])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("node is installed: make test does it");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let process = Ends(child);
+        assert!(lines.any(|line| line.unwrap() == "ready"), "the provider ended before it was ready");
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { _process: process, issuer: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+/// A house whose people sign in there, with these settings changed.
+async fn house(mode: &str, changed: &[(&str, &str)]) -> (World, Provider) {
+    let port = free_port();
+    let provider = Provider::start(&format!("http://localhost:{port}/painel/oidc/volta"), mode);
+    let mut settings = vec![
+        ("PORTARIA_OIDC_ENABLED", "true"),
+        ("PORTARIA_OIDC_PROVIDER", "generic"),
+        ("PORTARIA_OIDC_ISSUER", provider.issuer.as_str()),
+        ("PORTARIA_OIDC_CLIENT_ID", "panel"),
+        ("PORTARIA_OIDC_CLIENT_SECRET", "panel-secret-of-the-tests"),
+        ("PORTARIA_OIDC_ROLES_CLAIM", "realm_access.roles"),
+    ];
+    settings.extend(changed);
+    let world = World::start_at(port, "clinica", &settings).await;
+    (world, provider)
+}
+
+/// Goes through the provider's pages as this person, whose name is their role there.
+async fn goes_through(world: &World, browser: &Browser, role: &str) {
+    browser.go(&format!("{}/painel", world.url)).await;
+    browser.click("a[href^='/painel/oidc']").await;
+    browser.shows("[name=login]").await;
+    browser.type_into("[name=login]", role).await;
+    browser.type_into("[name=password]", "any").await;
+    browser.click("button[type=submit], input[type=submit]").await;
+    // The provider asks whether the panel may know.
+    browser.until("return location.port !== '' && (document.querySelector('[name=prompt][value=consent]') !== null || location.pathname.startsWith('/painel'))").await;
+    if browser.run("return document.querySelector('[name=prompt][value=consent]') !== null").await == true {
+        browser.click("button[type=submit], input[type=submit]").await;
+    }
+    browser.until("return location.pathname.startsWith('/painel') && document.readyState === 'complete'").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_sign_in_at_the_provider_and_belong_where_it_says() {
+    let (world, _provider) = house("", &[]).await;
+    let browser = Browser::open(1440, 900, "pt-BR").await;
+    browser.go(&format!("{}/painel", world.url)).await;
+    browser.is_sound("sign-in with a provider").await;
+    browser.screenshot("sign-in-oidc-1440").await;
+    goes_through(&world, &browser, "attendant").await;
+    browser.arrives("/painel/t/clinica").await;
+    browser.says("Ana do Provedor").await;
+    browser.go(&format!("{}/painel/t/clinica/chaves", world.url)).await;
+    browser.says("Seu papel não permite isto").await;
+    // What comes back without having gone off here is nobody's.
+    browser.go(&format!("{}/painel/oidc/volta?code=x&state=y", world.url)).await;
+    browser.says("não começou neste navegador").await;
+    let checks = world.doctor_oidc().await;
+    assert!(checks.iter().all(|(_, ok)| *ok), "{checks:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_keys_of_the_provider_are_fetched() {
+    let (world, _provider) = house("newkeys", &[]).await;
+    let browser = Browser::open(390, 844, "en-US").await;
+    goes_through(&world, &browser, "owner").await;
+    browser.arrives("/painel/t/clinica").await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_trouble_of_the_guide_has_its_event_and_plain_words() {
+    for (mode, changed, event) in [
+        ("", ("PORTARIA_OIDC_CLIENT_SECRET", "another secret"), "oidc_auth_error"),
+        ("noclaims", ("PORTARIA_OIDC_PROVIDER", "generic"), "oidc_claim_not_found"),
+        ("", ("PORTARIA_OIDC_ROLES_CLAIM", "resource_access.panel.roles"), "oidc_claim_not_found"),
+        ("otherkeys", ("PORTARIA_OIDC_PROVIDER", "generic"), "oidc_token_validation_error"),
+        ("unverified", ("PORTARIA_OIDC_PROVIDER", "generic"), "oidc_token_validation_error"),
+    ] {
+        let (world, _provider) = house(mode, &[changed]).await;
+        let browser = Browser::open(1440, 900, "pt-BR").await;
+        goes_through(&world, &browser, "owner").await;
+        browser.says(event).await;
+        browser.says("Não foi possível entrar").await;
+        let _ = browser.console_errors().await;
+        browser.is_sound(event).await;
+        browser.go(&format!("{}/painel/t/clinica", world.url)).await;
+        browser.arrives("/painel/entrar").await;
+        world.stop().await;
+    }
+}
