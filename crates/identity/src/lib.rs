@@ -12,6 +12,7 @@ mod audit;
 mod link;
 mod mail;
 mod membership;
+mod passkey;
 mod password;
 mod permission;
 mod person;
@@ -31,6 +32,10 @@ pub use mail::{Letter, Mail, Outbox, mailbox, post};
 pub use membership::{
     Member, Membership, join, leave, members, memberships, remove_invitations, remove_tenant,
     set_role,
+};
+pub use passkey::{
+    Kept, PasskeyView, add_passkey, begin_ceremony, find_passkey, passkey_handle, passkeys,
+    remove_passkey, take_ceremony, used_passkey,
 };
 pub use password::{PasswordRefused, SHORTEST, check_password, hash_password, verify_password};
 pub use permission::{Permission, Role, UnknownRole, role_table};

@@ -2,7 +2,9 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[PEOPLE, PASSKEYS];
+
+const PEOPLE: Migration = Migration {
     version: 13,
     name: "identity",
     sql: "
@@ -110,4 +112,33 @@ CREATE INDEX audit_trail_tenant ON audit_trail (tenant_id, at, id);
         "audit_trail",
     ],
     house_tables: &[],
-}];
+};
+
+const PASSKEYS: Migration = Migration {
+    version: 18,
+    name: "passkeys",
+    sql: "
+CREATE TABLE passkeys (
+    id TEXT PRIMARY KEY,
+    person_id TEXT NOT NULL,
+    handle BYTEA NOT NULL,
+    credential BYTEA NOT NULL,
+    credential_hash TEXT NOT NULL UNIQUE,
+    fixed BYTEA NOT NULL,
+    moving BYTEA NOT NULL,
+    name TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    used_at BIGINT
+);
+CREATE INDEX passkeys_person ON passkeys (person_id);
+CREATE TABLE passkey_ceremonies (
+    hash TEXT PRIMARY KEY,
+    state BYTEA NOT NULL,
+    person_id TEXT,
+    expires_at BIGINT NOT NULL
+);
+",
+    tenant_tables: &[],
+    system_tables: &["passkeys", "passkey_ceremonies"],
+    house_tables: &[],
+};

@@ -19,11 +19,9 @@ pub fn text_at(claims: &Value, path: &str) -> Option<String> {
 /// A claim's values: some providers write one as a text, or several apart by blanks or commas.
 pub fn list(value: &Value) -> Vec<String> {
     match value {
-        Value::String(text) => text
-            .split([' ', ','])
-            .filter(|part| !part.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        Value::String(text) => {
+            text.split([' ', ',']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        }
         Value::Array(items) => {
             items.iter().filter_map(|item| item.as_str()).map(str::to_owned).collect()
         }
@@ -61,8 +59,14 @@ mod tests {
             "https://example.com/roles": "owner",
             "tenant_id": "clinica", "groups": "a b,c", "none": null, "n": 1
         });
-        assert_eq!(at(&claims, "realm_access.roles").map(list), Some(vec!["admin".to_owned(), "offline_access".to_owned()]));
-        assert_eq!(at(&claims, "https://example.com/roles").map(list), Some(vec!["owner".to_owned()]));
+        assert_eq!(
+            at(&claims, "realm_access.roles").map(list),
+            Some(vec!["admin".to_owned(), "offline_access".to_owned()])
+        );
+        assert_eq!(
+            at(&claims, "https://example.com/roles").map(list),
+            Some(vec!["owner".to_owned()])
+        );
         assert_eq!(at(&claims, "groups").map(list).map(|l| l.len()), Some(3));
         assert_eq!(text_at(&claims, "tenant_id").as_deref(), Some("clinica"));
         for path in ["none", "realm_access.groups", "tenant_id.x", ""] {

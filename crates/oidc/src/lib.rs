@@ -17,15 +17,17 @@ use std::time::{Duration, Instant};
 
 use messaging::http::Outbound;
 use openidconnect::core::{
-    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim,
-    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreProviderMetadata,
-    CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType,
+    CoreGenderClaim, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
+    CoreProviderMetadata, CoreRevocableToken, CoreRevocationErrorResponse,
+    CoreTokenIntrospectionResponse, CoreTokenType,
 };
 use openidconnect::{
-    AdditionalClaims, AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IdTokenFields, IssuerUrl,
-    Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
-    StandardErrorResponse, StandardTokenResponse, TokenResponse as _, UserInfoClaims,
+    AdditionalClaims, AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, IdTokenFields, IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge,
+    PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse, StandardTokenResponse,
+    TokenResponse as _, UserInfoClaims,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -179,7 +181,12 @@ async fn call(outbound: &Outbound, request: HttpRequest) -> Result<HttpResponse,
 
 impl Oidc {
     pub fn new(settings: Settings, outbound: Outbound) -> Self {
-        Self { settings, http: Http(outbound), held: Mutex::new(None), looked_again: Mutex::new(None) }
+        Self {
+            settings,
+            http: Http(outbound),
+            held: Mutex::new(None),
+            looked_again: Mutex::new(None),
+        }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -282,7 +289,9 @@ impl Oidc {
             .await
             .map_err(|error| OidcError::Auth(refusal(&error)))?;
         let id_token = tokens.id_token().ok_or_else(|| {
-            OidcError::TokenRejected("the provider sent no ID token: allow the scope openid".to_owned())
+            OidcError::TokenRejected(
+                "the provider sent no ID token: allow the scope openid".to_owned(),
+            )
         })?;
         let nonce = Nonce::new(begun.nonce.clone());
         let mut claims = id_token.clone().into_claims(&verifier(&client), &nonce);
@@ -356,7 +365,8 @@ impl Oidc {
             .iter()
             .filter(|key| {
                 use openidconnect::JsonWebKey as _;
-                key.key_use().is_none_or(|u| *u == openidconnect::core::CoreJsonWebKeyUse::Signature)
+                key.key_use()
+                    .is_none_or(|u| *u == openidconnect::core::CoreJsonWebKeyUse::Signature)
             })
             .count();
         found.push(if usable > 0 {

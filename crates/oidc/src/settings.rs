@@ -17,7 +17,11 @@ impl FromStr for Kind {
             "keycloak" => Ok(Self::Keycloak),
             "auth0" => Ok(Self::Auth0),
             "generic" => Ok(Self::Generic),
-            _ => Err(BadSettings::new("oidc.provider", "is no kind of provider", "use keycloak, auth0 or generic")),
+            _ => Err(BadSettings::new(
+                "oidc.provider",
+                "is no kind of provider",
+                "use keycloak, auth0 or generic",
+            )),
         }
     }
 }
@@ -73,7 +77,11 @@ impl Settings {
         let domain = || {
             let bare = given.domain.trim().trim_start_matches("https://").trim_end_matches('/');
             if bare.is_empty() || bare.contains(['/', ' ']) {
-                return Err(BadSettings::new("oidc.domain", "is no host name", "set it, such as auth.example.com"));
+                return Err(BadSettings::new(
+                    "oidc.domain",
+                    "is no host name",
+                    "set it, such as auth.example.com",
+                ));
             }
             Ok(bare)
         };
@@ -83,26 +91,45 @@ impl Settings {
             Kind::Keycloak if !given.issuer.is_empty() => given.issuer.to_owned(),
             Kind::Keycloak => {
                 if given.realm.is_empty() {
-                    return Err(BadSettings::new("oidc.realm", "is missing", "set the realm of Keycloak that people sign in to"));
+                    return Err(BadSettings::new(
+                        "oidc.realm",
+                        "is missing",
+                        "set the realm of Keycloak that people sign in to",
+                    ));
                 }
                 format!("https://{}/realms/{}", domain()?, given.realm)
             }
             Kind::Generic => {
                 if given.issuer.is_empty() {
-                    return Err(BadSettings::new("oidc.issuer", "is missing", "set the issuer that the provider's discovery document names"));
+                    return Err(BadSettings::new(
+                        "oidc.issuer",
+                        "is missing",
+                        "set the issuer that the provider's discovery document names",
+                    ));
                 }
                 given.issuer.to_owned()
             }
         };
-        let url = url::Url::parse(&issuer)
-            .map_err(|_| BadSettings::new("oidc.issuer", "is no address", "write it with https://"))?;
+        let url = url::Url::parse(&issuer).map_err(|_| {
+            BadSettings::new("oidc.issuer", "is no address", "write it with https://")
+        })?;
         let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
         if url.scheme() != "https" && !loopback {
-            return Err(BadSettings::new("oidc.issuer", "does not begin with https://", "tokens travel there: use TLS"));
+            return Err(BadSettings::new(
+                "oidc.issuer",
+                "does not begin with https://",
+                "tokens travel there: use TLS",
+            ));
         }
-        for (key, value) in [("oidc.client_id", given.client_id), ("oidc.client_secret", given.client_secret)] {
+        for (key, value) in
+            [("oidc.client_id", given.client_id), ("oidc.client_secret", given.client_secret)]
+        {
             if value.is_empty() {
-                return Err(BadSettings::new(key, "is missing", "copy it from the provider's client"));
+                return Err(BadSettings::new(
+                    key,
+                    "is missing",
+                    "copy it from the provider's client",
+                ));
             }
         }
         Ok(Self {
@@ -125,21 +152,43 @@ mod tests {
     use super::*;
 
     const GIVEN: Given<'_> = Given {
-        provider: "keycloak", domain: "auth.example.com", realm: "", issuer: "", client_id: "veloflux-client",
-        client_secret: "s", tenant_claim: "tenant_id", roles_claim: "roles",
+        provider: "keycloak",
+        domain: "auth.example.com",
+        realm: "",
+        issuer: "",
+        client_id: "veloflux-client",
+        client_secret: "s",
+        tenant_claim: "tenant_id",
+        roles_claim: "roles",
     };
 
     #[test]
     fn each_provider_has_its_issuer() {
-        let issuer = |given: Given<'_>| Settings::of(&given).map(|s| s.issuer).map_err(|bad| bad.key);
-        assert_eq!(issuer(Given { provider: "auth0", ..GIVEN }), Ok("https://auth.example.com/".to_owned()));
-        assert_eq!(issuer(Given { realm: "loja", ..GIVEN }), Ok("https://auth.example.com/realms/loja".to_owned()));
-        assert_eq!(issuer(Given { provider: "generic", issuer: "https://id.example.com/x", ..GIVEN }), Ok("https://id.example.com/x".to_owned()));
+        let issuer =
+            |given: Given<'_>| Settings::of(&given).map(|s| s.issuer).map_err(|bad| bad.key);
+        assert_eq!(
+            issuer(Given { provider: "auth0", ..GIVEN }),
+            Ok("https://auth.example.com/".to_owned())
+        );
+        assert_eq!(
+            issuer(Given { realm: "loja", ..GIVEN }),
+            Ok("https://auth.example.com/realms/loja".to_owned())
+        );
+        assert_eq!(
+            issuer(Given { provider: "generic", issuer: "https://id.example.com/x", ..GIVEN }),
+            Ok("https://id.example.com/x".to_owned())
+        );
         assert_eq!(issuer(GIVEN), Err("oidc.realm"));
         assert_eq!(issuer(Given { provider: "generic", ..GIVEN }), Err("oidc.issuer"));
-        assert_eq!(issuer(Given { provider: "generic", issuer: "http://id.example.com", ..GIVEN }), Err("oidc.issuer"));
+        assert_eq!(
+            issuer(Given { provider: "generic", issuer: "http://id.example.com", ..GIVEN }),
+            Err("oidc.issuer")
+        );
         assert_eq!(issuer(Given { provider: "auth0", domain: "", ..GIVEN }), Err("oidc.domain"));
-        assert_eq!(issuer(Given { provider: "auth0", client_secret: "", ..GIVEN }), Err("oidc.client_secret"));
+        assert_eq!(
+            issuer(Given { provider: "auth0", client_secret: "", ..GIVEN }),
+            Err("oidc.client_secret")
+        );
         assert_eq!(issuer(Given { provider: "okta", ..GIVEN }), Err("oidc.provider"));
     }
 }

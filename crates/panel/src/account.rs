@@ -10,8 +10,8 @@ use ui::{Field, Lang, Tone, badge, notice, page_head};
 use crate::door::{Me, PageId, redirect};
 use crate::failure::Failure;
 use crate::form::Form;
-use crate::registry::{PageAccess, Pages};
 use crate::links::{new_password_field, password_text};
+use crate::registry::{PageAccess, Pages};
 use crate::sign_in::note_person;
 
 pub(crate) fn pages(pages: &mut Pages) {
@@ -44,6 +44,7 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
     let mut tx = app.db.read_system().await?;
     let sessions = identity::sessions(&mut tx, me.person.id, now).await?;
     let codes = identity::recovery_codes_left(&mut tx, me.person.id).await?;
+    let keys = identity::passkeys(&mut tx, me.person.id).await?;
     drop(tx);
     let languages = [
         (String::new(), lang.t("Como o navegador pede", "As the browser asks").to_owned()),
@@ -110,6 +111,7 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
                 }
             }
         }
+        (crate::passkey_page::section(me, &keys))
         section {
             div.row.between {
                 h2 { (lang.t("Sessões abertas", "Open sessions")) }
@@ -157,7 +159,7 @@ fn how(lang: Lang, how: &str) -> &'static str {
 }
 
 /// A browser's name out of what it says of itself.
-fn agent(text: &str) -> String {
+pub(crate) fn agent(text: &str) -> String {
     let browser = [
         ("Edg/", "Edge"),
         ("OPR/", "Opera"),

@@ -210,4 +210,3 @@ async fn label(
     tx.commit().await?;
     Ok(redirect(&at.url(&format!("/conversas/{id}"))))
 }
-

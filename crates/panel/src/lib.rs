@@ -32,6 +32,7 @@ mod links;
 mod live;
 mod oidc_page;
 mod operator;
+mod passkey_page;
 mod registry;
 mod settings;
 mod sign_in;
@@ -56,6 +57,7 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     sign_in::pages(&mut pages);
     links::pages(&mut pages);
     oidc_page::pages(&mut pages);
+    passkey_page::pages(&mut pages);
     account::pages(&mut pages);
     home::pages(&mut pages);
     inbox_page::pages(&mut pages);

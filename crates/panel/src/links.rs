@@ -353,4 +353,3 @@ async fn accept(
     };
     Ok(with_session(&visitor, &cookie, redirect(&to)))
 }
-

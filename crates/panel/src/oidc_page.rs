@@ -48,7 +48,8 @@ fn redirect_address(visitor: &Visitor) -> String {
 fn away_cookie(visitor: &Visitor, value: &str) -> HeaderValue {
     let mark = if secure(&visitor.app, &visitor.headers) { "; Secure" } else { "" };
     let age = if value.is_empty() { 0 } else { LASTS.as_secs() };
-    let text = format!("{AWAY}={value}; Path=/painel/oidc; HttpOnly; SameSite=Lax; Max-Age={age}{mark}");
+    let text =
+        format!("{AWAY}={value}; Path=/painel/oidc; HttpOnly; SameSite=Lax; Max-Age={age}{mark}");
     HeaderValue::from_str(&text).expect("base64 is plain text")
 }
 
@@ -67,7 +68,9 @@ fn failed(visitor: &Visitor, error: &OidcError) -> Response {
     // Each name stands on its own, for the list of events.
     match error {
         OidcError::Auth(_) => tracing::warn!(event = "oidc_auth_error", cause = %error),
-        OidcError::ClaimNotFound(_) => tracing::warn!(event = "oidc_claim_not_found", cause = %error),
+        OidcError::ClaimNotFound(_) => {
+            tracing::warn!(event = "oidc_claim_not_found", cause = %error)
+        }
         OidcError::TokenRejected(_) => {
             tracing::warn!(event = "oidc_token_validation_error", cause = %error);
         }
@@ -138,7 +141,12 @@ async fn come_back(visitor: Visitor, Query(back): Query<Returned>) -> Result<Res
             Err(error) => failed(&visitor, &error),
         }
     } else {
-        let said: String = back.error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(60).collect();
+        let said: String = back
+            .error
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .take(60)
+            .collect();
         failed(&visitor, &OidcError::Auth(format!("the provider answered {said}")))
     };
     // One way back for each way off.
@@ -192,7 +200,12 @@ async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Respons
         Some(person) => person.id,
         None => {
             let name: String = known.name.chars().take(80).collect();
-            let new = NewPerson { email: &known.email, name: &name, password_hash: None, operator: false };
+            let new = NewPerson {
+                email: &known.email,
+                name: &name,
+                password_hash: None,
+                operator: false,
+            };
             identity::create_person(&mut tx, &new, now).await.map_err(|refused| match refused {
                 identity::PersonError::Storage(error) => Failure::from(error),
                 other => web::Problem::field("email", other.to_string()).into(),
@@ -200,7 +213,8 @@ async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Respons
         }
     };
     // The provider decides where somebody belongs; what it does not name is left as it is.
-    identity::set_operator(&mut tx, id, operator || person.as_ref().is_some_and(|p| p.operator)).await?;
+    identity::set_operator(&mut tx, id, operator || person.as_ref().is_some_and(|p| p.operator))
+        .await?;
     let name = person.as_ref().map_or(known.name.as_str(), |person| person.name.as_str());
     for tenant in &places {
         let Some(role) = role else { continue };
@@ -238,6 +252,8 @@ pub(crate) fn button_text(lang: Lang, kind: oidc::Kind) -> &'static str {
     match kind {
         oidc::Kind::Keycloak => lang.t("Entrar com Keycloak", "Sign in with Keycloak"),
         oidc::Kind::Auth0 => lang.t("Entrar com Auth0", "Sign in with Auth0"),
-        oidc::Kind::Generic => lang.t("Entrar pela conta da organização", "Sign in with your organisation's account"),
+        oidc::Kind::Generic => {
+            lang.t("Entrar pela conta da organização", "Sign in with your organisation's account")
+        }
     }
 }

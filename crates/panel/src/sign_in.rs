@@ -3,9 +3,7 @@
 use axum::extract::{Query, RawPathParams};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use identity::{
-    Actor, Change, Opening, Person, Session, Stage, Throttled,
-};
+use identity::{Actor, Change, Opening, Person, Session, Stage, Throttled};
 use kernel::PersonId;
 use maud::html;
 use serde::Deserialize;
@@ -114,8 +112,11 @@ fn sign_in_page(
             (Field::input("password", lang.t("Senha", "Password"), "password").required().complete("current-password"))
             button.primary.wide type="submit" { (lang.t("Entrar", "Sign in")) }
         }
-        @if let Some(provider) = &visitor.app.oidc {
+        @if visitor.app.oidc.is_some() || crate::passkey_page::site(&visitor.app, &visitor.headers).is_some() {
             p.or { (lang.t("ou", "or")) }
+        }
+        (crate::passkey_page::sign_in_button(visitor, safe_next(&wanted.next)))
+        @if let Some(provider) = &visitor.app.oidc {
             a.button.wide href=(format!("/painel/oidc?next={}", safe_next(&wanted.next).replace('?', "%3F").replace('&', "%26"))) {
                 (crate::oidc_page::button_text(lang, provider.settings().kind))
             }

@@ -114,4 +114,3 @@ async fn teach(
     let said = if taught.dismiss.is_empty() { "ensinado" } else { "removido" };
     Ok(at.done("/conhecimento/sem-resposta", said))
 }
-

@@ -230,6 +230,8 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         "person.second_removed" => {
             lang.t("desligou a verificação em duas etapas", "turned two-step verification off")
         }
+        "person.passkey_added" => lang.t("criou uma chave de acesso", "made a passkey"),
+        "person.passkey_removed" => lang.t("removeu uma chave de acesso", "removed a passkey"),
         "person.locked" => lang.t("foi bloqueada por tentativas", "was locked after attempts"),
         "operator.created" => lang.t("criou um operador", "made an operator"),
         "operator.invited" => lang.t("convidou um operador", "invited an operator"),

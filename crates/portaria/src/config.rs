@@ -237,7 +237,9 @@ fn flat(table: toml::Table) -> Vec<(String, toml::Value)> {
     for (name, value) in table {
         match value {
             toml::Value::Table(inner) => {
-                out.extend(flat(inner).into_iter().map(|(rest, value)| (format!("{name}.{rest}"), value)));
+                out.extend(
+                    flat(inner).into_iter().map(|(rest, value)| (format!("{name}.{rest}"), value)),
+                );
             }
             other => out.push((name, other)),
         }
@@ -392,7 +394,8 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
     let oidc = match text("oidc.enabled").as_deref() {
         Some("1" | "true") => {
             let get = |key: &str| text(key).unwrap_or_default();
-            let (provider, domain, realm) = (get("oidc.provider"), get("oidc.domain"), get("oidc.realm"));
+            let (provider, domain, realm) =
+                (get("oidc.provider"), get("oidc.domain"), get("oidc.realm"));
             let (issuer, client_id) = (get("oidc.issuer"), get("oidc.client_id"));
             let client_secret = get("oidc.client_secret");
             let tenant_claim = get("oidc.claim_mappings.tenant_id");
@@ -410,7 +413,11 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
             match oidc::Settings::of(&given) {
                 Ok(settings) => Some(settings),
                 Err(bad) => {
-                    faults.push(Fault { key: bad.key.to_owned(), fault: bad.fault.to_owned(), fix: bad.fix.to_owned() });
+                    faults.push(Fault {
+                        key: bad.key.to_owned(),
+                        fault: bad.fault.to_owned(),
+                        fix: bad.fix.to_owned(),
+                    });
                     return None;
                 }
             }

@@ -117,7 +117,11 @@ pub(crate) async fn oidc(house: &House) -> Vec<Check> {
     let base = crate::pages::base_url(house);
     let set = house.config.public_url.is_some();
     let found = format!("{base}/painel/oidc/volta must be allowed at the provider");
-    out.push(check("redirect address", set, if set { found } else { format!("{found}; set server.public_url") }));
+    out.push(check(
+        "redirect address",
+        set,
+        if set { found } else { format!("{found}; set server.public_url") },
+    ));
     out
 }
 

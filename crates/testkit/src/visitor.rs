@@ -76,8 +76,9 @@ impl TestApp {
         let opening = Opening { how: "password", agent: "tests", address: "127.0.0.1" };
         let mut tx = self.house.db.begin_system().await.expect("a transaction");
         let lives = (Duration::from_secs(86_400), self.clock.now());
-        let cookie =
-            identity::open_session(&mut tx, id, Stage::Open, opening, lives).await.expect("a session");
+        let cookie = identity::open_session(&mut tx, id, Stage::Open, opening, lives)
+            .await
+            .expect("a session");
         tx.commit().await.expect("a commit");
         let visitor = self.visitor();
         visitor.cookies.lock().insert("sid".to_owned(), cookie);
@@ -157,13 +158,15 @@ impl Visitor<'_> {
 
     /// Sends a form with just these fields.
     pub async fn post_raw(&self, path: &str, fields: &[(&str, String)]) -> Answer {
-        let body = fields
-            .iter()
-            .map(|(k, v)| format!("{k}={}", encode(v)))
-            .collect::<Vec<_>>()
-            .join("&");
-        let kind = [("content-type", "application/x-www-form-urlencoded")];
-        self.send("POST", path, &kind, body).await
+        let body =
+            fields.iter().map(|(k, v)| format!("{k}={}", encode(v))).collect::<Vec<_>>().join("&");
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        // As the page's script sends it, where there is a token to send.
+        let token =
+            fields.iter().find(|(name, _)| *name == "_csrf").map_or("", |(_, v)| v.as_str());
+        let headers = [kind, ("x-csrf-token", token)];
+        let headers = if token.is_empty() { &headers[..1] } else { &headers[..] };
+        self.send("POST", path, headers, body).await
     }
 
     /// Sends a form with files, as browsers do.
@@ -275,7 +278,12 @@ fn sha1(text: &[u8]) -> [u8; 20] {
                 40..60 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
                 _ => (b ^ c ^ d, 0xca62_c1d6),
             };
-            let next = a.rotate_left(5).wrapping_add(f).wrapping_add(e).wrapping_add(k).wrapping_add(*word);
+            let next = a
+                .rotate_left(5)
+                .wrapping_add(f)
+                .wrapping_add(e)
+                .wrapping_add(k)
+                .wrapping_add(*word);
             (a, b, c, d, e) = (next, a, b.rotate_left(30), c, d);
         }
         for (slot, value) in state.iter_mut().zip([a, b, c, d, e]) {

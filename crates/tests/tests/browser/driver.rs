@@ -162,9 +162,19 @@ impl Browser {
     pub(crate) async fn click(&self, css: &str) {
         // As people do: what lies under the bar of a phone is scrolled up first.
         let found = serde_json::to_string(css).unwrap();
-        self.run(&format!("document.querySelector({found})?.scrollIntoView({{ block: 'center' }})")).await;
+        self.run(&format!(
+            "document.querySelector({found})?.scrollIntoView({{ block: 'center' }})"
+        ))
+        .await;
         let id = self.element(css).await;
         self.post(&format!("/element/{id}/click"), &json!({})).await;
+    }
+
+    /// A phone's or laptop's own authenticator, which always recognises its person.
+    pub(crate) async fn has_authenticator(&self) {
+        let wanted = json!({ "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserVerified": true, "isUserConsenting": true });
+        self.post("/webauthn/authenticator", &wanted).await;
     }
 
     /// What people read on the page.
@@ -186,18 +196,25 @@ impl Browser {
 
     /// Waits until the bar under the conversation says who has it.
     pub(crate) async fn owned(&self, text: &str) {
-        self.until(&format!("return document.querySelector('.owner-bar strong')?.textContent === '{text}'")).await;
+        self.until(&format!(
+            "return document.querySelector('.owner-bar strong')?.textContent === '{text}'"
+        ))
+        .await;
     }
 
     /// Waits for the page of this path.
     pub(crate) async fn arrives(&self, path: &str) {
         let path = serde_json::to_string(path).unwrap();
-        self.until(&format!("return location.pathname === {path} && document.readyState === 'complete'")).await;
+        self.until(&format!(
+            "return location.pathname === {path} && document.readyState === 'complete'"
+        ))
+        .await;
     }
 
     /// The page reads well by the rules, needs nothing it may not have, and nothing sticks out.
     pub(crate) async fn is_sound(&self, what: &str) {
-        let wide = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+        let wide =
+            "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";
         assert_eq!(self.run(wide).await, true, "{what}: sticks out sideways");
         assert_eq!(self.accessibility_faults().await, Vec::<String>::new(), "{what}");
         assert_eq!(self.console_errors().await, Vec::<String>::new(), "{what}");

@@ -66,12 +66,18 @@ async fn an_owner_teaches_a_file_and_the_draft_is_tried() {
     demo.signed_in(&browser, "dona@demo.example").await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("estacionamento.md");
-    std::fs::write(&file, "# Estacionamento\n\nO estacionamento custa R$ 12 por hora para pacientes.\n").unwrap();
+    std::fs::write(
+        &file,
+        "# Estacionamento\n\nO estacionamento custa R$ 12 por hora para pacientes.\n",
+    )
+    .unwrap();
     browser.go(&format!("{}/painel/t/clinica/conhecimento", demo.url)).await;
     browser.type_into("#arquivos", &file.display().to_string()).await;
     browser.says("estacionamento.md").await;
     browser.until("return document.querySelector('.list')?.textContent.includes('estacionamento.md') === true").await;
-    browser.type_into("form[hx-target='#resposta'] input[name=q]", "Quanto custa o estacionamento?").await;
+    browser
+        .type_into("form[hx-target='#resposta'] input[name=q]", "Quanto custa o estacionamento?")
+        .await;
     browser.keys(ENTER).await;
     browser.until("return document.getElementById('resposta').textContent.includes('R$ 12')").await;
 
@@ -87,7 +93,8 @@ async fn an_owner_teaches_a_file_and_the_draft_is_tried() {
     browser.says("mudou a assistente").await;
 
     browser.go(&format!("{}/painel/t/clinica/marca", demo.url)).await;
-    let colour = "return getComputedStyle(document.querySelector('.count, button.primary')).backgroundColor";
+    let colour =
+        "return getComputedStyle(document.querySelector('.count, button.primary')).backgroundColor";
     let before = browser.run(colour).await;
     browser.type_into("#f-name", "Sorriso Aberto").await;
     browser.run("document.getElementById('f-accent').value = '#b3006b'").await;
@@ -131,7 +138,9 @@ async fn somebody_is_invited_and_turns_two_steps_on() {
     guest.type_into("#f-code", &used).await;
     guest.keys(ENTER).await;
     guest.says("Keep these recovery codes").await;
-    let recovery = guest.run("return document.querySelector('.copyable code').textContent.split(/\\s+/)[0]").await;
+    let recovery = guest
+        .run("return document.querySelector('.copyable code').textContent.split(/\\s+/)[0]")
+        .await;
     guest.run("document.querySelector('form[action=\"/painel/sair\"]').requestSubmit()").await;
     guest.arrives("/painel").await;
     guest.type_into("[name=email]", "nova@demo.example").await;
@@ -159,7 +168,9 @@ async fn a_new_business_goes_from_nothing_to_a_connected_phone() {
     browser.says("Primeiros passos").await;
     browser.is_sound("an empty home").await;
     browser.screenshot("home-empty-1440").await;
-    for (name, path) in [("inbox", "/conversas"), ("knowledge", "/conhecimento"), ("channels", "/canais")] {
+    for (name, path) in
+        [("inbox", "/conversas"), ("knowledge", "/conhecimento"), ("channels", "/canais")]
+    {
         browser.go(&format!("{}/painel/t/padaria{path}", world.url)).await;
         browser.is_sound(&format!("an empty {name}")).await;
         browser.screenshot(&format!("{name}-empty-1440")).await;
@@ -177,5 +188,38 @@ async fn a_new_business_goes_from_nothing_to_a_connected_phone() {
     browser.says("Desconectar celular").await;
     browser.go(&format!("{}/painel/t/padaria", world.url)).await;
     browser.until("return document.querySelectorAll('.steps .done').length >= 1").await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_passkey_is_made_and_opens_the_panel_alone() {
+    let world = World::start().await;
+    let browser = Browser::open(390, 844, "pt-BR").await;
+    browser.has_authenticator().await;
+    browser.go(&format!("{}/painel", world.url)).await;
+    browser.is_sound("sign-in with a passkey").await;
+    browser.type_into("[name=email]", OWNER).await;
+    browser.type_into("[name=password]", PASSWORD).await;
+    browser.click("button.primary").await;
+    browser.arrives("/painel/t/padaria").await;
+    browser.go(&format!("{}/painel/conta", world.url)).await;
+    browser.click("[data-passkey=create]").await;
+    browser.shows("form[action*='/painel/conta/chaves/']").await;
+    browser.is_sound("an account with a passkey").await;
+    browser.run("document.querySelector('form[action=\"/painel/sair\"]').requestSubmit()").await;
+    browser.arrives("/painel").await;
+    browser.click("[data-passkey=get]").await;
+    browser.arrives("/painel/t/padaria").await;
+    browser.go(&format!("{}/painel/conta", world.url)).await;
+    browser.says("chave de acesso").await;
+    // Removed, it opens nothing any more.
+    browser.click("form[action*='/painel/conta/chaves/'] button").await;
+    browser
+        .until("return document.querySelector(\"form[action*='/painel/conta/chaves/']\") === null")
+        .await;
+    browser.run("document.querySelector('form[action=\"/painel/sair\"]').requestSubmit()").await;
+    browser.arrives("/painel").await;
+    browser.click("[data-passkey=get]").await;
+    browser.says("A chave não foi usada").await;
     world.stop().await;
 }

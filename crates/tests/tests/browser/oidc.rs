@@ -29,7 +29,10 @@ impl Provider {
             .expect("node is installed: make test does it");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let process = Ends(child);
-        assert!(lines.any(|line| line.unwrap() == "ready"), "the provider ended before it was ready");
+        assert!(
+            lines.any(|line| line.unwrap() == "ready"),
+            "the provider ended before it was ready"
+        );
         std::thread::spawn(move || lines.for_each(drop));
         Self { _process: process, issuer: format!("http://127.0.0.1:{port}") }
     }
@@ -62,10 +65,16 @@ async fn goes_through(world: &World, browser: &Browser, role: &str) {
     browser.click("button[type=submit], input[type=submit]").await;
     // The provider asks whether the panel may know.
     browser.until("return location.port !== '' && (document.querySelector('[name=prompt][value=consent]') !== null || location.pathname.startsWith('/painel'))").await;
-    if browser.run("return document.querySelector('[name=prompt][value=consent]') !== null").await == true {
+    if browser.run("return document.querySelector('[name=prompt][value=consent]') !== null").await
+        == true
+    {
         browser.click("button[type=submit], input[type=submit]").await;
     }
-    browser.until("return location.pathname.startsWith('/painel') && document.readyState === 'complete'").await;
+    browser
+        .until(
+            "return location.pathname.startsWith('/painel') && document.readyState === 'complete'",
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

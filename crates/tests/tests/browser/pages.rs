@@ -32,8 +32,11 @@ const OPERATORS: &[(&str, &str)] = &[
     ("operator-audit", "/painel/operador/auditoria"),
 ];
 
-const STRANGERS: &[(&str, &str)] =
-    &[("sign-in", "/painel"), ("forgotten", "/painel/senha"), ("link-used", "/painel/convite/nada")];
+const STRANGERS: &[(&str, &str)] = &[
+    ("sign-in", "/painel"),
+    ("forgotten", "/painel/senha"),
+    ("link-used", "/painel/convite/nada"),
+];
 
 async fn look(demo: &Demo, browser: &Browser, pages: &[(&str, &str)], mark: &str, shoot: bool) {
     for (name, path) in pages {
@@ -90,7 +93,9 @@ async fn every_page_is_sound_in_both_languages_and_widths() {
                 }
                 browser.run("localStorage.removeItem('theme')").await;
             }
-            browser.run("document.querySelector('form[action=\"/painel/sair\"]').requestSubmit()").await;
+            browser
+                .run("document.querySelector('form[action=\"/painel/sair\"]').requestSubmit()")
+                .await;
             browser.arrives("/painel").await;
             demo.signed_in(&browser, "operador@demo.example").await;
             look(&demo, &browser, OPERATORS, &mark, shoot).await;

@@ -56,7 +56,11 @@ impl Demo {
         browser.type_into("[name=email]", email).await;
         browser.type_into("[name=password]", DEMO_PASSWORD).await;
         browser.click("button.primary").await;
-        browser.until("return !location.pathname.endsWith('/entrar') && location.pathname !== '/painel'").await;
+        browser
+            .until(
+                "return !location.pathname.endsWith('/entrar') && location.pathname !== '/painel'",
+            )
+            .await;
     }
 
     /// A customer writes to the clinic, from the simulator's phone.
@@ -96,7 +100,10 @@ impl World {
         let mut environment = BTreeMap::from([
             ("PORTARIA_DATA".to_owned(), folder.path().display().to_string()),
             ("PORTARIA_LISTEN".to_owned(), listen.clone()),
-            ("PORTARIA_PUBLIC_URL".to_owned(), format!("http://{listen}").replace("127.0.0.1", "localhost")),
+            (
+                "PORTARIA_PUBLIC_URL".to_owned(),
+                format!("http://{listen}").replace("127.0.0.1", "localhost"),
+            ),
             ("PORTARIA_ALLOW_PRIVATE_UPSTREAMS".to_owned(), "1".to_owned()),
         ]);
         environment.extend(settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
@@ -117,14 +124,21 @@ impl World {
         let hash = identity::hash_password(PASSWORD).await;
         let now = house.clock.now();
         let mut tx = house.db.begin_system().await.unwrap();
-        let new = NewPerson { email: OWNER, name: "Sol", password_hash: Some(&hash), operator: false };
+        let new =
+            NewPerson { email: OWNER, name: "Sol", password_hash: Some(&hash), operator: false };
         let person = identity::create_person(&mut tx, &new, now).await.unwrap();
         identity::join(&mut tx, tenant.id, person, Role::Owner, now).await.unwrap();
         tx.commit().await.unwrap();
         let doctor = house.oidc.clone();
         let serving = serve(house, Runs::All, &Lane::ALL, None).await.unwrap();
         let evolution = EvolutionSandbox::start(EVOLUTION_KEY).await.unwrap();
-        Self { url: format!("http://localhost:{}", listen.split(':').next_back().unwrap()), evolution, serving, doctor, _folder: folder }
+        Self {
+            url: format!("http://localhost:{}", listen.split(':').next_back().unwrap()),
+            evolution,
+            serving,
+            doctor,
+            _folder: folder,
+        }
     }
 
     /// What a look at the identity provider finds: what was looked at, and whether it is well.

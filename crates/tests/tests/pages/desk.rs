@@ -10,7 +10,13 @@ async fn conversation(tenant: &TestTenant<'_>) -> String {
 }
 
 async fn reply(visitor: &Visitor<'_>, path: &str, text: &str, once: &str) -> testkit::Answer {
-    visitor.upload(&format!("{path}/responder"), &[("text", text), ("once", once), ("mode", "reply")], &[]).await
+    visitor
+        .upload(
+            &format!("{path}/responder"),
+            &[("text", text), ("once", once), ("mode", "reply")],
+            &[],
+        )
+        .await
 }
 
 both_engines! {

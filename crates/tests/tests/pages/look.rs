@@ -6,8 +6,20 @@ use identity::Role;
 use testkit::{TestApp, Visitor, both_engines};
 
 const PAGES: &[&str] = &[
-    "", "/conversas", "/conhecimento", "/conhecimento/sem-resposta", "/assistente", "/canais", "/canais/novo/evolution",
-    "/canais/novo/whaticket", "/canais/novo/whatsapp-cloud", "/equipe", "/marca", "/chaves", "/auditoria", "/ajustes",
+    "",
+    "/conversas",
+    "/conhecimento",
+    "/conhecimento/sem-resposta",
+    "/assistente",
+    "/canais",
+    "/canais/novo/evolution",
+    "/canais/novo/whaticket",
+    "/canais/novo/whatsapp-cloud",
+    "/equipe",
+    "/marca",
+    "/chaves",
+    "/auditoria",
+    "/ajustes",
 ];
 
 async fn all_pages(visitor: &Visitor<'_>, slug: &str) -> Vec<(String, String)> {
@@ -102,7 +114,11 @@ fn strip(html: &str) -> String {
         let tag = &rest[at..];
         let end = tag.find('>').map_or(tag.len(), |e| e + 1);
         // The phrases that call a person, and bubbles, are the business's and its contacts'.
-        let skip = [("<textarea", "</textarea>"), ("<div class=\"bubble", "</div>"), ("<span class=\"last", "</span>")];
+        let skip = [
+            ("<textarea", "</textarea>"),
+            ("<div class=\"bubble", "</div>"),
+            ("<span class=\"last", "</span>"),
+        ];
         match skip.iter().find(|(open, _)| tag.starts_with(open)) {
             Some((_, close)) => {
                 let close_at = tag.find(close).map_or(tag.len(), |c| c + close.len());

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use identity::Role;
-use testkit::{PASSWORD, TestApp, both_engines};
 use tenancy::hash_token;
+use testkit::{PASSWORD, TestApp, both_engines};
 
 /// The newest letter to somebody, and the path of its link.
 async fn letter(app: &TestApp, to: &str) -> (String, String) {

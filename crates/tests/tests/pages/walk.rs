@@ -42,6 +42,8 @@ const PUBLIC: &[&str] = &[
     "POST /painel/convite/{secret}",
     "GET /painel/assets/{version}/{name}",
     "GET /painel/marca/{kind}",
+    "POST /painel/entrar/chave",
+    "POST /painel/entrar/chave/fim",
     "GET /painel/oidc",
     "GET /painel/oidc/volta",
     "GET /painel/{*rest}",
@@ -174,5 +176,8 @@ both_engines! {
 #[test]
 fn the_documented_table_of_roles_is_the_one_that_holds() {
     let text = include_str!("../../../../docs/roles.md");
-    assert!(text.contains(&identity::role_table()), "write docs/roles.md anew: portaria config roles");
+    assert!(
+        text.contains(&identity::role_table()),
+        "write docs/roles.md anew: portaria config roles"
+    );
 }
