@@ -7,7 +7,8 @@ use maud::{Markup, PreEscaped, html};
 use serde::Deserialize;
 use ui::{Field, Lang, Tone, badge, notice, page_head};
 
-use crate::door::{Me, PageId, redirect};
+use crate::address::redirect;
+use crate::door::{Me, PageId};
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::links::{new_password_field, password_text};

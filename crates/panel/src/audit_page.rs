@@ -11,6 +11,7 @@ use serde_json::Value;
 use ui::{Field, Icon, Lang, Tone, badge, page_head};
 use web::permission::AuditRead;
 
+use crate::address::encode;
 use crate::door::{At, Operator};
 use crate::failure::Failure;
 use crate::registry::{PageAccess, Pages};
@@ -126,7 +127,7 @@ fn more(lang: Lang, base: &str, wanted: &Wanted, entries: &[Entry]) -> Markup {
     html! {
         @if entries.len() == LINES {
             @if let Some(last) = entries.last() {
-                p { a.button href=(format!("{base}?acao={}&quem={}&antes={}_{}", wanted.acao, wanted.quem, last.at.0, last.id)) { (lang.t("Mais antigas", "Older ones")) } }
+                p { a.button href=(format!("{base}?acao={}&quem={}&antes={}_{}", encode(&wanted.acao), encode(&wanted.quem), last.at.0, last.id)) { (lang.t("Mais antigas", "Older ones")) } }
             }
         }
     }
@@ -138,7 +139,12 @@ async fn show(at: At<AuditRead>, Query(wanted): Query<Wanted>) -> Result<Respons
     let entries = identity::entries(&mut tx, &wanted.filter(), LINES).await?;
     drop(tx);
     let base = at.url("/auditoria");
-    let export = format!("{}?acao={}&quem={}", at.url("/auditoria.csv"), wanted.acao, wanted.quem);
+    let export = format!(
+        "{}?acao={}&quem={}",
+        at.url("/auditoria.csv"),
+        encode(&wanted.acao),
+        encode(&wanted.quem)
+    );
     let body = html! {
         (page_head(lang.t("Auditoria", "Audit trail"), lang.t("Cada mudança, por quem, e o que era antes. Nada é apagado daqui.", "Each change, by whom, and what it was before. Nothing is deleted from here."),
             Some(ui::link_button(&export, lang.t("Exportar CSV", "Export CSV")))))

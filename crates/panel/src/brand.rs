@@ -13,8 +13,9 @@ use ui::{Brand, Colour, Field, Lang, page_head};
 use web::Problem;
 use web::permission::BrandWrite;
 
+use crate::address::redirect;
 use crate::app::App;
-use crate::door::{At, Operator, Visitor, redirect};
+use crate::door::{At, Operator, Visitor};
 use crate::failure::Failure;
 use crate::form::Upload;
 use crate::registry::{PageAccess, Pages};

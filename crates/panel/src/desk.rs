@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use web::Permission;
 use web::permission::InboxWrite;
 
+use crate::address::redirect;
 use crate::conversation::{Conversation, SHOWN, talk_now};
-use crate::door::{At, PageId, redirect};
+use crate::door::{At, PageId};
 use crate::failure::Failure;
 use crate::form::{Form, Upload};
 use crate::registry::Pages;

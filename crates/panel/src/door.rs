@@ -16,6 +16,7 @@ use tenancy::Tenant;
 use ui::{Brand, Document, Icon, Lang, NavItem, Shell};
 use web::Permission;
 
+use crate::address::redirect;
 use crate::app::App;
 use crate::brand;
 use crate::failure::Failure;
@@ -213,21 +214,6 @@ impl Visitor {
     }
 }
 
-/// Sends the browser to another page after a form.
-pub(crate) fn redirect(path: &str) -> Response {
-    let value = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/painel"));
-    (StatusCode::SEE_OTHER, [(header::LOCATION, value)]).into_response()
-}
-
-/// A path of ours that somebody asked for before signing in; anything else is not followed.
-pub(crate) fn safe_next(next: &str) -> &str {
-    let plain = next.starts_with("/painel")
-        && !next.starts_with("//")
-        && !next.contains(['\\', '\r', '\n'])
-        && next.as_bytes().get(7).is_none_or(|byte| matches!(byte, b'/' | b'?'));
-    if plain { next } else { "/painel" }
-}
-
 impl FromRequestParts<App> for Visitor {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
@@ -267,8 +253,11 @@ impl Me {
     /// A page that belongs to no tenant.
     pub(crate) fn page(&self, title: &str, body: &Markup) -> Response {
         let lang = self.lang();
-        let nav =
-            if self.person.operator { operator_nav(lang, &self.visitor.here) } else { Vec::new() };
+        let nav = if self.person.operator {
+            crate::operator::nav(lang, &self.visitor.here)
+        } else {
+            Vec::new()
+        };
         let place = lang.t("Minha conta", "My account");
         self.shell(title, nav, place, body)
     }
@@ -315,25 +304,6 @@ impl Me {
         }
         places
     }
-}
-
-pub(crate) fn operator_nav(lang: Lang, here: &str) -> Vec<NavItem> {
-    [
-        ("/painel/operador", Icon::Building, lang.t("Empresas", "Businesses")),
-        ("/painel/operador/equipe", Icon::People, lang.t("Operadores", "Operators")),
-        ("/painel/operador/marca", Icon::Palette, lang.t("Marca", "Brand")),
-        ("/painel/operador/auditoria", Icon::Scroll, lang.t("Auditoria", "Audit trail")),
-    ]
-    .into_iter()
-    .map(|(href, icon, text)| NavItem {
-        current: here.split('?').next() == Some(href),
-        href: href.to_owned(),
-        icon,
-        text,
-        count: None,
-        thumb: true,
-    })
-    .collect()
 }
 
 impl FromRequestParts<App> for Me {
@@ -577,26 +547,5 @@ impl<K> FromRequestParts<App> for PageId<K> {
             .map_err(|_| Failure::not_found())?;
         let text = params.iter().find(|(name, _)| *name == "id").map(|(_, value)| value);
         text.and_then(|text| text.parse().ok()).map(Self).ok_or_else(Failure::not_found)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_pages_are_returned_to() {
-        for (next, to) in [
-            ("/painel/t/clinica/conversas?x=1", "/painel/t/clinica/conversas?x=1"),
-            ("/painel", "/painel"),
-            ("/painelfalso", "/painel"),
-            ("//evil.example", "/painel"),
-            ("https://evil.example/painel", "/painel"),
-            ("/painel\\..\\evil", "/painel"),
-            ("/painel/\r\nSet-Cookie: a=b", "/painel"),
-            ("", "/painel"),
-        ] {
-            assert_eq!(safe_next(next), to, "{next}");
-        }
     }
 }

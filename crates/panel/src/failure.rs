@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 use web::Problem;
 
+use crate::address::{encode, redirect};
 use crate::app::App;
-use crate::door::{Visitor, redirect};
+use crate::door::Visitor;
 
 /// Why a page is not shown.
 #[derive(Debug, Clone)]
@@ -95,15 +96,7 @@ pub(crate) async fn show(
         if here == "/painel" {
             return redirect("/painel");
         }
-        let next: String = here.bytes().fold(String::new(), |mut out, byte| {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
-                    out.push(char::from(byte));
-                }
-                other => out.push_str(&format!("%{other:02X}")),
-            }
-            out
-        });
+        let next = encode(here);
         return redirect(&format!("/painel/entrar?next={next}"));
     }
     let lang = visitor.lang;

@@ -15,6 +15,7 @@ use ui::{Icon, Tone, badge, icon, initials};
 use web::Permission;
 use web::permission::InboxRead;
 
+use crate::address::encode;
 use crate::door::At;
 use crate::failure::Failure;
 use crate::registry::Pages;
@@ -100,18 +101,6 @@ impl Wanted {
         }
         out
     }
-}
-
-fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                out.push(char::from(byte))
-            }
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-        out
-    })
 }
 
 /// What the list shows beside its rows.

@@ -15,6 +15,7 @@ use ui::{Field, Icon, Lang, Tone, badge, icon, notice, page_head};
 use web::permission::{KnowledgeRead, KnowledgeWrite};
 use web::{Permission, Problem};
 
+use crate::address::encode;
 use crate::door::{At, PageId};
 use crate::failure::Failure;
 use crate::form::{Form, Upload};
@@ -136,7 +137,7 @@ async fn list_page<P: Permission>(
                     nav.filters aria-label=(lang.t("Categorias", "Categories")) {
                         a href=(at.url("/conhecimento")) aria-current=[wanted.categoria.is_empty().then_some("true")] { (lang.t("Todas", "All")) }
                         @for category in &categories {
-                            a href=(format!("{}?categoria={}", at.url("/conhecimento"), category)) aria-current=[(wanted.categoria == *category).then_some("true")] { (category) }
+                            a href=(format!("{}?categoria={}", at.url("/conhecimento"), encode(category))) aria-current=[(wanted.categoria == *category).then_some("true")] { (category) }
                         }
                     }
                 }
@@ -162,7 +163,7 @@ async fn list_page<P: Permission>(
                     }
                     @if more {
                         @if let Some(last) = documents.last() {
-                            p { a.button href=(format!("{}?depois={}", at.url("/conhecimento"), last.name)) { (lang.t("Mais", "More")) } }
+                            p { a.button href=(format!("{}?depois={}", at.url("/conhecimento"), encode(&last.name))) { (lang.t("Mais", "More")) } }
                         }
                     }
                 }

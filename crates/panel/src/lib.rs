@@ -11,6 +11,7 @@
 //! - A form proves that it came from our own page; a link changes nothing.
 
 mod account;
+mod address;
 mod api;
 mod app;
 mod assistant_page;
@@ -30,6 +31,7 @@ mod knowledge_page;
 mod letters;
 mod links;
 mod live;
+mod message_page;
 mod oidc_page;
 mod operator;
 mod passkey_page;
@@ -63,6 +65,7 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     inbox_page::pages(&mut pages);
     conversation::pages(&mut pages);
     desk::pages(&mut pages);
+    message_page::pages(&mut pages);
     knowledge_page::pages(&mut pages);
     unanswered::pages(&mut pages);
     assistant_page::pages(&mut pages);

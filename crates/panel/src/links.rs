@@ -8,7 +8,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use ui::{Field, Lang};
 
-use crate::door::{Visitor, redirect};
+use crate::address::redirect;
+use crate::door::Visitor;
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::letters;

@@ -12,7 +12,8 @@ use oidc::{Begun, Known, OidcError};
 use serde::{Deserialize, Serialize};
 use ui::{Lang, Tone, notice};
 
-use crate::door::{Visitor, cookie, redirect, safe_next, secure};
+use crate::address::{redirect, safe_next};
+use crate::door::{Visitor, cookie, secure};
 use crate::failure::Failure;
 use crate::registry::{PageAccess, Pages};
 use crate::sign_in::{note_person, open, with_session};
@@ -69,7 +70,7 @@ fn failed(visitor: &Visitor, error: &OidcError) -> Response {
     match error {
         OidcError::Auth(_) => tracing::warn!(event = "oidc_auth_error", cause = %error),
         OidcError::ClaimNotFound(_) => {
-            tracing::warn!(event = "oidc_claim_not_found", cause = %error)
+            tracing::warn!(event = "oidc_claim_not_found", cause = %error);
         }
         OidcError::TokenRejected(_) => {
             tracing::warn!(event = "oidc_token_validation_error", cause = %error);

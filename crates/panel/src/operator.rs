@@ -11,11 +11,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 use tenancy::{NewTenant, State, Tenant};
-use ui::{Field, Icon, Tone, badge, notice, page_head};
+use ui::{Field, Icon, NavItem, Tone, badge, notice, page_head};
 use web::Problem;
 
+use crate::address::redirect;
 use crate::app::Work;
-use crate::door::{Operator, Visitor, redirect};
+use crate::door::{Operator, Visitor};
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::letters;
@@ -34,6 +35,26 @@ pub(crate) fn pages(pages: &mut Pages) {
     pages.page("/painel/operador/equipe", operator, team);
     pages.action("/painel/operador/equipe", operator, invite_operator);
     pages.page("/painel/caixa", PageAccess::Demo, mailbox);
+}
+
+/// The navigation of the operator's pages.
+pub(crate) fn nav(lang: ui::Lang, here: &str) -> Vec<NavItem> {
+    [
+        ("/painel/operador", Icon::Building, lang.t("Empresas", "Businesses")),
+        ("/painel/operador/equipe", Icon::People, lang.t("Operadores", "Operators")),
+        ("/painel/operador/marca", Icon::Palette, lang.t("Marca", "Brand")),
+        ("/painel/operador/auditoria", Icon::Scroll, lang.t("Auditoria", "Audit trail")),
+    ]
+    .into_iter()
+    .map(|(href, icon, text)| NavItem {
+        current: here.split('?').next() == Some(href),
+        href: href.to_owned(),
+        icon,
+        text,
+        count: None,
+        thumb: true,
+    })
+    .collect()
 }
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use ui::Lang;
 use web::Problem;
 
+use crate::address::{redirect, safe_next};
 use crate::app::App;
-use crate::door::{Me, PageId, Visitor, redirect, safe_next};
+use crate::door::{Me, PageId, Visitor};
 use crate::failure::Failure;
 use crate::form::{Form, Script};
 use crate::registry::{PageAccess, Pages};

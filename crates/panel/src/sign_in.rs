@@ -9,8 +9,9 @@ use maud::html;
 use serde::Deserialize;
 use ui::{Field, Lang, Tone, notice};
 
+use crate::address::{encode, redirect, safe_next};
 use crate::app::App;
-use crate::door::{Me, Visitor, redirect, safe_next, session_cookie};
+use crate::door::{Me, Visitor, session_cookie};
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::registry::{PageAccess, Pages};
@@ -95,7 +96,7 @@ fn sign_in_page(
     let forgotten = if wanted.t.is_empty() {
         "/painel/senha".to_owned()
     } else {
-        format!("/painel/senha?t={}", wanted.t)
+        format!("/painel/senha?t={}", encode(&wanted.t))
     };
     let body = html! {
         h1 { (lang.t("Entrar", "Sign in")) }
@@ -117,7 +118,7 @@ fn sign_in_page(
         }
         (crate::passkey_page::sign_in_button(visitor, safe_next(&wanted.next)))
         @if let Some(provider) = &visitor.app.oidc {
-            a.button.wide href=(format!("/painel/oidc?next={}", safe_next(&wanted.next).replace('?', "%3F").replace('&', "%26"))) {
+            a.button.wide href=(format!("/painel/oidc?next={}", encode(safe_next(&wanted.next)))) {
                 (crate::oidc_page::button_text(lang, provider.settings().kind))
             }
         }
@@ -176,10 +177,7 @@ async fn enter(visitor: Visitor, Form(given): Form<Credentials>) -> Result<Respo
     app.throttle.passed(&given.email);
     if person.has_second {
         let cookie = open(&visitor, person.id, Stage::Second, "password").await?;
-        let path = format!(
-            "/painel/entrar/codigo?next={}",
-            safe_next(&given.next).replace('?', "%3F").replace('&', "%26")
-        );
+        let path = format!("/painel/entrar/codigo?next={}", encode(safe_next(&given.next)));
         return Ok(with_session(&visitor, &cookie, redirect(&path)));
     }
     let cookie = open(&visitor, person.id, Stage::Open, "password").await?;

@@ -10,7 +10,8 @@ use ui::{Icon, Lang, icon, initials, page_head};
 use web::permission::InboxWrite;
 use web::{Permission, Problem};
 
-use crate::door::{At, Me, redirect};
+use crate::address::redirect;
+use crate::door::{At, Me};
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::registry::{PageAccess, Pages};

@@ -11,7 +11,8 @@ use ui::{Field, Lang, Tone, badge, page_head};
 use web::permission::{PeopleRead, PeopleWrite};
 use web::{Permission, Problem};
 
-use crate::door::{At, PageId, redirect};
+use crate::address::redirect;
+use crate::door::{At, PageId};
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::letters;

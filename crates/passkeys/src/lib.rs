@@ -28,6 +28,8 @@ fn refused(cause: impl std::fmt::Display) -> Refused {
     Refused(cause.to_string())
 }
 
+type Fixed = StaticState<CompressedPubKey<[u8; 32], [u8; 32], [u8; 48], Vec<u8>>>;
+
 /// What is kept of a passkey. All of it is public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passkey {
@@ -162,8 +164,7 @@ impl Site {
         if answer.response().user_handle() != &handle {
             return Err(refused("the passkey is another person's"));
         }
-        let fixed: StaticState<CompressedPubKey<[u8; 32], [u8; 32], [u8; 48], Vec<u8>>> =
-            StaticState::decode(passkey.fixed.as_slice()).map_err(refused)?;
+        let fixed: Fixed = StaticState::decode(passkey.fixed.as_slice()).map_err(refused)?;
         let moving: [u8; 7] = passkey
             .moving
             .as_slice()

@@ -93,7 +93,7 @@ pub fn count(number: i64, lang: Lang) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push_str(lang.t(".", ","));
         }
         out.push(digit);

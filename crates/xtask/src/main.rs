@@ -53,7 +53,6 @@ fn with_servers(command: &[String]) -> anyhow::Result<()> {
 /// The folder of the OpenID provider of the tests: installed beside the build, by the lock file.
 fn openid_provider() -> anyhow::Result<PathBuf> {
     let source = Path::new("crates/tests/oidc");
-    #[expect(clippy::disallowed_methods, reason = "where cargo builds")]
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     let folder = std::path::absolute(target)?.join("oidc-provider");
     std::fs::create_dir_all(&folder)?;

@@ -62,7 +62,7 @@ const SYSTEM: &[(&str, &str)] = &[
     ("crates/panel/src/api.rs", "finding out who calls"),
     ("crates/panel/src/audit_page.rs", "the house's own trail"),
     ("crates/panel/src/brand.rs", "the house's brand, and a tenant's before sign-in"),
-    ("crates/panel/src/conversation.rs", "names of the team"),
+    ("crates/panel/src/desk.rs", "who may attend"),
     ("crates/panel/src/door.rs", "finding out who looks"),
     ("crates/panel/src/inbox_page.rs", "names of the team"),
     ("crates/panel/src/letters.rs", "invitations and resets"),
@@ -161,9 +161,16 @@ fn check(name: &str, text: &str, faults: &mut Vec<String>) {
     }
     for (number, line) in text.lines().enumerate() {
         let at = format!("{name}:{}", number + 1);
-        let test = name.contains("/tests/") || name.starts_with("crates/xtask");
+        let test = name.contains("/tests/")
+            || name.starts_with("crates/xtask")
+            || name.starts_with("crates/testkit");
         if line.contains("#[should_panic]") && !test {
             faults.push(format!("{at}: assert on the error instead of #[should_panic]"));
+        }
+        if (name.starts_with("crates/panel/src") || name.starts_with("crates/ui/src"))
+            && let Some(text) = one_language(line)
+        {
+            faults.push(format!("{at}: `{text}` is said in one language; use lang.t(…, …)"));
         }
         let system = line.contains("begin_system(") || line.contains("read_system(");
         if system && !test && !SYSTEM.iter().any(|(file, _)| *file == name) {
@@ -177,12 +184,47 @@ fn check(name: &str, text: &str, faults: &mut Vec<String>) {
         let allowed = name.ends_with("/store.rs")
             || name.starts_with("crates/db/")
             || test
-            || name.starts_with("crates/testkit")
             || SQL.contains(&name);
         if sql && !allowed {
             faults.push(format!("{at}: SQL belongs into store.rs"));
         }
     }
+}
+
+/// A text of a page that stands there in one language only: a bare literal within an element, or as an attribute
+/// that people read. Names that are the same everywhere pass.
+fn one_language(line: &str) -> Option<&str> {
+    const SAME: [&str; 6] = ["WhatsApp", "whatsappId", "QR", "https://", "Enter", "Esc"];
+    let line = line.trim_start();
+    if line.starts_with("//") {
+        return None;
+    }
+    let read = |text: &str| text.chars().filter(|c| c.is_alphabetic()).count() > 1;
+    for mark in ["{ \"", "placeholder=\"", "aria-label=\"", "title=\"", "alt=\""] {
+        let mut rest = line;
+        while let Some(at) = rest.find(mark) {
+            let text = rest[at + mark.len()..].split('"').next().unwrap_or_default();
+            let after = rest[at + mark.len() + text.len()..].trim_start_matches('"').trim_start();
+            // In an element a literal is followed by the element's end or by more of it, in code by an operator.
+            // Classes and ids are put together in braces, too.
+            let value = rest[..at].ends_with('=');
+            let shown = mark != "{ \"" || (!value && after.starts_with(['}', '(', '@']));
+            let kept =
+                SAME.iter().any(|same| text.starts_with(same)) || text.contains(['{', '/', '_']);
+            let page = line.contains("html!")
+                || line.contains("(lang.t(")
+                || line.starts_with(|c: char| c.is_ascii_lowercase())
+                    && !line.contains("let ")
+                    && !line.contains("=>")
+                    && !line.contains("if ")
+                    && !line.contains("match ");
+            if shown && read(text) && !kept && page {
+                return Some(text);
+            }
+            rest = &rest[at + mark.len()..];
+        }
+    }
+    None
 }
 
 fn edges(faults: &mut Vec<String>) -> anyhow::Result<()> {

@@ -1,7 +1,6 @@
 //! What people do, from beginning to end.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use kernel::Clock;
 use testkit::{EVOLUTION_KEY, PASSWORD};
 
 use crate::driver::Browser;
@@ -131,7 +130,7 @@ async fn somebody_is_invited_and_turns_two_steps_on() {
     guest.is_sound("enrolment").await;
     let secret = guest.run("return document.querySelector('.copyable code').textContent").await;
     let code = || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = u64::try_from(Clock::System.now().0 / 1_000_000).unwrap();
         testkit::totp(&testkit::base32(secret.as_str().unwrap()), now / 30)
     };
     let used = code();
