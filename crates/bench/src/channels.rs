@@ -203,7 +203,7 @@ async fn messages(
     Ok(ids)
 }
 
-fn shown(mut took: Vec<f64>) -> String {
+pub(crate) fn shown(mut took: Vec<f64>) -> String {
     took.sort_by(f64::total_cmp);
     let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
     format!("p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", at(0.5), at(0.99), at(1.0))

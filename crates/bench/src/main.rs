@@ -1,6 +1,7 @@
 //! The benchmarks of `docs/benchmarks.md`: `bench/run.sh` starts the servers and runs this.
 
 mod channels;
+mod desk;
 mod load;
 mod search;
 mod servers;
@@ -40,6 +41,9 @@ async fn main() -> anyhow::Result<()> {
         }
         if wanted("journey") {
             channels::journey(&mut rows, engine).await?;
+        }
+        if wanted("desk") {
+            desk::pages(&mut rows, engine).await?;
         }
         if wanted("pipeline") {
             pipeline(&mut rows, engine).await?;

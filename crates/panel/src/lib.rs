@@ -5,7 +5,7 @@
 //! functions of the capability; it has no SQL but for the brand.
 //!
 //! # Invariants
-//! - Every page asks for what it needs by type: [`door::At`] for a permission in a tenant, `House`
+//! - Every page asks for what it needs by type: `At` for a permission in a tenant, `House`
 //!   for the operator, `Me` for whoever is signed in. [`routes`] lists each with what it asks for.
 //! - A change is written to the audit trail in its own transaction.
 //! - A form proves that it came from our own page; a link changes nothing.
