@@ -113,6 +113,7 @@ kinds! {
     AuditKind => AuditId,
     GrantKind => GrantId,
     LabelKind => LabelId,
+    MachineTokenKind => MachineTokenId,
     LinkKind => LinkId,
     MailKind => MailId,
     NoteKind => NoteId,

@@ -9,8 +9,8 @@ pub mod text;
 pub use clock::{Clock, Moment};
 pub use id::{
     ApiKeyId, AuditId, CannedId, ChannelId, ChunkId, ContactId, ConversationId, DeliveryId,
-    DocumentId, GrantId, HookId, Id, JobId, LabelId, LinkId, MailId, MergeId, MessageId, NoteId,
-    PasskeyId, PersonId, RawEventId, SessionId, TenantId, VersionId,
+    DocumentId, GrantId, HookId, Id, JobId, LabelId, LinkId, MachineTokenId, MailId, MergeId,
+    MessageId, NoteId, PasskeyId, PersonId, RawEventId, SessionId, TenantId, VersionId,
 };
 pub use phone::Phone;
 pub use slug::Slug;

@@ -10,7 +10,7 @@ use db::Db;
 use identity::Stage;
 use kernel::Clock;
 use tenancy::Scopes;
-use web::{Anyone, People, Problem, TENANT_HEADER};
+use web::{Anyone, Caller, People, Problem, TENANT_HEADER};
 
 use crate::door::{cookie, session_names};
 
@@ -24,7 +24,7 @@ pub struct SignedIn {
 
 #[async_trait]
 impl People for SignedIn {
-    async fn caller(&self, parts: &Parts) -> Result<Option<Anyone>, Problem> {
+    async fn caller(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let found = session_names(self.public_url.as_deref())
             .iter()
             .find_map(|name| cookie(&parts.headers, name));
@@ -46,9 +46,11 @@ impl People for SignedIn {
             ));
         }
         let person = session.person;
+        let known =
+            |may: Anyone| Some(Caller { may, name: person.name.clone(), person: Some(person.id) });
         let Some(slug) = text(TENANT_HEADER) else {
             return match person.operator {
-                true => Ok(Some(Anyone::Operator { acting_for: None })),
+                true => Ok(known(Anyone::Operator { acting_for: None })),
                 false => Err(Problem::new(
                     StatusCode::FORBIDDEN,
                     "forbidden",
@@ -60,7 +62,7 @@ impl People for SignedIn {
         let places = identity::memberships(&mut tx, person.id).await?;
         if let Some(place) = places.iter().find(|place| place.slug.as_str() == slug) {
             let scopes = Scopes::of(&place.role.scopes());
-            return Ok(Some(Anyone::Key { tenant: place.tenant, scopes }));
+            return Ok(known(Anyone::Key { tenant: place.tenant, scopes }));
         }
         drop(tx);
         Err(Problem::not_found("tenant"))

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use axum::response::Response;
-use kernel::ApiKeyId;
+use kernel::{ApiKeyId, Moment};
 use maud::{Markup, html};
 use serde_json::json;
 use tenancy::Scopes;
-use ui::{Field, Icon, Tone, badge, page_head};
+use ui::{Field, Icon, Lang, Tone, badge, page_head};
 use web::Problem;
 use web::permission::KeysWrite;
 
@@ -40,16 +40,7 @@ async fn page(at: &At<KeysWrite>, fresh: Option<Markup>) -> Result<Response, Fai
         form.panel.stack method="post" action=(at.url("/chaves")) {
             (ui::csrf_field(at.csrf()))
             h2 { (lang.t("Nova chave", "New key")) }
-            div.pair {
-                (Field::input("name", lang.t("Nome", "Name"), "text").required().most(60).hint(lang.t("Para que ela serve.", "What it is for.")))
-                (Field::input("days", lang.t("Vale por (dias)", "Lives for (days)"), "number").hint(lang.t("Vazio: sem fim.", "Empty: no end.")))
-            }
-            fieldset {
-                legend { (lang.t("O que ela pode", "What it may do")) }
-                div.pair { @for scope in Scopes::names() {
-                    div.field.switch { input type="checkbox" id={ "s-" (scope) } name="scope" value=(scope); label for={ "s-" (scope) } { code { (scope) } } }
-                } }
-            }
+            (self::fields(lang, Scopes::names()))
             div.row { (ui::submit(lang.t("Criar chave", "Make key"))) }
         }
         @if keys.is_empty() {
@@ -75,53 +66,85 @@ async fn create(
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, Failure> {
     let lang = at.lang();
-    let one = |name: &str| fields.iter().find(|(key, _)| key == name).map_or("", |(_, v)| v.trim());
-    let name = one("name");
-    if name.is_empty() || name.chars().count() > 60 {
-        return Err(Problem::field(
-            "name",
-            lang.t("Um nome tem de 1 a 60 letras.", "A name has 1 to 60 letters."),
-        )
-        .into());
-    }
-    let chosen: Vec<&str> =
-        fields.iter().filter(|(key, _)| key == "scope").map(|(_, v)| v.as_str()).collect();
-    if chosen.is_empty() {
-        return Err(Problem::field(
-            "scope",
-            lang.t("Escolha ao menos uma permissão.", "Choose at least one permission."),
-        )
-        .into());
-    }
-    let scopes: Scopes = chosen
-        .join(" ")
+    let now = at.now();
+    let wanted = Wanted::of(&fields, lang, now)?;
+    let scopes: Scopes = wanted
+        .scopes
         .parse()
         .map_err(|bad: tenancy::UnknownScope| Problem::field("scope", bad.to_string()))?;
-    let now = at.now();
-    let expires = match one("days") {
-        "" => None,
-        text => match text.parse::<u64>() {
-            Ok(days @ 1..=3650) => Some(now + Duration::from_secs(days * 86_400)),
-            _ => {
-                return Err(Problem::field(
-                    "days",
-                    lang.t("De 1 a 3.650 dias.", "1 to 3,650 days."),
-                )
-                .into());
-            }
-        },
-    };
+    let (name, expires) = (wanted.name, wanted.expires);
     let mut tx = at.begin().await?;
-    let made = tenancy::create_key(&mut tx, name, &scopes, expires, now).await?;
+    let made = tenancy::create_key(&mut tx, &name, &scopes, expires, now).await?;
     at.note(&mut tx, "key.created", name, (None, Some(json!({ "scopes": scopes })))).await?;
     tx.commit().await?;
-    let fresh = html! {
+    page(&at, Some(shown_once(lang, &made.secret))).await
+}
+
+/// What is asked for of a new key or token.
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    /// Names of scopes, with blanks between them.
+    pub(crate) scopes: String,
+    pub(crate) expires: Option<Moment>,
+}
+
+impl Wanted {
+    pub(crate) fn of(
+        fields: &[(String, String)],
+        lang: Lang,
+        now: Moment,
+    ) -> Result<Self, Problem> {
+        let one =
+            |name: &str| fields.iter().find(|(key, _)| key == name).map_or("", |(_, v)| v.trim());
+        let name = one("name");
+        if name.is_empty() || name.chars().count() > 60 {
+            let why = lang.t("Um nome tem de 1 a 60 letras.", "A name has 1 to 60 letters.");
+            return Err(Problem::field("name", why));
+        }
+        let chosen: Vec<&str> =
+            fields.iter().filter(|(key, _)| key == "scope").map(|(_, v)| v.as_str()).collect();
+        if chosen.is_empty() {
+            let why = lang.t("Escolha ao menos uma permissão.", "Choose at least one permission.");
+            return Err(Problem::field("scope", why));
+        }
+        let expires = match one("days") {
+            "" => None,
+            text => match text.parse::<u64>() {
+                Ok(days @ 1..=3650) => Some(now + Duration::from_secs(days * 86_400)),
+                _ => {
+                    let why = lang.t("De 1 a 3.650 dias.", "1 to 3,650 days.");
+                    return Err(Problem::field("days", why));
+                }
+            },
+        };
+        Ok(Self { name: name.to_owned(), scopes: chosen.join(" "), expires })
+    }
+}
+
+/// The fields of a new key or token.
+pub(crate) fn fields(lang: Lang, scopes: &[&str]) -> Markup {
+    html! {
+        div.pair {
+            (Field::input("name", lang.t("Nome", "Name"), "text").required().most(60).hint(lang.t("Para que serve.", "What it is for.")))
+            (Field::input("days", lang.t("Vale por (dias)", "Lives for (days)"), "number").hint(lang.t("Vazio: sem fim.", "Empty: no end.")))
+        }
+        fieldset {
+            legend { (lang.t("O que pode fazer", "What it may do")) }
+            div.pair { @for scope in scopes {
+                div.field.switch { input type="checkbox" id={ "s-" (scope) } name="scope" value=(scope); label for={ "s-" (scope) } { code { (scope) } } }
+            } }
+        }
+    }
+}
+
+/// A secret that is shown this once.
+pub(crate) fn shown_once(lang: Lang, secret: &str) -> Markup {
+    html! {
         div.notice.good role="status" { div {
-            p { strong { (lang.t("Copie a chave agora. Ela não será mostrada de novo.", "Copy the key now. It is not shown again.")) } }
-            (ui::copyable(lang.t("Chave", "Key"), &made.secret, lang.t("Copiar", "Copy")))
+            p { strong { (lang.t("Copie agora. Não será mostrado de novo.", "Copy it now. It is not shown again.")) } }
+            (ui::copyable(lang.t("Chave", "Key"), secret, lang.t("Copiar", "Copy")))
         } }
-    };
-    page(&at, Some(fresh)).await
+    }
 }
 
 #[derive(Debug, serde::Deserialize)]

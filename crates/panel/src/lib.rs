@@ -31,6 +31,7 @@ mod knowledge_page;
 mod letters;
 mod links;
 mod live;
+mod machines;
 mod message_page;
 mod oidc_page;
 mod operator;
@@ -78,6 +79,7 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     brand::pages(&mut pages);
     audit_page::pages(&mut pages);
     operator::pages(&mut pages);
+    machines::pages(&mut pages);
     live::pages(&mut pages);
     pages.build(app)
 }

@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenancy::{NewTenant, OpeningHours, Scopes, State as TenantState, Tenant};
-use web::permission::{AssistantRead, AssistantWrite, KeysWrite, TenantRead};
+use web::permission::{
+    AssistantRead, AssistantWrite, KeysWrite, QueueRead, QueueWrite, TenantRead, TenantsRead,
+    TenantsWrite,
+};
 use web::{
     Access, Api, Built, Door, Json, Operator, Page, PageQuery, PathId, Problem, Query, Scope,
 };
@@ -39,29 +42,32 @@ impl From<UseCaseError> for Problem {
 }
 
 pub(crate) fn routes(house: House) -> Built {
-    let operator = Access::Operator;
+    let reads = Access::Operator("tenants:read");
+    let writes = Access::Operator("tenants:write");
+    let queue_reads = Access::Operator("queue:read");
+    let queue_writes = Access::Operator("queue:write");
     let keys = Access::Scope("keys:write");
     Api::<App>::default()
-        .get::<Page<TenantOut>, _, _>("/v1/tenants", operator, "List tenants", list)
+        .get::<Page<TenantOut>, _, _>("/v1/tenants", reads, "List tenants", list)
         .body::<TenantIn, TenantOut, _, _>(
             Method::POST,
             "/v1/tenants",
-            operator,
+            writes,
             "Create a tenant with its defaults",
             create,
         )
-        .get::<TenantOut, _, _>("/v1/tenants/{slug}", operator, "Show a tenant", show)
+        .get::<TenantOut, _, _>("/v1/tenants/{slug}", reads, "Show a tenant", show)
         .bodyless::<Vec<RemovedOut>, _, _>(
             Method::DELETE,
             "/v1/tenants/{slug}",
-            operator,
+            writes,
             "Delete a tenant: rows, jobs, keys, index and files, with a count of each",
             delete,
         )
         .body::<StateIn, TenantOut, _, _>(
             Method::PUT,
             "/v1/tenants/{slug}/state",
-            operator,
+            writes,
             "Move a tenant to another state of its life",
             set_state,
         )
@@ -113,19 +119,24 @@ pub(crate) fn routes(house: House) -> Built {
             "End an API key now",
             revoke_key,
         )
-        .get::<Value, _, _>("/v1/queue", operator, "Depth of the queue by tenant and lane", depth)
-        .get::<Value, _, _>("/v1/queue/dead", operator, "List dead letters", dead)
+        .get::<Value, _, _>(
+            "/v1/queue",
+            queue_reads,
+            "Depth of the queue by tenant and lane",
+            depth,
+        )
+        .get::<Value, _, _>("/v1/queue/dead", queue_reads, "List dead letters", dead)
         .bodyless::<RequeuedOut, _, _>(
             Method::DELETE,
             "/v1/queue/{slug}/{lane}",
-            operator,
+            queue_writes,
             "Remove what waits in a lane of a tenant, dead letters included",
             clear_lane,
         )
         .bodyless::<RequeuedOut, _, _>(
             Method::POST,
             "/v1/queue/dead/{id}/requeue",
-            operator,
+            queue_writes,
             "Give a dead letter another life",
             requeue,
         )
@@ -160,7 +171,7 @@ impl From<Tenant> for TenantOut {
 }
 
 async fn list(
-    operator: Operator,
+    operator: Operator<TenantsRead>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<TenantOut>>, Problem> {
     let limit = page.limit()?;
@@ -185,7 +196,7 @@ struct TenantIn {
 }
 
 async fn create(
-    _: Operator,
+    _: Operator<TenantsWrite>,
     State(app): State<App>,
     Json(body): Json<TenantIn>,
 ) -> Result<(StatusCode, Json<TenantOut>), Problem> {
@@ -202,7 +213,10 @@ async fn create(
     Ok((StatusCode::CREATED, Json(tenant.into())))
 }
 
-async fn show(operator: Operator, Path(slug): Path<String>) -> Result<Json<TenantOut>, Problem> {
+async fn show(
+    operator: Operator<TenantsRead>,
+    Path(slug): Path<String>,
+) -> Result<Json<TenantOut>, Problem> {
     Ok(Json(tenancy::by_slug(&operator.db, &slug).await?.into()))
 }
 
@@ -213,7 +227,7 @@ struct RemovedOut {
 }
 
 async fn delete(
-    _: Operator,
+    _: Operator<TenantsWrite>,
     State(app): State<App>,
     Path(slug): Path<String>,
 ) -> Result<Json<Vec<RemovedOut>>, Problem> {
@@ -229,7 +243,7 @@ struct StateIn {
 }
 
 async fn set_state(
-    _: Operator,
+    _: Operator<TenantsWrite>,
     State(app): State<App>,
     Path(slug): Path<String>,
     Json(body): Json<StateIn>,
@@ -416,12 +430,12 @@ async fn revoke_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn depth(operator: Operator) -> Result<Json<Value>, Problem> {
+async fn depth(operator: Operator<QueueRead>) -> Result<Json<Value>, Problem> {
     let stats = queue::depth(&operator.db).await?;
     Ok(Json(serde_json::to_value(stats).map_err(|e| Problem::internal(&e))?))
 }
 
-async fn dead(operator: Operator) -> Result<Json<Value>, Problem> {
+async fn dead(operator: Operator<QueueRead>) -> Result<Json<Value>, Problem> {
     let dead = queue::dead(&operator.db, None, 200).await?;
     Ok(Json(serde_json::to_value(dead).map_err(|e| Problem::internal(&e))?))
 }
@@ -433,7 +447,7 @@ struct RequeuedOut {
 }
 
 async fn clear_lane(
-    _: Operator,
+    _: Operator<QueueWrite>,
     State(app): State<App>,
     Path((slug, lane)): Path<(String, String)>,
 ) -> Result<Json<RequeuedOut>, Problem> {
@@ -444,7 +458,7 @@ async fn clear_lane(
 }
 
 async fn requeue(
-    operator: Operator,
+    operator: Operator<QueueWrite>,
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<RequeuedOut>, Problem> {

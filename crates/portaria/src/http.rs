@@ -15,6 +15,7 @@ use crate::admin;
 use crate::health::{self, Readiness};
 use crate::house::House;
 use crate::pages;
+use crate::trail::{Trail, trail};
 
 fn api(house: &House) -> Built {
     let door = || house.door.clone();
@@ -53,8 +54,10 @@ pub(crate) fn routes(
 ) -> Router {
     let built = api(house);
     let document = built.openapi();
+    let trail_of = Trail::new(house, &built.operations);
     let v1 = built
         .router
+        .layer(middleware::from_fn_with_state(trail_of, trail))
         .layer(DefaultBodyLimit::max(house.config.api_body_limit))
         .layer(middleware::from_fn_with_state(house.door.clone(), web::idempotency))
         .layer(middleware::from_fn_with_state(house.door.clone(), web::cors));

@@ -15,6 +15,7 @@ mod redis;
 mod serve;
 mod storm;
 pub mod tenants;
+mod trail;
 
 pub use http::{openapi, router};
 pub use serve::{Role, Serving, serve};

@@ -2,6 +2,10 @@
 
 /// Event names with what they mean. A test holds every `event = "…"` in the code against it.
 pub const EVENTS: &[(&str, &str)] = &[
+    (
+        "audit_not_written",
+        "a program changed something and the audit trail did not take its line; the cause",
+    ),
     ("channel_alarm", "a channel needs a look: a webhook body was too large, or its state changed"),
     ("contact_merged", "two contacts turned out to be one person and were merged"),
     ("contact_parted", "a merge of two contacts was undone"),

@@ -106,6 +106,7 @@ pub struct NewKey {
 #[derive(Debug, Clone)]
 pub struct Key {
     pub id: ApiKeyId,
+    pub name: String,
     pub tenant: TenantId,
     pub scopes: Scopes,
 }
@@ -234,7 +235,7 @@ pub async fn find_key(db: &Db, secret: &str, now: Moment) -> Result<Option<Key>,
     let mut tx = db.read_system().await?;
     let row = tx
         .fetch_opt(
-            "SELECT id, tenant_id, scopes FROM api_keys WHERE hash = $1 AND revoked_at IS NULL \
+            "SELECT id, name, tenant_id, scopes FROM api_keys WHERE hash = $1 AND revoked_at IS NULL \
              AND (expires_at IS NULL OR expires_at > $2)",
             args![hash_token(secret), now],
         )
@@ -242,8 +243,9 @@ pub async fn find_key(db: &Db, secret: &str, now: Moment) -> Result<Option<Key>,
     row.map(|row| {
         Ok(Key {
             id: row.get(0)?,
-            tenant: row.get(1)?,
-            scopes: row.get::<String>(2)?.parse().unwrap_or_else(|_| Scopes(Vec::new())),
+            name: row.get(1)?,
+            tenant: row.get(2)?,
+            scopes: row.get::<String>(3)?.parse().unwrap_or_else(|_| Scopes(Vec::new())),
         })
     })
     .transpose()

@@ -7,6 +7,7 @@
 //! - What each state of life stores, answers and sends is said once, in [`State::rule`].
 
 mod apikey;
+mod machine;
 mod schema;
 mod state;
 mod store;
@@ -15,6 +16,11 @@ mod vault;
 pub use apikey::{ApiKey, Key, NewKey, Scopes, UnknownScope, find_key, hash_token};
 pub use apikey::{
     create as create_key, list as list_keys, revoke as revoke_key, rotate as rotate_key,
+};
+pub use machine::{HouseScopes, Machine, MachineToken, NewMachineToken, UnknownHouseScope};
+pub use machine::{
+    create as create_machine_token, find as find_machine_token, list as list_machine_tokens,
+    revoke as revoke_machine_token,
 };
 pub use schema::MIGRATIONS;
 pub use state::{Backlog, Rule, State, UnknownState};

@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[TENANTS, MASTER_KEY_CHECK];
+pub const MIGRATIONS: &[Migration] = &[TENANTS, MASTER_KEY_CHECK, MACHINE_TOKENS];
 
 const TENANTS: Migration = Migration {
     version: 1,
@@ -72,4 +72,24 @@ CREATE TABLE master_key_check (
     tenant_tables: &[],
     system_tables: &[],
     house_tables: &["master_key_check"],
+};
+
+const MACHINE_TOKENS: Migration = Migration {
+    version: 19,
+    name: "machine_tokens",
+    sql: "
+CREATE TABLE machine_tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    prefix TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    revoked_at BIGINT
+);
+",
+    tenant_tables: &[],
+    system_tables: &["machine_tokens"],
+    house_tables: &[],
 };

@@ -13,7 +13,8 @@ pub enum Access {
     Public,
     /// An API key with this scope, or the operator acting for a tenant.
     Scope(&'static str),
-    Operator,
+    /// A machine token with this scope of the house, or the operator.
+    Operator(&'static str),
 }
 
 /// A route and what is said of it.
@@ -127,7 +128,7 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         match access {
             Access::Public => {}
             Access::Scope(scope) => document["security"] = json!([{ "apiKey": [scope] }]),
-            Access::Operator => document["security"] = json!([{ "operator": [] }]),
+            Access::Operator(scope) => document["security"] = json!([{ "operator": [scope] }]),
         }
         if let Some(schema) = input {
             document["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
@@ -188,7 +189,7 @@ impl Built {
                 "schemas": schemas,
                 "securitySchemes": {
                     "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key of a tenant" },
-                    "operator": { "type": "http", "scheme": "bearer", "description": "The operator's token (PORTARIA_ADMIN_TOKEN)" },
+                    "operator": { "type": "http", "scheme": "bearer", "description": "The operator's token (PORTARIA_ADMIN_TOKEN), or a machine token with the scope" },
                 },
             },
         })

@@ -34,7 +34,7 @@ pub async fn cors(State(door): State<Door>, request: Request, next: Next) -> Res
         return response;
     }
     let (parts, body) = request.into_parts();
-    let allowed = match door.who(&parts).await {
+    let allowed = match door.who(&parts).await.map(|caller| caller.may) {
         Ok(Anyone::Key { tenant, .. }) => tenancy::by_id(&door.db, tenant)
             .await
             .ok()

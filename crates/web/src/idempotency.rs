@@ -43,15 +43,18 @@ async fn keyed(door: &Door, key: &str, request: Request, next: Next) -> Result<R
     }
     let (parts, body) = request.into_parts();
     // Operators' keys live under the nil tenant, which no business has.
-    let tenant = match door.who(&parts).await? {
+    let caller = door.who(&parts).await?;
+    let tenant = match caller.may {
         Anyone::Operator { acting_for: Some(slug) } => tenancy::by_slug(&door.db, &slug).await?.id,
-        Anyone::Operator { acting_for: None } => nil(),
+        Anyone::Operator { acting_for: None } | Anyone::Machine { .. } => nil(),
         Anyone::Key { tenant, .. } => tenant,
     };
     let bytes = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is over the limit")
     })?;
-    let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    // An answer is repeated to whom it was given, not to a caller who may do less.
+    let hash = Sha256::new().chain_update(&bytes).chain_update([0]).chain_update(&caller.name);
+    let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
     let route = format!("{} {}", parts.method, parts.uri.path());
     let now = door.clock.now();
     if let Some(earlier) = begin(&door.db, tenant, key, &route, &hash, now).await? {

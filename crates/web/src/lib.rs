@@ -21,7 +21,7 @@ pub use page::{Page, PageQuery};
 pub use problem::Problem;
 pub use request_id::{RequestId, request_id};
 pub use schema::MIGRATIONS;
-pub use scope::{Anyone, Door, Operator, People, Permission, Scope, TENANT_HEADER};
+pub use scope::{Anyone, Caller, Door, Operator, People, Permission, Scope, TENANT_HEADER};
 
 /// Permissions that routes ask for by type.
 pub mod permission {
@@ -55,5 +55,9 @@ pub mod permission {
         PeopleWrite = "people:write",
         BrandWrite = "brand:write",
         AuditRead = "audit:read",
+        TenantsRead = "tenants:read",
+        TenantsWrite = "tenants:write",
+        QueueRead = "queue:read",
+        QueueWrite = "queue:write",
     }
 }

@@ -8,9 +8,9 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use db::{Db, TenantTx};
-use kernel::{Clock, TenantId};
+use kernel::{Clock, PersonId, TenantId};
 use subtle::ConstantTimeEq;
-use tenancy::{Scopes, Tenant, hash_token};
+use tenancy::{HouseScopes, Scopes, Tenant, hash_token};
 
 use crate::Problem;
 
@@ -35,7 +35,7 @@ pub trait People: Send + Sync {
     ///
     /// # Errors
     /// When the request is not the person's own, or names a tenant they do not belong to.
-    async fn caller(&self, parts: &Parts) -> Result<Option<Anyone>, Problem>;
+    async fn caller(&self, parts: &Parts) -> Result<Option<Caller>, Problem>;
 }
 
 /// Marks what a route asks for.
@@ -74,16 +74,34 @@ impl<P> Scope<P> {
     }
 }
 
-/// The operator of the house.
-pub struct Operator {
+/// A caller who may do `P` for the house: the operator, or a program with a machine token.
+pub struct Operator<P> {
     pub db: Db,
+    permission: PhantomData<fn() -> P>,
 }
 
-/// Whoever presented a valid token, before permissions are looked at.
+/// What whoever presented a valid token may do, before permissions are looked at.
 #[derive(Clone)]
 pub enum Anyone {
     Operator { acting_for: Option<String> },
+    Machine { scopes: HouseScopes },
     Key { tenant: TenantId, scopes: Scopes },
+}
+
+/// Who calls, by a name that the audit trail knows.
+#[derive(Clone)]
+pub struct Caller {
+    pub may: Anyone,
+    /// Of the person, of the key, or of the machine token.
+    pub name: String,
+    /// The person, when it is one who is signed in.
+    pub person: Option<PersonId>,
+}
+
+impl Caller {
+    fn program(may: Anyone, name: impl Into<String>) -> Self {
+        Self { may, name: name.into(), person: None }
+    }
 }
 
 fn bearer(parts: &Parts) -> Result<&str, Problem> {
@@ -102,7 +120,7 @@ impl Door {
     ///
     /// # Errors
     /// 401 when the token is nobody's.
-    pub async fn who(&self, parts: &Parts) -> Result<Anyone, Problem> {
+    pub async fn who(&self, parts: &Parts) -> Result<Caller, Problem> {
         if let Some(people) = &self.people
             && !parts.headers.contains_key("authorization")
             && let Some(person) = people.caller(parts).await?
@@ -118,10 +136,18 @@ impl Door {
                 .get(TENANT_HEADER)
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned);
-            return Ok(Anyone::Operator { acting_for });
+            return Ok(Caller::program(Anyone::Operator { acting_for }, "operator"));
         }
-        match tenancy::find_key(&self.db, token, self.clock.now()).await? {
-            Some(key) => Ok(Anyone::Key { tenant: key.tenant, scopes: key.scopes }),
+        let now = self.clock.now();
+        if let Some(machine) = tenancy::find_machine_token(&self.db, token, now).await? {
+            let may = Anyone::Machine { scopes: machine.scopes };
+            return Ok(Caller::program(may, machine.name));
+        }
+        match tenancy::find_key(&self.db, token, now).await? {
+            Some(key) => {
+                let may = Anyone::Key { tenant: key.tenant, scopes: key.scopes };
+                Ok(Caller::program(may, key.name))
+            }
             None => Err(Problem::unauthorized("this API key is unknown, expired or revoked")),
         }
     }
@@ -137,7 +163,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let door = Door::from_ref(state);
-        let (tenant, scopes) = match door.who(parts).await? {
+        let (tenant, scopes) = match door.who(parts).await?.may {
             Anyone::Operator { acting_for: Some(slug) } => {
                 (tenancy::by_slug(&door.db, &slug).await?, Scopes::all())
             }
@@ -146,6 +172,13 @@ where
                     StatusCode::BAD_REQUEST,
                     "tenant_missing",
                     "name the tenant in the header X-Portaria-Tenant",
+                ));
+            }
+            Anyone::Machine { .. } => {
+                return Err(Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "forbidden",
+                    "a machine token acts for the house only; use an API key of the tenant",
                 ));
             }
             Anyone::Key { tenant, scopes } => {
@@ -166,22 +199,29 @@ where
     }
 }
 
-impl<S> FromRequestParts<S> for Operator
+impl<S, P> FromRequestParts<S> for Operator<P>
 where
     S: Send + Sync,
+    P: Permission,
     Door: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let door = Door::from_ref(state);
-        match door.who(parts).await? {
-            Anyone::Operator { .. } => Ok(Self { db: door.db }),
-            Anyone::Key { .. } => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "forbidden",
-                "only the operator may do this; use the operator's token",
-            )),
+        let refused = |why: String| Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", why));
+        match door.who(parts).await?.may {
+            Anyone::Operator { .. } => Ok(Self { db: door.db, permission: PhantomData }),
+            Anyone::Machine { scopes } if scopes.allows(P::SCOPE) => {
+                Ok(Self { db: door.db, permission: PhantomData })
+            }
+            Anyone::Machine { .. } => {
+                refused(format!("this machine token lacks the scope {}", P::SCOPE))
+            }
+            Anyone::Key { .. } => refused(
+                "only the operator may do this; use the operator's token or a machine token"
+                    .to_owned(),
+            ),
         }
     }
 }

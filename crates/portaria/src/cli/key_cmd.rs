@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Subcommand;
-use kernel::ApiKeyId;
+use kernel::{ApiKeyId, Moment};
 use serde_json::json;
 use tenancy::Scopes;
 
@@ -65,12 +65,7 @@ pub(super) async fn run(house: &House, command: KeyCommand, out: &Out) -> anyhow
             let lines: Vec<String> = keys
                 .iter()
                 .map(|k| {
-                    let state = match (k.revoked_at, k.expires_at) {
-                        (Some(_), _) => "revoked".to_owned(),
-                        (None, Some(end)) if end <= now => format!("ended {}", end.rfc3339()),
-                        (None, Some(end)) => format!("live until {}", end.rfc3339()),
-                        (None, None) => "live".to_owned(),
-                    };
+                    let state = state(k.revoked_at, k.expires_at, now);
                     format!("{}  {}…  {}  {}  {state}", k.id, k.prefix, k.name, k.scopes)
                 })
                 .collect();
@@ -96,4 +91,14 @@ pub(super) async fn run(house: &House, command: KeyCommand, out: &Out) -> anyhow
         }
     }
     Ok(())
+}
+
+/// Whether a key lives, in words.
+pub(super) fn state(revoked: Option<Moment>, expires: Option<Moment>, now: Moment) -> String {
+    match (revoked, expires) {
+        (Some(_), _) => "revoked".to_owned(),
+        (None, Some(end)) if end <= now => format!("ended {}", end.rfc3339()),
+        (None, Some(end)) => format!("live until {}", end.rfc3339()),
+        (None, None) => "live".to_owned(),
+    }
 }

@@ -1,11 +1,14 @@
 //! `portaria operator …` and `portaria user …`
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use identity::{Actor, Change, NewPerson, Role};
+use kernel::{MachineTokenId, Moment};
 use serde_json::json;
+use tenancy::HouseScopes;
 
 use super::out::Out;
 use crate::house::House;
@@ -26,6 +29,29 @@ pub(super) enum OperatorCommand {
     },
     /// List who runs this installation.
     List,
+    /// Tokens of programs that make tenants or watch the queue.
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token; it is shown once.
+    Create {
+        /// What it is for.
+        #[arg(long)]
+        name: String,
+        /// Scopes apart by commas: tenants:read, tenants:write, queue:read, queue:write.
+        #[arg(long)]
+        scopes: HouseScopes,
+        /// Ends by itself after so many days.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+        days: Option<u32>,
+    },
+    /// List tokens; only their first characters are known.
+    List,
+    /// End a token now.
+    Revoke { id: MachineTokenId },
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +72,8 @@ pub(super) enum UserCommand {
         tenant: String,
     },
 }
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) async fn operator(
     house: &House,
@@ -82,8 +110,59 @@ pub(super) async fn operator(
                 people.iter().map(|p| format!("{}  {}", p.email, p.name)).collect();
             out.done(&list, &lines.join("\n"));
         }
+        OperatorCommand::Token(command) => token(house, command, out).await?,
     }
     Ok(())
+}
+
+async fn token(house: &House, command: TokenCommand, out: &Out) -> anyhow::Result<()> {
+    let now = house.clock.now();
+    match command {
+        TokenCommand::Create { name, scopes, days } => {
+            let expires = days.map(|days| now + DAY * days);
+            let mut tx = house.db.begin_system().await?;
+            let made = tenancy::create_machine_token(&mut tx, &name, &scopes, expires, now).await?;
+            let after = Some(json!({ "scopes": scopes }));
+            note(&mut tx, "machine_token.created", name, after, now).await?;
+            tx.commit().await?;
+            out.done(&made, &format!("{}\nKeep it: it is not shown again.", made.secret));
+        }
+        TokenCommand::List => {
+            let mut tx = house.db.read_system().await?;
+            let tokens = tenancy::list_machine_tokens(&mut tx).await?;
+            let lines: Vec<String> = tokens
+                .iter()
+                .map(|t| {
+                    let state = super::key_cmd::state(t.revoked_at, t.expires_at, now);
+                    format!("{}  {}…  {}  {}  {state}", t.id, t.prefix, t.name, t.scopes)
+                })
+                .collect();
+            out.done(&tokens, &lines.join("\n"));
+        }
+        TokenCommand::Revoke { id } => {
+            let mut tx = house.db.begin_system().await?;
+            let Some(name) = tenancy::revoke_machine_token(&mut tx, id, now).await? else {
+                bail!("no live token {id}; see portaria operator token list");
+            };
+            note(&mut tx, "machine_token.revoked", name, None, now).await?;
+            tx.commit().await?;
+            out.done(&json!({ "revoked": id }), &format!("Revoked {id}."));
+        }
+    }
+    Ok(())
+}
+
+/// A deed at the console, in the house's own trail.
+async fn note(
+    tx: &mut db::SystemTx,
+    action: &'static str,
+    target: String,
+    after: Option<serde_json::Value>,
+    now: Moment,
+) -> anyhow::Result<()> {
+    let actor = &Actor::Console;
+    let change = Change { actor, action, target, before: None, after, address: "console" };
+    Ok(identity::house_audit(tx, None, &change, now).await?)
 }
 
 /// Makes an operator, or makes somebody who is known one, with this password.
@@ -108,15 +187,7 @@ pub(crate) async fn create_operator(
             identity::create_person(&mut tx, &new, now).await?;
         }
     }
-    let change = Change {
-        actor: &Actor::Console,
-        action: "operator.created",
-        target: email.to_owned(),
-        before: None,
-        after: None,
-        address: "console",
-    };
-    identity::house_audit(&mut tx, None, &change, now).await?;
+    note(&mut tx, "operator.created", email.to_owned(), None, now).await?;
     tx.commit().await?;
     Ok(())
 }

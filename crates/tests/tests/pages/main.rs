@@ -4,5 +4,6 @@
 mod desk;
 mod look;
 mod manage;
+mod programs;
 mod signing;
 mod walk;
