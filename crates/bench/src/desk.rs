@@ -145,7 +145,7 @@ pub(crate) async fn pages(rows: &mut Rows, engine: Engine) -> anyhow::Result<()>
     let new =
         NewPerson { email: "a@loja.example", name: "Ana", password_hash: None, operator: false };
     let person = identity::create_person(&mut tx, &new, now).await?;
-    identity::join(&mut tx, tenant, person, Role::Owner, now).await?;
+    identity::join(&mut tx, tenant, person, (Role::Owner, identity::Source::Team), now).await?;
     let opening = Opening { how: "password", agent: "bench", address: "127.0.0.1" };
     let lives = (Duration::from_secs(86_400), now);
     let cookie = identity::open_session(&mut tx, person, Stage::Open, opening, lives).await?;

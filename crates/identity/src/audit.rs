@@ -16,6 +16,8 @@ pub enum Actor {
         id: PersonId,
         name: String,
     },
+    /// Somebody who did not say who they are.
+    Nobody,
     /// The command line of the machine itself.
     Console,
     /// A program, by the name of its key.
@@ -27,6 +29,7 @@ impl Actor {
         match self {
             Self::Person { .. } => "person",
             Self::Support { .. } => "support",
+            Self::Nobody => "nobody",
             Self::Console => "console",
             Self::Program(_) => "program",
         }
@@ -35,6 +38,7 @@ impl Actor {
     fn name(&self) -> &str {
         match self {
             Self::Person { name, .. } | Self::Support { name, .. } | Self::Program(name) => name,
+            Self::Nobody => "–",
             Self::Console => "console",
         }
     }

@@ -165,6 +165,43 @@ pub async fn invitations(
         .collect()
 }
 
+/// Open invitations to run the house, the newest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn operator_invitations(
+    tx: &mut SystemTx,
+    now: Moment,
+) -> Result<Vec<(LinkId, String, Moment)>, Error> {
+    let rows = tx
+        .fetch_all(
+            "SELECT id, email, expires_at FROM links WHERE tenant_id IS NULL AND kind = 'invite' \
+             AND used_at IS NULL AND expires_at > $1 ORDER BY created_at DESC, id DESC",
+            args![now],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
+}
+
+/// Ends an open invitation to run the house; its address.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn withdraw_operator(
+    tx: &mut SystemTx,
+    link: LinkId,
+    now: Moment,
+) -> Result<Option<String>, Error> {
+    let rows = tx
+        .fetch_all(
+            "UPDATE links SET used_at = $1 WHERE tenant_id IS NULL AND kind = 'invite' AND id = $2 \
+             AND used_at IS NULL RETURNING email",
+            args![now, link],
+        )
+        .await?;
+    rows.first().map(|row| row.get(0)).transpose()
+}
+
 /// Ends an open invitation of a tenant; its address.
 ///
 /// # Errors

@@ -31,6 +31,8 @@ pub struct Mail {
 const TRIES: i64 = 8;
 /// A process that took a letter and died gives it back after this long.
 const LEASE: Duration = Duration::from_secs(120);
+/// Letters are kept so long: as long as the longest link in one works.
+const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 /// Keeps a letter; [`Outbox`] sends it once this is committed.
 ///
@@ -146,12 +148,26 @@ impl Outbox {
         let row = tx.fetch_opt("SELECT tries FROM mails WHERE id = $1", args![id]).await?;
         let tries: i64 = row.map(|row| row.get(0)).transpose()?.unwrap_or(TRIES);
         let wait = Duration::from_secs(60 << tries.clamp(0, 10));
-        let failed = (for_good || tries >= TRIES).then_some(cause);
-        tx.execute(
-            "UPDATE mails SET next_at = $1, failed = $2 WHERE id = $3",
-            args![now + wait, failed, id],
-        )
-        .await?;
+        if for_good || tries >= TRIES {
+            // What it said, a link included, is forgotten as if it had left.
+            tx.execute("UPDATE mails SET failed = $1, body = '' WHERE id = $2", args![cause, id])
+                .await?;
+        } else {
+            tx.execute("UPDATE mails SET next_at = $1 WHERE id = $2", args![now + wait, id])
+                .await?;
+        }
         tx.commit().await
+    }
+
+    /// Removes letters that are too old to be of use, whether they left or not. How many.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn prune(&self) -> Result<u64, Error> {
+        let mut tx = self.db.begin_system().await?;
+        let old = self.clock.now() - KEPT;
+        let count = tx.execute("DELETE FROM mails WHERE created_at < $1", args![old]).await?;
+        tx.commit().await?;
+        Ok(count)
     }
 }

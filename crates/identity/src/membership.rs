@@ -86,7 +86,25 @@ pub async fn members(tx: &mut SystemTx, tenant: TenantId) -> Result<Vec<Member>,
     Ok(members)
 }
 
-/// Makes a person part of a tenant, or changes as what.
+/// Who says that somebody belongs to a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Somebody of the team, or of the house.
+    Team,
+    /// The identity provider.
+    Provider,
+}
+
+impl Source {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Team => "team",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+/// Makes a person part of a tenant. `false` when they are: an invitation changes nobody's role.
 ///
 /// # Errors
 /// When the database refuses.
@@ -94,16 +112,31 @@ pub async fn join(
     tx: &mut SystemTx,
     tenant: TenantId,
     person: PersonId,
-    role: Role,
+    (role, source): (Role, Source),
     now: Moment,
-) -> Result<(), Error> {
-    tx.execute(
-        "INSERT INTO memberships (tenant_id, person_id, role, created_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (tenant_id, person_id) DO UPDATE SET role = excluded.role",
-        args![tenant, person, role.name(), now],
-    )
-    .await?;
-    Ok(())
+) -> Result<bool, Error> {
+    let done = tx
+        .execute(
+            "INSERT INTO memberships (tenant_id, person_id, role, source, created_at) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, person_id) DO NOTHING",
+            args![tenant, person, role.name(), source.name(), now],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+/// The tenants a person belongs to only because the identity provider said so.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn provided(tx: &mut SystemTx, person: PersonId) -> Result<Vec<TenantId>, Error> {
+    let rows = tx
+        .fetch_all(
+            "SELECT tenant_id FROM memberships WHERE person_id = $1 AND source = $2",
+            args![person, Source::Provider.name()],
+        )
+        .await?;
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// Changes a member's role; what it was before. `None` when there is no such member, or a tenant

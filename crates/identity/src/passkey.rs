@@ -207,3 +207,11 @@ pub async fn remove_passkey(
         .await?;
     Ok(done == 1)
 }
+
+/// Removes all passkeys of a person; how many.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove_passkeys(tx: &mut SystemTx, person: PersonId) -> Result<u64, Error> {
+    tx.execute("DELETE FROM passkeys WHERE person_id = $1", args![person]).await
+}

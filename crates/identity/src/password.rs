@@ -1,8 +1,11 @@
 //! Passwords: what is accepted, and how it is kept.
 
+use std::sync::LazyLock;
+
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use tokio::sync::Semaphore;
 
 /// Characters a password has at least.
 pub const SHORTEST: usize = 10;
@@ -47,9 +50,15 @@ pub fn check_password(password: &str, known: &[&str]) -> Result<(), PasswordRefu
     Ok(())
 }
 
+/// Passwords that are hashed at once, at most: each takes 19 MiB and a core.
+static AT_ONCE: LazyLock<Semaphore> = LazyLock::new(|| {
+    Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
+});
+
 /// Hashes by argon2id with the library's default cost (19 MiB, two passes), off the async threads.
 pub async fn hash_password(password: &str) -> String {
     let password = password.to_owned();
+    let _turn = AT_ONCE.acquire().await;
     tokio::task::spawn_blocking(move || {
         Argon2::default()
             .hash_password(password.as_bytes())
@@ -69,6 +78,7 @@ pub async fn verify_password(password: &str, hash: Option<String>) -> bool {
         return false;
     }
     let password = password.to_owned();
+    let _turn = AT_ONCE.acquire().await;
     tokio::task::spawn_blocking(move || {
         let known = hash.is_some();
         let text = hash.unwrap_or_else(|| NOBODY.to_owned());

@@ -204,8 +204,31 @@ pub async fn set_language(
 /// # Errors
 /// When the database refuses.
 pub async fn set_operator(tx: &mut SystemTx, id: PersonId, operator: bool) -> Result<(), Error> {
-    tx.execute("UPDATE people SET operator = $1 WHERE id = $2", args![operator, id]).await?;
+    tx.execute(
+        "UPDATE people SET operator = $1, operator_source = 'house' WHERE id = $2",
+        args![operator, id],
+    )
+    .await?;
     Ok(())
+}
+
+/// Makes a person run the house because the identity provider says so, or no longer. Whoever was
+/// made an operator by the house stays one. Whether anything changed.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn provide_operator(
+    tx: &mut SystemTx,
+    id: PersonId,
+    operator: bool,
+) -> Result<bool, Error> {
+    let sql = if operator {
+        "UPDATE people SET operator = 1, operator_source = 'provider' WHERE id = $1 AND operator = 0"
+    } else {
+        "UPDATE people SET operator = 0, operator_source = 'house' \
+         WHERE id = $1 AND operator = 1 AND operator_source = 'provider'"
+    };
+    Ok(tx.execute(sql, args![id]).await? == 1)
 }
 
 /// Shuts a person out, or lets them in again; all sessions end.

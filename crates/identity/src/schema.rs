@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[PEOPLE, PASSKEYS];
+pub const MIGRATIONS: &[Migration] = &[PEOPLE, PASSKEYS, PROVIDERS];
 
 const PEOPLE: Migration = Migration {
     version: 13,
@@ -140,5 +140,27 @@ CREATE TABLE passkey_ceremonies (
 ",
     tenant_tables: &[],
     system_tables: &["passkeys", "passkey_ceremonies"],
+    house_tables: &[],
+};
+
+const PROVIDERS: Migration = Migration {
+    version: 20,
+    name: "identity_providers",
+    sql: "
+CREATE TABLE provider_identities (
+    issuer TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    person_id TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX provider_identities_person ON provider_identities (person_id);
+CREATE INDEX passkey_ceremonies_expiry ON passkey_ceremonies (expires_at);
+ALTER TABLE sessions ADD COLUMN proved_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE memberships ADD COLUMN source TEXT NOT NULL DEFAULT 'team';
+ALTER TABLE people ADD COLUMN operator_source TEXT NOT NULL DEFAULT 'house';
+",
+    tenant_tables: &[],
+    system_tables: &["provider_identities"],
     house_tables: &[],
 };

@@ -33,7 +33,8 @@ fn about(person: PersonId) -> String {
     format!("second factor of {person}")
 }
 
-/// Starts to set a second factor up. It counts only once [`confirm_second`] saw a right code.
+/// Starts to set a second factor up. It counts only once [`confirm_second`] saw a right code. `None`
+/// when the person has one: it is taken away first.
 ///
 /// # Errors
 /// When the database refuses.
@@ -42,24 +43,28 @@ pub async fn start_second(
     vault: &Vault,
     person: (PersonId, &str),
     issuer: &str,
-) -> Result<Enrolment, VaultError> {
+) -> Result<Option<Enrolment>, VaultError> {
     let (id, email) = person;
     let secret: [u8; 20] = rand::random();
     let sealed = vault.seal_for_house(&about(id), &secret);
-    tx.execute(
-        "UPDATE people SET second_sealed = $1, second_step = 0 WHERE id = $2 AND second_confirmed = 0",
-        args![sealed, id],
-    )
-    .await?;
+    let kept = tx
+        .execute(
+            "UPDATE people SET second_sealed = $1, second_step = 0 WHERE id = $2 AND second_confirmed = 0",
+            args![sealed, id],
+        )
+        .await?;
+    if kept == 0 {
+        return Ok(None);
+    }
     let totp = totp(&secret, issuer, email).ok_or(VaultError::WrongKey)?;
     let url = totp.to_url().map_err(|_| VaultError::WrongKey)?;
     let typed = url.split_once("secret=").map_or("", |(_, rest)| rest);
     let secret = typed.split('&').next().unwrap_or_default().to_owned();
-    Ok(Enrolment { url, secret })
+    Ok(Some(Enrolment { url, secret }))
 }
 
 /// A right code makes the second factor count. Returns codes for the day the phone is lost, shown
-/// once; `None`: the code is wrong.
+/// once; `None`: the code is wrong, or the factor counts already.
 ///
 /// # Errors
 /// When the database refuses.
@@ -70,7 +75,7 @@ pub async fn confirm_second(
     code: &str,
     now: Moment,
 ) -> Result<Option<Vec<String>>, VaultError> {
-    if !check(tx, vault, person, code, now).await? {
+    if has_second(tx, person).await? || !check(tx, vault, person, code, now).await? {
         return Ok(None);
     }
     tx.execute("UPDATE people SET second_confirmed = 1 WHERE id = $1", args![person]).await?;

@@ -35,6 +35,18 @@ pub struct Session {
     pub person: Person,
     pub stage: Stage,
     pub created_at: Moment,
+    /// When the person last proved who they are, by password, passkey or identity provider.
+    pub proved_at: Moment,
+}
+
+/// How long after proving oneself what opens the account later may be changed.
+const PROVED: Duration = Duration::from_secs(10 * 60);
+
+impl Session {
+    /// Whether the person proved who they are just now: whoever finds the browser open did not.
+    pub fn proved(&self, now: Moment) -> bool {
+        now.since(self.proved_at) < PROVED
+    }
 }
 
 /// A session as its person sees it.
@@ -88,8 +100,8 @@ pub async fn open_session(
     let agent: String = opening.agent.chars().take(200).collect();
     let until = now + if stage == Stage::Open { life } else { SECOND };
     tx.execute(
-        "INSERT INTO sessions (id, hash, person_id, stage, how, agent, address, created_at, seen_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)",
+        "INSERT INTO sessions (id, hash, person_id, stage, how, agent, address, created_at, seen_at, \
+         proved_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8, $9)",
         args![
             SessionId::generate(),
             hash_token(&cookie),
@@ -120,7 +132,7 @@ pub async fn find_session(
     let mut tx = db.read_system().await?;
     let row = tx
         .fetch_opt(
-            "SELECT id, person_id, stage, created_at, seen_at FROM sessions \
+            "SELECT id, person_id, stage, created_at, seen_at, proved_at FROM sessions \
              WHERE hash = $1 AND expires_at > $2 AND seen_at > $3",
             args![hash_token(cookie), now, now - idle],
         )
@@ -128,7 +140,7 @@ pub async fn find_session(
     let Some(row) = row else { return Ok(None) };
     let (id, seen): (SessionId, Moment) = (row.get(0)?, row.get(4)?);
     let stage = if row.get::<String>(2)? == "open" { Stage::Open } else { Stage::Second };
-    let created_at = row.get(3)?;
+    let (created_at, proved_at) = (row.get(3)?, row.get(5)?);
     let person = find_person(&mut tx, row.get(1)?).await?.filter(|person| !person.disabled);
     drop(tx);
     let Some(person) = person else { return Ok(None) };
@@ -137,7 +149,7 @@ pub async fn find_session(
         tx.execute("UPDATE sessions SET seen_at = $1 WHERE id = $2", args![now, id]).await?;
         tx.commit().await?;
     }
-    Ok(Some(Session { id, person, stage, created_at }))
+    Ok(Some(Session { id, person, stage, created_at, proved_at }))
 }
 
 /// The second factor was right: a session with another cookie takes the waiting one's place.
@@ -152,11 +164,24 @@ pub async fn pass_second(
     let (life, now) = lives;
     let cookie = token();
     tx.execute(
-        "UPDATE sessions SET stage = 'open', hash = $1, seen_at = $2, expires_at = $3 WHERE id = $4",
+        "UPDATE sessions SET stage = 'open', hash = $1, seen_at = $2, proved_at = $2, expires_at = $3 WHERE id = $4",
         args![hash_token(&cookie), now, now + life, session],
     )
     .await?;
     Ok(cookie)
+}
+
+/// The person proved again who they are.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn prove_session(
+    tx: &mut SystemTx,
+    session: SessionId,
+    now: Moment,
+) -> Result<(), Error> {
+    tx.execute("UPDATE sessions SET proved_at = $1 WHERE id = $2", args![now, session]).await?;
+    Ok(())
 }
 
 /// The live sessions of a person, the one used last first.

@@ -8,6 +8,7 @@
 //! - The issuer of discovery and of tokens is compared to the letter with the configured one.
 //! - Keys are fetched anew when a token's signature does not fit, at most every half minute.
 
+mod access;
 mod claims;
 mod settings;
 
@@ -86,8 +87,9 @@ pub enum OidcError {
     Auth(String),
     /// A claim that the mapping names is not in what the provider said.
     #[error(
-        "the claim `{0}` is neither in the ID token nor in the provider's user info: add it to one of them at the \
-         provider (Keycloak: a mapper with \"Add to ID token\"; Auth0: an Action), or change the mapping"
+        "the claim `{0}` is neither in the ID token, nor in a signed access token, nor in the provider's user info: add \
+         it to one of them at the provider (Keycloak: a mapper with \"Add to ID token\"; Auth0: an Action), or change \
+         the mapping"
     )]
     ClaimNotFound(String),
     /// The token is not to be believed.
@@ -117,6 +119,9 @@ pub struct Begun {
 /// Who the provider says somebody is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
+    /// Who it is at this issuer, for good; the address may be given to somebody else one day.
+    pub issuer: String,
+    pub subject: String,
     pub email: String,
     pub name: String,
     /// Slugs of tenants.
@@ -314,7 +319,18 @@ impl Oidc {
         let lacks = |all: &Value| {
             self.settings.paths().iter().any(|path| claims::at(all, path).is_none())
                 || all["email"].is_null()
+                || all["email_verified"].is_null()
         };
+        // Keycloak keeps roles in the access token unless it is told otherwise.
+        if lacks(&all)
+            && let Some(more) = access::claims(
+                tokens.access_token().secret(),
+                held.metadata.jwks().keys(),
+                (&self.settings.issuer, claims.subject().as_str()),
+            )
+        {
+            claims::add(&mut all, &more);
+        }
         if lacks(&all) {
             let subject = Some(claims.subject().clone());
             if let Ok(request) = client.user_info(tokens.access_token().clone(), subject) {
@@ -326,10 +342,10 @@ impl Oidc {
                 }
             }
         }
-        self.known(&all)
+        self.known(&all, claims.subject().as_str())
     }
 
-    fn known(&self, all: &Value) -> Result<Known, OidcError> {
+    fn known(&self, all: &Value, subject: &str) -> Result<Known, OidcError> {
         let email =
             text_at(all, "email").ok_or_else(|| OidcError::ClaimNotFound("email".to_owned()))?;
         // Whoever types any address at the provider must not become that person here.
@@ -349,7 +365,8 @@ impl Oidc {
             other => other?,
         };
         let name = text_at(all, "name").unwrap_or_else(|| email.clone());
-        Ok(Known { email, name, tenants, roles })
+        let (issuer, subject) = (self.settings.issuer.clone(), subject.to_owned());
+        Ok(Known { issuer, subject, email, name, tenants, roles })
     }
 
     /// What a look at the provider finds, a line each: what was looked at, and what is wrong with it.

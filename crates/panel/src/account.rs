@@ -11,7 +11,9 @@ use crate::address::redirect;
 use crate::door::{Me, PageId};
 use crate::failure::Failure;
 use crate::form::Form;
+use crate::letters;
 use crate::links::{new_password_field, password_text};
+use crate::prove;
 use crate::registry::{PageAccess, Pages};
 use crate::sign_in::note_person;
 
@@ -53,6 +55,7 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
         ("en".to_owned(), "English".to_owned()),
     ];
     let csrf = &me.visitor.csrf;
+    let proved = me.session.proved(now);
     let body = html! {
         (page_head(lang.t("Minha conta", "My account"), &me.person.email, None))
         @if let Some(tone) = outcome.tone { (notice(tone, outcome.text)) }
@@ -97,19 +100,17 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
             }
             @if me.person.has_second {
                 p.muted { (lang.t("Códigos de recuperação que restam: ", "Recovery codes left: ")) (codes) }
-                form.row method="post" action="/painel/conta/duas-etapas/remover" {
+                @if proved { form method="post" action="/painel/conta/duas-etapas/remover" {
                     (ui::csrf_field(csrf))
-                    div { (Field::input("current", lang.t("Senha, para desligar", "Password, to turn it off"), "password").required()
-                        .complete("current-password")) }
                     button.danger type="submit" { (lang.t("Desligar", "Turn off")) }
-                }
+                } } @else { (confirm_first(lang)) }
             } @else {
                 p.muted { (lang.t("Um código do celular a cada entrada: uma senha vazada sozinha não abre nada.",
                     "A code from your phone at each sign-in: a leaked password alone opens nothing.")) }
-                form method="post" action="/painel/conta/duas-etapas" {
+                @if proved { form method="post" action="/painel/conta/duas-etapas" {
                     (ui::csrf_field(csrf))
                     button type="submit" { (lang.t("Ligar", "Turn on")) }
-                }
+                } } @else { (confirm_first(lang)) }
             }
         }
         (crate::passkey_page::section(me, &keys))
@@ -149,6 +150,13 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     }
     Ok(response)
+}
+
+/// The way to what is for people who proved themselves just now.
+pub(crate) fn confirm_first(lang: Lang) -> Markup {
+    html! {
+        p { a.button href=(prove::PAGE) { (lang.t("Confirmar que é você, para mudar", "Confirm that it is you, to change it")) } }
+    }
 }
 
 fn how(lang: Lang, how: &str) -> &'static str {
@@ -222,25 +230,12 @@ struct Change {
     password: String,
 }
 
-async fn current_is(me: &Me, password: &str) -> Result<bool, Failure> {
-    let app = &me.visitor.app;
-    let mut tx = app.db.read_system().await?;
-    let hash = identity::password_hash(&mut tx, me.person.id).await?;
-    drop(tx);
-    if app.throttle.check(&me.person.email, &me.visitor.address).is_err() {
-        return Ok(false);
-    }
-    let right = identity::verify_password(password, hash).await;
-    if !right {
-        app.throttle.failed(&me.person.email, &me.visitor.address);
-    }
-    Ok(right)
-}
-
 async fn change_password(me: Me, Form(given): Form<Change>) -> Result<Response, Failure> {
     let (app, lang) = (&me.visitor.app, me.lang());
     // Somebody who came by an identity provider may have none yet.
-    if me.person.has_password && !current_is(&me, &given.current).await? {
+    if !me.person.has_password {
+        prove::needed(&me)?;
+    } else if !prove::password_is(&me, &given.current).await? {
         let text = lang.t("A senha atual não confere.", "The current password is wrong.");
         return page(&me, Outcome { tone: Some(Tone::Bad), text, password_error: None }).await;
     }
@@ -255,6 +250,7 @@ async fn change_password(me: Me, Form(given): Form<Change>) -> Result<Response, 
     let mut tx = app.db.begin_system().await?;
     identity::set_password(&mut tx, me.person.id, &hash, app.clock.now()).await?;
     identity::end_all_sessions(&mut tx, me.person.id, Some(me.session.id)).await?;
+    letters::post_changed(app, &mut tx, &me.person, lang, app.clock.now()).await?;
     tx.commit().await?;
     note_person(app, &me.person, "person.password_changed", &me.visitor.address).await?;
     let text = lang.t(
@@ -268,13 +264,17 @@ async fn change_password(me: Me, Form(given): Form<Change>) -> Result<Response, 
 struct Nothing {}
 
 async fn start_second(me: Me, Form(_): Form<Nothing>) -> Result<Response, Failure> {
+    prove::needed(&me)?;
     let app = &me.visitor.app;
     let mut tx = app.db.begin_system().await?;
     let person = (me.person.id, me.person.email.as_str());
     let issuer = me.visitor.brand.name.clone();
     let enrolment = identity::start_second(&mut tx, &app.vault, person, &issuer).await?;
     tx.commit().await?;
-    Ok(enrol_page(&me, &enrolment, None))
+    match enrolment {
+        Some(enrolment) => Ok(enrol_page(&me, &enrolment, None)),
+        None => Ok(redirect("/painel/conta")),
+    }
 }
 
 fn enrol_page(me: &Me, enrolment: &identity::Enrolment, wrong: Option<&str>) -> Response {
@@ -325,7 +325,11 @@ struct Confirm {
 }
 
 async fn confirm_second(me: Me, Form(given): Form<Confirm>) -> Result<Response, Failure> {
+    prove::needed(&me)?;
     let (app, lang) = (&me.visitor.app, me.lang());
+    if me.person.has_second {
+        return Ok(redirect("/painel/conta"));
+    }
     let mut tx = app.db.begin_system().await?;
     let codes =
         identity::confirm_second(&mut tx, &app.vault, me.person.id, &given.code, app.clock.now())
@@ -359,17 +363,9 @@ async fn confirm_second(me: Me, Form(given): Form<Confirm>) -> Result<Response, 
     Ok(me.page(lang.t("Códigos de recuperação", "Recovery codes"), &body))
 }
 
-#[derive(Debug, Deserialize)]
-struct Current {
-    current: String,
-}
-
-async fn remove_second(me: Me, Form(given): Form<Current>) -> Result<Response, Failure> {
-    let (app, lang) = (&me.visitor.app, me.lang());
-    if !current_is(&me, &given.current).await? {
-        let text = lang.t("A senha não confere.", "The password is wrong.");
-        return page(&me, Outcome { tone: Some(Tone::Bad), text, password_error: None }).await;
-    }
+async fn remove_second(me: Me, Form(_): Form<Nothing>) -> Result<Response, Failure> {
+    prove::needed(&me)?;
+    let app = &me.visitor.app;
     let mut tx = app.db.begin_system().await?;
     identity::remove_second(&mut tx, me.person.id).await?;
     tx.commit().await?;

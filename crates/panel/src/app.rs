@@ -31,6 +31,8 @@ pub struct Options {
     pub house_name: String,
     /// Letters are shown on a page of the demo instead of being sent.
     pub mailbox: bool,
+    /// Letters reach people.
+    pub mails: bool,
     /// Bytes of an uploaded file at most.
     pub upload_limit: usize,
 }

@@ -1,7 +1,7 @@
 //! What letters say, and keeping them for the mail server.
 
 use db::SystemTx;
-use identity::{Letter, LinkKind, PersonError, Role};
+use identity::{Letter, LinkKind, Person, PersonError, Role};
 use kernel::{Moment, PersonId};
 use tenancy::Tenant;
 use ui::Lang;
@@ -16,7 +16,7 @@ fn base(app: &App) -> String {
     app.options.base_url.clone()
 }
 
-/// Keeps an invitation and its letter; the address of its page.
+/// Keeps an invitation and its letter; the address of its page, which is for the house only.
 pub(crate) async fn post_invitation(
     app: &App,
     tx: &mut SystemTx,
@@ -94,6 +94,32 @@ pub(crate) async fn post_reset(
         ),
     };
     let letter = Letter { to: email, sender_name: &sender, subject, body: &body };
+    identity::post(tx, &letter, now).await?;
+    Ok(())
+}
+
+/// Keeps a letter that says that the password was changed, to whom it would harm.
+pub(crate) async fn post_changed(
+    app: &App,
+    tx: &mut SystemTx,
+    person: &Person,
+    lang: Lang,
+    now: Moment,
+) -> Result<(), Failure> {
+    let url = format!("{}/painel/senha", base(app));
+    let sender = brand::sender_name(app, None).await?;
+    let subject = lang.t("Sua senha foi trocada", "Your password was changed");
+    let body = match lang {
+        Lang::Pt => format!(
+            "A senha da sua conta foi trocada, e as outras sessões foram encerradas.\n\n\
+             Se não foi você, defina outra senha agora em:\n{url}\n"
+        ),
+        Lang::En => format!(
+            "The password of your account was changed, and its other sessions were ended.\n\n\
+             If it was not you, set another password now at:\n{url}\n"
+        ),
+    };
+    let letter = Letter { to: &person.email, sender_name: &sender, subject, body: &body };
     identity::post(tx, &letter, now).await?;
     Ok(())
 }

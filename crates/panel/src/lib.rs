@@ -20,6 +20,7 @@ mod brand;
 mod channels_page;
 mod conversation;
 mod desk;
+mod device;
 mod door;
 mod failure;
 mod form;
@@ -35,7 +36,9 @@ mod machines;
 mod message_page;
 mod oidc_page;
 mod operator;
+mod operators;
 mod passkey_page;
+mod prove;
 mod registry;
 mod settings;
 mod sign_in;
@@ -62,6 +65,7 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     oidc_page::pages(&mut pages);
     passkey_page::pages(&mut pages);
     account::pages(&mut pages);
+    prove::pages(&mut pages);
     home::pages(&mut pages);
     inbox_page::pages(&mut pages);
     conversation::pages(&mut pages);
@@ -79,6 +83,7 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     brand::pages(&mut pages);
     audit_page::pages(&mut pages);
     operator::pages(&mut pages);
+    operators::pages(&mut pages);
     machines::pages(&mut pages);
     live::pages(&mut pages);
     pages.build(app)

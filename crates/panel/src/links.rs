@@ -3,12 +3,15 @@
 use axum::extract::RawPathParams;
 use axum::http::StatusCode;
 use axum::response::Response;
-use identity::{Actor, Change, LinkKind, NewPerson, PasswordRefused, Person, Stage};
+use identity::{
+    Actor, Change, From, Guess, LinkKind, NewPerson, PasswordRefused, Person, Source, Stage,
+};
 use maud::{Markup, html};
 use serde::Deserialize;
 use ui::{Field, Lang};
 
-use crate::address::redirect;
+use crate::address::{encode, redirect};
+use crate::device::{origin, remember};
 use crate::door::Visitor;
 use crate::failure::Failure;
 use crate::form::Form;
@@ -51,9 +54,8 @@ struct Forgotten {
 async fn forgotten(visitor: Visitor, Form(given): Form<Forgotten>) -> Result<Response, Failure> {
     let (app, lang) = (&visitor.app, visitor.lang);
     // A letter an address may be asked for, but not without end.
-    let counted = format!("reset {}", given.email);
-    if app.throttle.check(&counted, &visitor.address).is_ok() {
-        app.throttle.failed(&counted, &visitor.address);
+    let from = From { address: &visitor.address, device: None };
+    if app.throttle.attempt(Guess::Reset(&given.email), from).is_ok() {
         let mut tx = app.db.begin_system().await?;
         let person = identity::person_by_email(&mut tx, &given.email).await?;
         if let Some(person) = person.filter(|person| !person.disabled) {
@@ -175,10 +177,11 @@ async fn reset(
         return Ok(used_up(&visitor));
     }
     identity::set_password(&mut tx, person.id, &hash, now).await?;
-    // Whoever had the old one is out.
+    // Whoever had the old one is out, also by a passkey they may have made.
     identity::end_all_sessions(&mut tx, person.id, None).await?;
+    identity::remove_passkeys(&mut tx, person.id).await?;
+    letters::post_changed(app, &mut tx, &person, lang, now).await?;
     tx.commit().await?;
-    app.throttle.passed(&person.email);
     note_person(app, &person, "person.password_changed", &visitor.address).await?;
     Ok(redirect("/painel/entrar?ok=senha"))
 }
@@ -208,6 +211,28 @@ async fn invited(visitor: &Visitor, secret: &str) -> Result<Option<Invited>, Fai
     Ok(Some(Invited { link, person, place, slug }))
 }
 
+/// How whoever is invited proves that the address is theirs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Account {
+    /// Signed in as the one who is invited.
+    SignedIn,
+    Password,
+    /// A passkey or an identity provider opens it. An invitation sets no password for it: whoever
+    /// sent it must not get in by it.
+    Other,
+    None,
+}
+
+fn known(visitor: &Visitor, invited: &Invited) -> Account {
+    let Some(person) = &invited.person else { return Account::None };
+    let here = visitor.session.as_ref().filter(|session| session.stage == Stage::Open);
+    match person.has_password {
+        _ if here.is_some_and(|session| session.person.id == person.id) => Account::SignedIn,
+        true => Account::Password,
+        false => Account::Other,
+    }
+}
+
 fn invitation_page(
     visitor: &Visitor,
     secret: &str,
@@ -220,7 +245,7 @@ fn invitation_page(
     let brand = if invited.slug.is_some() { "?t=" } else { "" };
     let action =
         format!("/painel/convite/{secret}{brand}{}", invited.slug.as_deref().unwrap_or_default());
-    let known = invited.person.as_ref().is_some_and(|person| person.has_password);
+    let next = format!("/painel/entrar?next={}", encode(&action));
     let body = html! {
         h1 { (lang.t("Entrar em ", "Join ")) (invited.place) }
         @if let Some(role) = link.role {
@@ -229,16 +254,27 @@ fn invitation_page(
         form.stack method="post" action=(action) {
             (ui::csrf_field(&visitor.csrf))
             p { strong { (link.email) } }
-            @if known {
-                p { (lang.t("Você já tem uma conta. Confirme com a sua senha.", "You have an account already. Confirm with your password.")) }
-                (Field::input("password", lang.t("Senha", "Password"), "password").required()
-                    .complete("current-password").error(error("password")))
-            } @else {
-                (Field::input("name", lang.t("Seu nome", "Your name"), "text").value(name).required().most(80)
-                    .complete("name").error(error("name")))
-                (new_password_field(lang, error("password")))
+            @match known(visitor, invited) {
+                Account::SignedIn => {}
+                Account::Password => {
+                    p { (lang.t("Você já tem uma conta. Confirme com a sua senha.", "You have an account already. Confirm with your password.")) }
+                    (Field::input("password", lang.t("Senha", "Password"), "password").required()
+                        .complete("current-password").error(error("password")))
+                }
+                Account::Other => {
+                    p { (lang.t("Você já tem uma conta, sem senha. Entre como sempre entra, e o convite abre de novo.", "You have an account already, without a password. Sign in as you always do, and the invitation opens again.")) }
+                }
+                Account::None => {
+                    (Field::input("name", lang.t("Seu nome", "Your name"), "text").value(name).required().most(80)
+                        .complete("name").error(error("name")))
+                    (new_password_field(lang, error("password")))
+                }
             }
-            button.primary.wide type="submit" { (lang.t("Aceitar convite", "Accept invitation")) }
+            @if known(visitor, invited) == Account::Other {
+                a.button.primary.wide href=(next) { (lang.t("Entrar", "Sign in")) }
+            } @else {
+                button.primary.wide type="submit" { (lang.t("Aceitar convite", "Accept invitation")) }
+            }
         }
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
@@ -257,6 +293,7 @@ async fn show_invitation(visitor: Visitor, params: RawPathParams) -> Result<Resp
 struct Accepted {
     #[serde(default)]
     name: String,
+    #[serde(default)]
     password: String,
 }
 
@@ -271,44 +308,48 @@ async fn accept(
     let again = |field, text: &str| {
         invitation_page(&visitor, &secret, &invited, (&given.name, Some((field, text))))
     };
-    let known = invited.person.clone().filter(|person| person.has_password);
-    let (person, hash) = match known {
-        Some(person) => {
-            if let Err(throttled) = app.throttle.check(&person.email, &visitor.address) {
+    let account = known(&visitor, &invited);
+    let person = invited.person.clone();
+    let mut hash = None;
+    match account {
+        Account::SignedIn => {}
+        Account::Other => return Ok(invitation_page(&visitor, &secret, &invited, ("", None))),
+        Account::Password => {
+            let origin = origin(&visitor, &invited.link.email);
+            let guess = Guess::Password(&invited.link.email);
+            if let Err(throttled) = app.throttle.attempt(guess, origin.from()) {
                 return Ok(again("password", &wait_text(lang, throttled)));
             }
             let mut tx = app.db.read_system().await?;
-            let hash = identity::password_hash(&mut tx, person.id).await?;
+            let kept = match &person {
+                Some(person) => identity::password_hash(&mut tx, person.id).await?,
+                None => None,
+            };
             drop(tx);
-            if !identity::verify_password(&given.password, hash).await {
-                app.throttle.failed(&person.email, &visitor.address);
+            if !identity::verify_password(&given.password, kept).await {
                 return Ok(again(
                     "password",
                     lang.t("A senha não confere.", "The password is wrong."),
                 ));
             }
-            (Some(person), None)
+            app.throttle.passed(guess, origin.from());
         }
-        None => {
+        Account::None => {
             if let Err(refused) =
                 identity::check_password(&given.password, &[&invited.link.email, &given.name])
             {
                 return Ok(again("password", &password_text(lang, refused)));
             }
-            (invited.person.clone(), Some(identity::hash_password(&given.password).await))
+            hash = Some(identity::hash_password(&given.password).await);
         }
-    };
+    }
     let mut tx = app.db.begin_system().await?;
     if !identity::use_link(&mut tx, invited.link.id, now).await? {
         return Ok(used_up(&visitor));
     }
-    let id = match (&person, &hash) {
-        (Some(person), None) => person.id,
-        (Some(person), Some(hash)) => {
-            identity::set_password(&mut tx, person.id, hash, now).await?;
-            person.id
-        }
-        (None, hash) => {
+    let id = match &person {
+        Some(person) => person.id,
+        None => {
             let new = NewPerson {
                 email: &invited.link.email,
                 name: &given.name,
@@ -329,8 +370,13 @@ async fn accept(
         }
     };
     match (invited.link.tenant, invited.link.role) {
-        (Some(tenant), Some(role)) => identity::join(&mut tx, tenant, id, role, now).await?,
-        _ => identity::set_operator(&mut tx, id, true).await?,
+        (Some(tenant), Some(role)) => {
+            // Whoever belongs there already keeps the role they have.
+            identity::join(&mut tx, tenant, id, (role, Source::Team), now).await?;
+        }
+        (None, None) => identity::set_operator(&mut tx, id, true).await?,
+        // A role that this version does not know gives nothing.
+        _ => return Ok(used_up(&visitor)),
     }
     let name = person.as_ref().map_or(given.name.trim(), |person| person.name.as_str());
     let change = Change {
@@ -343,14 +389,18 @@ async fn accept(
     };
     identity::house_audit(&mut tx, invited.link.tenant, &change, now).await?;
     tx.commit().await?;
+    let to = match &invited.slug {
+        Some(slug) => format!("/painel/t/{slug}"),
+        None => "/painel/operador".to_owned(),
+    };
+    if account == Account::SignedIn {
+        return Ok(redirect(&to));
+    }
     // A second factor is asked for here as at any sign-in.
     if person.is_some_and(|person| person.has_second) {
         return Ok(redirect("/painel/entrar"));
     }
     let cookie = open(&visitor, id, Stage::Open, "password").await?;
-    let to = match &invited.slug {
-        Some(slug) => format!("/painel/t/{slug}"),
-        None => "/painel/operador".to_owned(),
-    };
-    Ok(with_session(&visitor, &cookie, redirect(&to)))
+    let response = with_session(&visitor, &cookie, redirect(&to));
+    Ok(remember(&visitor, &invited.link.email, response))
 }

@@ -5,14 +5,16 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use identity::{Actor, Change, NewPerson, Role, Stage};
-use kernel::{Moment, PersonId};
+use db::SystemTx;
+use identity::{Actor, Change, NewPerson, Person, Role, Stage};
+use kernel::{Moment, PersonId, TenantId};
 use maud::html;
 use oidc::{Begun, Known, OidcError};
 use serde::{Deserialize, Serialize};
+use tenancy::Tenant;
 use ui::{Lang, Tone, notice};
 
-use crate::address::{redirect, safe_next};
+use crate::address::{encode, redirect, safe_next};
 use crate::door::{Visitor, cookie, secure};
 use crate::failure::Failure;
 use crate::registry::{PageAccess, Pages};
@@ -167,6 +169,60 @@ fn role(roles: &[String]) -> Option<Role> {
         .max()
 }
 
+/// Who changes what somebody may do: the person, by what the provider says of them.
+struct By<'a> {
+    visitor: &'a Visitor,
+    actor: Actor,
+    email: &'a str,
+}
+
+impl By<'_> {
+    async fn note(
+        &self,
+        tx: &mut SystemTx,
+        tenant: Option<TenantId>,
+        action: &'static str,
+        (before, after): (Option<Role>, Option<Role>),
+    ) -> Result<(), Failure> {
+        let json = |role: Role| serde_json::json!({ "role": role, "by": "oidc" });
+        let change = Change {
+            actor: &self.actor,
+            action,
+            target: self.email.to_owned(),
+            before: before.map(json),
+            after: after.map(json),
+            address: &self.visitor.address,
+        };
+        identity::house_audit(tx, tenant, &change, self.visitor.now()).await?;
+        Ok(())
+    }
+}
+
+/// Takes back what the provider gave somebody and names no longer.
+async fn follow(
+    visitor: &Visitor,
+    tx: &mut SystemTx,
+    person: &Person,
+    places: &[Tenant],
+    operator: bool,
+) -> Result<(), Failure> {
+    let actor = Actor::Person { id: person.id, name: person.name.clone() };
+    let by = By { visitor, actor, email: &person.email };
+    if !operator && identity::provide_operator(tx, person.id, false).await? {
+        by.note(tx, None, "operator.revoked", (None, None)).await?;
+    }
+    for tenant in identity::provided(tx, person.id).await? {
+        if places.iter().any(|place| place.id == tenant) {
+            continue;
+        }
+        // The last owner of a business stays: somebody must be able to invite the next.
+        if let Some(before) = identity::leave(tx, tenant, person.id).await? {
+            by.note(tx, Some(tenant), "member.removed", (Some(before), None)).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Response, Failure> {
     let (app, now) = (&visitor.app, visitor.now());
     let operator = known.roles.iter().any(|role| role.eq_ignore_ascii_case("operator"));
@@ -179,23 +235,33 @@ async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Respons
             Err(other) => return Err(web::Problem::from(other).into()),
         }
     }
-    if !operator && (places.is_empty() || role.is_none()) {
+    let role = role.filter(|_| !places.is_empty());
+    let mut tx = app.db.begin_system().await?;
+    let subject = (known.issuer.as_str(), known.subject.as_str());
+    let tied = identity::person_by_subject(&mut tx, subject.0, subject.1).await?;
+    let person = match tied {
+        Some(id) => identity::find_person(&mut tx, id).await?,
+        None => identity::person_by_email(&mut tx, &known.email).await?,
+    };
+    if person.as_ref().is_some_and(|person| person.disabled) {
+        return Ok(sorry(visitor, "Esta conta está desativada.", "This account is disabled."));
+    }
+    if let Some(person) = &person {
+        // What the provider gave it takes back, also from somebody whom it lets in no longer.
+        follow(visitor, &mut tx, person, &places, operator).await?;
+    }
+    if !operator && role.is_none() && !person.as_ref().is_some_and(|p| p.operator) {
+        tx.commit().await?;
         tracing::warn!(
             event = "oidc_claim_not_found",
             cause = "the claims name no business and role of this installation",
             tenants = places.len(),
-            role = role.is_some(),
         );
         return Ok(sorry(
             visitor,
             "Sua conta no provedor não está ligada a nenhuma empresa daqui, ou a nenhum papel. Peça a quem cuida do sistema.",
             "Your account at the provider belongs to no business here, or to no role. Ask whoever runs the system.",
         ));
-    }
-    let mut tx = app.db.begin_system().await?;
-    let person = identity::person_by_email(&mut tx, &known.email).await?;
-    if person.as_ref().is_some_and(|person| person.disabled) {
-        return Ok(sorry(visitor, "Esta conta está desativada.", "This account is disabled."));
     }
     let id: PersonId = match &person {
         Some(person) => person.id,
@@ -213,34 +279,46 @@ async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Respons
             })?
         }
     };
-    // The provider decides where somebody belongs; what it does not name is left as it is.
-    identity::set_operator(&mut tx, id, operator || person.as_ref().is_some_and(|p| p.operator))
-        .await?;
+    if tied.is_none() && !identity::tie_subject(&mut tx, id, subject, now).await? {
+        tracing::warn!(
+            event = "oidc_auth_error",
+            cause = "this address belongs to another subject of the provider here",
+        );
+        return Ok(sorry(
+            visitor,
+            "Este e-mail pertence a outra conta do provedor. Avise quem cuida do sistema.",
+            "This e-mail address belongs to another account of the provider. Tell whoever runs the system.",
+        ));
+    }
     let name = person.as_ref().map_or(known.name.as_str(), |person| person.name.as_str());
+    let by =
+        By { visitor, actor: Actor::Person { id, name: name.to_owned() }, email: &known.email };
+    if operator && identity::provide_operator(&mut tx, id, true).await? {
+        by.note(&mut tx, None, "operator.granted", (None, None)).await?;
+    }
     for tenant in &places {
         let Some(role) = role else { continue };
-        let before = identity::memberships(&mut tx, id).await?;
-        let before = before.iter().find(|place| place.tenant == tenant.id).map(|place| place.role);
-        if before == Some(role) {
+        let source = identity::Source::Provider;
+        if identity::join(&mut tx, tenant.id, id, (role, source), now).await? {
+            by.note(&mut tx, Some(tenant.id), "member.joined", (None, Some(role))).await?;
             continue;
         }
-        identity::join(&mut tx, tenant.id, id, role, now).await?;
-        let change = Change {
-            actor: &Actor::Person { id, name: name.to_owned() },
-            action: if before.is_some() { "member.role_changed" } else { "member.joined" },
-            target: known.email.clone(),
-            before: before.map(|role| serde_json::json!({ "role": role })),
-            after: Some(serde_json::json!({ "role": role, "by": "oidc" })),
-            address: &visitor.address,
-        };
-        identity::house_audit(&mut tx, Some(tenant.id), &change, now).await?;
+        // The last owner stays one: `None`.
+        let before = identity::set_role(&mut tx, tenant.id, id, role).await?;
+        if let Some(before) = before.filter(|before| *before != role) {
+            let change = (Some(before), Some(role));
+            by.note(&mut tx, Some(tenant.id), "member.role_changed", change).await?;
+        }
     }
-    let person = identity::find_person(&mut tx, id).await?;
+    let person = identity::find_person(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
     tx.commit().await?;
-    let cookie = open(visitor, id, Stage::Open, "oidc").await?;
-    if let Some(person) = person {
-        note_person(app, &person, "person.signed_in", &visitor.address).await?;
+    if person.has_second {
+        let cookie = open(visitor, id, Stage::Second, "oidc").await?;
+        let path = format!("/painel/entrar/codigo?next={}", encode(next));
+        return Ok(with_session(visitor, &cookie, redirect(&path)));
     }
+    let cookie = open(visitor, id, Stage::Open, "oidc").await?;
+    note_person(app, &person, "person.signed_in", &visitor.address).await?;
     let to = match (next, places.first()) {
         ("/painel", Some(place)) => format!("/painel/t/{}", place.slug),
         (next, _) => next.to_owned(),

@@ -32,8 +32,6 @@ pub(crate) fn pages(pages: &mut Pages) {
     pages.action("/painel/operador/empresas/{slug}/convidar", operator, invite_owner);
     pages.action("/painel/operador/empresas/{slug}/suporte", operator, start_support);
     pages.action("/painel/operador/empresas/{slug}/sair", operator, end_support);
-    pages.page("/painel/operador/equipe", operator, team);
-    pages.action("/painel/operador/equipe", operator, invite_operator);
     pages.page("/painel/caixa", PageAccess::Demo, mailbox);
 }
 
@@ -161,6 +159,7 @@ async fn create(
     let owner = form.owner.trim();
     let mut link = None;
     if !owner.is_empty() {
+        own_address(&mut tx, owner, lang).await?;
         let by = (Some(me.person.id), me.person.name.as_str(), now);
         let made =
             letters::post_invitation(app, &mut tx, owner, Some((&tenant, Role::Owner)), by, lang)
@@ -169,21 +168,26 @@ async fn create(
     }
     tx.commit().await?;
     match link {
-        Some(url) => tenant_page(&me, &tenant, Some(invited(lang, &url))).await,
+        Some(url) => tenant_page(&me, &tenant, Some(invited(app, lang, &url))).await,
         None => Ok(redirect(&format!("/painel/operador/empresas/{}", tenant.slug))),
     }
 }
 
-fn invited(lang: ui::Lang, url: &str) -> Markup {
+/// What is said of an invitation. The link itself is shown only where no letter carries it: who opens
+/// it proves that the address is theirs.
+pub(crate) fn invited(app: &crate::app::App, lang: ui::Lang, url: &str) -> Markup {
+    if app.options.mails {
+        return html! { div.notice.good role="status" { div { p { (lang.t("O convite está a caminho. O link vale por 7 dias.", "The invitation is on its way. Its link works for 7 days.")) } } } };
+    }
     html! {
         div.notice.good role="status" { div {
-            p { (lang.t("O convite está a caminho. Este link faz o mesmo, e não será mostrado de novo:", "The invitation is on its way. This link does the same, and is not shown again:")) }
+            p { (lang.t("Sem servidor de e-mail (smtp.url), entregue este link só a quem foi convidado. Ele não será mostrado de novo:", "Without a mail server (smtp.url), hand this link to the person who is invited only. It is not shown again:")) }
             (ui::copyable(lang.t("Link do convite", "Link of the invitation"), url, lang.t("Copiar", "Copy")))
         } }
     }
 }
 
-async fn note(
+pub(crate) async fn note(
     me: &crate::door::Me,
     tx: &mut db::SystemTx,
     tenant: Option<&Tenant>,
@@ -343,6 +347,37 @@ struct Address {
     email: String,
 }
 
+/// A business that has an owner is theirs: the house enters it by support access only.
+async fn owner_may_be_invited(
+    tx: &mut db::SystemTx,
+    tenant: &Tenant,
+    email: &str,
+    lang: ui::Lang,
+) -> Result<(), Failure> {
+    let members = identity::members(tx, tenant.id).await?;
+    if members.iter().any(|member| member.role == Role::Owner) {
+        let why = lang.t(
+            "A empresa já tem quem é dono: essa pessoa convida as outras.",
+            "The business has an owner already, who invites the others.",
+        );
+        return Err(Problem::field("email", why).into());
+    }
+    own_address(tx, email, lang).await
+}
+
+/// Whoever runs the house enters a business by support access, not as its owner.
+async fn own_address(tx: &mut db::SystemTx, email: &str, lang: ui::Lang) -> Result<(), Failure> {
+    let person = identity::person_by_email(tx, email).await?;
+    if person.is_some_and(|person| person.operator) {
+        let why = lang.t(
+            "Este é o e-mail de um operador. Operadores entram pelo acesso de suporte.",
+            "This is an operator's address. Operators enter by support access.",
+        );
+        return Err(Problem::field("email", why).into());
+    }
+    Ok(())
+}
+
 async fn invite_owner(
     Operator(me): Operator,
     params: RawPathParams,
@@ -351,6 +386,7 @@ async fn invite_owner(
     let (app, lang) = (&me.visitor.app, me.lang());
     let tenant = tenant(&me, &params).await?;
     let mut tx = app.db.begin_system().await?;
+    owner_may_be_invited(&mut tx, &tenant, &form.email, lang).await?;
     let by = (Some(me.person.id), me.person.name.as_str(), app.clock.now());
     let made =
         letters::post_invitation(app, &mut tx, &form.email, Some((&tenant, Role::Owner)), by, lang)
@@ -366,7 +402,7 @@ async fn invite_owner(
     )
     .await?;
     tx.commit().await?;
-    tenant_page(&me, &tenant, Some(invited(lang, &url))).await
+    tenant_page(&me, &tenant, Some(invited(app, lang, &url))).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -422,43 +458,6 @@ async fn end_support(
     note(&me, &mut tx, Some(&tenant), "support.ended", tenant.slug.as_str(), None).await?;
     tx.commit().await?;
     Ok(redirect(&format!("/painel/operador/empresas/{}", tenant.slug)))
-}
-
-async fn team(Operator(me): Operator) -> Result<Response, Failure> {
-    team_page(&me, None).await
-}
-
-async fn team_page(me: &crate::door::Me, said: Option<Markup>) -> Result<Response, Failure> {
-    let lang = me.lang();
-    let mut tx = me.visitor.app.db.read_system().await?;
-    let operators = identity::operators(&mut tx).await?;
-    drop(tx);
-    let body = html! {
-        (page_head(lang.t("Operadores", "Operators"), lang.t("Quem cuida desta instalação.", "Who runs this installation."), None))
-        @if let Some(said) = said { (said) }
-        ul.list { @for person in &operators { li { div.grow { strong { (person.name) } p.small.muted { (person.email) } }
-            @if person.has_second { (badge(Tone::Good, lang.t("duas etapas", "two steps"))) } @else { (badge(Tone::Warn, lang.t("só senha", "password only"))) } } } }
-        form.panel.stack method="post" action="/painel/operador/equipe" {
-            (ui::csrf_field(&me.visitor.csrf))
-            (Field::input("email", lang.t("Convidar operador", "Invite an operator"), "email").required())
-            div.row { (ui::submit(lang.t("Enviar convite", "Send invitation"))) }
-        }
-    };
-    Ok(me.page(lang.t("Operadores", "Operators"), &body))
-}
-
-async fn invite_operator(
-    Operator(me): Operator,
-    Form(form): Form<Address>,
-) -> Result<Response, Failure> {
-    let (app, lang) = (&me.visitor.app, me.lang());
-    let mut tx = app.db.begin_system().await?;
-    let by = (Some(me.person.id), me.person.name.as_str(), app.clock.now());
-    let made = letters::post_invitation(app, &mut tx, &form.email, None, by, lang).await?;
-    let url = made.map_err(|refused| Problem::field("email", refused.to_string()))?;
-    note(&me, &mut tx, None, "operator.invited", form.email.trim(), None).await?;
-    tx.commit().await?;
-    team_page(&me, Some(invited(lang, &url))).await
 }
 
 /// Letters of the demo, which has no mail server.

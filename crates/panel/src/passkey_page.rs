@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use identity::{Kept, Stage};
+use identity::{From, Guess, Kept, Stage};
 use kernel::PasskeyId;
 use maud::{Markup, html};
 use passkeys::{Begun, Passkey, Refused, Site};
@@ -14,9 +14,11 @@ use web::Problem;
 
 use crate::address::{redirect, safe_next};
 use crate::app::App;
+use crate::device::remember;
 use crate::door::{Me, PageId, Visitor};
 use crate::failure::Failure;
 use crate::form::{Form, Script};
+use crate::prove;
 use crate::registry::{PageAccess, Pages};
 use crate::sign_in::{note_person, open, with_session};
 
@@ -74,7 +76,21 @@ struct Finished {
     next: String,
 }
 
+/// Counts an attempt; nobody's account is known before it is verified.
+fn attempt(visitor: &Visitor) -> Result<(), Failure> {
+    let from = From { address: &visitor.address, device: None };
+    match visitor.app.throttle.attempt(Guess::Passkey, from) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            Err(Problem::new(status, "too_many", "too many attempts").into())
+        }
+    }
+}
+
 async fn begin_using(visitor: Visitor, Script(_): Script<Nothing>) -> Result<Response, Failure> {
+    // A ceremony is a row: nobody makes them without end.
+    attempt(&visitor)?;
     let begin = here(&visitor)?.begin_using().map_err(|refused| unfit(&refused))?;
     begun(&visitor, begin, None).await
 }
@@ -84,11 +100,7 @@ async fn finish_using(
     Script(given): Script<Finished>,
 ) -> Result<Response, Failure> {
     let (app, site, now) = (&visitor.app, here(&visitor)?, visitor.now());
-    if app.throttle.check("passkey", &visitor.address).is_err() {
-        return Err(
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many attempts").into()
-        );
-    }
+    attempt(&visitor)?;
     let credential = Site::presented(&given.credential).map_err(|refused| unfit(&refused))?;
     let mut tx = app.db.begin_system().await?;
     let state = identity::take_ceremony(&mut tx, &given.ceremony, None, now).await?;
@@ -119,11 +131,16 @@ async fn finish_using(
     // It proves possession and the person at once: no second step.
     let cookie = open(&visitor, person.id, Stage::Open, "passkey").await?;
     note_person(app, &person, "person.signed_in", &visitor.address).await?;
+    let from = From { address: &visitor.address, device: None };
+    // The beginning and the end were counted.
+    app.throttle.passed(Guess::Passkey, from);
+    app.throttle.passed(Guess::Passkey, from);
     let answer = Json(json!({ "next": safe_next(&given.next) })).into_response();
-    Ok(with_session(&visitor, &cookie, answer))
+    Ok(remember(&visitor, &person.email, with_session(&visitor, &cookie, answer)))
 }
 
 async fn begin_making(me: Me, Script(_): Script<Nothing>) -> Result<Response, Failure> {
+    prove::needed(&me)?;
     let site = here(&me.visitor)?;
     let mut tx = me.visitor.app.db.read_system().await?;
     let (handle, ids) = identity::passkey_handle(&mut tx, me.person.id).await?;
@@ -170,6 +187,7 @@ async fn remove(
     PageId(id): PageId<kernel::id::PasskeyKind>,
     Form(_): Form<Nothing>,
 ) -> Result<Response, Failure> {
+    prove::needed(&me)?;
     let app = &me.visitor.app;
     let mut tx = app.db.begin_system().await?;
     if !identity::remove_passkey(&mut tx, me.person.id, id).await? {
@@ -196,6 +214,7 @@ pub(crate) fn sign_in_button(visitor: &Visitor, next: &str) -> Markup {
 pub(crate) fn section(me: &Me, kept: &[identity::PasskeyView]) -> Markup {
     let lang: Lang = me.lang();
     let now = me.visitor.now();
+    let proved = me.session.proved(now);
     html! {
         section.panel {
             h2 { (lang.t("Chaves de acesso", "Passkeys")) }
@@ -207,9 +226,10 @@ pub(crate) fn section(me: &Me, kept: &[identity::PasskeyView]) -> Markup {
                 span { strong { (key.name) } " " span.small.muted {
                     @match key.used_at { Some(at) => { (lang.t("usada ", "used ")) (ui::ago(at, now, lang)) } None => { (lang.t("criada ", "made ")) (ui::ago(key.created_at, now, lang)) } }
                 } }
-                form method="post" action=(format!("/painel/conta/chaves/{}/remover", key.id)) { (ui::csrf_field(&me.visitor.csrf)) button.quiet type="submit" { (lang.t("Remover", "Remove")) } }
+                @if proved { form method="post" action=(format!("/painel/conta/chaves/{}/remover", key.id)) { (ui::csrf_field(&me.visitor.csrf)) button.quiet type="submit" { (lang.t("Remover", "Remove")) } } }
             } } }
-            @if site(&me.visitor.app, &me.visitor.headers).is_some() {
+            @if !proved { (crate::account::confirm_first(lang)) }
+            @else if site(&me.visitor.app, &me.visitor.headers).is_some() {
                 button type="button" data-passkey="create" data-start="/painel/conta/chaves" data-finish="/painel/conta/chaves/fim" { (lang.t("Criar chave de acesso", "Make a passkey")) }
             }
         }

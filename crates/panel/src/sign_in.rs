@@ -3,7 +3,7 @@
 use axum::extract::{Query, RawPathParams};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use identity::{Actor, Change, Opening, Person, Session, Stage, Throttled};
+use identity::{Actor, Change, Guess, Opening, Person, Session, Stage, Throttled};
 use kernel::PersonId;
 use maud::html;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use ui::{Field, Lang, Tone, notice};
 
 use crate::address::{encode, redirect, safe_next};
 use crate::app::App;
+use crate::device::{origin, remember};
 use crate::door::{Me, Visitor, session_cookie};
 use crate::failure::Failure;
 use crate::form::Form;
@@ -150,9 +151,14 @@ async fn enter(visitor: Visitor, Form(given): Form<Credentials>) -> Result<Respo
     let wanted = Wanted { next: given.next.clone(), t: given.t.clone(), ok: String::new() };
     let refused =
         |status, text: &str| sign_in_page(&visitor, status, &wanted, &given.email, Some(text));
-    if let Err(throttled) = app.throttle.check(&given.email, &visitor.address) {
-        return Ok(refused(StatusCode::TOO_MANY_REQUESTS, &wait_text(lang, throttled)));
-    }
+    let origin = origin(&visitor, &given.email);
+    let guess = Guess::Password(&given.email);
+    let attempt = match app.throttle.attempt(guess, origin.from()) {
+        Ok(attempt) => attempt,
+        Err(throttled) => {
+            return Ok(refused(StatusCode::TOO_MANY_REQUESTS, &wait_text(lang, throttled)));
+        }
+    };
     let mut tx = app.db.read_system().await?;
     let person = identity::person_by_email(&mut tx, &given.email).await?;
     let hash = match &person {
@@ -164,17 +170,16 @@ async fn enter(visitor: Visitor, Form(given): Form<Credentials>) -> Result<Respo
     let person = match person {
         Some(person) if right && !person.disabled => person,
         other => {
-            let locked = app.throttle.failed(&given.email, &visitor.address);
             tracing::info!(event = "sign_in_refused");
-            if let (true, Some(person)) = (locked, other) {
-                note_person(app, &person, "person.locked", &visitor.address).await?;
+            if let (true, Some(person)) = (attempt.locks, other) {
+                note_locked(app, &person, &visitor.address).await?;
             }
             let text = lang
                 .t("E-mail ou senha não conferem.", "E-mail address and password do not match.");
             return Ok(refused(StatusCode::UNAUTHORIZED, text));
         }
     };
-    app.throttle.passed(&given.email);
+    app.throttle.passed(guess, origin.from());
     if person.has_second {
         let cookie = open(&visitor, person.id, Stage::Second, "password").await?;
         let path = format!("/painel/entrar/codigo?next={}", encode(safe_next(&given.next)));
@@ -182,7 +187,8 @@ async fn enter(visitor: Visitor, Form(given): Form<Credentials>) -> Result<Respo
     }
     let cookie = open(&visitor, person.id, Stage::Open, "password").await?;
     note_person(app, &person, "person.signed_in", &visitor.address).await?;
-    Ok(with_session(&visitor, &cookie, redirect(safe_next(&given.next))))
+    let response = with_session(&visitor, &cookie, redirect(safe_next(&given.next)));
+    Ok(remember(&visitor, &person.email, response))
 }
 
 /// Opens a session in a transaction of its own.
@@ -217,6 +223,22 @@ pub(crate) async fn note_person(
     let change = Change {
         actor: &Actor::Person { id: person.id, name: person.name.clone() },
         action,
+        target: person.email.clone(),
+        before: None,
+        after: None,
+        address,
+    };
+    let mut tx = app.db.begin_system().await?;
+    identity::house_audit(&mut tx, None, &change, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Somebody, nobody knows who, guessed until the account was locked.
+async fn note_locked(app: &App, person: &Person, address: &str) -> Result<(), Failure> {
+    let change = Change {
+        actor: &Actor::Nobody,
+        action: "person.locked",
         target: person.email.clone(),
         before: None,
         after: None,
@@ -268,8 +290,9 @@ async fn enter_code(visitor: Visitor, Form(given): Form<Code>) -> Result<Respons
     let Some(session) = waiting(&visitor) else { return Ok(redirect("/painel/entrar")) };
     let person = &session.person;
     // Counted apart from the password: whoever knows that one must not lock its owner out of it.
-    let tried = format!("second {}", person.id);
-    if let Err(throttled) = app.throttle.check(&tried, &visitor.address) {
+    let origin = origin(&visitor, &person.email);
+    let guess = Guess::Second(person.id);
+    if let Err(throttled) = app.throttle.attempt(guess, origin.from()) {
         let text = wait_text(lang, throttled);
         return Ok(code_page(&visitor, StatusCode::TOO_MANY_REQUESTS, &given.next, Some(&text)));
     }
@@ -277,16 +300,16 @@ async fn enter_code(visitor: Visitor, Form(given): Form<Code>) -> Result<Respons
     let mut tx = app.db.begin_system().await?;
     if !identity::verify_second(&mut tx, &app.vault, person.id, &given.code, now).await? {
         drop(tx);
-        app.throttle.failed(&tried, &visitor.address);
         let text = lang
             .t("O código não confere, ou já foi usado.", "The code is wrong, or was used already.");
         return Ok(code_page(&visitor, StatusCode::UNAUTHORIZED, &given.next, Some(text)));
     }
     let cookie = identity::pass_second(&mut tx, session.id, (app.options.life, now)).await?;
     tx.commit().await?;
-    app.throttle.passed(&tried);
+    app.throttle.passed(guess, origin.from());
     note_person(app, person, "person.signed_in", &visitor.address).await?;
-    Ok(with_session(&visitor, &cookie, redirect(safe_next(&given.next))))
+    let response = with_session(&visitor, &cookie, redirect(safe_next(&given.next)));
+    Ok(remember(&visitor, &person.email, response))
 }
 
 #[derive(Debug, Deserialize)]

@@ -157,25 +157,38 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
     if !at.role.may_hand_out(role) {
         return Err(Failure::forbidden());
     }
+    let no = async |text: &str| page(&at, Some((Tone::Bad, html! { p { (text) } }))).await;
+    if !at.app.options.mails {
+        return no(lang.t(
+            "Sem servidor de e-mail os convites não chegam. Peça a quem cuida do sistema que configure um (smtp.url) ou convide por você.",
+            "Without a mail server invitations do not arrive. Ask whoever runs the system to set one (smtp.url), or to invite for you.",
+        ))
+        .await;
+    }
     let now = at.now();
     let mut tx = at.app.db.begin_system().await?;
+    let team = identity::members(&mut tx, at.tenant.id).await?;
+    if team.iter().any(|member| member.email.eq_ignore_ascii_case(form.email.trim())) {
+        drop(tx);
+        return no(lang.t(
+            "Esta pessoa já é da equipe. Mude o papel na lista.",
+            "This person belongs to the team already. Change the role in the list.",
+        ))
+        .await;
+    }
     let by = (Some(at.me.person.id), at.me.person.name.as_str(), now);
     let made =
         letters::post_invitation(&at.app, &mut tx, &form.email, Some((&at.tenant, role)), by, lang)
             .await?;
-    let url = match made {
-        Ok(url) => url,
-        Err(refused) => {
-            drop(tx);
-            let text = match refused {
-                PersonError::Email(_) => {
-                    lang.t("Isto não é um e-mail.", "This is no e-mail address.").to_owned()
-                }
-                other => other.to_string(),
-            };
-            return page(&at, Some((Tone::Bad, html! { p { (text) } }))).await;
-        }
-    };
+    if let Err(refused) = made {
+        drop(tx);
+        return match refused {
+            PersonError::Email(_) => {
+                no(lang.t("Isto não é um e-mail.", "This is no e-mail address.")).await
+            }
+            other => no(&other.to_string()).await,
+        };
+    }
     let change = identity::Change {
         actor: &at.actor(),
         action: "member.invited",
@@ -186,10 +199,8 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
     };
     identity::house_audit(&mut tx, Some(at.tenant.id), &change, now).await?;
     tx.commit().await?;
-    let said = html! {
-        p { (lang.t("O convite está a caminho. Este link faz o mesmo, e não será mostrado de novo:", "The invitation is on its way. This link does the same, and is not shown again:")) }
-        (ui::copyable(lang.t("Link do convite", "Link of the invitation"), &url, lang.t("Copiar", "Copy")))
-    };
+    // The link goes to the address only: who opens it proves that the address is theirs.
+    let said = html! { p { (lang.t("O convite está a caminho. O link vale por 7 dias.", "The invitation is on its way. Its link works for 7 days.")) } };
     page(&at, Some((Tone::Good, said))).await
 }
 

@@ -72,6 +72,7 @@ pub fn app(house: &House, customer: Option<Arc<dyn Customer>>) -> App {
             life: config.panel_session,
             house_name: config.house_name.clone(),
             mailbox: config.demo,
+            mails: config.demo || config.mailer.is_some(),
             // What knowledge takes of a file.
             upload_limit: 20 * 1024 * 1024,
         }),
@@ -81,6 +82,11 @@ pub fn app(house: &House, customer: Option<Arc<dyn Customer>>) -> App {
 /// The pages and the list of them.
 pub fn routes(house: &House, customer: Option<Arc<dyn Customer>>) -> (Router, Vec<PageRoute>) {
     panel::routes(app(house, customer))
+}
+
+/// Removes letters that are too old to be of use.
+pub(crate) async fn prune_mail(house: &House) -> Result<u64, db::Error> {
+    Outbox { db: house.db.clone(), clock: house.clock.clone() }.prune().await
 }
 
 /// Carries letters to the mail server until the process stops.

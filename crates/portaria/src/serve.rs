@@ -140,6 +140,7 @@ async fn upkeep(house: House, stop: CancellationToken) {
             // Pruning again next hour is soon enough when the database is away now.
             let _ = web::prune_idempotency(&house.db, house.clock.now()).await;
             let _ = hooks::prune(&house.db, house.clock.now()).await;
+            let _ = pages::prune_mail(&house).await;
         }
     }
 }

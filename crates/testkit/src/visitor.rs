@@ -53,7 +53,9 @@ impl TestApp {
         let new = NewPerson { email, name, password_hash: hash, operator };
         let id = identity::create_person(&mut tx, &new, now).await.expect("a person");
         for (tenant, role) in places {
-            identity::join(&mut tx, *tenant, id, *role, now).await.expect("a membership");
+            identity::join(&mut tx, *tenant, id, (*role, identity::Source::Team), now)
+                .await
+                .expect("a membership");
         }
         tx.commit().await.expect("a commit");
         id

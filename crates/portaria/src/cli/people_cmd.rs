@@ -29,6 +29,11 @@ pub(super) enum OperatorCommand {
     },
     /// List who runs this installation.
     List,
+    /// Take somebody out of those who run this installation; the account stays.
+    Remove {
+        #[arg(long)]
+        email: String,
+    },
     /// Tokens of programs that make tenants or watch the queue.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -71,6 +76,22 @@ pub(super) enum UserCommand {
         #[arg(long)]
         tenant: String,
     },
+    /// Shut somebody out of every tenant; all their sessions end.
+    Disable {
+        #[arg(long)]
+        email: String,
+    },
+    /// Let somebody in again.
+    Enable {
+        #[arg(long)]
+        email: String,
+    },
+    /// Take away the second step of somebody who lost phone and recovery codes. See first that it is
+    /// really them who asks.
+    RemoveSecond {
+        #[arg(long)]
+        email: String,
+    },
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -109,6 +130,20 @@ pub(super) async fn operator(
             let lines: Vec<String> =
                 people.iter().map(|p| format!("{}  {}", p.email, p.name)).collect();
             out.done(&list, &lines.join("\n"));
+        }
+        OperatorCommand::Remove { email } => {
+            let (mut tx, person) = known(house, &email).await?;
+            if !person.operator {
+                bail!("{email} does not run this installation; see portaria operator list");
+            }
+            identity::set_operator(&mut tx, person.id, false).await?;
+            identity::end_all_sessions(&mut tx, person.id, None).await?;
+            note(&mut tx, "operator.removed", person.email, None, house.clock.now()).await?;
+            tx.commit().await?;
+            out.done(
+                &json!({ "email": email, "operator": false }),
+                &format!("{email} no longer runs this installation."),
+            );
         }
         OperatorCommand::Token(command) => token(house, command, out).await?,
     }
@@ -165,6 +200,25 @@ async fn note(
     Ok(identity::house_audit(tx, None, &change, now).await?)
 }
 
+/// Somebody who has an account, in a transaction to change it.
+async fn known(house: &House, email: &str) -> anyhow::Result<(db::SystemTx, identity::Person)> {
+    let mut tx = house.db.begin_system().await?;
+    let person = identity::person_by_email(&mut tx, email).await?;
+    let Some(person) = person else { bail!("nobody has the account {email}") };
+    Ok((tx, person))
+}
+
+async fn shut(house: &House, email: &str, disabled: bool, out: &Out) -> anyhow::Result<()> {
+    let (mut tx, person) = known(house, email).await?;
+    identity::disable(&mut tx, person.id, disabled).await?;
+    let action = if disabled { "person.disabled" } else { "person.enabled" };
+    note(&mut tx, action, person.email, None, house.clock.now()).await?;
+    tx.commit().await?;
+    let text = if disabled { "is shut out" } else { "may sign in again" };
+    out.done(&json!({ "email": email, "disabled": disabled }), &format!("{email} {text}."));
+    Ok(())
+}
+
 /// Makes an operator, or makes somebody who is known one, with this password.
 pub(crate) async fn create_operator(
     house: &House,
@@ -206,6 +260,19 @@ pub(super) async fn user(house: &House, command: UserCommand, out: &Out) -> anyh
             out.done(
                 &json!({ "email": email, "role": role, "tenant": tenant.slug, "link": link }),
                 &format!("{link}\nThe link works for 7 days and once."),
+            );
+        }
+        UserCommand::Disable { email } => shut(house, &email, true, out).await?,
+        UserCommand::Enable { email } => shut(house, &email, false, out).await?,
+        UserCommand::RemoveSecond { email } => {
+            let (mut tx, person) = known(house, &email).await?;
+            identity::remove_second(&mut tx, person.id).await?;
+            identity::end_all_sessions(&mut tx, person.id, None).await?;
+            note(&mut tx, "person.second_removed", person.email, None, house.clock.now()).await?;
+            tx.commit().await?;
+            out.done(
+                &json!({ "email": email, "two_steps": false }),
+                &format!("{email} signs in without a second step now, and can set a new one up."),
             );
         }
         UserCommand::List { tenant } => {

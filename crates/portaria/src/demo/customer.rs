@@ -37,7 +37,7 @@ pub(super) async fn people(house: &House) -> anyhow::Result<()> {
         let person = identity::create_person(&mut tx, &new, now).await?;
         for business in &BUSINESSES {
             let tenant = tenancy::by_slug(&house.db, business.slug).await?;
-            identity::join(&mut tx, tenant.id, person, role, now).await?;
+            identity::join(&mut tx, tenant.id, person, (role, identity::Source::Team), now).await?;
         }
     }
     tx.commit().await?;

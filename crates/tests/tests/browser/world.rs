@@ -127,7 +127,9 @@ impl World {
         let new =
             NewPerson { email: OWNER, name: "Sol", password_hash: Some(&hash), operator: false };
         let person = identity::create_person(&mut tx, &new, now).await.unwrap();
-        identity::join(&mut tx, tenant.id, person, Role::Owner, now).await.unwrap();
+        identity::join(&mut tx, tenant.id, person, (Role::Owner, identity::Source::Team), now)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         let doctor = house.oidc.clone();
         let serving = serve(house, Runs::All, &Lane::ALL, None).await.unwrap();

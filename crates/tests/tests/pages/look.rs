@@ -34,7 +34,7 @@ async fn all_pages(visitor: &Visitor<'_>, slug: &str) -> Vec<(String, String)> {
 
 both_engines! {
     async fn a_branded_tenants_pages_do_not_name_us(on: On) {
-        let app = TestApp::start_with(on, &[("PORTARIA_INSTANCE_NAME", "Agência Lua")]).await;
+        let app = TestApp::start_with(on, &[("PORTARIA_INSTANCE_NAME", "Agência Lua"), ("PORTARIA_SMTP_URL", "smtp://127.0.0.1:1"), ("PORTARIA_SMTP_FROM", "casa@casa.example")]).await;
         let clinic = app.tenant("clinica").await;
         clinic.hears("5511987654321", "Oi").await;
         let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;

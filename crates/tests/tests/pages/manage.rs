@@ -188,7 +188,8 @@ both_engines! {
         assert!(some.contains("criou uma etiqueta") && !some.contains("<td>mudou os avisos"));
         let csv = dona.get("/painel/t/clinica/auditoria.csv").await.expect(200);
         assert!(csv.headers["content-type"].to_str().unwrap().starts_with("text/csv"));
-        assert!(csv.text.lines().count() == 3 && csv.text.contains("'=1+1"), "no cell is a formula: {}", csv.text);
+        let lines = csv.text.lines().filter(|line| line.contains(",person,")).count();
+        assert!(lines == 2 && csv.text.contains("'=1+1"), "no cell is a formula: {}", csv.text);
         if on == On::Postgres {
             let mut tx = app.house.db.begin(clinic.id).await.unwrap();
             let changed = tx.execute("UPDATE audit_trail SET actor = 'x' WHERE tenant_id = $1", vec![clinic.id.into()]).await;

@@ -134,9 +134,19 @@ both_engines! {
         let other = app.visitor();
         other.signs_in("ana@clinica.example", PASSWORD).await.expect(303);
         other.post("/painel/entrar/codigo", &[("code", &recovery[0])]).await.expect(401);
-        // Turning it off wants the password.
-        again.post("/painel/conta/duas-etapas/remover", &[("current", "errada")]).await.expect(422);
-        again.post("/painel/conta/duas-etapas/remover", &[("current", PASSWORD)]).await.expect(303);
+        // Who finds the browser open later changes nothing that opens the account.
+        app.clock.advance(Duration::from_secs(601));
+        let shut = again.post("/painel/conta/duas-etapas/remover", &[]).await.expect(403);
+        assert!(shut.text.contains("Confirme primeiro que é você"), "{}", shut.text);
+        for path in ["/painel/conta/duas-etapas", "/painel/conta/duas-etapas/confirmar"] {
+            again.post(path, &[("code", "000000")]).await.expect(403);
+        }
+        again.get("/painel/conta").await.expect(200);
+        again.post("/painel/conta/confirmar", &[("password", "errada")]).await.expect(422);
+        again.post("/painel/conta/confirmar", &[("password", PASSWORD)]).await.expect(303);
+        // A factor that counts is replaced by taking it away first, never over it.
+        again.post("/painel/conta/duas-etapas", &[]).await.expect(303);
+        again.post("/painel/conta/duas-etapas/remover", &[]).await.expect(303);
         app.visitor().signs_in("ana@clinica.example", PASSWORD).await.expect(303);
     }
 }
@@ -149,14 +159,14 @@ fn code(app: &TestApp, secret: &str) -> String {
 
 both_engines! {
     async fn an_invitation_makes_a_member_once(on: On) {
-        let app = TestApp::start(on).await;
+        let app = TestApp::start_with(on, MAIL).await;
         let clinic = app.tenant("clinica").await;
         let owner = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
         owner.post("/painel/t/clinica/equipe/convites", &[("email", "nada"), ("role", "attendant")]).await.expect(422);
         let sent = owner.post("/painel/t/clinica/equipe/convites", &[("email", "Bia@clinica.example"), ("role", "attendant")]).await.expect(200);
         let (subject, path) = letter(&app, "Bia@clinica.example").await;
         assert_eq!(subject, "Convite para Loja clinica");
-        assert!(sent.text.contains(path.split('?').next().unwrap()), "the link can be copied");
+        assert!(!sent.text.contains("/painel/convite/"), "only the letter carries the link");
         let bia = app.visitor();
         assert!(bia.get(&path).await.expect(200).text.contains("Atendimento"));
         let weak = bia.post(&path, &[("name", "Bia"), ("password", "bia12345678")]).await.expect(422);
@@ -180,6 +190,102 @@ both_engines! {
         owner.post(&format!("/painel/t/clinica/equipe/{}/papel", id("dona@clinica.example")), &[("role", "viewer")]).await.expect(409);
         owner.post(&format!("/painel/t/clinica/equipe/{}/remover", id("bia@clinica.example")), &[]).await.expect(303);
         bia.get("/painel/t/clinica/conversas").await.expect(404);
+        // Who belongs to the team is not invited into another role.
+        admin.post("/painel/t/clinica/equipe/convites", &[("email", "dona@clinica.example"), ("role", "viewer")]).await.expect(422);
+    }
+}
+
+/// A mail server that is set; nobody carries letters in these tests.
+const MAIL: &[(&str, &str)] =
+    &[("PORTARIA_SMTP_URL", "smtp://127.0.0.1:1"), ("PORTARIA_SMTP_FROM", "casa@casa.example")];
+
+both_engines! {
+    async fn an_invitation_opens_no_account_that_is_somebodys(on: On) {
+        let app = TestApp::start_with(on, MAIL).await;
+        let clinic = app.tenant("clinica").await;
+        let admin = app.signed_in("adm@clinica.example", &[(clinic.id, Role::Admin)]).await;
+        // Somebody who signs in at an identity provider only, and runs the house.
+        let mut tx = app.house.db.begin_system().await.unwrap();
+        let new = identity::NewPerson { email: "op@casa.example", name: "Op", password_hash: None, operator: true };
+        let op = identity::create_person(&mut tx, &new, app.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        admin.post("/painel/t/clinica/equipe/convites", &[("email", "op@casa.example"), ("role", "viewer")]).await.expect(200);
+        let (_, path) = letter(&app, "op@casa.example").await;
+        let thief = app.visitor();
+        let page = thief.get(&path).await.expect(200);
+        assert!(page.text.contains("/painel/entrar?next=") && !page.text.contains("name=\"password\""), "{}", page.text);
+        thief.post(&path, &[("name", "Op"), ("password", "quatro baleias dormindo")]).await.expect(200);
+        let mut tx = app.house.db.read_system().await.unwrap();
+        assert_eq!(identity::password_hash(&mut tx, op).await.unwrap(), None, "no password was set");
+        drop(tx);
+        assert_eq!(thief.get("/painel/conta").await.expect(303).location(), "/painel/entrar?next=/painel/conta");
+        // Signed in as the one who is invited, a click is enough.
+        let own = app.session_of(op).await;
+        own.get(&path).await.expect(200);
+        own.post(&path, &[]).await.expect(303);
+        own.get("/painel/t/clinica/conversas").await.expect(200);
+        // A second invitation to a member changes no role.
+        let mut tx = app.house.db.begin_system().await.unwrap();
+        let by = (None, app.clock.now());
+        let secret = identity::issue_link(&mut tx, identity::LinkKind::Invite, "adm@clinica.example", Some((clinic.id, Role::Viewer)), by).await.unwrap();
+        tx.commit().await.unwrap();
+        admin.post(&format!("/painel/convite/{secret}"), &[]).await.expect(303);
+        admin.get("/painel/t/clinica/chaves").await.expect(200);
+        // The house invites the first owner, and no operator as one.
+        let operator = app.signed_in_operator("ana@casa.example").await;
+        let invite = "/painel/operador/empresas/clinica/convidar";
+        operator.post(invite, &[("email", "ana@casa.example")]).await.expect(422);
+        let sent = operator.post(invite, &[("email", "dona@clinica.example")]).await.expect(200);
+        assert!(!sent.text.contains("/painel/convite/"), "only the letter carries the link");
+        app.person("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        operator.post(invite, &[("email", "outra@clinica.example")]).await.expect(422);
+        // Without a mail server nothing is pretended.
+        let silent = TestApp::start(on).await;
+        let shop = silent.tenant("loja").await;
+        let admin = silent.signed_in("adm@loja.example", &[(shop.id, Role::Admin)]).await;
+        let said = admin.post("/painel/t/loja/equipe/convites", &[("email", "bia@loja.example"), ("role", "viewer")]).await.expect(422);
+        assert!(said.text.contains("smtp.url"), "{}", said.text);
+    }
+}
+
+both_engines! {
+    async fn strangers_who_guess_do_not_lock_a_browser_that_is_known(on: On) {
+        let app = TestApp::start(on).await;
+        app.person("ana@clinica.example", &[]).await;
+        let ana = app.visitor();
+        ana.signs_in("ana@clinica.example", PASSWORD).await.expect(303);
+        ana.post("/painel/sair", &[]).await.expect(303);
+        for _ in 0..5 {
+            app.visitor().signs_in("ana@clinica.example", "errada mesmo").await.expect(401);
+        }
+        // The right password does not help a browser that nobody knows.
+        app.visitor().signs_in("ana@clinica.example", PASSWORD).await.expect(429);
+        ana.signs_in("ana@clinica.example", PASSWORD).await.expect(303);
+        let operator = app.signed_in_operator("op@casa.example").await;
+        let trail = operator.get("/painel/operador/auditoria").await.expect(200);
+        assert!(trail.text.contains("ana@clinica.example"), "{}", trail.text);
+    }
+}
+
+both_engines! {
+    async fn operators_are_listed_invited_and_removed(on: On) {
+        let app = TestApp::start_with(on, MAIL).await;
+        let ana = app.signed_in_operator("ana@casa.example").await;
+        let bia = app.signed_in_operator("bia@casa.example").await;
+        let page = "/painel/operador/equipe";
+        ana.post(page, &[("email", "caio@casa.example")]).await.expect(200);
+        let list = ana.get(page).await.expect(200).text;
+        let withdraw = &list[list.find("/painel/operador/equipe/convites/").unwrap()..];
+        ana.post(&withdraw[..withdraw.find('"').unwrap()], &[]).await.expect(303);
+        let (_, path) = letter(&app, "caio@casa.example").await;
+        app.visitor().get(&path).await.expect(410);
+        let mut tx = app.house.db.read_system().await.unwrap();
+        let operators = identity::operators(&mut tx).await.unwrap();
+        drop(tx);
+        let id = |email: &str| operators.iter().find(|o| o.email == email).unwrap().id.to_string();
+        ana.post(&format!("{page}/{}/remover", id("ana@casa.example")), &[]).await.expect(403);
+        ana.post(&format!("{page}/{}/remover", id("bia@casa.example")), &[]).await.expect(303);
+        bia.get("/painel/operador").await.expect(303);
     }
 }
 
