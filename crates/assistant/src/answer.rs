@@ -124,16 +124,6 @@ impl Answerer {
         Self { library, models, breakers, clock }
     }
 
-    /// Answers one text outside of any conversation.
-    ///
-    /// # Errors
-    /// When the tenant's knowledge cannot be read.
-    pub async fn chat(&self, context: &Context, text: &str) -> Result<Reply, db::Error> {
-        let line = Line { from_contact: true, content: "text".to_owned(), body: text.to_owned() };
-        let turned = Turned { burst: &[line], history: &[], first: false, declines: 0 };
-        self.answer(context, &turned).await
-    }
-
     pub(crate) async fn answer(
         &self,
         context: &Context,

@@ -5,6 +5,8 @@ use jiff::tz::TimeZone;
 use kernel::Moment;
 use serde_json::Value;
 
+use crate::Context;
+
 /// The month of an instant in a zone, as `2026-11`.
 pub(crate) fn month(at: Moment, zone: &str) -> String {
     let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
@@ -38,6 +40,16 @@ pub async fn spent(tx: &mut TenantTx, month: &str) -> Result<i64, Error> {
 pub async fn spent_this_month(tx: &mut TenantTx, now: Moment, zone: &str) -> Result<f64, Error> {
     #[expect(clippy::cast_precision_loss, reason = "an amount for people")]
     Ok(spent(tx, &month(now, zone)).await? as f64 / 1e6)
+}
+
+/// Whether this month's budget is spent: no model is asked until the next.
+pub(crate) async fn is_spent(
+    tx: &mut TenantTx,
+    context: &Context,
+    now: Moment,
+) -> Result<bool, Error> {
+    let Some(budget) = context.settings.monthly_budget else { return Ok(false) };
+    Ok(spent_this_month(tx, now, &context.tenant.time_zone).await? >= budget)
 }
 
 /// Adds what an answer cost.

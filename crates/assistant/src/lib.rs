@@ -10,6 +10,7 @@
 mod answer;
 mod api;
 mod budget;
+mod chat;
 mod context;
 mod guard;
 mod model_turn;

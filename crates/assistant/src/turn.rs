@@ -43,11 +43,8 @@ impl Handler<TurnDue> for Turn {
         }
         let history = context.settings.history;
         let gathered = inbox::gather(&mut tx, due.conversation, history, cx.clock.now()).await?;
-        if let Some(budget) = context.settings.monthly_budget {
-            let zone = &context.tenant.time_zone;
-            if budget::spent_this_month(&mut tx, cx.clock.now(), zone).await? >= budget {
-                Arc::make_mut(&mut context).models.clear();
-            }
+        if budget::is_spent(&mut tx, &context, cx.clock.now()).await? {
+            Arc::make_mut(&mut context).models.clear();
         }
         drop(tx);
         let Some(gathered) = gathered else { return Ok(Done::Finish) };

@@ -56,8 +56,9 @@ async fn fill(db: &Db, tenant: TenantId, now: Moment) -> anyhow::Result<Vec<Conv
         Many::new("INSERT INTO contact_handles (tenant_id, kind, value, contact_id, seen_at)", 5);
     let mut threads = Many::new(
         "INSERT INTO conversations (id, tenant_id, channel_id, contact_id, address, owner, owner_since, inbound_seq, \
-         answered_seq, burst_started_at, created_at, last_message_at, last_inbound_at, needs_person, resolved_at)",
-        15,
+         answered_seq, burst_started_at, created_at, last_message_at, last_inbound_at, \
+         last_received_at, needs_person, resolved_at)",
+        16,
     );
     let mut messages = Many::new(
         "INSERT INTO messages (id, tenant_id, conversation_id, channel_id, direction, author, content, body, at, seq, \
@@ -83,6 +84,7 @@ async fn fill(db: &Db, tenant: TenantId, now: Moment) -> anyhow::Result<Vec<Conv
             at,
             1,
             1,
+            at,
             at,
             at,
             at,

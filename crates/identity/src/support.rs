@@ -35,7 +35,7 @@ fn read(row: &Row) -> Result<Grant, Error> {
     })
 }
 
-/// Lets an operator in; never longer than [`LONGEST`].
+/// Lets an operator in; never longer than four hours.
 ///
 /// # Errors
 /// When the database refuses.

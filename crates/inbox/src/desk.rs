@@ -28,8 +28,8 @@ pub enum DeskRefused {
 pub struct DeskView {
     pub assigned_to: Option<PersonId>,
     pub resolved: bool,
-    /// Until when its messages were looked at.
-    pub seen_at: Moment,
+    /// Something came that nobody looked at.
+    pub unseen: bool,
     pub owner: Owner,
 }
 
@@ -41,7 +41,8 @@ pub async fn desk(tx: &mut TenantTx, id: ConversationId) -> Result<Option<DeskVi
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
-            "SELECT assigned_to, CASE WHEN resolved_at >= last_inbound_at THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END, seen_at, owner \
+            "SELECT assigned_to, CASE WHEN resolved_at >= last_received_at THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END, \
+             CASE WHEN seen_at < last_received_at THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END, owner \
              FROM conversations WHERE tenant_id = $1 AND id = $2",
             args![tenant, id],
         )
@@ -50,7 +51,7 @@ pub async fn desk(tx: &mut TenantTx, id: ConversationId) -> Result<Option<DeskVi
         Ok(DeskView {
             assigned_to: row.get(0)?,
             resolved: row.get::<i64>(1)? == 1,
-            seen_at: row.get(2)?,
+            unseen: row.get::<i64>(2)? == 1,
             owner: Owner::parse(&row.get::<String>(3)?),
         })
     })
@@ -114,15 +115,9 @@ pub async fn give(
     person: PersonId,
     now: Moment,
 ) -> Result<bool, Error> {
-    let tenant = tx.tenant();
     if handoff::apply(tx, id, Event::GivenBack, now).await?.is_none() {
         return Ok(false);
     }
-    tx.execute(
-        "UPDATE conversations SET assigned_to = NULL WHERE tenant_id = $1 AND id = $2",
-        args![tenant, id],
-    )
-    .await?;
     sign_event(tx, id, person, now).await?;
     Ok(true)
 }
@@ -207,7 +202,7 @@ pub async fn seen(tx: &mut TenantTx, id: ConversationId, now: Moment) -> Result<
     let tenant = tx.tenant();
     let done = tx
         .execute(
-            "UPDATE conversations SET seen_at = $1 WHERE tenant_id = $2 AND id = $3 AND seen_at < last_inbound_at",
+            "UPDATE conversations SET seen_at = $1 WHERE tenant_id = $2 AND id = $3 AND seen_at < last_received_at",
             args![now, tenant, id],
         )
         .await?;

@@ -128,7 +128,7 @@ pub(crate) async fn apply_upto(
     match after {
         Owner::Bot => {
             tx.execute(
-                "UPDATE conversations SET owner = 'bot', owner_since = $1, handoff_reason = NULL, \
+                "UPDATE conversations SET owner = 'bot', owner_since = $1, handoff_reason = NULL, assigned_to = NULL, \
                  needs_person = 0, declines = 0, \
                  answered_seq = CASE WHEN $4 = 1 THEN inbound_seq ELSE answered_seq END \
                  WHERE tenant_id = $2 AND id = $3",
@@ -141,7 +141,8 @@ pub(crate) async fn apply_upto(
             tx.execute(
                 "UPDATE conversations SET owner = 'human', owner_since = $1, handoff_reason = $2, \
                  needs_person = CASE WHEN $7 = 1 THEN needs_person ELSE 0 END, \
-                 answered_seq = CASE WHEN $5 = 1 THEN $6 ELSE answered_seq END \
+                 answered_seq = CASE WHEN $5 = 1 THEN $6 ELSE answered_seq END, \
+                 assigned_to = CASE WHEN $5 = 1 AND owner <> 'human' THEN NULL ELSE assigned_to END \
                  WHERE tenant_id = $3 AND id = $4",
                 args![
                     now,

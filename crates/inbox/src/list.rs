@@ -1,6 +1,6 @@
 //! Lists of conversations as the desk looks at them: by owner, channel, label, and by what is searched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use db::{Error, TenantTx, Value, args};
 use kernel::{ChannelId, ContactId, ConversationId, LabelId, Moment, PersonId, text};
@@ -65,7 +65,7 @@ pub struct Last {
 }
 
 const COLUMNS: &str = "SELECT c.id, c.channel_id, c.contact_id, p.name, c.owner, c.owner_since, c.needs_person, \
-     c.handoff_reason, c.assigned_to, CASE WHEN c.resolved_at >= c.last_inbound_at THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END, \
+     c.handoff_reason, c.assigned_to, CASE WHEN c.resolved_at >= c.last_received_at THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END, \
      c.last_message_at, c.last_inbound_at, \
      CAST((SELECT COUNT(*) FROM (SELECT 1 FROM messages u WHERE u.tenant_id = c.tenant_id \
        AND u.conversation_id = c.id AND u.at > c.seen_at AND u.direction = 'in' LIMIT 100) x) AS BIGINT), \
@@ -121,13 +121,13 @@ pub async fn desk_list(
     // The limit stands in the text: a parameter would be one of a changing number.
     sql.push_str(" AND (c.last_message_at < $2 OR (c.last_message_at = $2 AND c.id < $3))");
     sql.push_str(match narrow.show {
-        Show::Open => " AND c.resolved_at < c.last_inbound_at",
+        Show::Open => " AND c.resolved_at < c.last_received_at",
         Show::Waiting => " AND c.needs_person = 1",
         Show::Mine(_) => " AND c.owner <> 'bot' AND c.assigned_to = $4",
         Show::Unread => {
-            " AND c.resolved_at < c.last_inbound_at AND c.owner <> 'bot' AND c.seen_at < c.last_inbound_at"
+            " AND c.resolved_at < c.last_received_at AND c.owner <> 'bot' AND c.seen_at < c.last_received_at"
         }
-        Show::Resolved => " AND c.resolved_at >= c.last_inbound_at",
+        Show::Resolved => " AND c.resolved_at >= c.last_received_at",
         Show::All => "",
     });
     if let Show::Mine(person) = narrow.show {
@@ -261,9 +261,10 @@ async fn search(tx: &mut TenantTx, typed: &str) -> Result<Vec<ConversationId>, E
     if folded.chars().count() >= 3 {
         let rows = tx
             .fetch_all(
-                "SELECT m.conversation_id, m.body FROM (SELECT id FROM conversations WHERE tenant_id = $1 \
+                "SELECT m.conversation_id, m.body FROM (SELECT id, last_message_at FROM conversations WHERE tenant_id = $1 \
                  ORDER BY last_message_at DESC, id DESC LIMIT $2) c JOIN messages m ON m.tenant_id = $1 \
-                 AND m.conversation_id = c.id WHERE LOWER(m.body) LIKE $3 LIMIT 5000",
+                 AND m.conversation_id = c.id WHERE LOWER(m.body) LIKE $3 \
+                 ORDER BY c.last_message_at DESC LIMIT 5000",
                 args![tenant, SEARCHED, pattern],
             )
             .await?;
@@ -273,8 +274,9 @@ async fn search(tx: &mut TenantTx, typed: &str) -> Result<Vec<ConversationId>, E
             }
         }
     }
-    found.sort();
-    found.dedup();
+    // The newest stay, of each way in which they were found.
+    let mut seen = HashSet::new();
+    found.retain(|id| seen.insert(*id));
     found.truncate(FOUND);
     Ok(found)
 }

@@ -207,6 +207,8 @@ async fn own_whole(
     };
     tx.execute(
         "UPDATE conversations SET last_inbound_at = (SELECT MAX(b.last_inbound_at) FROM conversations b \
+         WHERE b.tenant_id = $1 AND b.id IN ($2, $3)), \
+         last_received_at = (SELECT MAX(b.last_received_at) FROM conversations b \
          WHERE b.tenant_id = $1 AND b.id IN ($2, $3)) WHERE tenant_id = $1 AND id = $3",
         args![tenant, twin, into],
     )

@@ -190,13 +190,15 @@ pub(crate) async fn open_conversation(
         .fetch_all(
             &format!("INSERT INTO conversations (id, tenant_id, channel_id, contact_id, address, owner, \
              owner_since, inbound_seq, answered_seq, burst_started_at, created_at, last_message_at, \
-             last_inbound_at) \
-             VALUES ($1, $2, $3, $4, $5, 'bot', $6, $7, 0, $6, $6, $6, $9) \
+             last_inbound_at, last_received_at) \
+             VALUES ($1, $2, $3, $4, $5, 'bot', $6, $7, 0, $6, $6, $6, $9, CASE WHEN $11 = 1 THEN $6 ELSE 0 END) \
              ON CONFLICT (tenant_id, channel_id, contact_id) DO UPDATE SET \
              address = CASE WHEN $10 = 1 THEN excluded.address ELSE conversations.address END, \
              last_message_at = excluded.last_message_at, \
              last_inbound_at = CASE WHEN excluded.last_inbound_at > conversations.last_inbound_at \
                THEN excluded.last_inbound_at ELSE conversations.last_inbound_at END, \
+             last_received_at = CASE WHEN $11 = 1 THEN $6 ELSE conversations.last_received_at END, \
+             assigned_to = CASE WHEN {day_passed} THEN NULL ELSE conversations.assigned_to END, \
              inbound_seq = conversations.inbound_seq + $7, \
              burst_started_at = CASE WHEN conversations.answered_seq >= conversations.inbound_seq \
                OR {day_passed} THEN excluded.burst_started_at ELSE conversations.burst_started_at END, \

@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, JOURNEY_AND_PEOPLE, DESK];
+pub const MIGRATIONS: &[Migration] = &[FIRST, JOURNEY_AND_PEOPLE, DESK, RECEIVED];
 
 const FIRST: Migration = Migration {
     version: 3,
@@ -179,6 +179,26 @@ CREATE TABLE canned_replies (
 CREATE UNIQUE INDEX canned_replies_shortcut ON canned_replies (tenant_id, shortcut);
 ",
     tenant_tables: &["labels", "conversation_labels", "conversation_notes", "canned_replies"],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+const RECEIVED: Migration = Migration {
+    version: 21,
+    name: "received",
+    // When we heard of the newest message, by our own clock: what is seen and what is resolved is
+    // compared with this. When it was written, by the provider's, is another time.
+    sql: "
+ALTER TABLE conversations ADD COLUMN last_received_at BIGINT NOT NULL DEFAULT 0;
+UPDATE conversations SET last_received_at = last_inbound_at;
+DROP INDEX conversations_open;
+CREATE INDEX conversations_open ON conversations (tenant_id, last_message_at, id)
+    WHERE resolved_at < last_received_at AND merged_into IS NULL;
+CREATE INDEX messages_declined ON messages (tenant_id, at, id)
+    WHERE author = 'assistant' AND noted = 0 AND (trace LIKE '%\"answered_by\":\"declined\"%'
+    OR trace LIKE '%\"unanswered\":%' OR trace LIKE '%\"outcome\":\"does_not_know\"%');
+",
+    tenant_tables: &[],
     system_tables: &[],
     house_tables: &[],
 };

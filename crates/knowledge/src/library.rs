@@ -265,7 +265,9 @@ impl Library {
             category: category.map(str::to_owned),
         };
         let reading = Reading { format: Format::Pair, items: vec![item], half: 0 };
-        let sha256 = digest(format!("{question}\n{answer}").as_bytes());
+        // A change of the category alone is a change, too.
+        let kind = category.map_or(String::new(), |category| format!("\n{category}"));
+        let sha256 = digest(format!("{question}\n{answer}{kind}").as_bytes());
         let name: String = question.chars().take(200).collect();
         self.put(tx, &name, category, &sha256, question.len() + answer.len(), &reading).await
     }

@@ -1,5 +1,7 @@
 //! Earlier versions of documents, and documents as text that people edit.
 
+use std::time::Duration;
+
 use db::{Error, Row, TenantTx, args};
 use kernel::{DocumentId, Moment, VersionId};
 
@@ -9,6 +11,8 @@ use crate::{Added, Item, Library, embed};
 
 /// Versions of a document that are kept.
 const KEPT: usize = 20;
+/// How long removed documents can be restored.
+const REMOVED_KEPT: Duration = Duration::from_secs(180 * 86_400);
 
 /// An earlier version of a document.
 #[derive(Debug, Clone)]
@@ -39,7 +43,16 @@ pub(crate) async fn keep_removed(
     now: Moment,
 ) -> Result<(), Error> {
     let pair = (id_or_name.to_owned(), id_or_name.to_owned());
-    keep(tx, "(id = $4 OR name = $5)", pair, now).await
+    keep(tx, "(id = $4 OR name = $5)", pair, now).await?;
+    let tenant = tx.tenant();
+    tx.execute(
+        "DELETE FROM document_versions WHERE tenant_id = $1 AND until < $2 AND NOT EXISTS \
+         (SELECT 1 FROM documents d WHERE d.tenant_id = document_versions.tenant_id \
+         AND d.id = document_versions.document_id)",
+        args![tenant, now - REMOVED_KEPT],
+    )
+    .await?;
+    Ok(())
 }
 
 async fn keep(
@@ -228,7 +241,7 @@ impl Library {
         let tenant = tx.tenant();
         let row = tx
             .fetch_opt(
-                "SELECT name, format, category, sha256, bytes, body FROM document_versions \
+                "SELECT name, format, category, sha256, bytes, body, document_id FROM document_versions \
                  WHERE tenant_id = $1 AND id = $2",
                 args![tenant, id],
             )
@@ -249,6 +262,15 @@ impl Library {
             body: &body,
         };
         let restored = store::put(tx, &document, &chunks, now).await?;
+        // A document that was removed comes back under another id; its past comes with it.
+        let before: DocumentId = row.get(6)?;
+        if before != restored {
+            tx.execute(
+                "UPDATE document_versions SET document_id = $1 WHERE tenant_id = $2 AND document_id = $3",
+                args![restored, tenant, before],
+            )
+            .await?;
+        }
         embed::schedule(tx, now).await?;
         Ok(Some(restored))
     }

@@ -220,6 +220,9 @@ async fn save(me: Me, Form(own): Form<Own>) -> Result<Response, Failure> {
     }
     identity::set_language(&mut tx, me.person.id, language).await?;
     tx.commit().await?;
+    if own.name.trim() != me.person.name || language != me.person.language.as_deref() {
+        note_person(app, &me.person, "person.changed", &me.visitor.address).await?;
+    }
     Ok(redirect("/painel/conta"))
 }
 

@@ -2,7 +2,6 @@
 //! beside the form that tries what is not saved yet.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use assistant::{FALLBACK_KEY, MODEL_KEY, ModelSettings, Settings, Tone};
@@ -101,7 +100,9 @@ fn read(lang: Lang, fields: &Fields, before: &Settings, rules: &Rules) -> Result
         .check()
         .map_err(|bad| wrong(bad.field, &setting_text(lang, bad.field, &bad.reason)))?;
     let seconds = |name: &str, default: Duration| {
-        Ok::<_, Wrong>(number(lang, fields, name)?.map_or(default, Duration::from_secs_f64))
+        Ok::<_, Wrong>(
+            number(lang, fields, name)?.map_or(default, |n| Duration::from_secs_f64(n.min(1e6))),
+        )
     };
     let quiet = seconds("quiet", rules.quiet)?;
     let longest = seconds("longest", rules.longest_wait)?;
@@ -414,7 +415,7 @@ async fn try_draft(at: At<AssistantRead>, Form(fields): Form<Fields>) -> Result<
         context.settings = draft.settings;
         context.rules = draft.rules;
     }
-    let reply = at.app.answerer.chat(&Arc::new(context), question).await?;
+    let reply = at.app.answerer.chat(&at.app.db, &context, question).await?;
     let trace = &reply.trace;
     let sources: Vec<Value> = trace["sources"].as_array().cloned().unwrap_or_default();
     let trouble: Vec<String> = trace["models"]

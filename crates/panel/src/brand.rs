@@ -236,11 +236,11 @@ fn view(
     lang: Lang,
     set: &Set,
     (csrf, action): (&str, &str),
-    own_name: &str,
+    (own_name, inherited): (&str, &str),
     wrong: Option<(&str, &str)>,
 ) -> Markup {
     let error = |field: &str| wrong.filter(|(at, _)| *at == field).map(|(_, why)| why);
-    let accent = if set.accent.is_empty() { ACCENT } else { &set.accent };
+    let accent = if set.accent.is_empty() { inherited } else { &set.accent };
     let seen: Colour = accent.parse().unwrap_or(Colour::WHITE);
     let (light, dark) = (seen.readable_on(Colour::WHITE), seen.readable_on(Colour::NIGHT));
     html! {
@@ -249,6 +249,7 @@ fn view(
             "How the panel, the sign-in page and e-mails present themselves. What stays empty uses the house's brand."), None))
         form.panel.stack method="post" action=(action) enctype="multipart/form-data" {
             (ui::csrf_field(csrf))
+            input type="hidden" name="inherited" value=(inherited);
             div.pair {
                 (Field::input("name", lang.t("Nome", "Name"), "text").value(&set.name).most(60)
                     .hint(&format!("{} {own_name}", lang.t("Vazio:", "Empty:"))).error(error("name")))
@@ -330,8 +331,12 @@ fn checked(lang: Lang, before: &Set, upload: &Upload) -> Result<Set, (&'static s
     }
     Ok(Set {
         name: text("name"),
-        // The default is not a choice.
-        accent: if accent == ACCENT { String::new() } else { accent },
+        // What was shown because nothing was chosen is not a choice.
+        accent: if before.accent.is_empty() && accent == text("inherited") {
+            String::new()
+        } else {
+            accent
+        },
         welcome: text("welcome"),
         support_url,
         sender_name: text("sender_name"),
@@ -387,8 +392,9 @@ async fn show(at: At<BrandWrite>) -> Result<Response, Failure> {
     let mut tx = at.app.db.read_system().await?;
     let set = set_of(&mut tx, &at.tenant.id.to_string()).await?;
     drop(tx);
-    let body =
-        view(at.lang(), &set, (at.csrf(), &at.url("/marca")), &at.me.visitor.brand.name, None);
+    let (name, accent) = (&at.me.visitor.brand.name, at.me.visitor.brand.accent.to_string());
+    let form = (at.csrf(), at.url("/marca"));
+    let body = view(at.lang(), &set, (form.0, &form.1), (name, &accent), None);
     Ok(at.page(at.lang().t("Marca", "Brand"), &body))
 }
 
@@ -404,7 +410,7 @@ async fn save(at: At<BrandWrite>, upload: Upload) -> Result<Response, Failure> {
                 lang,
                 &before,
                 (at.csrf(), &at.url("/marca")),
-                &at.me.visitor.brand.name,
+                (&at.me.visitor.brand.name, &at.me.visitor.brand.accent.to_string()),
                 Some((field, &why)),
             );
             let mut response = at.page(lang.t("Marca", "Brand"), &body);
@@ -433,7 +439,7 @@ async fn show_house(Operator(me): Operator) -> Result<Response, Failure> {
     let set = set_of(&mut tx, "").await?;
     drop(tx);
     let form = (me.visitor.csrf.as_str(), "/painel/operador/marca");
-    let body = view(me.lang(), &set, form, &app.options.house_name, None);
+    let body = view(me.lang(), &set, form, (&app.options.house_name, ACCENT), None);
     Ok(me.page(me.lang().t("Marca", "Brand"), &body))
 }
 

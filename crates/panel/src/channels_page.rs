@@ -276,7 +276,7 @@ async fn one_page<Q: Permission>(
                         div.row {
                             form method="post" action=(act("estado")) { (ui::csrf_field(at.csrf())) button type="submit" { (icon(Icon::Refresh)) (lang.t("Conferir agora", "Check now")) } }
                             @if can.pairing && channel.state == LinkState::Connected {
-                                form method="post" action=(act("desconectar")) { (ui::csrf_field(at.csrf())) button type="submit" { (lang.t("Desconectar celular", "Disconnect the phone")) } }
+                                form method="post" action=(act("desconectar")) data-confirm=(lang.t("Desconectar o celular? Nada chega nem sai até conectar de novo.", "Disconnect the phone? Nothing comes in or leaves until it is connected again.")) { (ui::csrf_field(at.csrf())) button type="submit" { (lang.t("Desconectar celular", "Disconnect the phone")) } }
                             }
                         }
                     }
@@ -305,7 +305,7 @@ async fn one_page<Q: Permission>(
                     @if kind == Kind::Evolution { p.small.muted { (lang.t("É configurado no servidor ao conectar.", "It is set on the server when you connect.")) } }
                 }
                 @if writes {
-                    form method="post" action=(act("remover")) {
+                    form method="post" action=(act("remover")) data-confirm=(lang.t("Remover este canal? As conversas ficam; os segredos do canal se perdem.", "Remove this channel? Conversations stay; the channel's secrets are lost.")) {
                         (ui::csrf_field(at.csrf()))
                         button.danger type="submit" { (lang.t("Remover canal", "Remove channel")) }
                         p.small.muted { (lang.t("As conversas continuam legíveis; chaves e eventos guardados do canal são apagados.", "Conversations stay readable; the channel's keys and kept events are deleted.")) }

@@ -18,6 +18,7 @@ use web::permission::InboxRead;
 use crate::door::{At, PageId};
 use crate::failure::Failure;
 use crate::inbox_page::{Around, Wanted, contact_name, keys, list_pane, owner_text};
+use crate::live::{self, since, versioned};
 use crate::registry::Pages;
 use crate::words;
 
@@ -99,7 +100,7 @@ async fn show(
                             p.small.muted { (words::kind(&channel.kind)) " · " (channel.instance) }
                         }
                     }
-                    @if writes { (actions(&at, &talk.row)) }
+                    @if writes { (actions(&at, &talk.row, false)) }
                     button.quiet.icon-only type="button" data-show="show-person" aria-label=(lang.t("Pessoa", "Person")) { (icon(Icon::Person)) }
                 }
                 div #talk hx-get=(live) hx-trigger="live from:body throttle:400ms" hx-include="#talk [name=v]" { (inner) }
@@ -137,10 +138,9 @@ async fn look<Q: Permission>(at: &At<Q>, id: ConversationId) -> Result<(), Failu
     }
     let mut tx = at.read().await?;
     let view = inbox::desk(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
-    let row = inbox::conversation(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
     drop(tx);
     // Only what is new is written down: most looks change nothing.
-    if row.last_inbound_at.is_some_and(|last| last > view.seen_at) {
+    if view.unseen {
         let mut tx = at.begin().await?;
         inbox::seen(&mut tx, id, at.now()).await?;
         tx.commit().await?;
@@ -172,7 +172,9 @@ pub(crate) async fn talk_now<Q: Permission>(
     if known == version {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(markup.into_response())
+    // What may be done is in the head of the page.
+    let head = at.may(P::InboxWrite).then(|| actions(at, &talk.row, true));
+    Ok(html! { (markup) @if let Some(head) = head { (head) } }.into_response())
 }
 
 fn inner<Q: Permission>(
@@ -181,17 +183,12 @@ fn inner<Q: Permission>(
     around: &Around,
     limit: usize,
 ) -> (Markup, String) {
-    let markup = html! {
+    let shut = talk.until.is_some_and(|until| until <= at.now());
+    versioned(html! {
+        input type="hidden" name="w" value=(if shut { "shut" } else { "open" });
         (thread(at, talk, around, limit))
         (owner_bar(at, talk, around))
-    };
-    let text = markup.into_string();
-    let version = tenancy::hash_token(&text)[..16].to_owned();
-    let markup = html! {
-        input type="hidden" name="v" value=(version);
-        (maud::PreEscaped(text))
-    };
-    (markup, version)
+    })
 }
 
 /// Something that stands in the thread at its time.
@@ -425,13 +422,13 @@ fn owner_bar<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around) -> Markup 
             span.grow {
                 strong { (owner_text(at, row, around)) }
                 @if row.owner == Owner::Nobody {
-                    " · " (lang.t("há ", "for ")) (ui::duration(at.now().since(row.owner_since), lang))
+                    " · " (lang.t("há ", "for ")) (since(row.owner_since, at.now(), lang))
                 }
                 @if row.resolved { " " (badge(Tone::Good, lang.t("Resolvida", "Resolved"))) }
                 @if let Some(until) = talk.until {
                     @if until > at.now() {
                         " · " (lang.t("texto livre por mais ", "free text for another "))
-                        span data-until=(until.0 / 1000) { (ui::duration(until.since(at.now()), lang)) }
+                        (live::until(until, at.now(), lang))
                     }
                 }
             }
@@ -462,10 +459,10 @@ fn button_form<Q: Permission>(
     }
 }
 
-fn actions<Q: Permission>(at: &At<Q>, row: &Row) -> Markup {
+fn actions<Q: Permission>(at: &At<Q>, row: &Row, again: bool) -> Markup {
     let lang = at.lang();
     html! {
-        div.row {
+        div.row #actions hx-swap-oob=[again.then_some("true")] {
             @if row.resolved { (button_form(at, row.id, "reabrir", lang.t("Reabrir", "Reopen"), ("e", false))) }
             @else { (button_form(at, row.id, "resolver", lang.t("Resolver", "Resolve"), ("e", false))) }
         }
@@ -476,7 +473,7 @@ fn composer<Q: Permission>(at: &At<Q>, id: ConversationId, canned: &[inbox::Cann
     let lang = at.lang();
     let action = at.url(&format!("/conversas/{id}/responder"));
     html! {
-        form.composer #composer method="post" action=(action) enctype="multipart/form-data"
+        form.composer #composer data-window="open" method="post" action=(action) enctype="multipart/form-data"
             hx-post=(action) hx-encoding="multipart/form-data" hx-target="#talk" hx-swap="innerHTML" hx-disabled-elt="find button[type=submit]" {
             (ui::csrf_field(at.csrf()))
             input type="hidden" name="once" value=(identity::token());
@@ -498,6 +495,7 @@ fn composer<Q: Permission>(at: &At<Q>, id: ConversationId, canned: &[inbox::Cann
                 }
                 label.button.quiet for="arquivo" { (icon(Icon::Attach)) (lang.t("Arquivo", "File")) }
                 input.visually-hidden #arquivo type="file" name="file" aria-label=(lang.t("Arquivo", "File"));
+                span.row data-chosen="#arquivo" hidden { span.small {} button.quiet type="button" aria-label=(lang.t("Tirar o arquivo", "Take the file away")) { "×" } }
                 button.primary type="submit" { (icon(Icon::Send)) (lang.t("Enviar", "Send")) }
             }
         }
@@ -508,7 +506,7 @@ fn composer<Q: Permission>(at: &At<Q>, id: ConversationId, canned: &[inbox::Cann
 fn template_form<Q: Permission>(at: &At<Q>, id: ConversationId) -> Markup {
     let lang = at.lang();
     html! {
-        form.composer #composer method="post" action=(at.url(&format!("/conversas/{id}/modelo"))) {
+        form.composer #composer data-window="shut" method="post" action=(at.url(&format!("/conversas/{id}/modelo"))) {
             (ui::csrf_field(at.csrf()))
             input type="hidden" name="once" value=(identity::token());
             p { strong { (lang.t("A janela de 24 horas fechou.", "The 24-hour window has shut.")) } " "

@@ -50,6 +50,13 @@ async fn reply(
     let now = at.now();
     let text = upload.field("text").trim();
     if upload.field("mode") == "note" {
+        if upload.file("file").is_some() {
+            let why = at.lang().t(
+                "Uma nota não leva arquivo. Tire o arquivo, ou envie como resposta.",
+                "A note carries no file. Take the file away, or send it as a reply.",
+            );
+            return Err(web::Problem::field("file", why).into());
+        }
         let mut tx = at.begin().await?;
         inbox::desk(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
         let name = at.me.person.name.clone();
@@ -158,7 +165,7 @@ macro_rules! moves {
 moves!(take, take, "conversation.taken", "assumida");
 moves!(give, give, "conversation.given_back", "devolvida");
 moves!(resolve, resolve, "conversation.resolved", "resolvida");
-moves!(reopen, reopen, "conversation.taken", "reaberta");
+moves!(reopen, reopen, "conversation.reopened", "reaberta");
 
 #[derive(Debug, Deserialize)]
 struct Assigned {
@@ -208,6 +215,8 @@ async fn label(
     if !inbox::toggle_label(&mut tx, id, form.label).await? {
         return Err(Failure::not_found());
     }
+    let after = Some(json!({ "label": form.label }));
+    at.note(&mut tx, "conversation.labelled", id.to_string(), (None, after)).await?;
     tx.commit().await?;
     Ok(redirect(&at.url(&format!("/conversas/{id}"))))
 }

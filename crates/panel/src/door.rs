@@ -163,7 +163,7 @@ fn lang_of(headers: &HeaderMap, person: Option<&Person>) -> Lang {
 }
 
 impl Visitor {
-    async fn of(parts: &Parts, app: &App) -> Result<Self, Failure> {
+    pub(crate) async fn of(parts: &Parts, app: &App) -> Result<Self, Failure> {
         let name = session_name(secure(app, &parts.headers));
         let session = match cookie(&parts.headers, &name) {
             Some(value) if value.len() <= 100 => {
@@ -442,8 +442,10 @@ impl<P: Permission> At<P> {
 
     /// Sends the browser on to a page of the tenant that says what was done.
     pub(crate) fn done(&self, path: &str, said: &str) -> Response {
+        let (path, place) =
+            path.split_once('#').map_or((path, String::new()), |(p, f)| (p, format!("#{f}")));
         let mark = if path.contains('?') { '&' } else { '?' };
-        redirect(&format!("{}{mark}ok={said}", self.url(path)))
+        redirect(&format!("{}{mark}ok={said}{place}", self.url(path)))
     }
 
     fn nav(&self) -> Vec<NavItem> {

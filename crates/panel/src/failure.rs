@@ -71,21 +71,17 @@ impl IntoResponse for Failure {
 }
 
 /// Middleware that turns a failure into a page in the visitor's language and brand.
-pub(crate) async fn show(
-    State(app): State<App>,
-    visitor: Result<Visitor, Failure>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn show(State(app): State<App>, request: Request, next: Next) -> Response {
     let fragment = request.headers().contains_key("hx-request");
     let json = request
         .headers()
         .get(header::ACCEPT)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    let mut response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let asked = parts.clone();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
     let Some(failure) = response.extensions_mut().remove::<Failure>() else { return response };
-    let _ = &app;
-    let Ok(visitor) = visitor else {
+    let Ok(visitor) = Visitor::of(&asked, &app).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, "503").into_response();
     };
     let status = response.status();

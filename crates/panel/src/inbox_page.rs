@@ -18,6 +18,7 @@ use web::permission::InboxRead;
 use crate::address::encode;
 use crate::door::At;
 use crate::failure::Failure;
+use crate::live::{since, versioned};
 use crate::registry::Pages;
 use crate::words;
 
@@ -247,7 +248,8 @@ pub(crate) async fn list_pane<P: Permission>(
                     noscript { button type="submit" { (lang.t("Filtrar", "Filter")) } }
                 }
             }
-            div.threads #threads tabindex="-1" hx-get=(live) hx-trigger="live from:body throttle:500ms" hx-include="#threads [name=v]" {
+            // A search is looked at, not watched: it costs more than the list.
+            div.threads #threads tabindex="-1" hx-get=[wanted.q.is_empty().then_some(live)] hx-trigger="live from:body throttle:500ms" hx-include="#threads [name=v]" {
                 (rows)
             }
         }
@@ -283,13 +285,7 @@ async fn rows<P: Permission>(
             }
         }
     };
-    let text = list.into_string();
-    let version = tenancy::hash_token(&text)[..16].to_owned();
-    let markup = html! {
-        input type="hidden" name="v" value=(version);
-        (maud::PreEscaped(text))
-    };
-    Ok((markup, version))
+    Ok(versioned(list))
 }
 
 fn nothing<P: Permission>(at: &At<P>, wanted: &Wanted) -> Markup {
@@ -391,7 +387,7 @@ fn line<P: Permission>(
             span.last { @if !row.last.inbound { (lang.t("Nós: ", "Us: ")) } (text) }
             span.marks {
                 @if row.needs_person {
-                    (badge(Tone::Bad, &ui::duration(now.since(row.owner_since), lang)))
+                    span.badge.bad { (since(row.owner_since, now, lang)) }
                 }
                 @if unread { span.count { (row.unread) span.visually-hidden { " " (lang.t("não lidas", "unread")) } } }
             }

@@ -53,7 +53,7 @@ async fn page(at: &At<KeysWrite>, fresh: Option<Markup>) -> Result<Response, Fai
                         p.small.muted { (key.scopes) " · " (lang.t("criada ", "made ")) (ui::date(key.created_at, at.zone(), lang))
                             @if let Some(until) = key.expires_at { " · " (lang.t("até ", "until ")) (ui::date(until, at.zone(), lang)) } } }
                     @if ended { (badge(Tone::Neutral, lang.t("encerrada", "ended"))) }
-                    @else { form method="post" action=(at.url(&format!("/chaves/{}/encerrar", key.id))) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Encerrar", "End")) } } }
+                    @else { form method="post" action=(at.url(&format!("/chaves/{}/encerrar", key.id))) data-confirm=(lang.t("Encerrar esta chave? Programas que a usam param agora.", "End this key? Programs that use it stop now.")) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Encerrar", "End")) } } }
                 }
             } }
         }

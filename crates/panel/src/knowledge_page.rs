@@ -29,7 +29,7 @@ pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/arquivos", upload);
     pages
         .tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/perguntas", add_pair);
-    pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento/testar", ask);
+    pages.tenant_action::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento/testar", ask);
     pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento/{id}", document);
     pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/{id}", edit);
     pages.tenant_action::<KnowledgeWrite, _, _>(
@@ -231,7 +231,8 @@ fn adders<P: Permission>(at: &At<P>) -> Markup {
 fn ask_box<P: Permission>(at: &At<P>, question: &str) -> Markup {
     let lang = at.lang();
     html! {
-        form.panel.stack method="get" action=(at.url("/conhecimento/testar")) hx-get=(at.url("/conhecimento/testar")) hx-target="#resposta" hx-swap="innerHTML" data-again {
+        form.panel.stack method="post" action=(at.url("/conhecimento/testar")) hx-post=(at.url("/conhecimento/testar")) hx-target="#resposta" hx-swap="innerHTML" data-again {
+            (ui::csrf_field(at.csrf()))
             h2 { (lang.t("Faça uma pergunta", "Ask a question")) }
             (Field::input("q", lang.t("Como um cliente escreveria", "As a customer would write"), "text").value(question).required().most(1000))
             div.row { button type="submit" { (lang.t("Perguntar", "Ask")) } }
@@ -340,8 +341,9 @@ struct Asked {
     q: String,
 }
 
-/// What a question finds, and what the assistant would say.
-async fn ask(at: At<KnowledgeRead>, Query(asked): Query<Asked>) -> Result<Response, Failure> {
+/// What a question finds, and what the assistant would say. It may cost what a model costs, so no link
+/// asks it.
+async fn ask(at: At<KnowledgeRead>, Form(asked): Form<Asked>) -> Result<Response, Failure> {
     let lang = at.lang();
     let question = asked.q.trim();
     let result = if question.is_empty() {
@@ -350,7 +352,7 @@ async fn ask(at: At<KnowledgeRead>, Query(asked): Query<Asked>) -> Result<Respon
         html! { p.muted { (lang.t("No máximo 1.000 letras.", "1,000 letters at most.")) } }
     } else {
         let context = at.app.contexts.get(at.tenant.id).await?.ok_or_else(Failure::not_found)?;
-        let reply = at.app.answerer.chat(&context, question).await?;
+        let reply = at.app.answerer.chat(&at.app.db, &context, question).await?;
         let hits = at.app.library.search(at.tenant.id, question, 5).await?;
         let confidence = format!("{:.0}%", reply.confidence * 100.0);
         html! {
@@ -485,8 +487,10 @@ async fn edit(
             let category = Some(edited.category.trim()).filter(|c| !c.is_empty());
             let library = &at.app.library;
             let added = library.add_pair(&mut tx, &edited.question, &edited.answer, category).await;
-            // Another question is another document; the old one goes, and is kept as a version.
-            if added.is_ok() && question.trim() != edited.question.trim() {
+            // Another question is another document; the old one goes, and is kept as a version. Long
+            // ones that begin alike are the same.
+            let another = added.as_ref().is_ok_and(|added| added.id != id);
+            if another && question.trim() != edited.question.trim() {
                 knowledge::remove(&mut tx, &id.to_string(), at.now()).await?;
             }
             added.map(Some)

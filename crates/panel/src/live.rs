@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
+use kernel::Moment;
+use maud::{Markup, PreEscaped, html};
 use serde_json::json;
 use tokio::time::Instant;
+use ui::Lang;
 use web::permission::InboxRead;
 
 use crate::door::At;
@@ -21,6 +24,34 @@ const QUIET: Duration = Duration::from_secs(4);
 const HOLDS: Duration = Duration::from_secs(60);
 /// Those who wait are counted up to this.
 const MOST: usize = 100;
+
+/// Stands around texts that run by themselves, until the markup is finished.
+const RUNS: char = '\u{1}';
+
+/// How long it has been; the page's script lets it run.
+pub(crate) fn since(from: Moment, now: Moment, lang: Lang) -> Markup {
+    let text = ui::duration(now.since(from), lang);
+    html! { span data-since=(from.0 / 1000) { (RUNS) (text) (RUNS) } }
+}
+
+/// How long it is until then.
+pub(crate) fn until(then: Moment, now: Moment, lang: Lang) -> Markup {
+    let text = ui::duration(then.since(now), lang);
+    html! { span data-until=(then.0 / 1000) { (RUNS) (text) (RUNS) } }
+}
+
+/// A live part of a page, and its version: a browser that has it is sent nothing. That time passes is
+/// no other version, so nothing is replaced under a reader's hands each minute.
+pub(crate) fn versioned(markup: Markup) -> (Markup, String) {
+    let text = markup.into_string();
+    let lasting: String = text.split(RUNS).step_by(2).collect();
+    let version = tenancy::hash_token(&lasting)[..16].to_owned();
+    let markup = html! {
+        input type="hidden" name="v" value=(version);
+        (PreEscaped(text.replace(RUNS, "")))
+    };
+    (markup, version)
+}
 
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/eventos", events);

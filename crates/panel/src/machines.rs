@@ -56,7 +56,7 @@ async fn page(me: &Me, fresh: Option<Markup>) -> Result<Response, Failure> {
                         p.small.muted { (token.scopes) " · " (lang.t("criada ", "made ")) (ui::date(token.created_at, zone, lang))
                             @if let Some(until) = token.expires_at { " · " (lang.t("até ", "until ")) (ui::date(until, zone, lang)) } } }
                     @if ended { (badge(Tone::Neutral, lang.t("encerrada", "ended"))) }
-                    @else { form method="post" action=(format!("{PAGE}/{}/encerrar", token.id)) { (ui::csrf_field(&me.visitor.csrf)) button.quiet type="submit" { (lang.t("Encerrar", "End")) } } }
+                    @else { form method="post" action=(format!("{PAGE}/{}/encerrar", token.id)) data-confirm=(lang.t("Encerrar esta chave? Programas que a usam param agora.", "End this key? Programs that use it stop now.")) { (ui::csrf_field(&me.visitor.csrf)) button.quiet type="submit" { (lang.t("Encerrar", "End")) } } }
                 }
             } }
         }

@@ -1,6 +1,6 @@
 //! One message: its journey and its file.
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::html;
 use web::permission::InboxRead;
@@ -70,7 +70,70 @@ async fn file(
             ),
             (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600")),
         ],
-        bytes,
+        part(&at.me.visitor.headers, bytes),
     )
         .into_response())
+}
+
+/// All bytes, or the part that a player asks for: some play nothing that comes only whole.
+fn part(headers: &HeaderMap, bytes: Vec<u8>) -> Response {
+    let all = [(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))];
+    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+    match asked.map(|text| range(text, bytes.len())) {
+        // What is no single range is answered whole, as RFC 9110 allows.
+        None | Some(None) => (all, bytes).into_response(),
+        Some(Some(Err(OutOfRange))) => {
+            let whole = format!("bytes */{}", bytes.len());
+            (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, whole)]).into_response()
+        }
+        Some(Some(Ok((from, to)))) => {
+            let what = format!("bytes {from}-{to}/{}", bytes.len());
+            let head = [(header::CONTENT_RANGE, what)];
+            (StatusCode::PARTIAL_CONTENT, all, head, bytes[from..=to].to_vec()).into_response()
+        }
+    }
+}
+
+/// The range begins after the end.
+#[derive(Debug, PartialEq, Eq)]
+struct OutOfRange;
+
+/// The first and last byte of a single range of `bytes`.
+fn range(text: &str, length: usize) -> Option<Result<(usize, usize), OutOfRange>> {
+    let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let end = length.checked_sub(1)?;
+    let (from, to) = if from.is_empty() {
+        (length.saturating_sub(to.parse().ok()?), end)
+    } else {
+        let to = if to.is_empty() { end } else { to.parse::<usize>().ok()?.min(end) };
+        (from.parse().ok()?, to)
+    };
+    if from > end {
+        return Some(Err(OutOfRange));
+    }
+    (from <= to).then_some(Ok((from, to)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_range_is_answered_and_nothing_else() {
+        for (text, found) in [
+            ("bytes=0-1", Some(Ok((0, 1)))),
+            ("bytes=4-", Some(Ok((4, 9)))),
+            ("bytes=-3", Some(Ok((7, 9)))),
+            ("bytes=-30", Some(Ok((0, 9)))),
+            ("bytes=5-500", Some(Ok((5, 9)))),
+            ("bytes=10-", Some(Err(OutOfRange))),
+            ("bytes=5-2", None),
+            ("bytes=0-1,4-5", None),
+            ("items=0-1", None),
+            ("bytes=x-", None),
+        ] {
+            assert_eq!(range(text, 10), found, "{text}");
+        }
+        assert_eq!(range("bytes=0-", 0), None);
+    }
 }

@@ -309,7 +309,7 @@ async fn tenant_page(
                 form.panel.stack method="post" action=(act("estado")) {
                     (ui::csrf_field(csrf))
                     (Field::select("state", lang.t("Estado da empresa", "State of the business"), &states).value(tenant.state.name())
-                        .hint(lang.t("Suspensa: o que chega é guardado, nada sai. Arquivada: só leitura.", "Suspended: what comes is stored, nothing leaves. Archived: read only.")))
+                        .hint(lang.t("Suspensa: o que chega é guardado, nada sai. Arquivada: nada entra nem sai.", "Suspended: what comes is stored, nothing leaves. Archived: nothing comes in or leaves.")))
                     div.row { button type="submit" { (lang.t("Mudar estado", "Change state")) } }
                 }
             }

@@ -226,7 +226,7 @@ pub(crate) fn section(me: &Me, kept: &[identity::PasskeyView]) -> Markup {
                 span { strong { (key.name) } " " span.small.muted {
                     @match key.used_at { Some(at) => { (lang.t("usada ", "used ")) (ui::ago(at, now, lang)) } None => { (lang.t("criada ", "made ")) (ui::ago(key.created_at, now, lang)) } }
                 } }
-                @if proved { form method="post" action=(format!("/painel/conta/chaves/{}/remover", key.id)) { (ui::csrf_field(&me.visitor.csrf)) button.quiet type="submit" { (lang.t("Remover", "Remove")) } } }
+                @if proved { form method="post" action=(format!("/painel/conta/chaves/{}/remover", key.id)) data-confirm=(lang.t("Remover esta chave de acesso?", "Remove this passkey?")) { (ui::csrf_field(&me.visitor.csrf)) button.quiet type="submit" { (lang.t("Remover", "Remove")) } } }
             } } }
             @if !proved { (crate::account::confirm_first(lang)) }
             @else if site(&me.visitor.app, &me.visitor.headers).is_some() {

@@ -101,12 +101,12 @@ async fn page<Q: Permission>(
                             form.row method="post" action=(at.url(&format!("/equipe/{}/papel", member.person))) {
                                 (ui::csrf_field(at.csrf()))
                                 label.visually-hidden for={ "papel-" (member.person) } { (lang.t("Papel de ", "Role of ")) (member.name) }
-                                select id={ "papel-" (member.person) } name="role" data-submit {
+                                select id={ "papel-" (member.person) } name="role" {
                                     @for (value, text) in &options { option value=(value) selected[value == member.role.name()] { (text) } }
                                 }
-                                noscript { button type="submit" { (lang.t("Mudar", "Change")) } }
+                                button type="submit" { (lang.t("Mudar", "Change")) }
                             }
-                            form method="post" action=(at.url(&format!("/equipe/{}/remover", member.person))) {
+                            form method="post" action=(at.url(&format!("/equipe/{}/remover", member.person))) data-confirm=(lang.t("Tirar esta pessoa da equipe?", "Take this person out of the team?")) {
                                 (ui::csrf_field(at.csrf()))
                                 button.quiet type="submit" aria-label=(format!("{} {}", lang.t("Remover", "Remove"), member.name)) { (lang.t("Remover", "Remove")) }
                             }

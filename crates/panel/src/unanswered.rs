@@ -109,6 +109,8 @@ async fn teach(
             (None, Some(json!({ "answer": taught.answer }))),
         )
         .await?;
+    } else {
+        at.note(&mut tx, "question.dismissed", id.to_string(), (None, None)).await?;
     }
     tx.commit().await?;
     let said = if taught.dismiss.is_empty() { "ensinado" } else { "removido" };

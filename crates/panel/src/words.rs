@@ -217,6 +217,16 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         "conversation.given_back" => lang.t("devolveu uma conversa", "gave a conversation back"),
         "conversation.resolved" => lang.t("resolveu uma conversa", "resolved a conversation"),
         "conversation.assigned" => lang.t("atribuiu uma conversa", "assigned a conversation"),
+        "conversation.reopened" => lang.t("reabriu uma conversa", "reopened a conversation"),
+        "conversation.labelled" => lang.t("etiquetou uma conversa", "labelled a conversation"),
+        "api.called" => lang.t("mudou pela API", "changed by the API"),
+        "machine_token.created" => {
+            lang.t("criou uma chave da instalação", "made a key of the installation")
+        }
+        "machine_token.revoked" => {
+            lang.t("encerrou uma chave da instalação", "ended a key of the installation")
+        }
+        "question.dismissed" => lang.t("descartou uma pergunta", "dismissed a question"),
         "label.added" => lang.t("criou uma etiqueta", "made a label"),
         "label.removed" => lang.t("removeu uma etiqueta", "removed a label"),
         "canned.set" => lang.t("gravou uma resposta pronta", "kept a ready reply"),
@@ -232,8 +242,24 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         }
         "person.passkey_added" => lang.t("criou uma chave de acesso", "made a passkey"),
         "person.passkey_removed" => lang.t("removeu uma chave de acesso", "removed a passkey"),
-        "person.locked" => lang.t("foi bloqueada por tentativas", "was locked after attempts"),
+        "person.locked" => {
+            lang.t("tentou até a conta travar", "guessed until the account was locked")
+        }
         "operator.created" => lang.t("criou um operador", "made an operator"),
+        "operator.granted" => lang.t(
+            "passou a operar, pelo provedor de identidade",
+            "became an operator, by the identity provider",
+        ),
+        "operator.revoked" => lang.t(
+            "deixou de operar, pelo provedor de identidade",
+            "is no operator any more, by the identity provider",
+        ),
+        "operator.removed" => lang.t("tirou um operador", "removed an operator"),
+        "person.changed" => {
+            lang.t("mudou o próprio nome ou idioma", "changed their name or language")
+        }
+        "person.disabled" => lang.t("fechou uma conta", "shut an account"),
+        "person.enabled" => lang.t("reabriu uma conta", "let an account in again"),
         "operator.invited" => lang.t("convidou um operador", "invited an operator"),
         _ => action,
     };

@@ -95,7 +95,6 @@ const KNOWS_Y: &[(&str, &str)] = &[
     ("Qual a garantia do produto?", "O produto Y tem garantia de 2 anos."),
 ];
 
-/// Proves on the running system that two tenants never see each other's facts: makes two
 /// Whether people can sign in at the identity provider, as far as that shows without a browser.
 pub(crate) async fn oidc(house: &House) -> Vec<Check> {
     let Some(provider) = &house.oidc else {
@@ -125,6 +124,7 @@ pub(crate) async fn oidc(house: &House) -> Vec<Check> {
     out
 }
 
+/// Proves on the running system that two tenants never see each other's facts: makes two
 /// throw-away tenants with contradicting knowledge, asks both, looks across, and removes them.
 pub(crate) async fn isolation(house: &House) -> anyhow::Result<Vec<Check>> {
     let mark = kernel::JobId::generate().to_string();
@@ -171,7 +171,7 @@ async fn prove(house: &House, slugs: &[String; 2]) -> anyhow::Result<Vec<Check>>
                 text,
             ));
             let context = house.contexts.get(tenant.id).await?.context("a tenant that exists")?;
-            let reply = house.answerer.chat(&context, question).await?;
+            let reply = house.answerer.chat(&house.db, &context, question).await?;
             out.push(check(
                 &format!("answer of {}: {question}", tenant.slug),
                 reply.text.contains(own) && !reply.text.contains(other),

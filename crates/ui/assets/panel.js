@@ -58,35 +58,68 @@
     const form = event.target;
     if (event.defaultPrevented || form.dataset.again === "") return;
     if (form.dataset.busy) { event.preventDefault(); return; }
+    if (form.dataset.confirm && !confirm(form.dataset.confirm)) { event.preventDefault(); return; }
     form.dataset.busy = "1";
     setTimeout(() => delete form.dataset.busy, 8000);
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const form = event.detail.elt.closest?.("form");
     if (form) delete form.dataset.busy;
+    if (form && event.detail.successful) $("#problem")?.replaceChildren();
     if (event.detail.failed && event.detail.xhr?.status === 0) toast(texts.failed);
   });
   // A session that ended sends the whole page to sign-in, not a fragment of it.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const status = event.detail.xhr.status;
     if (status === 401) { event.detail.shouldSwap = false; location.reload(); }
-    if (status === 422 || status === 409) { event.detail.shouldSwap = true; event.detail.isError = false; }
+    if (status < 400 || status === 401 || event.detail.requestConfig.verb === "get") return;
+    // Why something was refused is said beside what is on the page, not instead of it.
+    const problem = $("#problem");
+    if (problem) { event.detail.target = problem; event.detail.swapOverride = "innerHTML"; }
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
   });
 
-  // Drafts survive a reload.
+  // An id that a form is sent with, so that sending it twice does it once.
+  const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+  // Drafts survive a reload, with what they are to become.
   for (const field of all("[data-draft]")) {
     const key = "draft:" + field.dataset.draft;
+    const form = field.form;
     const kept = sessionStorage.getItem(key);
-    if (kept && !field.value) field.value = kept;
-    field.addEventListener("input", () => field.value ? sessionStorage.setItem(key, field.value) : sessionStorage.removeItem(key));
-    field.form?.addEventListener("htmx:afterRequest", (event) => {
+    if (kept && !field.value) {
+      field.value = kept;
+      const mode = sessionStorage.getItem(key + ":mode") === "note" && $("[name=mode][value=note]", form);
+      if (mode) { mode.checked = true; form.classList.add("is-note"); }
+    }
+    const forget = () => { sessionStorage.removeItem(key); sessionStorage.removeItem(key + ":mode"); };
+    const keep = () => {
+      if (!field.value) { forget(); return; }
+      sessionStorage.setItem(key, field.value);
+      sessionStorage.setItem(key + ":mode", new FormData(form).get("mode") ?? "");
+    };
+    field.addEventListener("input", keep);
+    form?.addEventListener("change", keep);
+    form?.addEventListener("htmx:afterRequest", (event) => {
       if (!event.detail.successful) return;
-      sessionStorage.removeItem(key);
+      forget();
       field.value = "";
-      const once = $("[name=once]", field.form);
-      if (once) once.value = crypto.randomUUID();
+      const file = $("input[type=file]", form);
+      if (file?.value) { file.value = ""; file.dispatchEvent(new Event("change", { bubbles: true })); }
+      const once = $("[name=once]", form);
+      if (once) once.value = fresh();
     });
-    field.form?.addEventListener("submit", () => { if (!field.form.hasAttribute("hx-post")) sessionStorage.removeItem(key); });
+    form?.addEventListener("submit", () => { if (!form.hasAttribute("hx-post")) forget(); });
+  }
+  // A chosen file is named beside the field, and can be taken back.
+  for (const chosen of all("[data-chosen]")) {
+    const file = $(chosen.dataset.chosen);
+    file?.addEventListener("change", () => {
+      chosen.hidden = !file.files.length;
+      $("span", chosen).textContent = file.files[0]?.name ?? "";
+    });
+    $("button", chosen).addEventListener("click", () => { file.value = ""; chosen.hidden = true; });
   }
   // Enter sends, Shift+Enter breaks the line.
   document.addEventListener("keydown", (event) => {
@@ -111,6 +144,11 @@
     for (const thread of threads()) atEnd.set(thread, thread.scrollHeight - thread.scrollTop - thread.clientHeight < 80);
   });
   document.addEventListener("htmx:afterSettle", () => {
+    countdowns();
+    // The 24-hour window shut or opened: another form is needed. The draft survives.
+    const now = $("#talk [name=w]")?.value;
+    const had = $("#composer")?.dataset.window;
+    if (now && had && now !== had) location.reload();
     for (const thread of threads()) if (atEnd.get(thread) ?? true) thread.scrollTop = thread.scrollHeight;
   });
   const open = $(".threads [aria-current]");
@@ -118,29 +156,37 @@
 
   // Live: one stream per browser. The tab that holds the lock listens, and tells the others.
   const events = document.body.dataset.events;
-  if (events && "locks" in navigator) {
-    const channel = new BroadcastChannel("live:" + events);
-    let waiting = null;
+  const look = () => { if (!document.hidden) document.body.dispatchEvent(new Event("live")); };
+  if (events) {
+    const channel = "BroadcastChannel" in window ? new BroadcastChannel("live:" + events) : null;
     const heard = (message) => {
-      document.body.dispatchEvent(new Event("live"));
+      look();
       if (message.waiting === undefined) return;
       for (const count of all("[data-count]")) { count.textContent = message.waiting; count.hidden = message.waiting === 0; }
-      waiting = message.waiting;
     };
-    channel.onmessage = (event) => heard(event.data);
-    navigator.locks.request("live:" + events, () => new Promise(() => {
+    if (channel) channel.onmessage = (event) => heard(event.data);
+    let before = null;
+    const listen = () => {
       const source = new EventSource(events);
-      let before = null;
       source.onmessage = (event) => {
         const message = JSON.parse(event.data);
         if (before !== null && message.waiting > before) call();
         before = message.waiting;
         heard(message);
-        channel.postMessage(message);
+        channel?.postMessage(message);
       };
-    }));
+      source.onerror = () => {
+        // A browser gives up for good on an answer that is no stream: a server that starts, a session that ended.
+        if (source.readyState !== EventSource.CLOSED) return;
+        setTimeout(listen, 4000 + Math.random() * 2000);
+        look();
+      };
+    };
+    // Without locks, which plain http lacks, every tab listens for itself.
+    if ("locks" in navigator) navigator.locks.request("live:" + events, () => new Promise(listen));
+    else listen();
     // What was missed while the page slept.
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) document.body.dispatchEvent(new Event("live")); });
+    document.addEventListener("visibilitychange", look);
   }
   // Somebody waits: a sound and a notification, if the person turned them on here.
   function call() {
@@ -168,15 +214,23 @@
     });
   }
 
-  // Times that run: the 24-hour window.
-  const countdowns = () => {
+  // Times that run: the 24-hour window, and how long somebody waits.
+  const minutes = (ms) => {
+    const all = Math.floor(ms / 60000);
+    if (all < 60) return `${all} min`;
+    return all % 60 ? `${Math.floor(all / 60)} h ${all % 60} min` : `${all / 60} h`;
+  };
+  function countdowns() {
     for (const element of all("[data-until]")) {
       const left = Math.max(0, Number(element.dataset.until) - Date.now());
-      const minutes = Math.floor(left / 60000);
-      element.textContent = minutes >= 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${minutes} min`;
-      if (left === 0 && element.dataset.over !== "1") { element.dataset.over = "1"; document.body.dispatchEvent(new Event("live")); }
+      element.textContent = minutes(left);
+      if (left === 0 && element.dataset.over !== "1") { element.dataset.over = "1"; look(); }
     }
-  };
+    for (const element of all("[data-since]")) {
+      const time = Date.now() - Number(element.dataset.since);
+      if (time >= 60000 && time < 86400000) element.textContent = minutes(time);
+    }
+  }
   countdowns();
   setInterval(countdowns, 20000);
 
@@ -200,7 +254,9 @@
     const action = $(`[data-key="${CSS.escape(event.key)}"]`);
     if (action) {
       event.preventDefault();
-      if (action.matches("textarea, input")) action.focus(); else action.click();
+      if (action.matches("[type=radio]")) { action.click(); $("textarea", action.form)?.focus(); }
+      else if (action.matches("textarea, input")) action.focus();
+      else action.click();
     }
   });
 

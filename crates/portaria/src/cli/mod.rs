@@ -436,7 +436,7 @@ async fn chat(house: &House, slug: &str, text: Option<String>, out: &Out) -> any
             },
         };
         if !text.trim().is_empty() {
-            let said = Said::from(house.answerer.chat(&context, text.trim()).await?);
+            let said = Said::from(house.answerer.chat(&house.db, &context, text.trim()).await?);
             for failed in &said.models_failed {
                 out.note(&format!(
                     "portaria: the model {} gave no usable answer ({}); see `portaria assistant show`",

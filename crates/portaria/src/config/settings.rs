@@ -169,7 +169,7 @@ pub const SETTINGS: &[Setting] = &[
         variables: &["PORTARIA_SIGNING_SECRET", "JWT_SECRET"],
         default: "",
         kind: Kind::Secret,
-        about: "Signs the sessions of people, once the panel is there.",
+        about: "Read for environments of earlier systems, and not used: sessions are random, and kept as hashes only.",
     },
     Setting {
         key: "security.allow_private_upstreams",

@@ -60,7 +60,7 @@ impl Browser {
             format!("--lang={language}"),
             format!("--user-data-dir={}", profile.path().display()),
         ];
-        let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome",
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "unhandledPromptBehavior": "accept",
             "goog:loggingPrefs": { "browser": "ALL" },
             "goog:chromeOptions": { "args": arguments, "prefs": { "intl.accept_languages": language },
                 "mobileEmulation": { "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0, "touch": width < 600 } } } } } });

@@ -63,6 +63,8 @@ both_engines! {
         reply(&ana, &path, "Ainda eu", "a2").await.expect(409);
 
         // A note is the team's; the contact never sees it.
+        let with_file = [("file", "foto.png", "x")];
+        bia.upload(&format!("{path}/responder"), &[("text", "Cliente antigo"), ("mode", "note")], &with_file).await.expect(422);
         bia.upload(&format!("{path}/responder"), &[("text", "Cliente antigo"), ("mode", "note")], &[]).await.expect(303);
         app.run_jobs().await;
         assert!(bia.get(&path).await.expect(200).text.contains("Cliente antigo"));
@@ -101,6 +103,40 @@ both_engines! {
         app.clock.advance(Duration::from_secs(1));
         clinic.hears("5511987654321", "mais uma coisa").await;
         assert!(listed("").await && !listed("?ver=resolvidas").await);
+        // Providers tell whole seconds: what was written before, by their clock, came after by ours.
+        app.clock.advance(Duration::from_millis(700));
+        ana.post(&format!("{path}/resolver"), &[]).await.expect(303);
+        app.clock.advance(Duration::from_millis(100));
+        clinic.hears("5511987654321", "e o estacionamento?").await;
+        assert!(listed("").await && !listed("?ver=resolvidas").await);
+        ana.post(&format!("{path}/assumir"), &[]).await.expect(303);
+        ana.get(&path).await.expect(200);
+        assert!(!listed("?ver=novas").await, "it was looked at");
+        app.clock.advance(Duration::from_millis(100));
+        clinic.hears("5511987654321", "oi?").await;
+        assert!(listed("?ver=novas").await, "within the same second");
+        ana.get(&path).await.expect(200);
+        assert!(!listed("?ver=novas").await, "it was looked at again");
+    }
+}
+
+both_engines! {
+    async fn a_day_later_nobody_is_said_to_attend(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        clinic.knows("Quanto custa a limpeza?", "A limpeza custa R$ 180.").await;
+        let ana = app.signed_in("ana@clinica.example", &[(clinic.id, Role::Attendant)]).await;
+        clinic.hears("5511987654321", "Oi").await;
+        let path = format!("/painel/t/clinica/conversas/{}", conversation(&clinic).await);
+        ana.post(&format!("{path}/assumir"), &[]).await.expect(303);
+        app.clock.advance(Duration::from_secs(25 * 3600));
+        let bia = app.signed_in("bia@clinica.example", &[(clinic.id, Role::Attendant)]).await;
+        clinic.hears("5511987654321", "quanto custa a limpeza?").await;
+        app.pass(Duration::from_secs(5)).await;
+        assert!(bia.get(&path).await.expect(200).text.contains("Com a assistente"));
+        // Whoever comes first attends; it is not the other one's of yesterday.
+        reply(&bia, &path, "Posso ajudar?", "c1").await.expect(303);
+        assert!(bia.get(&path).await.expect(200).text.contains("Com você"));
     }
 }
 
@@ -162,7 +198,8 @@ both_engines! {
         let app = TestApp::start(on).await;
         let clinic = app.tenant("clinica").await;
         let ana = app.signed_in("ana@clinica.example", &[(clinic.id, Role::Attendant)]).await;
-        clinic.hears("5511987654321", "Oi").await;
+        clinic.hears("5511987654321", "Quero falar com um atendente").await;
+        app.pass(Duration::from_secs(5)).await;
         let id = conversation(&clinic).await;
         let version = |text: &str| {
             let at = text.find("name=\"v\" value=\"").unwrap() + 16;
@@ -172,6 +209,9 @@ both_engines! {
             let shown = ana.get(&path).await.expect(200);
             let path = format!("{path}&v={}", version(&shown.text));
             assert_eq!(ana.get(&path).await.status, 204, "{path}");
+            // That time passes replaces nothing under a reader's hands.
+            app.clock.advance(Duration::from_secs(61));
+            assert_eq!(ana.get(&path).await.status, 204, "{path}, a minute later");
             clinic.hears("5511987654321", "mais").await;
             ana.get(&path).await.expect(200);
         }

@@ -16,20 +16,20 @@ both_engines! {
         dona.upload(&format!("{base}/arquivos"), &[], &[("file", "precos.md", "# Limpeza\n\nA limpeza custa R$ 180.\n")]).await.expect(303);
         let list = dona.get(base).await.expect(200).text;
         assert!(list.contains("precos.md") && list.contains("pronto"));
-        let answer = dona.get(&format!("{base}/testar?q=quanto+custa+a+limpeza")).await.expect(200).text;
+        let answer = dona.post(&format!("{base}/testar"), &[("q", "quanto custa a limpeza")]).await.expect(200).text;
         assert!(answer.contains("R$ 180") && answer.contains("Trechos encontrados") && answer.contains("confiança"));
         let at = list.find(&format!("{base}/0")).unwrap();
         let document = list[at..].split('"').next().unwrap().to_owned();
         let page = dona.get(&document).await.expect(200).text;
         assert!(page.contains("A limpeza custa R$ 180."));
         dona.post(&document, &[("content", "## Limpeza\r\n\r\nA limpeza custa R$ 210.")]).await.expect(303);
-        let answer = dona.get(&format!("{base}/testar?q=quanto+custa+a+limpeza")).await.expect(200).text;
+        let answer = dona.post(&format!("{base}/testar"), &[("q", "quanto custa a limpeza")]).await.expect(200).text;
         assert!(answer.contains("R$ 210") && !answer.contains("R$ 180"));
         let page = dona.get(&document).await.expect(200).text;
         let at = page.find("/conhecimento/versoes/").unwrap();
         let restore = format!("/painel/t/clinica{}", page[at..].split('"').next().unwrap());
         dona.post(&restore, &[]).await.expect(303);
-        let answer = dona.get(&format!("{base}/testar?q=quanto+custa+a+limpeza")).await.expect(200).text;
+        let answer = dona.post(&format!("{base}/testar"), &[("q", "quanto custa a limpeza")]).await.expect(200).text;
         assert!(answer.contains("R$ 180"), "{answer}");
         dona.post(&format!("{document}/remover"), &[]).await.expect(303);
         let list = dona.get(base).await.expect(200).text;
@@ -37,7 +37,7 @@ both_engines! {
         let at = list.find("/conhecimento/versoes/").unwrap();
         let restore = format!("/painel/t/clinica{}", list[at..].split('"').next().unwrap());
         dona.post(&restore, &[]).await.expect(303);
-        let answer = dona.get(&format!("{base}/testar?q=quanto+custa+a+limpeza")).await.expect(200).text;
+        let answer = dona.post(&format!("{base}/testar"), &[("q", "quanto custa a limpeza")]).await.expect(200).text;
         assert!(answer.contains("R$ 180"));
     }
 }

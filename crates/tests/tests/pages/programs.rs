@@ -44,7 +44,7 @@ both_engines! {
         assert!(within.json()["detail"].as_str().unwrap().contains("API key of the tenant"), "{}", within.text);
         // The trail names it: the new business in the house's, the state where the business sees it.
         let trail = operator.get("/painel/operador/auditoria").await.expect(200);
-        assert!(trail.text.contains("POST /v1/tenants") && trail.text.contains("machine_token.created"), "{}", trail.text);
+        assert!(trail.text.contains("POST /v1/tenants") && trail.text.contains("criou uma chave da instalação"), "{}", trail.text);
         let owner = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
         let own = owner.get("/painel/t/clinica/auditoria").await.expect(200);
         assert!(own.text.contains("PUT /v1/tenants/clinica/state") && own.text.contains("Cobrança"), "{}", own.text);
