@@ -88,27 +88,40 @@ pub struct Day {
 /// # Errors
 /// When the database cannot be read.
 pub async fn days(tx: &mut TenantTx, begins: &[Moment], until: Moment) -> Result<Vec<Day>, Error> {
+    let Some((first, later)) = begins.split_first() else { return Ok(Vec::new()) };
     let tenant = tx.tenant();
-    let mut out = Vec::new();
-    for (at, from) in begins.iter().enumerate() {
-        let to = begins.get(at + 1).copied().unwrap_or(until);
-        let row = tx
-            .fetch_opt(
-                "SELECT CAST(COALESCE(SUM(CASE WHEN m.direction = 'in' THEN 1 ELSE 0 END), 0) AS BIGINT), \
-                 CAST(COALESCE(SUM(CASE WHEN m.author = 'assistant' AND m.state <> 'cancelled' THEN 1 ELSE 0 END), 0) AS BIGINT), \
-                 CAST(COALESCE(SUM(CASE WHEN m.author IN ('person', 'phone') THEN 1 ELSE 0 END), 0) AS BIGINT) \
+    let mut args = args![tenant, *first, until];
+    // One look over all days: which one it is, is computed.
+    let mut which = String::from("CASE");
+    for (day, end) in later.iter().enumerate() {
+        args.push((*end).into());
+        which.push_str(&format!(" WHEN m.at < ${} THEN {day}", args.len()));
+    }
+    which.push_str(&format!(" ELSE {} END", later.len()));
+    let rows = tx
+        .fetch_all(
+            &format!(
+                "SELECT CAST({which} AS BIGINT), \
+                 CAST(SUM(CASE WHEN m.direction = 'in' THEN 1 ELSE 0 END) AS BIGINT), \
+                 CAST(SUM(CASE WHEN m.author = 'assistant' AND m.state <> 'cancelled' THEN 1 ELSE 0 END) AS BIGINT), \
+                 CAST(SUM(CASE WHEN m.author IN ('person', 'phone') THEN 1 ELSE 0 END) AS BIGINT) \
                  FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
-                 WHERE c.tenant_id = $1 AND c.last_message_at >= $2 AND m.at >= $2 AND m.at < $3",
-                args![tenant, *from, to],
-            )
-            .await?;
-        let Some(row) = row else { continue };
-        out.push(Day {
-            from: *from,
-            inbound: row.get(0)?,
-            assistant: row.get(1)?,
-            people: row.get(2)?,
-        });
+                 WHERE c.tenant_id = $1 AND c.last_message_at >= $2 AND m.at >= $2 AND m.at < $3 GROUP BY 1"
+            ),
+            args,
+        )
+        .await?;
+    let mut out: Vec<Day> = begins
+        .iter()
+        .map(|from| Day { from: *from, inbound: 0, assistant: 0, people: 0 })
+        .collect();
+    for row in &rows {
+        let day = usize::try_from(row.get::<i64>(0)?).unwrap_or(usize::MAX);
+        if let Some(day) = out.get_mut(day) {
+            day.inbound = row.get(1)?;
+            day.assistant = row.get(2)?;
+            day.people = row.get(3)?;
+        }
     }
     Ok(out)
 }
@@ -197,7 +210,10 @@ pub async fn seen_to(tx: &mut TenantTx, message: MessageId) -> Result<bool, Erro
     Ok(done == 1)
 }
 
-/// When something last came and went by each channel.
+/// Conversations of a channel in which it is looked when something last left.
+const LOOKED_AT: usize = 20;
+
+/// When something last came in and last left by each channel.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -207,15 +223,26 @@ pub async fn channel_activity(
     let tenant = tx.tenant();
     let rows = tx
         .fetch_all(
-            "SELECT channel_id, MAX(last_inbound_at), MAX(last_message_at) FROM conversations \
-             WHERE tenant_id = $1 GROUP BY channel_id",
+            "SELECT channel_id, MAX(last_received_at) FROM conversations WHERE tenant_id = $1 \
+             GROUP BY channel_id",
             args![tenant],
         )
         .await?;
-    rows.iter()
-        .map(|row| {
-            let inbound = row.get::<Option<Moment>>(1)?.filter(|at| at.0 > 0);
-            Ok((row.get(0)?, inbound, row.get(2)?))
-        })
-        .collect()
+    let mut out = Vec::new();
+    for row in &rows {
+        let channel: kernel::ChannelId = row.get(0)?;
+        let came = row.get::<Option<Moment>>(1)?.filter(|at| at.0 > 0);
+        let left = tx
+            .fetch_opt(
+                "SELECT MAX(m.at) FROM (SELECT id FROM conversations WHERE tenant_id = $1 \
+                 AND channel_id = $2 ORDER BY last_message_at DESC, id DESC LIMIT $3) c \
+                 JOIN messages m ON m.tenant_id = $1 AND m.conversation_id = c.id \
+                 WHERE m.direction = 'out' AND m.state IN ('sent', 'delivered', 'read')",
+                args![tenant, channel, LOOKED_AT],
+            )
+            .await?;
+        let left = left.map(|row| row.get::<Option<Moment>>(0)).transpose()?.flatten();
+        out.push((channel, came, left));
+    }
+    Ok(out)
 }

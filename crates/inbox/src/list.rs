@@ -73,9 +73,9 @@ const COLUMNS: &str = "SELECT c.id, c.channel_id, c.contact_id, p.name, c.owner,
        WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.id AND m.state <> 'cancelled' \
        ORDER BY m.at DESC, m.id DESC LIMIT 1), \
      (SELECT h.value FROM contact_handles h WHERE h.tenant_id = c.tenant_id AND h.contact_id = c.contact_id \
-       AND h.kind = 'phone' ORDER BY h.seen_at DESC LIMIT 1) \
-     FROM conversations c LEFT JOIN contacts p ON p.tenant_id = c.tenant_id AND p.id = c.contact_id \
-     WHERE c.tenant_id = $1 AND c.merged_into IS NULL";
+       AND h.kind = 'phone' ORDER BY h.seen_at DESC LIMIT 1)";
+const CONTACT: &str = "LEFT JOIN contacts p ON p.tenant_id = c.tenant_id AND p.id = c.contact_id";
+const OWN: &str = "c.tenant_id = $1 AND c.merged_into IS NULL";
 
 fn read(row: &db::Row) -> Result<Row, Error> {
     let line: String = row.get::<Option<String>>(13)?.unwrap_or_default();
@@ -116,10 +116,12 @@ pub async fn desk_list(
 ) -> Result<Vec<Row>, Error> {
     let tenant = tx.tenant();
     let (at, id) = db::page_start(narrow.before);
-    let mut sql = COLUMNS.to_owned();
     let mut args: Vec<Value> = args![tenant, at, id];
-    // The limit stands in the text: a parameter would be one of a changing number.
-    sql.push_str(" AND (c.last_message_at < $2 OR (c.last_message_at = $2 AND c.id < $3))");
+    // The page is cut first, along an index; what is shown of its lines comes after.
+    let mut sql = format!(
+        "{COLUMNS} FROM (SELECT c.* FROM conversations c WHERE {OWN} \
+         AND (c.last_message_at, c.id) < ($2, $3)"
+    );
     sql.push_str(match narrow.show {
         Show::Open => " AND c.resolved_at < c.last_received_at",
         Show::Waiting => " AND c.needs_person = 1",
@@ -155,7 +157,9 @@ pub async fn desk_list(
         sql.push_str(&format!(" AND c.id IN ({})", holes.join(", ")));
         args.extend(found.into_iter().map(Value::from));
     }
-    sql.push_str(&format!(" ORDER BY c.last_message_at DESC, c.id DESC LIMIT {limit}"));
+    // The limit stands in the text: a parameter would be one of a changing number.
+    let order = "ORDER BY c.last_message_at DESC, c.id DESC";
+    sql.push_str(&format!(" {order} LIMIT {limit}) c {CONTACT} {order}"));
     let rows = tx.fetch_all(&sql, args).await?;
     let mut rows = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     with_labels(tx, &mut rows).await?;
@@ -168,7 +172,12 @@ pub async fn desk_list(
 /// When the database cannot be read.
 pub async fn desk_row(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Row>, Error> {
     let tenant = tx.tenant();
-    let row = tx.fetch_opt(&format!("{COLUMNS} AND c.id = $2"), args![tenant, id]).await?;
+    let row = tx
+        .fetch_opt(
+            &format!("{COLUMNS} FROM conversations c {CONTACT} WHERE {OWN} AND c.id = $2"),
+            args![tenant, id],
+        )
+        .await?;
     let Some(row) = row else { return Ok(None) };
     let mut rows = vec![read(&row)?];
     with_labels(tx, &mut rows).await?;

@@ -61,7 +61,7 @@ async fn show(at: At<ChannelsRead>) -> Result<Response, Failure> {
                         p.small.muted {
                             (words::kind(&channel.kind))
                             @if let Some(number) = &channel.own_number { " · " (ui::phone(number)) }
-                            " · " (lang.t("entrou ", "in ")) (moment(lang, last_in, at.now())) ", " (lang.t("mexeu ", "active ")) (moment(lang, last_out, at.now()))
+                            " · " (lang.t("recebeu: ", "received: ")) (moment(lang, last_in, at.now())) " · " (lang.t("enviou: ", "sent: ")) (moment(lang, last_out, at.now()))
                         }
                         @if let Some(alarm) = &channel.alarm { p.small { (badge(Tone::Bad, lang.t("atenção", "attention"))) " " (alarm) } }
                     }

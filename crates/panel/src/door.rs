@@ -256,10 +256,34 @@ impl Me {
         let nav = if self.person.operator {
             crate::operator::nav(lang, &self.visitor.here)
         } else {
-            Vec::new()
+            self.ways_back()
         };
         let place = lang.t("Minha conta", "My account");
         self.shell(title, nav, place, body)
+    }
+
+    /// From the own account back to where somebody works.
+    fn ways_back(&self) -> Vec<NavItem> {
+        let account = (
+            "/painel/conta".to_owned(),
+            Icon::Person,
+            self.lang().t("Minha conta", "My account"),
+            true,
+        );
+        let places = self.places.iter().take(8).map(|place| {
+            (format!("/painel/t/{}", place.slug), Icon::Building, place.name.as_str(), false)
+        });
+        places
+            .chain([account])
+            .map(|(href, icon, text, current)| NavItem {
+                href,
+                icon,
+                text: text.to_owned(),
+                count: None,
+                current,
+                thumb: true,
+            })
+            .collect()
     }
 
     pub(crate) fn shell(
@@ -483,7 +507,7 @@ impl<P: Permission> At<P> {
                 let current = if path.is_empty() { here == href } else { here.starts_with(&href) };
                 // Filled in by the live events; the first number comes with them.
                 let count = (path == "/conversas").then_some(0);
-                NavItem { href, icon, text, current, count, thumb }
+                NavItem { href, icon, text: text.to_owned(), current, count, thumb }
             })
             .collect()
     }

@@ -54,7 +54,6 @@ async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
     let week = days.first().copied().unwrap_or(now);
     let mut tx = at.read().await?;
     let figures = inbox::figures(&mut tx, today).await?;
-    let week_figures = inbox::figures(&mut tx, week).await?;
     let days = inbox::days(&mut tx, &days, now).await?;
     let declined = inbox::declined(&mut tx, week, 6).await?;
     let waiting =
@@ -70,12 +69,13 @@ async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
         hours,
         channel: !channels.is_empty(),
         connected: channels.iter().any(|c| c.state == messaging::LinkState::Connected),
-        conversation: figures_any(&week_figures) || !any.is_empty(),
+        conversation: !any.is_empty(),
     };
     let alarms: Vec<_> = channels.iter().filter(|channel| channel.alarm.is_some()).collect();
     let body = html! {
         (page_head(&at.tenant.name, "", None))
-        @if !steps.done() { (first_steps(&at, &steps)) }
+        // Whoever begins sees how to; whoever has customers sees them first.
+        @if !steps.done() && !steps.conversation { (first_steps(&at, &steps)) }
         p.sentence { (sentence(lang, &figures)) }
         @for channel in alarms {
             div.notice.bad role="status" {
@@ -110,6 +110,7 @@ async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
                 (ui::number_card(&median(lang, &figures), lang.t("tempo mediano de resposta", "median answer time"), None))
             }
         }
+        @if !steps.done() && steps.conversation { (first_steps(&at, &steps)) }
         section.columns {
             div.panel { (chart(lang, at.zone(), &days)) }
             div.panel {
@@ -124,10 +125,6 @@ async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
         }
     };
     Ok(at.page(lang.t("Início", "Home"), &body))
-}
-
-fn figures_any(figures: &Figures) -> bool {
-    figures.conversations > 0
 }
 
 fn median(lang: Lang, figures: &Figures) -> String {
@@ -211,36 +208,76 @@ fn chart(lang: Lang, zone: &str, days: &[Day]) -> Markup {
 fn first_steps(at: &At<TenantRead>, steps: &Steps) -> Markup {
     use identity::Permission as P;
     let lang = at.lang();
-    let step = |done: bool, title: &str, text: &str, link: (&str, &str, bool)| {
-        let (href, action, may) = link;
-        html! {
-            li.done[done] {
-                span.dot { @if done { (icon(Icon::Check)) span.visually-hidden { (lang.t("feito", "done")) } } }
-                div.grow { strong { (title) } p.small.muted { (text) } }
-                @if !done && may { a.button href=(at.url(href)) { (action) } }
-            }
-        }
-    };
+    let all = [
+        (
+            steps.knowledge,
+            lang.t("Ensine o que a empresa sabe", "Teach what the business knows"),
+            lang.t(
+                "Um documento com preços, serviços e perguntas comuns já basta.",
+                "A document of prices, services and common questions is enough.",
+            ),
+            ("/conhecimento", lang.t("Adicionar", "Add"), at.may(P::KnowledgeWrite)),
+        ),
+        (
+            steps.tried,
+            lang.t("Pergunte como um cliente", "Ask as a customer would"),
+            lang.t("Veja a resposta e de onde ela vem.", "See the answer and where it comes from."),
+            ("/assistente", lang.t("Testar", "Try"), at.may(P::AssistantRead)),
+        ),
+        (
+            steps.hours,
+            lang.t("Confirme o horário de funcionamento", "Confirm the opening hours"),
+            lang.t(
+                "Só depois disso a assistente diz quando vocês abrem.",
+                "Only then does the assistant say when you are open.",
+            ),
+            ("/assistente#horario", lang.t("Confirmar", "Confirm"), at.may(P::AssistantWrite)),
+        ),
+        (
+            steps.channel && steps.connected,
+            lang.t("Conecte o WhatsApp", "Connect WhatsApp"),
+            if steps.channel {
+                lang.t(
+                    "O canal existe; falta parear o celular.",
+                    "The channel is there; the phone is still to be paired.",
+                )
+            } else {
+                lang.t(
+                    "Por QR code ou pela API oficial da Meta.",
+                    "By QR code or by Meta's official API.",
+                )
+            },
+            ("/canais", lang.t("Conectar", "Connect"), at.may(P::ChannelsWrite)),
+        ),
+        (
+            steps.conversation,
+            lang.t("Receba a primeira conversa", "Receive the first conversation"),
+            lang.t(
+                "Escreva para o seu próprio número e veja a resposta chegar.",
+                "Write to your own number and see the answer come.",
+            ),
+            ("/conversas", lang.t("Abrir conversas", "Open conversations"), true),
+        ),
+    ];
+    let done: Vec<&str> =
+        all.iter().filter(|(done, ..)| *done).map(|(_, title, ..)| *title).collect();
     html! {
         section {
-            h2 { (lang.t("Primeiros passos", "First steps")) }
+            div.row.between {
+                h2 { (lang.t("Primeiros passos", "First steps")) }
+                span.small.muted { (done.len()) (lang.t(" de ", " of ")) (all.len()) (lang.t(" feitos", " done")) }
+            }
+            @if !done.is_empty() {
+                ul.row.small.steps-done { @for title in &done { li { (icon(Icon::Check)) " " (title) } } }
+            }
             ol.steps {
-                (step(steps.knowledge, lang.t("Ensine o que a empresa sabe", "Teach what the business knows"),
-                    lang.t("Um documento com preços, serviços e perguntas comuns já basta.", "A document of prices, services and common questions is enough."),
-                    ("/conhecimento", lang.t("Adicionar", "Add"), at.may(P::KnowledgeWrite))))
-                (step(steps.tried, lang.t("Pergunte como um cliente", "Ask as a customer would"),
-                    lang.t("Veja a resposta e de onde ela vem.", "See the answer and where it comes from."),
-                    ("/assistente", lang.t("Testar", "Try"), at.may(P::AssistantRead))))
-                (step(steps.hours, lang.t("Confirme o horário de funcionamento", "Confirm the opening hours"),
-                    lang.t("Só depois disso a assistente diz quando vocês abrem.", "Only then does the assistant say when you are open."),
-                    ("/assistente#horario", lang.t("Confirmar", "Confirm"), at.may(P::AssistantWrite))))
-                (step(steps.channel && steps.connected, lang.t("Conecte o WhatsApp", "Connect WhatsApp"),
-                    if steps.channel { lang.t("O canal existe; falta parear o celular.", "The channel is there; the phone is still to be paired.") }
-                    else { lang.t("Por QR code ou pela API oficial da Meta.", "By QR code or by Meta's official API.") },
-                    ("/canais", lang.t("Conectar", "Connect"), at.may(P::ChannelsWrite))))
-                (step(steps.conversation, lang.t("Receba a primeira conversa", "Receive the first conversation"),
-                    lang.t("Escreva para o seu próprio número e veja a resposta chegar.", "Write to your own number and see the answer come."),
-                    ("/conversas", lang.t("Abrir conversas", "Open conversations"), true)))
+                @for (at_step, (_, title, text, (href, action, may))) in all.iter().enumerate().filter(|(_, (done, ..))| !*done) {
+                    li {
+                        span.dot aria-hidden="true" { (at_step + 1) }
+                        div.grow { strong { (title) } p.small.muted { (text) } }
+                        @if *may { a.button href=(at.url(href)) { (action) } }
+                    }
+                }
             }
         }
     }

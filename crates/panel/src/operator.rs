@@ -49,7 +49,7 @@ pub(crate) fn nav(lang: ui::Lang, here: &str) -> Vec<NavItem> {
         current: here.split('?').next() == Some(href),
         href: href.to_owned(),
         icon,
-        text,
+        text: text.to_owned(),
         count: None,
         thumb: true,
     })
@@ -275,10 +275,12 @@ async fn tenant_page(
                     h2 { (lang.t("Equipe", "Team")) }
                     @if members.is_empty() { p.muted { (lang.t("Ninguém ainda: convide quem será dono.", "Nobody yet: invite its owner.")) } }
                     ul { @for member in &members { li.row.between { span { (member.name) " " span.small.muted { (member.email) } } (badge(Tone::Neutral, words::role(lang, member.role))) } } }
-                    form.stack method="post" action=(act("convidar")) {
-                        (ui::csrf_field(csrf))
-                        (Field::input("email", lang.t("Convidar como dono", "Invite as owner"), "email").required())
-                        div.row { button type="submit" { (lang.t("Enviar convite", "Send invitation")) } }
+                    @if !members.iter().any(|member| member.role == Role::Owner) {
+                        form.stack method="post" action=(act("convidar")) {
+                            (ui::csrf_field(csrf))
+                            (Field::input("email", lang.t("Convidar como dono", "Invite as owner"), "email").required())
+                            div.row { button type="submit" { (lang.t("Enviar convite", "Send invitation")) } }
+                        }
                     }
                 }
             }

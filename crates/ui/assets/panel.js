@@ -153,6 +153,7 @@
   });
   const open = $(".threads [aria-current]");
   open?.scrollIntoView({ block: "nearest" });
+  for (const chosen of all(".filters [aria-current], .tabs [aria-current]")) chosen.scrollIntoView({ block: "nearest", inline: "center" });
 
   // Live: one stream per browser. The tab that holds the lock listens, and tells the others.
   const events = document.body.dataset.events;

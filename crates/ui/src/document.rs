@@ -23,7 +23,7 @@ pub struct Document<'a> {
 pub struct NavItem {
     pub href: String,
     pub icon: Icon,
-    pub text: &'static str,
+    pub text: String,
     pub current: bool,
     /// Something waits there.
     pub count: Option<i64>,

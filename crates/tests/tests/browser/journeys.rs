@@ -33,6 +33,23 @@ async fn an_attendant_takes_over_by_keyboard_while_messages_arrive() {
     browser.keys(ENTER).await;
     browser.until("return [...document.querySelectorAll('.bubble.out.person')].some(b => b.textContent.includes('Aqui é o Artur'))").await;
     browser.until("return document.getElementById('texto').value === ''").await;
+    // Another reply is another message, though the form is the same.
+    browser.keys("Já vejo o horário.").await;
+    browser.keys(ENTER).await;
+    browser.until("return [...document.querySelectorAll('.bubble.out.person')].some(b => b.textContent.includes('Já vejo'))").await;
+    // A note by its key; what is typed into it is text, not keys. A reload keeps it a note.
+    browser.keys(ESCAPE).await;
+    browser.keys("n").await;
+    browser.until("return document.activeElement.id === 'texto' && document.getElementById('mode-note').checked").await;
+    browser.keys("ele prefere de manhã").await;
+    browser.run("location.reload()").await;
+    browser.until("return document.getElementById('texto')?.value === 'ele prefere de manhã' && document.getElementById('mode-note').checked").await;
+    browser.run("document.getElementById('texto').focus()").await;
+    browser.keys(ENTER).await;
+    browser.until("return document.querySelector('.bubble.note')?.textContent.includes('de manhã') === true").await;
+    browser.owned("Com você").await;
+    browser.click("label[for=mode-reply]").await;
+    browser.run("document.getElementById('texto').focus()").await;
     // Nothing of what is being written is lost when something comes in.
     browser.keys("Um momento").await;
     demo.customer_writes(&browser, "Pode ser amanhã?").await;
