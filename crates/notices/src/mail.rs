@@ -109,6 +109,8 @@ impl Mailer {
 pub struct WaitingMail {
     pub db: Db,
     pub mailer: Option<Mailer>,
+    /// Where people reach the panel, without a slash at its end.
+    pub panel: String,
 }
 
 #[async_trait]
@@ -132,20 +134,21 @@ impl Handler<WaitingDue> for WaitingMail {
             "A person"
         });
         let why = reason(view.handoff_reason.as_deref().unwrap_or_default(), portuguese);
+        let link = format!("{}/painel/t/{}/conversas/{}", self.panel, tenant.slug, view.id);
         let (subject, text) = if portuguese {
             (
                 format!("Alguém espera por atendimento: {}", tenant.name),
                 format!(
-                    "{who} espera por uma pessoa de {}.\n\nMotivo: {why}.\nConversa: {}\n",
-                    tenant.name, view.id
+                    "{who} espera por uma pessoa de {}.\n\nMotivo: {why}.\nAbra a conversa: {link}\n",
+                    tenant.name
                 ),
             )
         } else {
             (
                 format!("Somebody is waiting: {}", tenant.name),
                 format!(
-                    "{who} is waiting for a person of {}.\n\nReason: {why}.\nConversation: {}\n",
-                    tenant.name, view.id
+                    "{who} is waiting for a person of {}.\n\nReason: {why}.\nOpen the conversation: {link}\n",
+                    tenant.name
                 ),
             )
         };

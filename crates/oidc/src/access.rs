@@ -35,3 +35,50 @@ pub(crate) fn claims(
         && claims["sub"].as_str().is_some_and(|sub| sub == subject);
     (fits && same).then_some(claims)
 }
+
+#[cfg(test)]
+mod tests {
+    use openidconnect::PrivateSigningKey as _;
+    use openidconnect::core::CoreEdDsaPrivateSigningKey;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Made for this test.
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEICQyJ+0qWF5SmGQ+9+yX/3t60DvoJXYUQzF3q11ucNPR\n\
+        -----END PRIVATE KEY-----\n";
+
+    fn signed(header: &Value, claims: &Value, key: &CoreEdDsaPrivateSigningKey) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let text = format!("{}.{}", part(header), part(claims));
+        let signature = key.sign(&CoreJwsSigningAlgorithm::EdDsa, text.as_bytes()).unwrap();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    #[test]
+    fn only_a_token_of_this_issuer_about_this_person_is_read() {
+        let kid = Some(JsonWebKeyId::new("k1".to_owned()));
+        let key = CoreEdDsaPrivateSigningKey::from_ed25519_pem(KEY, kid).unwrap();
+        let keys = [key.as_verification_key()];
+        let header = json!({ "alg": "EdDSA", "kid": "k1", "typ": "at+jwt" });
+        let body = json!({ "iss": "https://id.example", "sub": "42", "realm_access": { "roles": ["owner"] } });
+        let token = signed(&header, &body, &key);
+        let who = ("https://id.example", "42");
+        let read = claims(&token, &keys, who).unwrap();
+        assert_eq!(read["realm_access"]["roles"][0], "owner");
+        assert_eq!(claims(&token, &keys, ("https://other.example", "42")), None);
+        assert_eq!(claims(&token, &keys, ("https://id.example", "43")), None);
+        assert_eq!(claims(&token, &[], who), None, "no key of the provider's");
+        assert_eq!(claims("opaque-token", &keys, who), None);
+        let forged = json!({ "iss": "https://id.example", "sub": "42", "realm_access": { "roles": ["operator"] } });
+        let mut parts: Vec<&str> = token.split('.').collect();
+        let other = URL_SAFE_NO_PAD.encode(forged.to_string());
+        parts[1] = &other;
+        assert_eq!(claims(&parts.join("."), &keys, who), None, "another body");
+        let none = format!("{}.{other}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#));
+        assert_eq!(claims(&none, &keys, who), None, "no signature");
+        let unknown = json!({ "alg": "EdDSA", "kid": "k2" });
+        assert_eq!(claims(&signed(&unknown, &body, &key), &keys, who), None, "another key");
+    }
+}

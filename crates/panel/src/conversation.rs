@@ -87,6 +87,12 @@ async fn show(
     let open = talk.until.is_none_or(|until| until > at.now());
     let live = format!("{}?mais={limit}", at.url(&format!("/conversas/{id}/fio")));
     let (inner, _) = inner(&at, &talk, &around, limit);
+    let undo = match at.said() {
+        Some("resolvida") => Some("reabrir"),
+        Some("assumida") => Some("devolver"),
+        Some("devolvida") => Some("assumir"),
+        _ => None,
+    };
     let body = html! {
         div.inbox.open {
             (list)
@@ -113,6 +119,7 @@ async fn show(
             (person_pane(&at, &talk, contact.as_ref(), &around))
         }
         (keys(&at))
+        @if let Some(undo) = undo.filter(|_| writes) { (at.undo(&format!("/conversas/{id}/{undo}"))) }
     };
     Ok(at.full_page(&name, &body))
 }

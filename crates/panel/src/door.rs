@@ -472,6 +472,17 @@ impl<P: Permission> At<P> {
         redirect(&format!("{}{mark}ok={said}{place}", self.url(path)))
     }
 
+    /// What the form before this page did, by its code.
+    pub(crate) fn said(&self) -> Option<&str> {
+        let (_, query) = self.me.visitor.here.split_once('?')?;
+        query.split('&').find_map(|pair| pair.strip_prefix("ok="))
+    }
+
+    /// Takes back what [`At::said`] tells of, from the toast that tells it.
+    pub(crate) fn undo(&self, path: &str) -> Markup {
+        html! { form hidden method="post" action=(self.url(path)) data-undo { (ui::csrf_field(self.csrf())) } }
+    }
+
     fn nav(&self) -> Vec<NavItem> {
         use identity::Permission as P;
         let lang = self.lang();
@@ -537,9 +548,7 @@ impl<P: Permission> At<P> {
                 }
             }
         });
-        let query = visitor.here.split_once('?').map_or("", |(_, query)| query);
-        let said = query.split('&').find_map(|pair| pair.strip_prefix("ok="));
-        let said = said.and_then(|code| crate::words::done(lang, code));
+        let said = self.said().and_then(|code| crate::words::done(lang, code));
         let events = self.may(identity::Permission::InboxRead).then(|| self.url("/eventos"));
         let body = html! {
             @if let Some(said) = said { div hidden data-toast=(said) {} }

@@ -15,6 +15,7 @@ use crate::door::{At, PageId};
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::registry::Pages;
+use crate::words;
 
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<KeysWrite, _, _>("/painel/t/{slug}/chaves", show);
@@ -131,7 +132,7 @@ pub(crate) fn fields(lang: Lang, scopes: &[&str]) -> Markup {
         fieldset {
             legend { (lang.t("O que pode fazer", "What it may do")) }
             div.pair { @for scope in scopes {
-                div.field.switch { input type="checkbox" id={ "s-" (scope) } name="scope" value=(scope); label for={ "s-" (scope) } { code { (scope) } } }
+                div.field.switch { input type="checkbox" id={ "s-" (scope) } name="scope" value=(scope); label for={ "s-" (scope) } { (words::scope(lang, scope)) " " code.muted { (scope) } } }
             } }
         }
     }

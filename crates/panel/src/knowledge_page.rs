@@ -179,6 +179,9 @@ async fn list_page<P: Permission>(
             }
             div.aside { (ask_box(at, "")) }
         }
+        @if at.said() == Some("removido") && writes {
+            @if let Some(version) = removed.first() { (at.undo(&format!("/conhecimento/versoes/{}/restaurar", version.id))) }
+        }
     };
     let mut response = at.page(lang.t("Conhecimento", "Knowledge"), &body);
     *response.status_mut() = status;

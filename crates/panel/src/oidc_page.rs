@@ -248,7 +248,8 @@ async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Respons
     }
     if let Some(person) = &person {
         // What the provider gave it takes back, also from somebody whom it lets in no longer.
-        follow(visitor, &mut tx, person, &places, operator).await?;
+        let named = if role.is_some() { places.as_slice() } else { &[] };
+        follow(visitor, &mut tx, person, named, operator).await?;
     }
     if !operator && role.is_none() && !person.as_ref().is_some_and(|p| p.operator) {
         tx.commit().await?;

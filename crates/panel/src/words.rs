@@ -266,6 +266,23 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
     known.to_owned()
 }
 
+/// What a scope lets a program do.
+pub(crate) fn scope(lang: Lang, scope: &str) -> &str {
+    match scope {
+        "*" => lang.t("Tudo da empresa", "All of the business"),
+        "tenants:read" => lang.t("Ver as empresas", "See the businesses"),
+        "tenants:write" => {
+            lang.t("Criar, mudar e remover empresas", "Make, change and remove businesses")
+        }
+        "queue:read" => lang.t("Ver a fila", "See the queue"),
+        "queue:write" => lang.t("Esvaziar e refazer a fila", "Clear and redo the queue"),
+        _ => identity::Permission::ALL
+            .into_iter()
+            .find(|known| known.name() == scope)
+            .map_or(scope, |known| permission(lang, known)),
+    }
+}
+
 /// What a permission lets people do.
 pub(crate) fn permission(lang: Lang, permission: identity::Permission) -> &'static str {
     use identity::Permission as P;

@@ -203,6 +203,7 @@ impl House {
         handlers.register::<inbox::WaitingDue>(notices::WaitingMail {
             db: self.db.clone(),
             mailer: self.config.mailer.clone(),
+            panel: crate::pages::base_url(self),
         });
         handlers.register::<hooks::DeliveryDue>(hooks::Deliver {
             db: self.db.clone(),

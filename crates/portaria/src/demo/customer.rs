@@ -44,6 +44,22 @@ pub(super) async fn people(house: &House) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Puts labels and ready replies on the clinic's desk, and a label on who waits there.
+pub(super) async fn desk(house: &House) -> anyhow::Result<()> {
+    let tenant = tenancy::by_slug(&house.db, BUSINESSES[0].slug).await?;
+    let mut tx = house.db.begin(tenant.id).await?;
+    let urgent = inbox::add_label(&mut tx, "Urgente").await??;
+    inbox::add_label(&mut tx, "Orçamento").await??;
+    let body = "A chave Pix é o nosso CNPJ. Assim que pagar, envie o comprovante por aqui.";
+    inbox::set_canned(&mut tx, "pix", body).await??;
+    let narrow = inbox::Narrow { show: inbox::Show::Waiting, ..inbox::Narrow::default() };
+    for row in inbox::desk_list(&mut tx, &narrow, 10).await? {
+        inbox::toggle_label(&mut tx, row.id, urgent).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
 /// Writes by the way of every customer: the webhook that Evolution would post.
 struct StandIn {
     house: House,

@@ -203,7 +203,7 @@ async fn a_new_business_goes_from_nothing_to_a_connected_phone() {
     browser.says("Conectado").await;
     browser.says("Desconectar celular").await;
     browser.go(&format!("{}/painel/t/padaria", world.url)).await;
-    browser.until("return document.querySelectorAll('.steps .done').length >= 1").await;
+    browser.until("return document.querySelectorAll('.steps-done li').length >= 1").await;
     world.stop().await;
 }
 

@@ -98,6 +98,40 @@ async fn people_sign_in_at_the_provider_and_belong_where_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_provider_takes_back_what_it_gave_and_an_address_opens_nobody_elses_account() {
+    let (world, provider) = house("", &[]).await;
+    let set = async |query: &str| {
+        reqwest::get(format!("{}/_set?{query}", provider.issuer)).await.unwrap();
+    };
+    set("id=ana&roles=attendant").await;
+    let browser = Browser::open(1440, 900, "pt-BR").await;
+    goes_through(&world, &browser, "ana").await;
+    browser.arrives("/painel/t/clinica").await;
+    // Another role there is another role here, at the next sign-in.
+    set("id=ana&roles=admin").await;
+    let again = Browser::open(1440, 900, "pt-BR").await;
+    goes_through(&world, &again, "ana").await;
+    again.go(&format!("{}/painel/t/clinica/chaves", world.url)).await;
+    again.says("Chaves de API").await;
+    // Somebody new to whom the provider gives the address that was Ana's is not Ana.
+    set("id=eva&roles=admin&email=ana@clinica.example").await;
+    let eva = Browser::open(1440, 900, "pt-BR").await;
+    goes_through(&world, &eva, "eva").await;
+    eva.says("pertence a outra conta do provedor").await;
+    let _ = eva.console_errors().await;
+    // Whom the provider names no longer does not come in, and is out where they are.
+    set("id=ana&roles=").await;
+    let last = Browser::open(1440, 900, "pt-BR").await;
+    goes_through(&world, &last, "ana").await;
+    last.says("não está ligada a nenhuma empresa daqui").await;
+    let _ = last.console_errors().await;
+    again.go(&format!("{}/painel/t/clinica", world.url)).await;
+    again.says("Página não encontrada").await;
+    let _ = again.console_errors().await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_keys_of_the_provider_are_fetched() {
     let (world, _provider) = house("newkeys", &[]).await;
     let browser = Browser::open(390, 844, "en-US").await;
