@@ -4,7 +4,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/portaria/target
 PACKAGES = postgresql redis-server chromium chromium-driver ca-certificates
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help demo run init migrate worker test coverage lint storm storm-proof bench tools
+.PHONY: help demo run init migrate worker test screenshots coverage lint storm storm-proof bench tools
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,12 @@ tools: ## Install what the tests need and Debian has
 
 test: tools ## All tests, on SQLite and on a PostgreSQL of their own
 	cargo xtask test
+
+screenshots: tools ## Every page as the browser tests see it, into docs/screenshots
+	rm -rf "$(CARGO_TARGET_DIR)/debug/screenshots"
+	cargo xtask test -p tests --test browser
+	mkdir -p docs/screenshots && rm -f docs/screenshots/*.png
+	cp "$(CARGO_TARGET_DIR)"/debug/screenshots/*.png docs/screenshots/
 
 coverage: tools ## Line coverage of the tests (needs cargo-llvm-cov)
 	cargo llvm-cov --version >/dev/null || cargo install cargo-llvm-cov --locked

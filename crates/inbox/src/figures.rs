@@ -12,7 +12,7 @@ pub struct Figures {
     pub conversations: i64,
     /// Of these: a person of the team wrote.
     pub by_people: i64,
-    /// Of these: the assistant wrote and no person.
+    /// Of these: the assistant wrote and no person, and none is waited for.
     pub by_assistant: i64,
     /// That wait for a person now, whenever they began.
     pub waiting: i64,
@@ -29,8 +29,8 @@ pub async fn figures(tx: &mut TenantTx, from: Moment) -> Result<Figures, Error> 
     let row = tx
         .fetch_opt(
             "SELECT COUNT(*), CAST(COALESCE(SUM(x.person), 0) AS BIGINT), \
-             CAST(COALESCE(SUM(CASE WHEN x.person = 0 THEN x.bot ELSE 0 END), 0) AS BIGINT) FROM ( \
-               SELECT m.conversation_id, \
+             CAST(COALESCE(SUM(CASE WHEN x.person = 0 AND x.waits = 0 THEN x.bot ELSE 0 END), 0) AS BIGINT) FROM ( \
+               SELECT m.conversation_id, MAX(c.needs_person) AS waits, \
                  MAX(CASE WHEN m.direction = 'in' THEN 1 ELSE 0 END) AS wrote, \
                  MAX(CASE WHEN m.author IN ('person', 'phone') THEN 1 ELSE 0 END) AS person, \
                  MAX(CASE WHEN m.author = 'assistant' AND m.state <> 'cancelled' THEN 1 ELSE 0 END) AS bot \

@@ -136,6 +136,7 @@ async fn somebody_is_invited_and_turns_two_steps_on() {
     guest.click("article a").await;
     guest.shows("#f-name").await;
     guest.is_sound("an invitation").await;
+    guest.screenshot("invitation-390").await;
     guest.type_into("#f-name", "Nova").await;
     guest.type_into("#f-password", "quatro baleias dormindo").await;
     guest.click("button.primary").await;
@@ -145,6 +146,7 @@ async fn somebody_is_invited_and_turns_two_steps_on() {
     guest.click("form[action='/painel/conta/duas-etapas'] button").await;
     guest.shows(".qr svg").await;
     guest.is_sound("enrolment").await;
+    guest.screenshot("two-steps-390").await;
     let secret = guest.run("return document.querySelector('.copyable code').textContent").await;
     let code = || {
         let now = u64::try_from(Clock::System.now().0 / 1_000_000).unwrap();
@@ -154,6 +156,7 @@ async fn somebody_is_invited_and_turns_two_steps_on() {
     guest.type_into("#f-code", &used).await;
     guest.keys(ENTER).await;
     guest.says("Keep these recovery codes").await;
+    guest.screenshot("recovery-codes-390").await;
     let recovery = guest
         .run("return document.querySelector('.copyable code').textContent.split(/\\s+/)[0]")
         .await;
@@ -164,6 +167,7 @@ async fn somebody_is_invited_and_turns_two_steps_on() {
     guest.click("button.primary").await;
     guest.shows("#f-code").await;
     guest.is_sound("the second step").await;
+    guest.screenshot("second-step-390").await;
     // A code opens once: the one that confirmed is spent for its half minute.
     let fresh = code();
     let opens = if fresh == used { recovery.as_str().unwrap().to_owned() } else { fresh };

@@ -21,6 +21,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("audit", "/painel/t/clinica/auditoria"),
     ("settings", "/painel/t/clinica/ajustes"),
     ("account", "/painel/conta"),
+    ("account-confirm", "/painel/conta/confirmar"),
     ("not-found", "/painel/t/clinica/nada"),
 ];
 
@@ -28,6 +29,7 @@ const OPERATORS: &[(&str, &str)] = &[
     ("operator-businesses", "/painel/operador"),
     ("operator-business", "/painel/operador/empresas/clinica"),
     ("operator-team", "/painel/operador/equipe"),
+    ("operator-keys", "/painel/operador/chaves"),
     ("operator-brand", "/painel/operador/marca"),
     ("operator-audit", "/painel/operador/auditoria"),
 ];
@@ -36,6 +38,7 @@ const STRANGERS: &[(&str, &str)] = &[
     ("sign-in", "/painel"),
     ("forgotten", "/painel/senha"),
     ("link-used", "/painel/convite/nada"),
+    ("mailbox", "/painel/caixa"),
 ];
 
 async fn look(demo: &Demo, browser: &Browser, pages: &[(&str, &str)], mark: &str, shoot: bool) {
@@ -68,12 +71,18 @@ async fn every_page_is_sound_in_both_languages_and_widths() {
             look(&demo, &browser, OWNERS, &mark, shoot).await;
             // A conversation and a document are opened as people do: by the list.
             browser.go(&format!("{}/painel/t/clinica/conversas?ver=todas", demo.url)).await;
-            browser.click(".threads a[data-row]").await;
+            browser.click(".threads a:has(.badge.bad)").await;
             browser.shows("#composer").await;
             browser.run("document.querySelector('.sources')?.setAttribute('open', '')").await;
             browser.is_sound(&format!("conversation, {mark}")).await;
             if shoot {
                 browser.screenshot(&format!("conversation-{mark}")).await;
+            }
+            browser.click("a[href$='/percurso']").await;
+            browser.shows("table").await;
+            browser.is_sound(&format!("a journey, {mark}")).await;
+            if shoot {
+                browser.screenshot(&format!("journey-{mark}")).await;
             }
             browser.go(&format!("{}/painel/t/clinica/conhecimento", demo.url)).await;
             browser.click(".list a").await;
