@@ -481,7 +481,7 @@ fn composer<Q: Permission>(at: &At<Q>, id: ConversationId, canned: &[inbox::Cann
     let action = at.url(&format!("/conversas/{id}/responder"));
     html! {
         form.composer #composer data-window="open" method="post" action=(action) enctype="multipart/form-data"
-            hx-post=(action) hx-encoding="multipart/form-data" hx-target="#talk" hx-swap="innerHTML" hx-disabled-elt="find button[type=submit]" {
+            hx-post=(action) hx-encoding="multipart/form-data" hx-target="#talk" hx-swap="innerHTML" hx-sync="this:drop" hx-disabled-elt="find button[type=submit]" {
             (ui::csrf_field(at.csrf()))
             input type="hidden" name="once" value=(identity::token());
             label.visually-hidden for="texto" { (lang.t("Mensagem", "Message")) }

@@ -234,7 +234,7 @@ fn adders<P: Permission>(at: &At<P>) -> Markup {
 fn ask_box<P: Permission>(at: &At<P>, question: &str) -> Markup {
     let lang = at.lang();
     html! {
-        form.panel.stack method="post" action=(at.url("/conhecimento/testar")) hx-post=(at.url("/conhecimento/testar")) hx-target="#resposta" hx-swap="innerHTML" data-again {
+        form.panel.stack method="post" action=(at.url("/conhecimento/testar")) hx-post=(at.url("/conhecimento/testar")) hx-target="#resposta" hx-swap="innerHTML" hx-sync="this:replace" data-again {
             (ui::csrf_field(at.csrf()))
             h2 { (lang.t("Faça uma pergunta", "Ask a question")) }
             (Field::input("q", lang.t("Como um cliente escreveria", "As a customer would write"), "text").value(question).required().most(1000))

@@ -95,6 +95,11 @@ impl Browser {
         self.post("/execute/sync", &json!({ "script": script, "args": [] })).await
     }
 
+    /// Runs a script that calls its last argument when it is done.
+    pub(crate) async fn wait_for(&self, script: &str) -> Value {
+        self.post("/execute/async", &json!({ "script": script, "args": [] })).await
+    }
+
     /// Looks again until the script says true.
     pub(crate) async fn until(&self, script: &str) {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -119,7 +124,7 @@ impl Browser {
         let script = "const done = arguments[arguments.length - 1]; \
              axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }).then(r => \
              done(r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).join(' '))));";
-        let found = self.post("/execute/async", &json!({ "script": script, "args": [] })).await;
+        let found = self.wait_for(script).await;
         found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
     }
 
@@ -218,5 +223,25 @@ impl Browser {
         assert_eq!(self.run(wide).await, true, "{what}: sticks out sideways");
         assert_eq!(self.accessibility_faults().await, Vec::<String>::new(), "{what}");
         assert_eq!(self.console_errors().await, Vec::<String>::new(), "{what}");
+        let moved = self.layout_shift().await;
+        assert!(moved < 0.02, "{what}: what was shown moved by {moved}");
+    }
+
+    /// How much of what was shown moved by itself since the page began (the CLS of Web Vitals).
+    async fn layout_shift(&self) -> f64 {
+        let script = "const done = arguments[arguments.length - 1]; let moved = 0; \
+             new PerformanceObserver(list => { for (const entry of list.getEntries()) \
+             if (!entry.hadRecentInput) moved += entry.value; }).observe({ type: 'layout-shift', buffered: true }); \
+             requestAnimationFrame(() => requestAnimationFrame(() => done(moved)));";
+        let found = self.wait_for(script).await;
+        found.as_f64().unwrap_or_default()
+    }
+
+    /// A line as slow as a phone's at the edge of its cell: so many milliseconds each way.
+    pub(crate) async fn slow_line(&self, latency: u64) {
+        let conditions = json!({ "offline": false, "latency": latency, "download_throughput": 50_000,
+            "upload_throughput": 20_000 });
+        self.post("/chromium/network_conditions", &json!({ "network_conditions": conditions }))
+            .await;
     }
 }

@@ -76,6 +76,45 @@ async fn an_attendant_takes_over_by_keyboard_while_messages_arrive() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attendant_works_by_thumb_in_english_on_a_slow_line() {
+    let demo = Demo::start();
+    let browser = Browser::open(390, 844, "en-US").await;
+    demo.signed_in(&browser, "atendente@demo.example").await;
+    demo.customer_writes(&browser, "Quero falar com um atendente").await;
+    browser.go(&format!("{}/painel/t/clinica/conversas?ver=esperando", demo.url)).await;
+    browser.until("return document.querySelector('.threads a[data-row] .name')?.textContent.includes('Test customer') === true").await;
+    browser.click(".threads a[data-row]").await;
+    browser.shows("#composer").await;
+    browser.owned("Waiting for a person").await;
+    browser.click(".owner-bar button.primary").await;
+    browser.owned("With you").await;
+    browser.slow_line(700).await;
+    browser.type_into("#texto", "One moment, please").await;
+    // Impatient: the button is pressed again and again while the line is slow.
+    browser.run("for (let n = 0; n < 5; n++) document.querySelector('#composer button[type=submit]').click();").await;
+    browser.run("const f = document.getElementById('composer'); for (let n = 0; n < 3; n++) f.requestSubmit();").await;
+    let said = "return [...document.querySelectorAll('.bubble.out.person')].filter(b => b.textContent.includes('One moment')).length";
+    browser.until(&format!("{said} >= 1")).await;
+    browser.until("return document.getElementById('texto').value === ''").await;
+    demo.customer_writes(&browser, "Obrigado!").await;
+    browser.says("Obrigado!").await;
+    assert_eq!(browser.run(said).await, 1, "sent once");
+    browser.slow_line(0).await;
+    browser.click(".owner-bar button:not(.primary)").await;
+    browser.owned("With the assistant").await;
+    // A slip of the thumb is taken back.
+    browser.click(".toast button").await;
+    browser.owned("With you").await;
+    browser.click("a.back-link").await;
+    browser.shows("#q").await;
+    browser.arrives("/painel/t/clinica/conversas").await;
+    browser.type_into("#q", "quebrei").await;
+    browser.keys(ENTER).await;
+    browser.until("return location.search.includes('q=quebrei') && document.querySelector('.threads .name')?.textContent.includes('João') === true").await;
+    browser.is_sound("a search on a phone").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_teaches_a_file_and_the_draft_is_tried() {
     let demo = Demo::start();
     let browser = Browser::open(1440, 900, "pt-BR").await;

@@ -66,13 +66,14 @@ impl Demo {
     /// A customer writes to the clinic, from the simulator's phone.
     pub(crate) async fn customer_writes(&self, browser: &Browser, text: &str) {
         let text = serde_json::to_string(text).unwrap();
-        browser
-            .run(&format!(
-                "const body = new URLSearchParams({{ text: {text} }}); \
-                 fetch('/painel/t/clinica/simulador', {{ method: 'POST', body, \
-                 headers: {{ 'x-csrf-token': document.body.dataset.csrf }} }});"
-            ))
-            .await;
+        let script = format!(
+            "const done = arguments[arguments.length - 1]; \
+             const body = new URLSearchParams({{ text: {text} }}); \
+             fetch('/painel/t/clinica/simulador', {{ method: 'POST', body, \
+             headers: {{ 'x-csrf-token': document.body.dataset.csrf }} }}).then(answer => done(answer.status));"
+        );
+        let status = browser.wait_for(&script).await;
+        assert!(status.as_u64().is_some_and(|status| status < 400), "{status}");
     }
 }
 
