@@ -18,6 +18,7 @@ mod assistant_page;
 mod audit_page;
 mod brand;
 mod channels_page;
+mod components;
 mod conversation;
 mod desk;
 mod device;
@@ -86,5 +87,6 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     operators::pages(&mut pages);
     machines::pages(&mut pages);
     live::pages(&mut pages);
+    components::pages(&mut pages);
     pages.build(app)
 }

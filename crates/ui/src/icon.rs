@@ -22,22 +22,49 @@ pub enum Icon {
     Check,
     Cross,
     Warn,
-    Clock,
     Person,
     Menu,
     Back,
     Attach,
     Note,
-    Tag,
     Moon,
     Exit,
     Building,
     Refresh,
-    Shield,
     Mail,
-    Dots,
-    Robot,
-    Chart,
+}
+
+impl Icon {
+    /// Every icon, for the page that shows the components.
+    pub const ALL: [Self; 27] = [
+        Self::Home,
+        Self::Inbox,
+        Self::Book,
+        Self::Spark,
+        Self::Plug,
+        Self::People,
+        Self::Palette,
+        Self::Key,
+        Self::Scroll,
+        Self::Gear,
+        Self::Phone,
+        Self::Search,
+        Self::Send,
+        Self::Plus,
+        Self::Check,
+        Self::Cross,
+        Self::Warn,
+        Self::Person,
+        Self::Menu,
+        Self::Back,
+        Self::Attach,
+        Self::Note,
+        Self::Moon,
+        Self::Exit,
+        Self::Building,
+        Self::Refresh,
+        Self::Mail,
+    ];
 }
 
 fn path(icon: Icon) -> &'static str {
@@ -77,7 +104,6 @@ fn path(icon: Icon) -> &'static str {
         Icon::Check => "m5 12.500 4.500 4.500L19 7.500",
         Icon::Cross => "m6 6 12 12M18 6 6 18",
         Icon::Warn => "M12 4 21.500 20h-19zM12 10v4.500M12 17.300h.01",
-        Icon::Clock => "M12 3.500a8.500 8.500 0 1 0 0 17 8.500 8.500 0 0 0 0-17zM12 7.500V12l3 2",
         Icon::Person => {
             "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4.500 20.500c.5-4 3.400-6 7.500-6s7 2 7.500 6"
         }
@@ -87,22 +113,13 @@ fn path(icon: Icon) -> &'static str {
             "m19.500 11.500-7.800 7.800a5 5 0 0 1-7-7l8.500-8.500a3.300 3.300 0 0 1 4.700 4.700l-8.400 8.400a1.600 1.600 0 0 1-2.300-2.300l7.300-7.300"
         }
         Icon::Note => "M5 4h14v11l-5 5H5zM14 20v-5h5M8.500 8.500h7M8.500 12h4",
-        Icon::Tag => "M4 4h8l8.500 8.500-8 8L4 12zM8.300 8.300h.01",
         Icon::Moon => "M20 14.500A8.300 8.300 0 0 1 9.500 4a8.300 8.300 0 1 0 10.500 10.500z",
         Icon::Exit => "M14 4.500H5.500v15H14M10 12h11M17.500 8.500 21 12l-3.500 3.500",
         Icon::Building => "M5 20.500V4h9v16.500M14 9.500h5v11M3 20.500h18M8 8h3M8 12h3M8 16h3",
         Icon::Refresh => {
             "M20 5v5h-5M4 19v-5h5M19.300 10A7.700 7.700 0 0 0 5.400 8M4.700 14a7.700 7.700 0 0 0 13.900 2"
         }
-        Icon::Shield => {
-            "M12 3.500 19.500 6v6c0 4.500-3 7.300-7.500 8.500C7.500 19.300 4.500 16.500 4.500 12V6zM9 12l2.200 2.200L15.200 10"
-        }
         Icon::Mail => "M3.500 5.500h17v13h-17zM3.500 6.500 12 13l8.500-6.500",
-        Icon::Dots => "M6 12h.01M12 12h.01M18 12h.01",
-        Icon::Robot => {
-            "M6 8h12v10H6zM12 8V4.500M9.500 12.500h.01M14.500 12.500h.01M3.500 12v3M20.500 12v3M10 15.500h4"
-        }
-        Icon::Chart => "M4 20h16M6.500 16v-4M12 16V6M17.500 16V9.500",
     }
 }
 

@@ -39,6 +39,7 @@ const STRANGERS: &[(&str, &str)] = &[
     ("forgotten", "/painel/senha"),
     ("link-used", "/painel/convite/nada"),
     ("mailbox", "/painel/caixa"),
+    ("components", "/painel/_components"),
 ];
 
 async fn look(demo: &Demo, browser: &Browser, pages: &[(&str, &str)], mark: &str, shoot: bool) {
