@@ -71,10 +71,12 @@ pub struct Settings {
     pub history: usize,
     /// Paragraphs leave as messages of their own.
     pub split: bool,
-    /// Price of a million tokens in and out, in the owner's currency, to show what answers cost.
+    /// In which the prices and the budget are given (ISO 4217, such as `BRL`).
+    pub currency: String,
+    /// Price of a million tokens in and out, to show what answers cost.
     pub price_in: Option<f64>,
     pub price_out: Option<f64>,
-    /// What models may cost in a calendar month, in the same currency. Once it is spent no model is
+    /// What models may cost in a calendar month. Once it is spent no model is
     /// asked until the next month, and the knowledge's own sentences answer.
     pub monthly_budget: Option<f64>,
 }
@@ -93,6 +95,7 @@ impl Default for Settings {
             max_tokens: 500,
             history: 10,
             split: false,
+            currency: "USD".to_owned(),
             price_in: None,
             price_out: None,
             monthly_budget: None,
@@ -136,6 +139,9 @@ impl Settings {
         }
         if self.rules.chars().count() > 4000 {
             return fail("rules", "must have at most 4000 characters");
+        }
+        if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return fail("currency", "must be three capital letters, such as USD or BRL");
         }
         let negative = |price: Option<f64>| price.is_some_and(|p| !p.is_finite() || p < 0.0);
         if negative(self.price_in) || negative(self.price_out) {

@@ -93,6 +93,7 @@ fn read(lang: Lang, fields: &Fields, before: &Settings, rules: &Rules) -> Result
     if let Some(temperature) = number(lang, fields, "temperature")? {
         settings.temperature = temperature;
     }
+    settings.currency = text(fields, "currency").to_owned();
     settings.price_in = number(lang, fields, "price_in")?;
     settings.price_out = number(lang, fields, "price_out")?;
     settings.monthly_budget = number(lang, fields, "monthly_budget")?;
@@ -138,6 +139,7 @@ fn setting_text(lang: Lang, field: &str, reason: &str) -> String {
         "greeting" => "No máximo 500 letras.",
         "rules" => "No máximo 4.000 letras.",
         "temperature" => "De 0 a 2.",
+        "currency" => "Três letras maiúsculas, como BRL ou USD.",
         "price_in" => "Os preços não podem ser negativos.",
         "monthly_budget" => {
             "Diga também os preços de entrada e saída: sem eles não se sabe o que foi gasto."
@@ -312,13 +314,15 @@ fn form<Q: Permission>(
                 (Field::input("model_key", lang.t("Chave", "Key"), "password").complete("off").most(400)
                     .hint(if shown.key_set { lang.t("Há uma chave guardada; ela nunca é mostrada. Escreva só para trocá-la.", "A key is kept; it is never shown. Write only to replace it.") }
                         else { lang.t("Nenhuma chave guardada.", "No key is kept.") }).error(error(MODEL_KEY)))
+                (Field::input("currency", lang.t("Moeda dos preços", "Currency of the prices"), "text").value(&value("currency", settings.currency.clone())).most(3)
+                    .hint(lang.t("Como está na tabela do provedor: USD, BRL…", "As in the provider's list: USD, BRL…")).error(error("currency")))
                 div.pair {
                     (Field::input("price_in", lang.t("Preço por milhão de tokens de entrada", "Price of a million tokens in"), "text").value(&value("price_in", amount(settings.price_in))).error(error("price_in")))
                     (Field::input("price_out", lang.t("Preço por milhão de saída", "Price of a million out"), "text").value(&value("price_out", amount(settings.price_out))).error(error("price_out")))
                 }
                 div.pair {
                     (Field::input("monthly_budget", lang.t("Orçamento do mês", "Budget of the month"), "text").value(&value("monthly_budget", amount(settings.monthly_budget)))
-                        .hint(&format!("{} {:.2}. {}", lang.t("Gasto neste mês:", "Spent this month:"), shown.spent,
+                        .hint(&format!("{} {}. {}", lang.t("Gasto neste mês:", "Spent this month:"), ui::money(shown.spent, &settings.currency, lang),
                             lang.t("Acabado o orçamento, o conhecimento responde sozinho.", "Once it is spent, the knowledge answers alone."))).error(error("monthly_budget")))
                     (Field::input("temperature", lang.t("Temperatura (0 a 2)", "Temperature (0 to 2)"), "text").value(&value("temperature", amount(Some(settings.temperature)))).error(error("temperature")))
                 }

@@ -335,11 +335,15 @@ fn pairing_view<Q: Permission>(
             @if let Some(typed) = code["code"].as_str() {
                 p { (lang.t("No celular: WhatsApp › Aparelhos conectados › Conectar com número. Digite:", "On the phone: WhatsApp › Linked devices › Link with phone number. Type:")) }
                 (ui::copyable(lang.t("Código", "Code"), typed, lang.t("Copiar", "Copy")))
-            } @else if let Some(qr) = code["qr"].as_str().filter(|qr| qr.starts_with("data:image/")) {
-                div.qr { img src=(qr) alt=(lang.t("QR code para conectar o celular", "QR code to connect the phone"));
-                    p { (lang.t("No celular: WhatsApp › Aparelhos conectados › Conectar um aparelho.", "On the phone: WhatsApp › Linked devices › Link a device.")) } }
-            } @else if let Some(text) = code["text"].as_str() {
-                div.qr { (crate::account::qr(text)) p { (lang.t("No celular: WhatsApp › Aparelhos conectados › Conectar um aparelho.", "On the phone: WhatsApp › Linked devices › Link a device.")) } }
+            } @else {
+                // Drawn here from its text it is sharp at every size; not every server sends the text.
+                div.qr {
+                    @if let Some(text) = code["text"].as_str() { (crate::account::qr(text)) }
+                    @else if let Some(qr) = code["qr"].as_str().filter(|qr| qr.starts_with("data:image/")) {
+                        img src=(qr) alt=(lang.t("QR code para conectar o celular", "QR code to connect the phone"));
+                    }
+                    p { (lang.t("No celular: WhatsApp › Aparelhos conectados › Conectar um aparelho.", "On the phone: WhatsApp › Linked devices › Link a device.")) }
+                }
             }
             p.small.muted { (lang.t("Atualiza sozinho. Código de ", "Refreshes by itself. Code of ")) (ui::clock_time(when, at.zone())) }
         }

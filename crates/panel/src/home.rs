@@ -193,12 +193,12 @@ fn chart(lang: Lang, zone: &str, days: &[Day]) -> Markup {
             p.legend { span { (lang.t("contatos", "contacts")) } span.one { (lang.t("assistente", "assistant")) } span.three { (lang.t("pessoas", "people")) } }
             details {
                 summary { (lang.t("Ver como tabela", "See as a table")) }
-                table {
+                div.scroll tabindex="0" role="region" aria-label=(lang.t("Tabela", "Table")) { table {
                     thead { tr { th scope="col" { (lang.t("Dia", "Day")) } th.num scope="col" { (lang.t("Contatos", "Contacts")) }
                         th.num scope="col" { (lang.t("Assistente", "Assistant")) } th.num scope="col" { (lang.t("Pessoas", "People")) } } }
                     tbody { @for day in days { tr { th scope="row" { (ui::date(day.from, zone, lang)) }
                         td.num { (day.inbound) } td.num { (day.assistant) } td.num { (day.people) } } } }
-                }
+                } }
             }
         }
     }

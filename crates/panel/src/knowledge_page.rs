@@ -66,6 +66,11 @@ pub(crate) fn failed(lang: Lang, error: KnowledgeError) -> Failure {
     }
 }
 
+fn pieces(lang: Lang, many: i64) -> String {
+    let word = if many == 1 { lang.t("trecho", "piece") } else { lang.t("trechos", "pieces") };
+    format!("{} {word}", ui::count(many, lang))
+}
+
 fn format_name(lang: Lang, format: &str) -> &'static str {
     match format {
         "pair" => lang.t("Pergunta e resposta", "Question and answer"),
@@ -153,7 +158,7 @@ async fn list_page<P: Permission>(
                                     a href=(at.url(&format!("/conhecimento/{}", document.id))) { strong { (document.name) } }
                                     p.small.muted {
                                         (format_name(lang, &document.format)) " · " (ui::bytes(document.bytes, lang)) " · "
-                                        (document.chunks) " " (lang.t("trechos", "pieces")) " · " (ui::ago(document.updated_at, now, lang))
+                                        (pieces(lang, document.chunks)) " · " (ui::ago(document.updated_at, now, lang))
                                         @if let Some(category) = &document.category { " · " (category) }
                                     }
                                 }
@@ -298,10 +303,7 @@ async fn upload(at: At<KnowledgeWrite>, upload: Upload) -> Result<Response, Fail
         )
         .await?;
         tx.commit().await?;
-        said.push(match lang {
-            Lang::Pt => format!("{} trechos", added.chunks),
-            Lang::En => format!("{} pieces", added.chunks),
-        });
+        said.push(pieces(lang, i64::try_from(added.chunks).unwrap_or(i64::MAX)));
     }
     if wants_json(&at) {
         return Ok(axum::Json(json!({ "message": said.join(", ") })).into_response());
@@ -419,7 +421,7 @@ async fn document_page<P: Permission>(
     let writes = at.may(identity::Permission::KnowledgeWrite);
     let action = at.url(&format!("/conhecimento/{id}"));
     let body = html! {
-        (page_head(&document.name, &format!("{} · {} {}", format_name(lang, &document.format), document.chunks, lang.t("trechos", "pieces")),
+        (page_head(&document.name, &format!("{} · {}", format_name(lang, &document.format), pieces(lang, document.chunks)),
             Some(ui::link_button(&at.url("/conhecimento"), lang.t("Voltar", "Back")))))
         @if let Some(wrong) = wrong { (notice(Tone::Bad, wrong)) }
         div.columns {

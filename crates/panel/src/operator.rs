@@ -78,7 +78,7 @@ async fn show(Operator(me): Operator, Query(wanted): Query<Wanted>) -> Result<Re
         let mut tx = app.db.read(tenant.id).await?;
         let figures = inbox::figures(&mut tx, now - DAY).await?;
         let channels = channels::list(&mut tx).await?;
-        let cost = assistant::spent_this_month(&mut tx, now, &tenant.time_zone).await?;
+        let cost = cost(&mut tx, tenant, now, lang).await?;
         drop(tx);
         let queue = work(&queues, tenant);
         let alarms = channels.iter().filter(|c| c.alarm.is_some()).count();
@@ -102,7 +102,7 @@ async fn show(Operator(me): Operator, Query(wanted): Query<Wanted>) -> Result<Re
                     td.num { (ui::count(figures.waiting, lang)) }
                     td.num { (ui::count(queue.waiting, lang)) }
                     td.num { @if *alarms > 0 || queue.dead > 0 { (badge(Tone::Bad, &format!("{}", *alarms as i64 + queue.dead))) } @else { "0" } }
-                    td.num { (format!("{cost:.2}").replace('.', lang.t(",", "."))) }
+                    td.num { (cost) }
                 } } }
             } }
             @if more { @if let Some(last) = tenants.last() { p { a.button href=(format!("/painel/operador?depois={}", last.slug)) { (lang.t("Mais", "More")) } } } }
@@ -222,6 +222,19 @@ async fn one(Operator(me): Operator, params: RawPathParams) -> Result<Response, 
     tenant_page(&me, &tenant, None).await
 }
 
+/// What models cost a business this month; a dash when nobody said what they cost.
+async fn cost(
+    tx: &mut db::TenantTx,
+    tenant: &Tenant,
+    now: kernel::Moment,
+    lang: ui::Lang,
+) -> Result<String, db::Error> {
+    let settings = assistant::load(tx).await?;
+    let spent = assistant::spent_this_month(tx, now, &tenant.time_zone).await?;
+    let known = spent > 0.0 || (settings.price_in.is_some() && settings.price_out.is_some());
+    Ok(if known { ui::money(spent, &settings.currency, lang) } else { "–".to_owned() })
+}
+
 async fn tenant_page(
     me: &crate::door::Me,
     tenant: &Tenant,
@@ -232,7 +245,7 @@ async fn tenant_page(
     let mut tx = app.db.read(tenant.id).await?;
     let figures = inbox::figures(&mut tx, now - 7 * DAY).await?;
     let channels = channels::list(&mut tx).await?;
-    let cost = assistant::spent_this_month(&mut tx, now, &tenant.time_zone).await?;
+    let cost = cost(&mut tx, tenant, now, lang).await?;
     drop(tx);
     let queue = work(&app.operations.queues().await?, tenant);
     let mut tx = app.db.read_system().await?;
@@ -258,7 +271,7 @@ async fn tenant_page(
             (ui::number_card(&ui::count(figures.waiting, lang), lang.t("esperando agora", "waiting now"), None))
             (ui::number_card(&ui::count(queue.waiting, lang), lang.t("na fila", "in the queue"), None))
             (ui::number_card(&ui::count(queue.dead, lang), lang.t("falhas a ver", "failures to look at"), None))
-            (ui::number_card(&format!("{cost:.2}").replace('.', lang.t(",", ".")), lang.t("custo de modelos no mês", "cost of models this month"), None))
+            (ui::number_card(&cost, lang.t("custo de modelos no mês", "cost of models this month"), None))
         }
         section.columns {
             div.stack {

@@ -50,7 +50,7 @@ fn page(me: &Me, wrong: Option<&str>) -> Response {
     let body = html! {
         (ui::page_head(title, lang.t("Pedimos isto antes de mudar o que abre sua conta.", "We ask for this before what opens your account is changed."), None))
         @if let Some(wrong) = wrong { (notice(Tone::Bad, wrong)) }
-        div.panel.stack {
+        div.panel.stack.narrow {
             @if me.person.has_password {
                 form.stack method="post" action=(PAGE) {
                     (ui::csrf_field(&me.visitor.csrf))

@@ -242,7 +242,15 @@
     if (event.key === "Escape" && typing) { event.target.blur(); return; }
     if (typing) return;
     if (event.key === "?") { $("#keys")?.showModal(); event.preventDefault(); return; }
-    if (event.key === "/") { const search = $("input[type=search]"); if (search) { search.focus(); event.preventDefault(); } return; }
+    if (event.key === "/") {
+      const search = $("input[type=search]");
+      if (!search) return;
+      event.preventDefault();
+      // On a phone the list, with its search, is a page before the conversation.
+      if (search.checkVisibility()) search.focus();
+      else location.href = `${$("a.back-link").href.split("#")[0]}#${search.id}`;
+      return;
+    }
     const rows = all(".threads a[data-row]");
     if (rows.length && (event.key === "j" || event.key === "k")) {
       const now = rows.findIndex((row) => row === document.activeElement);

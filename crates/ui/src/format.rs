@@ -123,10 +123,21 @@ pub fn bytes(size: i64, lang: Lang) -> String {
     }
 }
 
-/// Millionths of a unit of money, as `0,0123`.
-pub fn money_micros(micros: i64, lang: Lang) -> String {
-    let text = format!("{}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100);
-    text.replace('.', lang.t(",", "."))
+/// `R$ 1.234,50`, `US$ 0,02`; in English `R$1,234.50`, `$0.02`. The currency by its code (ISO 4217).
+pub fn money(amount: f64, currency: &str, lang: Lang) -> String {
+    let sign = match (currency, lang) {
+        ("BRL", _) => "R$",
+        ("USD", Lang::Pt) => "US$",
+        ("USD", Lang::En) => "$",
+        ("EUR", _) => "€",
+        ("GBP", _) => "£",
+        (code, _) => code,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "an amount in hundredths fits")]
+    let hundredths = (amount * 100.0).round() as i64;
+    let whole = count(hundredths / 100, lang);
+    let space = if lang == Lang::Pt || sign == currency { "\u{a0}" } else { "" };
+    format!("{sign}{space}{whole}{}{:02}", lang.t(",", "."), (hundredths % 100).abs())
 }
 
 /// `+55 11 98765-4321`; other countries' numbers with a plus sign.

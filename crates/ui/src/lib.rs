@@ -25,7 +25,7 @@ pub use component::{
 };
 pub use document::{CONTENT_SECURITY_POLICY, Document, NavItem, Shell, bare, initials, shell};
 pub use format::{
-    ago, bytes, clock_time, count, date, date_time, duration, money_micros, percent, phone, when,
+    ago, bytes, clock_time, count, date, date_time, duration, money, percent, phone, when,
 };
 pub use icon::{Icon, icon};
 pub use lang::Lang;

@@ -87,11 +87,17 @@ pub(super) struct SetArgs {
     /// Model that writes voice messages down; `off` leaves them to a person.
     #[arg(long)]
     speech_model: Option<String>,
+    /// In which prices and budget are given, such as USD or BRL.
+    #[arg(long)]
+    currency: Option<String>,
     /// Price of a million tokens in and out.
     #[arg(long)]
     price_in: Option<f64>,
     #[arg(long)]
     price_out: Option<f64>,
+    /// What models may cost in a calendar month; 0 asks none.
+    #[arg(long)]
+    monthly_budget: Option<f64>,
     /// Silence after which a burst is answered (default 4).
     #[arg(long)]
     quiet_seconds: Option<f64>,
@@ -163,13 +169,16 @@ fn described(settings: &Settings, key: bool, fallback_key: bool, rules: &Rules) 
     let or = |text: &str, empty: &str| {
         if text.trim().is_empty() { empty.to_owned() } else { text.trim().to_owned() }
     };
-    let price = |price: Option<f64>| price.map_or("not set".to_owned(), |p| p.to_string());
+    let price = |price: Option<f64>| {
+        price.map_or("not set".to_owned(), |p| format!("{} {p}", settings.currency))
+    };
     [
         ("model", model(settings.model.as_ref(), key)),
         ("fallback", model(settings.fallback.as_ref(), fallback_key)),
         ("temperature", settings.temperature.to_string()),
         ("max tokens", settings.max_tokens.to_string()),
         ("price in, out", format!("{}, {}", price(settings.price_in), price(settings.price_out))),
+        ("monthly budget", price(settings.monthly_budget)),
         ("name", or(&settings.name, "assistente virtual")),
         ("tone", format!("{:?}", settings.tone).to_lowercase()),
         ("greeting", or(&settings.greeting, "by the hour, with the business's name")),
@@ -245,9 +254,21 @@ pub(super) async fn run(house: &House, command: AssistantCommand, out: &Out) -> 
             if let Some(value) = args.$field { settings.$field = value; }
         )*};
     }
-    take!(name, tone, greeting, rules, temperature, max_tokens, history, split, speech_model);
+    take!(
+        name,
+        tone,
+        greeting,
+        rules,
+        temperature,
+        max_tokens,
+        history,
+        split,
+        speech_model,
+        currency
+    );
     settings.price_in = args.price_in.or(settings.price_in);
     settings.price_out = args.price_out.or(settings.price_out);
+    settings.monthly_budget = args.monthly_budget.or(settings.monthly_budget);
     settings.check()?;
     assistant::save(&mut tx, &settings, now).await?;
     let keys = [

@@ -26,16 +26,61 @@ impl Drop for Ends {
     }
 }
 
+/// How somebody looks at the pages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) language: &'static str,
+}
+
+/// At a desk, in Portuguese.
+pub(crate) const DESK: Window = Window { width: 1440, height: 900, language: "pt-BR" };
+/// On a phone, in English.
+pub(crate) const PHONE: Window = Window { width: 390, height: 844, language: "en-US" };
+
+impl Window {
+    /// The words that are read in this window.
+    pub(crate) fn t(self, pt: &'static str, en: &'static str) -> &'static str {
+        if self.language == "pt-BR" { pt } else { en }
+    }
+}
+
+/// A journey that people make at a desk and on a phone, in either language: a test of each.
+macro_rules! both_windows {
+    (async fn $name:ident($window:ident: Window) $body:block) => {
+        mod $name {
+            #[allow(unused_imports, reason = "not every journey uses all of its module")]
+            use super::*;
+
+            async fn body($window: $crate::driver::Window) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn at_a_desk_in_portuguese() {
+                body($crate::driver::DESK).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_a_phone_in_english() {
+                body($crate::driver::PHONE).await;
+            }
+        }
+    };
+}
+pub(crate) use both_windows;
+
 /// A window of Chromium, driven over the WebDriver protocol.
 pub(crate) struct Browser {
     _driver: Ends,
     _profile: tempfile::TempDir,
     client: reqwest::Client,
     session: String,
+    window: Window,
 }
 
 impl Browser {
-    pub(crate) async fn open(width: u32, height: u32, language: &str) -> Self {
+    pub(crate) async fn open(window: Window) -> Self {
+        let Window { width, height, language } = window;
         let port = free_port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -76,7 +121,7 @@ impl Browser {
             assert!(Instant::now() < deadline, "chromedriver did not answer");
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        Self { _driver: driver, _profile: profile, client, session }
+        Self { _driver: driver, _profile: profile, client, session, window }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
@@ -193,6 +238,11 @@ impl Browser {
         self.until(&format!("return document.body.innerText.includes({text})")).await;
     }
 
+    /// Waits until the page says this, in the window's language.
+    pub(crate) async fn tells(&self, pt: &'static str, en: &'static str) {
+        self.says(self.window.t(pt, en)).await;
+    }
+
     /// Waits until a selector finds something.
     pub(crate) async fn shows(&self, css: &str) {
         let css = serde_json::to_string(css).unwrap();
@@ -200,7 +250,8 @@ impl Browser {
     }
 
     /// Waits until the bar under the conversation says who has it.
-    pub(crate) async fn owned(&self, text: &str) {
+    pub(crate) async fn owned(&self, pt: &'static str, en: &'static str) {
+        let text = self.window.t(pt, en);
         self.until(&format!(
             "return document.querySelector('.owner-bar strong')?.textContent === '{text}'"
         ))
@@ -221,6 +272,15 @@ impl Browser {
         let wide =
             "return document.documentElement.scrollWidth <= document.documentElement.clientWidth";
         assert_eq!(self.run(wide).await, true, "{what}: sticks out sideways");
+        // What is framed stays in its frame, unless something between them scrolls.
+        let out = "const scrolls = (e, box) => { for (; e !== box; e = e.parentElement) \
+             if (getComputedStyle(e).overflowX !== 'visible') return true; return false; }; \
+             return [...document.querySelectorAll(':is(.panel, .card, .list) *')].filter(e => { \
+             const box = e.closest(':is(.panel, .card, .list)'); \
+             const own = e === box ? e.parentElement.closest(':is(.panel, .card, .list)') : box; \
+             return own && e.getBoundingClientRect().right > own.getBoundingClientRect().right + 1 && e.checkVisibility() && !scrolls(e.parentElement, own); \
+             }).map(e => e.outerHTML.slice(0, 120));";
+        assert_eq!(self.run(out).await, json!([]), "{what}: sticks out of its frame");
         assert_eq!(self.accessibility_faults().await, Vec::<String>::new(), "{what}");
         assert_eq!(self.console_errors().await, Vec::<String>::new(), "{what}");
         let moved = self.layout_shift().await;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use testkit::free_port;
 
-use crate::driver::{Browser, Ends};
+use crate::driver::{Browser, DESK, Ends, PHONE, both_windows};
 use crate::world::World;
 
 struct Provider {
@@ -77,24 +77,27 @@ async fn goes_through(world: &World, browser: &Browser, role: &str) {
         .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_sign_in_at_the_provider_and_belong_where_it_says() {
-    let (world, _provider) = house("", &[]).await;
-    let browser = Browser::open(1440, 900, "pt-BR").await;
-    browser.go(&format!("{}/painel", world.url)).await;
-    browser.is_sound("sign-in with a provider").await;
-    browser.screenshot("sign-in-oidc-1440").await;
-    goes_through(&world, &browser, "attendant").await;
-    browser.arrives("/painel/t/clinica").await;
-    browser.says("Ana do Provedor").await;
-    browser.go(&format!("{}/painel/t/clinica/chaves", world.url)).await;
-    browser.says("Seu papel não permite isto").await;
-    // What comes back without having gone off here is nobody's.
-    browser.go(&format!("{}/painel/oidc/volta?code=x&state=y", world.url)).await;
-    browser.says("não começou neste navegador").await;
-    let checks = world.doctor_oidc().await;
-    assert!(checks.iter().all(|(_, ok)| *ok), "{checks:?}");
-    world.stop().await;
+both_windows! {
+    async fn people_sign_in_at_the_provider_and_belong_where_it_says(window: Window) {
+        let (world, _provider) = house("", &[]).await;
+        let browser = Browser::open(window).await;
+        browser.go(&format!("{}/painel", world.url)).await;
+        browser.is_sound("sign-in with a provider").await;
+        browser.screenshot(&format!("sign-in-oidc-{}", window.width)).await;
+        goes_through(&world, &browser, "attendant").await;
+        browser.arrives("/painel/t/clinica").await;
+        browser
+            .until("return document.querySelector('.who strong').textContent === 'Ana do Provedor'")
+            .await;
+        browser.go(&format!("{}/painel/t/clinica/chaves", world.url)).await;
+        browser.tells("Seu papel não permite isto", "Your role does not allow this").await;
+        // What comes back without having gone off here is nobody's.
+        browser.go(&format!("{}/painel/oidc/volta?code=x&state=y", world.url)).await;
+        browser.tells("não começou neste navegador", "did not begin in this browser").await;
+        let checks = world.doctor_oidc().await;
+        assert!(checks.iter().all(|(_, ok)| *ok), "{checks:?}");
+        world.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,24 +107,24 @@ async fn the_provider_takes_back_what_it_gave_and_an_address_opens_nobody_elses_
         reqwest::get(format!("{}/_set?{query}", provider.issuer)).await.unwrap();
     };
     set("id=ana&roles=attendant").await;
-    let browser = Browser::open(1440, 900, "pt-BR").await;
+    let browser = Browser::open(DESK).await;
     goes_through(&world, &browser, "ana").await;
     browser.arrives("/painel/t/clinica").await;
     // Another role there is another role here, at the next sign-in.
     set("id=ana&roles=admin").await;
-    let again = Browser::open(1440, 900, "pt-BR").await;
+    let again = Browser::open(DESK).await;
     goes_through(&world, &again, "ana").await;
     again.go(&format!("{}/painel/t/clinica/chaves", world.url)).await;
     again.says("Chaves de API").await;
     // Somebody new to whom the provider gives the address that was Ana's is not Ana.
     set("id=eva&roles=admin&email=ana@clinica.example").await;
-    let eva = Browser::open(1440, 900, "pt-BR").await;
+    let eva = Browser::open(DESK).await;
     goes_through(&world, &eva, "eva").await;
     eva.says("pertence a outra conta do provedor").await;
     let _ = eva.console_errors().await;
     // Whom the provider names no longer does not come in, and is out where they are.
     set("id=ana&roles=").await;
-    let last = Browser::open(1440, 900, "pt-BR").await;
+    let last = Browser::open(DESK).await;
     goes_through(&world, &last, "ana").await;
     last.says("não está ligada a nenhuma empresa daqui").await;
     let _ = last.console_errors().await;
@@ -134,7 +137,7 @@ async fn the_provider_takes_back_what_it_gave_and_an_address_opens_nobody_elses_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_keys_of_the_provider_are_fetched() {
     let (world, _provider) = house("newkeys", &[]).await;
-    let browser = Browser::open(390, 844, "en-US").await;
+    let browser = Browser::open(PHONE).await;
     goes_through(&world, &browser, "owner").await;
     browser.arrives("/painel/t/clinica").await;
     world.stop().await;
@@ -150,7 +153,7 @@ async fn each_trouble_of_the_guide_has_its_event_and_plain_words() {
         ("unverified", ("PORTARIA_OIDC_PROVIDER", "generic"), "oidc_token_validation_error"),
     ] {
         let (world, _provider) = house(mode, &[changed]).await;
-        let browser = Browser::open(1440, 900, "pt-BR").await;
+        let browser = Browser::open(DESK).await;
         goes_through(&world, &browser, "owner").await;
         browser.says(event).await;
         browser.says("Não foi possível entrar").await;

@@ -1,6 +1,6 @@
 //! Every page, looked at.
 
-use crate::driver::Browser;
+use crate::driver::{Browser, Window};
 use crate::world::Demo;
 
 /// Pages of an owner, as the name of the screenshot and the path.
@@ -63,7 +63,7 @@ async fn every_page_is_sound_in_both_languages_and_widths() {
         for (width, height) in [(1440, 900), (390, 844)] {
             let mark = format!("{width}");
             let shoot = language == "pt-BR";
-            let browser = Browser::open(width, height, language).await;
+            let browser = Browser::open(Window { width, height, language }).await;
             look(&demo, &browser, STRANGERS, &mark, shoot).await;
             browser.go(&format!("{}/painel", demo.url)).await;
             let word = if shoot { "Entrar" } else { "Sign in" };
