@@ -24,10 +24,10 @@ async fn show(visitor: Visitor) -> Result<Response, Failure> {
     let tones = [Tone::Neutral, Tone::Accent, Tone::Good, Tone::Warn, Tone::Bad];
     let body = html! {
         h1 { (lang.t("Componentes", "Components")) }
-        section.panel { h2 { "badge" } div.row { @for tone in tones { (badge(tone, text)) } } }
-        section.panel { h2 { "notice" } @for tone in [Tone::Good, Tone::Warn, Tone::Bad] { (notice(tone, text)) } }
+        section.panel { h2 { (lang.t("Selo", "Badge")) } div.row { @for tone in tones { (badge(tone, text)) } } }
+        section.panel { h2 { (lang.t("Aviso", "Notice")) } @for tone in [Tone::Good, Tone::Warn, Tone::Bad] { (notice(tone, text)) } }
         section.panel.stack {
-            h2 { "field" }
+            h2 { (lang.t("Campo", "Field")) }
             (Field::input("one", text, "text").value(text).hint(text))
             (Field::input("two", text, "text").error(Some(wrong)))
             (Field::area("three", text, 3).value(text))
@@ -35,7 +35,7 @@ async fn show(visitor: Visitor) -> Result<Response, Failure> {
             (Field::switch("five", text))
         }
         section.panel {
-            h2 { "button" }
+            h2 { (lang.t("Botão", "Button")) }
             div.row {
                 (ui::submit(text)) button type="button" { (text) } button.quiet type="button" { (text) }
                 button.danger type="button" { (text) } button type="button" disabled { (text) }
@@ -43,7 +43,7 @@ async fn show(visitor: Visitor) -> Result<Response, Failure> {
             }
         }
         section.panel {
-            h2 { "bubble" }
+            h2 { (lang.t("Balão", "Bubble")) }
             div.thread {
                 div.bubble.in { p { (text) } p.foot { "12:30" } }
                 div.bubble.out { p { (text) } p.foot { "12:31" } }
@@ -51,10 +51,10 @@ async fn show(visitor: Visitor) -> Result<Response, Failure> {
                 div.bubble.note { p { (text) } p.foot { "12:33" } }
             }
         }
-        section.panel { h2 { "number" } div.numbers { (ui::number_card("1.234", text, None)) (ui::number_card("99%", text, Some("/painel"))) } }
-        section.panel { h2 { "copyable" } (ui::copyable(text, "pk_0123456789", lang.t("Copiar", "Copy"))) }
-        section.panel { h2 { "empty" } (ui::empty(Icon::Inbox, text, text, Some(ui::link_button("/painel", text)))) }
-        section.panel { h2 { "icon" } div.row { @for one in Icon::ALL { span title=(format!("{one:?}")) { (icon(one)) } } } }
+        section.panel { h2 { (lang.t("Número", "Number")) } div.numbers { (ui::number_card("1.234", text, None)) (ui::number_card("99%", text, Some("/painel"))) } }
+        section.panel { h2 { (lang.t("Para copiar", "To copy")) } (ui::copyable(text, "pk_0123456789", lang.t("Copiar", "Copy"))) }
+        section.panel { h2 { (lang.t("Vazio", "Empty")) } (ui::empty(Icon::Inbox, text, text, Some(ui::link_button("/painel", text)))) }
+        section.panel { h2 { (lang.t("Ícone", "Icon")) } div.row { @for one in Icon::ALL { span title=(format!("{one:?}")) { (icon(one)) } } } }
     };
     Ok(visitor.bare(StatusCode::OK, lang.t("Componentes", "Components"), &body))
 }
