@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::Context;
 use crate::guard::{Intent, intent};
+use crate::hours;
 use crate::model_turn::{self, Asked};
 use crate::parts;
 use crate::phrases::Phrases;
@@ -261,7 +262,28 @@ impl Answerer {
         let index = self.library.index(context.tenant.id).await?;
         let before = last_question(turned.history);
         let text = &text[..text.floor_char_boundary(LONGEST_READ)];
-        let found = parts::find(&index, text, before);
+        let (when, rest) = self.of_the_hours(context, text);
+        if let Some(when) = &when
+            && rest.is_empty()
+        {
+            return Ok(when.clone());
+        }
+        let text = if rest.is_empty() { text } else { rest.as_str() };
+        let mut found = parts::find(&index, text, before);
+        if self.asks_hours(context, text).is_some() {
+            // A sentence that shares a word with the question but names no hour answers another.
+            found.extracts.retain(|extract| hours::says_hours(&extract.reply));
+        }
+        if let (Some(when), true) = (&when, found.extracts.is_empty()) {
+            let mut reply = when.clone();
+            reply.text = format!(
+                "{}\n\n{}",
+                reply.text,
+                phrases.do_not_know_these(&[rest.trim_end_matches(['?', ' ', '.', '!'])])
+            );
+            reply.trace["unanswered"] = json!([rest]);
+            return Ok(reply);
+        }
         if found.extracts.is_empty() && index.asks_of_nothing(text) {
             return Ok(fixed(Intent::Question.name(), phrases.of_what()));
         }
@@ -273,6 +295,10 @@ impl Answerer {
         let mut said: Vec<String> = Vec::new();
         let mut sources: Vec<Source> = Vec::new();
         let mut confidence: f64 = 1.0;
+        if let Some(when) = when {
+            said.push(when.text);
+            sources.extend(when.sources);
+        }
         for extract in &found.extracts {
             confidence = confidence.min(extract.confidence());
             if !said.contains(&extract.reply) {
@@ -304,6 +330,44 @@ impl Answerer {
             trace,
             intent: Intent::Question.name(),
         })
+    }
+}
+
+impl Answerer {
+    fn asks_hours(&self, context: &Context, text: &str) -> Option<hours::Asked> {
+        let tenant = &context.tenant;
+        hours::asked(text, &tenant.name, self.clock.now(), &tenant.time_zone)
+    }
+
+    /// What the confirmed hours say to those questions of a text that are of them alone, and the rest.
+    fn of_the_hours(&self, context: &Context, text: &str) -> (Option<Reply>, String) {
+        let confirmed = context.hours.as_deref().filter(|hours| !hours.is_empty());
+        let Some(confirmed) = confirmed else { return (None, text.to_owned()) };
+        let told = hours::Told {
+            hours: confirmed,
+            english: context.tenant.language.starts_with("en"),
+            zone: &context.tenant.time_zone,
+            now: self.clock.now(),
+        };
+        let mut said: Vec<String> = Vec::new();
+        let mut rest: Vec<&str> = Vec::new();
+        for part in text.split_inclusive(['?', '\n']).map(str::trim).filter(|p| !p.is_empty()) {
+            match self.asks_hours(context, part) {
+                Some(asked) => said.push(told.answer(&asked)),
+                None if intent(part) == Intent::Question => rest.push(part),
+                None => {}
+            }
+        }
+        if said.is_empty() {
+            return (None, text.to_owned());
+        }
+        said.dedup();
+        let title = if told.english { "Opening hours" } else { "Horário de funcionamento" };
+        let sources = vec![Source { title: title.to_owned(), heading: None, text: told.week() }];
+        let mut reply = fixed(Intent::Question.name(), said.join("\n"));
+        reply.trace = json!({ "answered_by": "knowledge", "sources": sources, "confidence": 1.0 });
+        reply.sources = sources;
+        (Some(reply), rest.join("\n"))
     }
 }
 

@@ -166,6 +166,6 @@ async fn chat(
     }
     let context =
         app.contexts.get(scope.tenant().id).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let reply = app.answerer.chat(&app.door.db, &context, text).await?;
+    let reply = app.answerer.chat(&app.door.db, &context, text, false).await?;
     Ok(Json(reply.into()))
 }

@@ -8,13 +8,20 @@ use inbox::Line;
 
 impl Answerer {
     /// Answers one text outside of any conversation, within the month's budget, and adds what it cost.
+    /// `first`: as the first words of somebody, who is greeted.
     ///
     /// # Errors
     /// When the tenant's knowledge cannot be read, or the database refuses.
-    pub async fn chat(&self, db: &Db, context: &Context, text: &str) -> Result<Reply, Error> {
+    pub async fn chat(
+        &self,
+        db: &Db,
+        context: &Context,
+        text: &str,
+        first: bool,
+    ) -> Result<Reply, Error> {
         let (tenant, zone) = (context.tenant.id, context.tenant.time_zone.as_str());
         let line = Line { from_contact: true, content: "text".to_owned(), body: text.to_owned() };
-        let turned = Turned { burst: &[line], history: &[], first: false, declines: 0 };
+        let turned = Turned { burst: &[line], history: &[], first, declines: 0 };
         let mut tx = db.read(tenant).await?;
         let spent = budget::is_spent(&mut tx, context, self.clock.now()).await?;
         drop(tx);

@@ -13,6 +13,7 @@ mod budget;
 mod chat;
 mod context;
 mod guard;
+mod hours;
 mod model_turn;
 mod parts;
 mod phrases;

@@ -93,13 +93,33 @@ impl<'a> Phrases<'a> {
         self.pick("Até mais!", "Até logo. Estamos à disposição.", "Goodbye!")
     }
 
+    /// How to reach a person, by a phrase that this business's assistant understands.
+    fn offer(&self) -> String {
+        let rules = &self.context.rules;
+        let usual = if self.english() { "human agent" } else { "atendente" };
+        let word = if rules.asks_for_person(usual) {
+            usual
+        } else {
+            match rules.handoff_words.first() {
+                Some(own) => own,
+                None => return String::new(),
+            }
+        };
+        self.pick(
+            " Se quiser falar com uma pessoa da equipe, responda *{palavra}*.",
+            " Caso prefira falar com uma pessoa da equipe, responda *{palavra}*.",
+            " To talk to a person of the team, reply *{palavra}*.",
+        )
+        .replace("{palavra}", word)
+    }
+
     /// The honest answer when the knowledge supports none.
     pub(crate) fn do_not_know(&self) -> String {
         self.pick(
-            "Essa informação eu não tenho aqui. Se quiser falar com uma pessoa da equipe, responda *atendente*.",
-            "Não disponho dessa informação. Caso prefira falar com uma pessoa da equipe, responda *atendente*.",
-            "I do not have that information here. To talk to a person of the team, reply *human agent*.",
-        )
+            "Essa informação eu não tenho aqui.",
+            "Não disponho dessa informação.",
+            "I do not have that information here.",
+        ) + &self.offer()
     }
 
     /// To a price asked for by itself.
@@ -115,11 +135,12 @@ impl<'a> Phrases<'a> {
     pub(crate) fn do_not_know_these(&self, questions: &[&str]) -> String {
         let quoted: Vec<String> = questions.iter().map(|q| format!("“{}”", shortened(q))).collect();
         self.pick(
-            "Sobre {pergunta}, não tenho essa informação. Para falar com uma pessoa da equipe, responda *atendente*.",
-            "Quanto a {pergunta}, não disponho dessa informação. Para falar com uma pessoa da equipe, responda *atendente*.",
-            "About {pergunta}: I do not have that information. To talk to a person of the team, reply *human agent*.",
+            "Sobre {pergunta}, não tenho essa informação.",
+            "Quanto a {pergunta}, não disponho dessa informação.",
+            "About {pergunta}: I do not have that information.",
         )
         .replace("{pergunta}", &quoted.join(", "))
+            + &self.offer()
     }
 
     /// The second time in a row.

@@ -110,7 +110,9 @@ impl From<ChannelError> for Problem {
                 Self::new(StatusCode::CONFLICT, "instance_taken", error.to_string())
             }
             E::Instance(_) => Self::field("instance", error.to_string()),
-            E::EmptySecret(_) | E::NoSuchSecret(..) => Self::field("secret", error.to_string()),
+            E::EmptySecret(_) | E::ShortSecret | E::NoSuchSecret(..) => {
+                Self::field("secret", error.to_string())
+            }
             E::Address(_) => Self::field("base_url", error.to_string()),
             E::NoSuchChannel => Self::not_found("channel"),
             E::Probe(_) => {

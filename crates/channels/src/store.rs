@@ -80,6 +80,9 @@ pub struct Rotation {
     pub secret: Option<String>,
 }
 
+/// Characters of a secret that signs webhooks, at least.
+const SHARED_SECRET: usize = 16;
+
 /// Why a channel is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
@@ -92,6 +95,10 @@ pub enum ChannelError {
     Instance(&'static str),
     #[error("{0} must not be empty")]
     EmptySecret(&'static str),
+    #[error(
+        "the shared secret must have at least {SHARED_SECRET} characters: whoever guesses it writes as your customers"
+    )]
+    ShortSecret,
     #[error("a channel of kind {0} has no {1}")]
     NoSuchSecret(&'static str, &'static str),
     #[error(transparent)]
@@ -146,6 +153,9 @@ pub(crate) fn check(outbound: &Outbound, new: &NewChannel) -> Result<NewChannel,
             new.base_url = whaticket::base_of(&new.base_url).to_owned();
             // An empty secret would mean no check at all.
             need(&new.secret, "the shared secret")?;
+            if new.secret.trim().chars().count() < SHARED_SECRET {
+                return Err(ChannelError::ShortSecret);
+            }
             match &new.login {
                 None => need(&new.api_key, "the token")?,
                 Some(login) => {

@@ -144,9 +144,25 @@ impl Db {
     }
 }
 
+/// The database's file. Folder and file are made for this user alone: they hold conversations and
+/// what opens accounts, and SQLite gives its other files the mode of this one.
 fn sqlite_path(data: &Path) -> Result<PathBuf, Error> {
-    std::fs::create_dir_all(data).map_err(|cause| {
+    let mut folder = std::fs::DirBuilder::new();
+    let mut file = std::fs::OpenOptions::new();
+    folder.recursive(true);
+    file.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        folder.mode(0o700);
+        file.mode(0o600);
+    }
+    folder.create(data).map_err(|cause| {
         Error::Setup(format!("data folder {} cannot be made: {cause}", data.display()))
     })?;
-    Ok(data.join("portaria.db"))
+    let path = data.join("portaria.db");
+    file.open(&path).map_err(|cause| {
+        Error::Setup(format!("database {} cannot be opened: {cause}", path.display()))
+    })?;
+    Ok(path)
 }

@@ -88,7 +88,9 @@ impl Pg {
         let (pool, signals) = (self.pool.clone(), signals.clone());
         tokio::spawn(async move {
             while !pool.is_closed() {
-                if let Err(cause) = listen(&pool, &signals, &process).await {
+                if let Err(cause) = listen(&pool, &signals, &process).await
+                    && !pool.is_closed()
+                {
                     tracing::warn!(event = "db_listen_lost", cause = %cause);
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -25,6 +25,8 @@ pub struct Member {
     pub has_second: bool,
     /// When they were last here.
     pub seen_at: Option<Moment>,
+    /// Shut out of every tenant.
+    pub disabled: bool,
 }
 
 fn role(text: &str) -> Result<Role, Error> {
@@ -63,7 +65,7 @@ pub async fn members(tx: &mut SystemTx, tenant: TenantId) -> Result<Vec<Member>,
     let rows = tx
         .fetch_all(
             "SELECT p.id, p.name, p.email, m.role, m.created_at, p.second_confirmed, \
-             (SELECT MAX(s.seen_at) FROM sessions s WHERE s.person_id = p.id) \
+             (SELECT MAX(s.seen_at) FROM sessions s WHERE s.person_id = p.id), p.disabled \
              FROM memberships m JOIN people p ON p.id = m.person_id WHERE m.tenant_id = $1 ORDER BY p.name, p.id",
             args![tenant],
         )
@@ -79,6 +81,7 @@ pub async fn members(tx: &mut SystemTx, tenant: TenantId) -> Result<Vec<Member>,
                 since: row.get(4)?,
                 has_second: row.get(5)?,
                 seen_at: row.get(6)?,
+                disabled: row.get(7)?,
             })
         })
         .collect::<Result<Vec<_>, Error>>()?;

@@ -3,8 +3,8 @@
 use db::{Error, TenantTx, args};
 use kernel::{CannedId, ConversationId, LabelId, MessageId, Moment, NoteId, PersonId};
 
-use crate::Owner;
 use crate::handoff::{self, Event};
+use crate::{Owner, Reason};
 
 /// Somebody else attends this conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +181,8 @@ pub async fn resolve(
     Ok(true)
 }
 
-/// Takes a resolution back: the conversation is on the list again, with the person who does so.
+/// Takes a resolution back: the conversation is on the list again, as it was before. A person's is with
+/// the person who reopens it.
 ///
 /// # Errors
 /// When the database refuses. `false` when there is no such conversation.
@@ -191,7 +192,60 @@ pub async fn reopen(
     person: PersonId,
     now: Moment,
 ) -> Result<bool, Error> {
-    take(tx, id, person, now).await
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT e.owner_before, (SELECT w.event FROM handoff_events w WHERE w.tenant_id = $1 \
+             AND w.conversation_id = $2 AND w.owner_after = 'nobody' ORDER BY w.at DESC LIMIT 1) \
+             FROM conversations c LEFT JOIN handoff_events e ON e.tenant_id = c.tenant_id \
+             AND e.conversation_id = c.id AND e.at = c.resolved_at AND e.owner_after = 'bot' \
+             WHERE c.tenant_id = $1 AND c.id = $2 LIMIT 1",
+            args![tenant, id],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    let before: Option<String> = row.get(0)?;
+    let reason: Option<String> = row.get(1)?;
+    tx.execute(
+        "UPDATE conversations SET resolved_at = -1 WHERE tenant_id = $1 AND id = $2",
+        args![tenant, id],
+    )
+    .await?;
+    match before.as_deref().map(Owner::parse) {
+        Some(Owner::Human) => take(tx, id, person, now).await,
+        Some(Owner::Nobody) => {
+            let reason =
+                reason.as_deref().and_then(Reason::parse).unwrap_or(Reason::AskedForPerson);
+            handoff::apply(tx, id, Event::Called(reason), now).await?;
+            sign_event(tx, id, person, now).await?;
+            Ok(true)
+        }
+        Some(Owner::Bot) | None => Ok(true),
+    }
+}
+
+/// What somebody who left the team attended waits for a person again. How many that are.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn release(tx: &mut TenantTx, person: PersonId, now: Moment) -> Result<usize, Error> {
+    let tenant = tx.tenant();
+    let rows = tx
+        .fetch_all(
+            "SELECT id FROM conversations WHERE tenant_id = $1 AND assigned_to = $2 AND owner = 'human' \
+             AND merged_into IS NULL",
+            args![tenant, person],
+        )
+        .await?;
+    for row in &rows {
+        handoff::apply(tx, row.get(0)?, Event::PersonLeft, now).await?;
+    }
+    tx.execute(
+        "UPDATE conversations SET assigned_to = NULL WHERE tenant_id = $1 AND assigned_to = $2",
+        args![tenant, person],
+    )
+    .await?;
+    Ok(rows.len())
 }
 
 /// What came until now was looked at. `true` when something was new.

@@ -10,7 +10,7 @@ use kernel::{ConversationId, MessageId, Moment};
 pub struct Figures {
     /// In which the contact wrote.
     pub conversations: i64,
-    /// Of these: a person of the team wrote.
+    /// Of these: a person of the team wrote, and none is waited for.
     pub by_people: i64,
     /// Of these: the assistant wrote and no person, and none is waited for.
     pub by_assistant: i64,
@@ -28,7 +28,7 @@ pub async fn figures(tx: &mut TenantTx, from: Moment) -> Result<Figures, Error> 
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
-            "SELECT COUNT(*), CAST(COALESCE(SUM(x.person), 0) AS BIGINT), \
+            "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN x.waits = 0 THEN x.person ELSE 0 END), 0) AS BIGINT), \
              CAST(COALESCE(SUM(CASE WHEN x.person = 0 AND x.waits = 0 THEN x.bot ELSE 0 END), 0) AS BIGINT) FROM ( \
                SELECT m.conversation_id, MAX(c.needs_person) AS waits, \
                  MAX(CASE WHEN m.direction = 'in' THEN 1 ELSE 0 END) AS wrote, \

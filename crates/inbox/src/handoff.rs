@@ -20,6 +20,8 @@ pub enum Event {
     /// A person took over in the panel, or replied.
     TakenOver,
     GivenBack,
+    /// The person who had it is of the team no longer.
+    PersonLeft,
     /// The person said nothing for a day and the contact wrote again.
     DayPassed,
     /// What looked like a person on the phone was our own message coming back.
@@ -35,6 +37,7 @@ impl Event {
             Self::PhoneEcho => "phone_echo",
             Self::TakenOver => "taken_over",
             Self::GivenBack => "given_back",
+            Self::PersonLeft => "person_left",
             Self::DayPassed => "day_passed",
             Self::EchoWasOurs => "echo_was_ours",
             Self::Merged => "merged",
@@ -46,7 +49,7 @@ impl Event {
         match (self, owner) {
             // A person who is there already need not be called.
             (Self::Called(_), Owner::Human) => Owner::Human,
-            (Self::Called(_), _) => Owner::Nobody,
+            (Self::Called(_) | Self::PersonLeft, _) => Owner::Nobody,
             (Self::PhoneEcho | Self::TakenOver, _) => Owner::Human,
             (Self::Merged, owner) => owner,
             (Self::GivenBack | Self::DayPassed | Self::EchoWasOurs, _) => Owner::Bot,
@@ -234,7 +237,8 @@ pub async fn needs_person(
     let shown = tx
         .execute(
             // What became part of another conversation is shown there.
-            "UPDATE conversations SET needs_person = 1, handoff_reason = COALESCE(handoff_reason, $1) \
+            "UPDATE conversations SET needs_person = 1, \
+             handoff_reason = CASE WHEN owner = 'human' THEN $1 ELSE COALESCE(handoff_reason, $1) END \
              WHERE tenant_id = $2 AND id = COALESCE((SELECT o.merged_into FROM conversations o \
              WHERE o.tenant_id = $2 AND o.id = $3), $3) AND (needs_person = 0 OR handoff_reason IS NULL)",
             args![reason.name(), tenant, conversation],
@@ -321,6 +325,7 @@ mod tests {
             (Event::GivenBack, Bot, Bot, Bot),
             (Event::DayPassed, Bot, Bot, Bot),
             (Event::EchoWasOurs, Bot, Bot, Bot),
+            (Event::PersonLeft, Nobody, Nobody, Nobody),
         ] {
             assert_eq!(event.next(Bot), from_bot, "{event:?}");
             assert_eq!(event.next(Nobody), from_waiting, "{event:?}");

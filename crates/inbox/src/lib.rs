@@ -33,7 +33,7 @@ mod turn;
 pub use api::routes;
 pub use desk::{
     Attended, Canned, DeskRefused, DeskView, Label, Note, add_label, add_note, assign, attend,
-    canned, desk, give, labels, notes, remove_canned, remove_label, reopen, resolve, seen,
+    canned, desk, give, labels, notes, release, remove_canned, remove_label, reopen, resolve, seen,
     sent_once, set_canned, sign, signatures, take, toggle_label,
 };
 pub use figures::{Day, Declined, Figures, channel_activity, days, declined, figures, seen_to};

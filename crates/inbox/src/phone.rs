@@ -48,8 +48,7 @@ pub async fn phone_echo(
         written: None,
         learns_address: true,
     };
-    let thread = open_conversation(tx, &opening, now).await?;
-    let conversation = thread.id;
+    // A channel that connects again tells of messages long known: they move nothing.
     let known = tx
         .fetch_opt(
             "SELECT id FROM messages WHERE tenant_id = $1 AND channel_id = $2 AND provider_id = $3",
@@ -59,6 +58,8 @@ pub async fn phone_echo(
     if known.is_some() {
         return Ok(Echo::Ours);
     }
+    let thread = open_conversation(tx, &opening, now).await?;
+    let conversation = thread.id;
     if resolve(tx, conversation, incoming, now).await? {
         return Ok(Echo::Ours);
     }

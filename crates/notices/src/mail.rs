@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use db::Db;
+use identity::Letter;
 use inbox::WaitingDue;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
@@ -50,6 +51,11 @@ impl Mailer {
         Ok(Self { transport, from })
     }
 
+    /// The name that the sender's address was given with.
+    pub fn name(&self) -> Option<&str> {
+        self.from.name.as_deref()
+    }
+
     /// Sends a letter under a name of the business's own, at the operator's address.
     ///
     /// # Errors
@@ -69,10 +75,6 @@ impl Mailer {
             JobError::GiveUp(cause) => NotSent { cause, for_good: true },
             other => NotSent { cause: other.to_string(), for_good: false },
         })
-    }
-
-    async fn send(&self, to: &str, subject: &str, text: String) -> Result<(), JobError> {
-        self.send_from(self.from.clone(), to, subject, text).await
     }
 
     async fn send_from(
@@ -108,7 +110,8 @@ impl Mailer {
 /// Runs [`WaitingDue`].
 pub struct WaitingMail {
     pub db: Db,
-    pub mailer: Option<Mailer>,
+    /// Letters reach people.
+    pub mails: bool,
     /// Where people reach the panel, without a slash at its end.
     pub panel: String,
 }
@@ -116,7 +119,9 @@ pub struct WaitingMail {
 #[async_trait]
 impl Handler<WaitingDue> for WaitingMail {
     async fn run(&self, due: WaitingDue, cx: &JobCx) -> Result<Done, JobError> {
-        let Some(mailer) = &self.mailer else { return Ok(Done::Finish) };
+        if !self.mails {
+            return Ok(Done::Finish);
+        }
         let mut tx = self.db.read(cx.tenant).await?;
         let emails = store::emails(&mut tx).await?;
         if emails.is_empty() {
@@ -152,22 +157,14 @@ impl Handler<WaitingDue> for WaitingMail {
                 ),
             )
         };
-        let (mut told, mut trouble) = (0, None);
+        let mut tx = self.db.begin_system().await?;
         for email in &emails {
-            match mailer.send(email, &subject, text.clone()).await {
-                Ok(()) => told += 1,
-                Err(error) => trouble = Some(error),
-            }
+            let letter =
+                Letter { to: email, sender_name: &tenant.name, subject: &subject, body: &text };
+            identity::post(&mut tx, &letter, cx.clock.now()).await?;
         }
-        match trouble {
-            // One bad address keeps nobody else from being told, or from being told once only.
-            Some(_) if told > 0 => {
-                tracing::warn!(event = "mail_failed", tenant_id = %cx.tenant, told);
-                Ok(Done::Finish)
-            }
-            Some(error) => Err(error),
-            None => Ok(Done::Finish),
-        }
+        tx.commit().await?;
+        Ok(Done::Finish)
     }
 }
 

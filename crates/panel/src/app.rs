@@ -33,6 +33,8 @@ pub struct Options {
     pub mailbox: bool,
     /// Letters reach people.
     pub mails: bool,
+    /// The name beside the address that letters come from.
+    pub mail_name: Option<String>,
     /// Bytes of an uploaded file at most.
     pub upload_limit: usize,
 }

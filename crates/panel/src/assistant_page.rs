@@ -93,7 +93,10 @@ fn read(lang: Lang, fields: &Fields, before: &Settings, rules: &Rules) -> Result
     if let Some(temperature) = number(lang, fields, "temperature")? {
         settings.temperature = temperature;
     }
-    settings.currency = text(fields, "currency").to_owned();
+    let currency = text(fields, "currency").to_ascii_uppercase();
+    if !currency.is_empty() {
+        settings.currency = currency;
+    }
     settings.price_in = number(lang, fields, "price_in")?;
     settings.price_out = number(lang, fields, "price_out")?;
     settings.monthly_budget = number(lang, fields, "monthly_budget")?;
@@ -207,7 +210,7 @@ fn page<Q: Permission>(
                         h2 { (lang.t("Últimas mudanças", "Latest changes")) }
                         ul { @for entry in &shown.changes { li.small {
                             strong { (entry.actor) } " " (words::deed(lang, &entry.action)) " " span.muted { (ui::ago(entry.at, at.now(), lang)) }
-                            @if let Some(fields) = changed_fields(entry) { ": " (fields) }
+                            @if let Some(fields) = changed_fields(lang, entry) { ": " (fields) }
                         } } }
                     }
                 }
@@ -221,9 +224,9 @@ fn page<Q: Permission>(
     response
 }
 
-fn changed_fields(entry: &Entry) -> Option<String> {
+fn changed_fields(lang: Lang, entry: &Entry) -> Option<String> {
     let map = entry.after.as_ref()?.as_object()?;
-    let names: Vec<&str> = map.keys().map(String::as_str).collect();
+    let names: Vec<String> = map.keys().map(|name| words::field(lang, name)).collect();
     Some(names.join(", ")).filter(|names| !names.is_empty())
 }
 
@@ -332,6 +335,11 @@ fn form<Q: Permission>(
     }
 }
 
+/// Whether the next words are the first of the conversation, which is greeted.
+fn first_words(first: bool, again: bool) -> Markup {
+    html! { input #first type="hidden" name="first" value=(if first { "1" } else { "" }) hx-swap-oob=[again.then_some("true")]; }
+}
+
 fn chat<Q: Permission>(at: &At<Q>) -> Markup {
     let lang = at.lang();
     html! {
@@ -341,6 +349,7 @@ fn chat<Q: Permission>(at: &At<Q>) -> Markup {
             p.small.muted { (lang.t("Usa o formulário como está agora, salvo ou não. Nada é enviado a ninguém.", "Uses the form as it is now, saved or not. Nothing is sent to anybody.")) }
             div.thread #teste role="log" aria-live="polite" tabindex="0" aria-label=(lang.t("Conversa de teste", "Test conversation")) {}
             (ui::csrf_field(at.csrf()))
+            (first_words(true, false))
             (Field::input("question", lang.t("Mensagem de cliente", "A customer's message"), "text").required().most(1000).complete("off"))
             div.row { button type="submit" { (lang.t("Enviar teste", "Send test")) } }
         }
@@ -350,15 +359,22 @@ fn chat<Q: Permission>(at: &At<Q>) -> Markup {
 async fn save(at: At<AssistantWrite>, Form(fields): Form<Fields>) -> Result<Response, Failure> {
     let lang = at.lang();
     let before = shown(&at).await?;
-    let refuse = |wrong: &Wrong| page(&at, &before, Some(wrong), Some(&fields));
+    let refuse = |wrong: &Wrong| {
+        if at.scripted() {
+            return Err(Problem::field(wrong.field.clone(), wrong.text.clone()).into());
+        }
+        Ok(page(&at, &before, Some(wrong), Some(&fields)))
+    };
     let mut draft = match read(lang, &fields, &before.settings, &before.rules) {
         Ok(draft) => draft,
-        Err(wrong) => return Ok(refuse(&wrong)),
+        Err(wrong) => return refuse(&wrong),
     };
     if let Some(model) = &mut draft.settings.model {
         match at.app.outbound.check(&model.base_url) {
             Ok(url) => model.base_url = url,
-            Err(bad) => return Ok(refuse(&wrong("base_url", &bad.to_string()))),
+            Err(bad) => {
+                return refuse(&wrong("base_url", &crate::causes::cause(lang, &bad.to_string())));
+            }
         }
     }
     let now = at.now();
@@ -372,7 +388,7 @@ async fn save(at: At<AssistantWrite>, Form(fields): Form<Fields>) -> Result<Resp
         Ok(_) => {}
         Err(assistant::KeyError::Settings(bad)) => {
             drop(tx);
-            return Ok(refuse(&wrong(MODEL_KEY, &setting_text(lang, MODEL_KEY, &bad.reason))));
+            return refuse(&wrong(MODEL_KEY, &setting_text(lang, MODEL_KEY, &bad.reason)));
         }
         Err(assistant::KeyError::Vault(error)) => return Err(error.into()),
     }
@@ -400,6 +416,7 @@ async fn save(at: At<AssistantWrite>, Form(fields): Form<Fields>) -> Result<Resp
 async fn try_draft(at: At<AssistantRead>, Form(fields): Form<Fields>) -> Result<Response, Failure> {
     let lang = at.lang();
     let question = text(&fields, "question");
+    let first = text(&fields, "first") == "1";
     if question.is_empty() || question.chars().count() > 1000 {
         return Err(Problem::field(
             "question",
@@ -419,7 +436,8 @@ async fn try_draft(at: At<AssistantRead>, Form(fields): Form<Fields>) -> Result<
         context.settings = draft.settings;
         context.rules = draft.rules;
     }
-    let reply = at.app.answerer.chat(&at.app.db, &context, question).await?;
+    let reply = at.app.answerer.chat(&at.app.db, &context, question, first).await?;
+    crate::home::note_tried(&at, &reply).await?;
     let trace = &reply.trace;
     let sources: Vec<Value> = trace["sources"].as_array().cloned().unwrap_or_default();
     let trouble: Vec<String> = trace["models"]
@@ -428,10 +446,11 @@ async fn try_draft(at: At<AssistantRead>, Form(fields): Form<Fields>) -> Result<
         .flatten()
         .filter(|one| one["outcome"] != "said")
         .map(|one| {
+            let outcome = one["outcome"].as_str().unwrap_or_default();
             format!(
                 "{}: {}",
                 one["model"].as_str().unwrap_or_default(),
-                one["outcome"].as_str().unwrap_or_default()
+                crate::causes::model_outcome(lang, outcome)
             )
         })
         .collect();
@@ -450,7 +469,7 @@ async fn try_draft(at: At<AssistantRead>, Form(fields): Form<Fields>) -> Result<
         }
     };
     if at.me.visitor.headers.contains_key("hx-request") {
-        return Ok(said.into_response());
+        return Ok(html! { (said) (first_words(false, true)) }.into_response());
     }
     let body = html! {
         (page_head(lang.t("Testar o rascunho", "Try the draft"), "", None))

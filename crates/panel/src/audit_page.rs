@@ -66,22 +66,34 @@ fn actions(lang: Lang) -> Vec<(String, String)> {
     .collect()
 }
 
-fn table(lang: Lang, zone: &str, entries: &[Entry]) -> Markup {
+/// The lines; `base`: where the pages of the business are, whose conversations can be opened.
+fn table(lang: Lang, zone: &str, base: Option<&str>, entries: &[Entry]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(lang.t("Tabela", "Table")) { table {
             thead { tr {
-                th scope="col" { (lang.t("Quando", "When")) } th scope="col" { (lang.t("Quem", "Who")) }
+                th scope="col" { (lang.t("Quando", "When")) @if zone == "UTC" { " (UTC)" } } th scope="col" { (lang.t("Quem", "Who")) }
                 th scope="col" { (lang.t("O que fez", "What they did")) } th scope="col" { (lang.t("Antes e depois", "Before and after")) }
                 th scope="col" { (lang.t("De onde", "From where")) }
             } }
             tbody { @for entry in entries { tr {
                 td { (ui::date_time(entry.at, zone, lang)) }
                 td { (entry.actor) @if entry.actor_kind == "support" { " " (badge(Tone::Warn, lang.t("suporte", "support"))) } }
-                td { (words::deed(lang, &entry.action)) @if !entry.target.is_empty() { p.small.muted { (entry.target) } } }
+                td { (words::deed(lang, &entry.action)) (target(lang, base, entry)) }
                 td { (difference(lang, entry)) }
                 td { (entry.address) }
             } } }
         } }
+    }
+}
+
+fn target(lang: Lang, base: Option<&str>, entry: &Entry) -> Markup {
+    let conversation = base.filter(|_| entry.action.starts_with("conversation."));
+    html! {
+        @if let Some(base) = conversation {
+            p.small { a href=(format!("{base}/conversas/{}", entry.target)) { (lang.t("ver conversa", "see conversation")) } }
+        } @else if !entry.target.is_empty() {
+            p.small.muted { (entry.target) }
+        }
     }
 }
 
@@ -102,11 +114,19 @@ fn difference(lang: Lang, entry: &Entry) -> Markup {
     }
     names.sort();
     names.dedup();
+    // What did not change says nothing.
+    names.retain(|name| {
+        let of = |value: &Option<Value>| value.as_ref().map(|value| value[name.as_str()].clone());
+        of(&entry.before) != of(&entry.after)
+    });
+    if names.is_empty() {
+        return html! { "–" };
+    }
     html! {
         details {
             summary { (names.len()) " " (if names.len() == 1 { lang.t("campo", "field") } else { lang.t("campos", "fields") }) }
             dl { @for name in names {
-                dt { code { (name) } }
+                dt { (words::field(lang, name)) }
                 dd.small { (entry.before.as_ref().map_or("–".to_owned(), |v| text(&v[name]))) " → " (entry.after.as_ref().map_or("–".to_owned(), |v| text(&v[name]))) }
             } }
         }
@@ -139,6 +159,7 @@ async fn show(at: At<AuditRead>, Query(wanted): Query<Wanted>) -> Result<Respons
     let entries = identity::entries(&mut tx, &wanted.filter(), LINES).await?;
     drop(tx);
     let base = at.url("/auditoria");
+    let narrowed = !wanted.acao.is_empty() || !wanted.quem.is_empty();
     let export = format!(
         "{}?acao={}&quem={}",
         at.url("/auditoria.csv"),
@@ -150,8 +171,9 @@ async fn show(at: At<AuditRead>, Query(wanted): Query<Wanted>) -> Result<Respons
             Some(ui::link_button(&export, lang.t("Exportar CSV", "Export CSV")))))
         (filter_form(lang, &base, &wanted))
         section {
-            @if entries.is_empty() { (ui::empty(Icon::Scroll, lang.t("Nada aqui", "Nothing here"), lang.t("Mudanças aparecem assim que são feitas.", "Changes appear as soon as they are made."), None)) }
-            @else { (table(lang, at.zone(), &entries)) (more(lang, &base, &wanted, &entries)) }
+            @if entries.is_empty() { (ui::empty(Icon::Scroll, lang.t("Nada aqui", "Nothing here"),
+                if narrowed { lang.t("Nenhuma mudança com este filtro.", "No change by this filter.") } else { lang.t("Mudanças aparecem assim que são feitas.", "Changes appear as soon as they are made.") }, None)) }
+            @else { (table(lang, at.zone(), Some(&at.url("")), &entries)) (more(lang, &base, &wanted, &entries)) }
         }
     };
     Ok(at.page(lang.t("Auditoria", "Audit trail"), &body))
@@ -224,7 +246,7 @@ async fn show_house(
     let body = html! {
         (page_head(lang.t("Auditoria da operação", "Audit trail of the house"), lang.t("O que foi feito fora das empresas. O de cada empresa está nela.", "What was done outside of the businesses. Each business has its own."), None))
         (filter_form(lang, base, &wanted))
-        section { (table(lang, "UTC", &entries)) (more(lang, base, &wanted, &entries)) }
+        section { (table(lang, "UTC", None, &entries)) (more(lang, base, &wanted, &entries)) }
     };
     Ok(me.page(lang.t("Auditoria", "Audit trail"), &body))
 }

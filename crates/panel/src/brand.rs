@@ -146,7 +146,7 @@ pub(crate) async fn sender_name(app: &App, tenant: Option<&Tenant>) -> Result<St
     let name = names.into_iter().find(|name| !name.is_empty());
     Ok(name.unwrap_or_else(|| match tenant {
         Some(tenant) => tenant.name.clone(),
-        None => app.options.house_name.clone(),
+        None => app.options.mail_name.clone().unwrap_or_else(|| app.options.house_name.clone()),
     }))
 }
 
@@ -236,7 +236,7 @@ fn view(
     lang: Lang,
     set: &Set,
     (csrf, action): (&str, &str),
-    (own_name, inherited): (&str, &str),
+    (own_name, inherited, sign_in): (&str, &str, Option<&str>),
     wrong: Option<(&str, &str)>,
 ) -> Markup {
     let error = |field: &str| wrong.filter(|(at, _)| *at == field).map(|(_, why)| why);
@@ -244,9 +244,19 @@ fn view(
     let seen: Colour = accent.parse().unwrap_or(Colour::WHITE);
     let (light, dark) = (seen.readable_on(Colour::WHITE), seen.readable_on(Colour::NIGHT));
     html! {
-        (page_head(lang.t("Marca", "Brand"), lang.t(
+        (page_head(lang.t("Marca", "Brand"), if sign_in.is_some() { lang.t(
             "Como o painel, a entrada e os e-mails se apresentam. O que ficar vazio usa a marca da operação.",
-            "How the panel, the sign-in page and e-mails present themselves. What stays empty uses the house's brand."), None))
+            "How the panel, the sign-in page and e-mails present themselves. What stays empty uses the house's brand.")
+        } else { lang.t(
+            "Como a operação se apresenta, e cada empresa que não definiu sua própria marca.",
+            "How the house presents itself, and each business that set no brand of its own.")
+        }, None))
+        @if let Some(address) = sign_in {
+            section.panel.stack.narrow {
+                p { (lang.t("A equipe entra com esta marca por este endereço:", "The team signs in with this brand at this address:")) }
+                (ui::copyable(lang.t("Endereço de entrada", "Sign-in address"), address, lang.t("Copiar", "Copy")))
+            }
+        }
         form.panel.stack method="post" action=(action) enctype="multipart/form-data" {
             (ui::csrf_field(csrf))
             input type="hidden" name="inherited" value=(inherited);
@@ -388,13 +398,21 @@ fn as_json(set: &Set) -> serde_json::Value {
         "sender_name": set.sender_name, "logo": set.has_logo, "icon": set.has_icon })
 }
 
+/// Where the team signs in under the business's own brand.
+fn sign_in(at: &At<BrandWrite>) -> String {
+    format!("{}/painel/entrar?t={}", at.app.options.base_url, at.tenant.slug)
+}
+
 async fn show(at: At<BrandWrite>) -> Result<Response, Failure> {
     let mut tx = at.app.db.read_system().await?;
     let set = set_of(&mut tx, &at.tenant.id.to_string()).await?;
     drop(tx);
-    let (name, accent) = (&at.me.visitor.brand.name, at.me.visitor.brand.accent.to_string());
+    let house = of_house(&at.app).await?;
+    let accent = at.me.visitor.brand.accent.to_string();
     let form = (at.csrf(), at.url("/marca"));
-    let body = view(at.lang(), &set, (form.0, &form.1), (name, &accent), None);
+    let shown = (house.name.as_str(), accent.as_str(), Some(sign_in(&at)));
+    let shown = (shown.0, shown.1, shown.2.as_deref());
+    let body = view(at.lang(), &set, (form.0, &form.1), shown, None);
     Ok(at.page(at.lang().t("Marca", "Brand"), &body))
 }
 
@@ -403,14 +421,16 @@ async fn save(at: At<BrandWrite>, upload: Upload) -> Result<Response, Failure> {
     let mut tx = at.app.db.begin_system().await?;
     let before = set_of(&mut tx, &id.to_string()).await?;
     let lang = at.lang();
+    let house = of_house(&at.app).await?;
     let set = match checked(lang, &before, &upload) {
         Ok(set) => set,
+        Err((field, why)) if at.scripted() => return Err(Problem::field(field, why).into()),
         Err((field, why)) => {
             let body = view(
                 lang,
                 &before,
                 (at.csrf(), &at.url("/marca")),
-                (&at.me.visitor.brand.name, &at.me.visitor.brand.accent.to_string()),
+                (&house.name, &at.me.visitor.brand.accent.to_string(), Some(&sign_in(&at))),
                 Some((field, &why)),
             );
             let mut response = at.page(lang.t("Marca", "Brand"), &body);
@@ -439,7 +459,7 @@ async fn show_house(Operator(me): Operator) -> Result<Response, Failure> {
     let set = set_of(&mut tx, "").await?;
     drop(tx);
     let form = (me.visitor.csrf.as_str(), "/painel/operador/marca");
-    let body = view(me.lang(), &set, form, (&app.options.house_name, ACCENT), None);
+    let body = view(me.lang(), &set, form, (&app.options.house_name, ACCENT, None), None);
     Ok(me.page(me.lang().t("Marca", "Brand"), &body))
 }
 

@@ -8,13 +8,14 @@ use channels::{Channel, ChannelError, NewChannel, NewLogin};
 use identity::Permission as P;
 use kernel::Moment;
 use maud::{Markup, html};
-use messaging::{Kind, LinkState};
+use messaging::{Kind, LinkState, SendError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use ui::{Field, Icon, Lang, Tone, badge, icon, notice, page_head};
 use web::permission::{ChannelsRead, ChannelsWrite};
 use web::{Permission, Problem};
 
+use crate::causes::cause;
 use crate::door::{At, PageId};
 use crate::failure::Failure;
 use crate::form::Form;
@@ -213,11 +214,22 @@ async fn add(
         Err(error @ (ChannelError::Storage(_) | ChannelError::Vault(_))) => {
             return Err(refused(error));
         }
-        Err(error) => {
-            let text = words::problem(at.lang(), &Problem::from(error));
-            return Ok(new_page(&at, kind, &fields, Some(&text)));
-        }
+        Err(error) => return not_added(&at, kind, &fields, &Problem::from(error)),
     };
+    if kind == Kind::Evolution {
+        // A server that is not there, or refuses the key, makes no channel: the form can be corrected.
+        let name = added.id.to_string();
+        if let Err(error) =
+            at.app.manage.connect(at.tenant.id, &name, None).await.map_err(refused)?
+        {
+            let mut tx = at.begin().await?;
+            channels::remove(&mut tx, &at.app.vault, &name).await.map_err(refused)?;
+            tx.commit().await?;
+            let field =
+                if matches!(error, SendError::Refused { .. }) { "api_key" } else { "base_url" };
+            return not_added(&at, kind, &fields, &Problem::field(field, error.to_string()));
+        }
+    }
     let mut tx = at.begin().await?;
     at.note(
         &mut tx,
@@ -227,10 +239,21 @@ async fn add(
     )
     .await?;
     tx.commit().await?;
-    if kind == Kind::Evolution {
-        return begin_pairing(&at, added.id, None).await;
-    }
     Ok(at.done(&format!("/canais/{}", added.id), "salvo"))
+}
+
+/// The form again, with why the channel was not made.
+fn not_added(
+    at: &At<ChannelsWrite>,
+    kind: Kind,
+    fields: &Fields,
+    problem: &Problem,
+) -> Result<Response, Failure> {
+    if at.scripted() {
+        return Err(problem.clone().into());
+    }
+    let text = words::problem(at.lang(), problem);
+    Ok(new_page(at, kind, fields, Some(&text)))
 }
 
 async fn one(at: At<ChannelsRead>, PageId(id): ById) -> Result<Response, Failure> {
@@ -259,9 +282,10 @@ async fn one_page<Q: Permission>(
             div.stack {
                 div.panel.stack {
                     div.row { (state_badge(lang, &channel)) @if let Some(number) = &channel.own_number { strong { (ui::phone(number)) } } }
-                    @if let Some(reason) = &channel.state_reason { p { (reason) } }
-                    @if let Some(alarm) = &channel.alarm {
-                        (notice(Tone::Bad, alarm))
+                    @if channel.state == LinkState::Connected || channel.state == LinkState::Pending {
+                        @if let Some(alarm) = &channel.alarm { (notice(Tone::Warn, &cause(lang, alarm))) }
+                    } @else if let Some(why) = channel.alarm.as_deref().or(channel.state_reason.as_deref()) {
+                        (notice(Tone::Bad, &cause(lang, why)))
                     }
                     @if writes {
                         @if can.pairing && channel.state != LinkState::Connected {
@@ -387,12 +411,11 @@ async fn begin_pairing(
     id: kernel::ChannelId,
     number: Option<&str>,
 ) -> Result<Response, Failure> {
-    let lang = at.lang();
     let phone = match number {
         None => None,
         Some(text) => match text.parse::<kernel::Phone>() {
             Ok(phone) => Some(phone.digits().to_owned()),
-            Err(bad) => return one_page(at, id, Some((Tone::Bad, &bad.to_string()))).await,
+            Err(bad) => return Err(Problem::field("number", bad.to_string()).into()),
         },
     };
     let name = id.to_string();
@@ -408,11 +431,8 @@ async fn begin_pairing(
             Ok(at.done(&format!("/canais/{id}"), said))
         }
         Err(error) => {
-            let text = format!(
-                "{} {error}",
-                lang.t("O provedor não conectou:", "The provider did not connect:")
-            );
-            one_page(at, id, Some((Tone::Bad, &text))).await
+            let why = cause(at.lang(), &error.to_string());
+            one_page(at, id, Some((Tone::Bad, &why))).await
         }
     }
 }

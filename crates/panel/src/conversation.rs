@@ -8,13 +8,14 @@ use identity::Permission as P;
 use inbox::{MessageView, Note, Owner, OwnerChange, Row, WINDOW};
 use kernel::{ConversationId, Moment, PersonId};
 use maud::{Markup, html};
-use messaging::Kind;
+use messaging::{Kind, LinkState};
 use serde::Deserialize;
 use serde_json::Value;
 use ui::{Icon, Lang, Tone, badge, icon, initials};
 use web::Permission;
 use web::permission::InboxRead;
 
+use crate::composer::{composer, template_form};
 use crate::door::{At, PageId};
 use crate::failure::Failure;
 use crate::inbox_page::{Around, Wanted, contact_name, keys, list_pane, owner_text};
@@ -110,6 +111,12 @@ async fn show(
                     button.quiet.icon-only type="button" data-show="show-person" aria-label=(lang.t("Pessoa", "Person")) { (icon(Icon::Person)) }
                 }
                 div #talk hx-get=(live) hx-trigger="live from:body throttle:400ms" hx-include="#talk [name=v]" { (inner) }
+                @if let Some(channel) = around.channel(talk.row.channel).filter(|c| c.state != LinkState::Connected) {
+                    div.notice.warn.above role="status" { (icon(Icon::Warn)) p {
+                        (lang.t("O canal desta conversa está desconectado: o que for escrito espera na fila. ", "This conversation's channel is disconnected: what is written waits in the queue. "))
+                        a href=(at.url(&format!("/canais/{}", channel.id))) { (lang.t("Ver canal", "See channel")) }
+                    } }
+                }
                 div #problem aria-live="assertive" {}
                 @if writes {
                     @if open { (composer(&at, id, &canned)) }
@@ -314,7 +321,10 @@ fn bubble<Q: Permission>(
                     span.failed[failed] {
                         @if failed { (icon(Icon::Warn)) }
                         (words::state(lang, &message.state))
-                        @if let Some(reason) = message.reason.as_deref().filter(|_| failed) { ": " (reason) }
+                        @if let Some(reason) = message.reason.as_deref().filter(|_| failed) { ": " (crate::causes::cause(lang, reason)) }
+                    }
+                    @if let Some(body) = message.body.as_deref().filter(|_| failed && at.may(P::InboxWrite)) {
+                        button.quiet type="button" data-text=(body) data-into="#texto" { (lang.t("Escrever de novo", "Write again")) }
                     }
                 }
             }
@@ -382,7 +392,11 @@ fn trace_view<Q: Permission>(at: &At<Q>, message: &MessageView, trace: &Value) -
             let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
             let tokens = one["tokens_in"].as_i64().zip(one["tokens_out"].as_i64());
             let tokens = tokens.map(|(a, b)| format!(", {a} + {b} tokens")).unwrap_or_default();
-            format!("{}: {}{tokens}", text("model"), text("outcome"))
+            format!(
+                "{}: {}{tokens}",
+                text("model"),
+                crate::causes::model_outcome(at.lang(), &text("outcome"))
+            )
         })
         .collect();
     html! {
@@ -476,59 +490,6 @@ fn actions<Q: Permission>(at: &At<Q>, row: &Row, again: bool) -> Markup {
     }
 }
 
-fn composer<Q: Permission>(at: &At<Q>, id: ConversationId, canned: &[inbox::Canned]) -> Markup {
-    let lang = at.lang();
-    let action = at.url(&format!("/conversas/{id}/responder"));
-    html! {
-        form.composer #composer data-window="open" method="post" action=(action) enctype="multipart/form-data"
-            hx-post=(action) hx-encoding="multipart/form-data" hx-target="#talk" hx-swap="innerHTML" hx-sync="this:drop" hx-disabled-elt="find button[type=submit]" {
-            (ui::csrf_field(at.csrf()))
-            input type="hidden" name="once" value=(identity::token());
-            label.visually-hidden for="texto" { (lang.t("Mensagem", "Message")) }
-            textarea #texto name="text" rows="2" maxlength="4096" data-enter data-key="r" data-draft=(id)
-                placeholder=(lang.t("Escreva uma resposta. Enter envia, Shift+Enter quebra a linha.", "Write a reply. Enter sends, Shift+Enter breaks the line.")) {}
-            div.modes {
-                input.visually-hidden type="radio" name="mode" value="reply" id="mode-reply" checked;
-                label for="mode-reply" { (lang.t("Responder", "Reply")) }
-                input.visually-hidden type="radio" name="mode" value="note" id="mode-note" data-key="n";
-                label for="mode-note" { (lang.t("Nota interna", "Internal note")) }
-                @if !canned.is_empty() {
-                    button.quiet type="button" popovertarget="canned" { (lang.t("Respostas prontas", "Ready replies")) }
-                    div.menu #canned popover {
-                        ul { @for reply in canned { li { button type="button" data-text=(reply.body) data-into="#texto" popovertarget="canned" popovertargetaction="hide" {
-                            strong { "/" (reply.shortcut) } } } }
-                        }
-                    }
-                }
-                label.button.quiet for="arquivo" { (icon(Icon::Attach)) (lang.t("Arquivo", "File")) }
-                input.visually-hidden #arquivo type="file" name="file" aria-label=(lang.t("Arquivo", "File"));
-                span.row data-chosen="#arquivo" hidden { span.small {} button.quiet type="button" aria-label=(lang.t("Tirar o arquivo", "Take the file away")) { "×" } }
-                button.primary type="submit" { (icon(Icon::Send)) (lang.t("Enviar", "Send")) }
-            }
-        }
-    }
-}
-
-/// Where free text may not leave any more.
-fn template_form<Q: Permission>(at: &At<Q>, id: ConversationId) -> Markup {
-    let lang = at.lang();
-    html! {
-        form.composer #composer data-window="shut" method="post" action=(at.url(&format!("/conversas/{id}/modelo"))) {
-            (ui::csrf_field(at.csrf()))
-            input type="hidden" name="once" value=(identity::token());
-            p { strong { (lang.t("A janela de 24 horas fechou.", "The 24-hour window has shut.")) } " "
-                (lang.t("Só um modelo aprovado pela Meta pode sair; quando o contato responder, o texto livre volta.",
-                    "Only a template that Meta approved may leave; once the contact replies, free text is back.")) }
-            div.pair {
-                (ui::Field::input("name", lang.t("Nome do modelo", "Template name"), "text").required().most(512))
-                (ui::Field::input("language", lang.t("Idioma do modelo", "Template language"), "text").value("pt_BR").required().most(12))
-            }
-            (ui::Field::area("variables", lang.t("Variáveis do corpo, uma por linha", "Variables of the body, one a line"), 2))
-            div.row { button.primary type="submit" { (icon(Icon::Send)) (lang.t("Enviar modelo", "Send template")) } }
-        }
-    }
-}
-
 fn person_pane<Q: Permission>(
     at: &At<Q>,
     talk: &Talk,
@@ -541,7 +502,10 @@ fn person_pane<Q: Permission>(
     html! {
         aside.pane.person-pane aria-label=(lang.t("Pessoa", "Person")) {
             section {
-                h2 { (contact_name(at, row)) }
+                div.row.between {
+                    h2 { (contact_name(at, row)) }
+                    button.quiet.icon-only.only-narrow type="button" data-show="show-person" aria-label=(lang.t("Fechar", "Close")) { (icon(Icon::Cross)) }
+                }
                 dl {
                     @if let Some(contact) = contact {
                         @for handle in contact.handles.iter().filter(|h| h.kind == "phone") {

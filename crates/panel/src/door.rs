@@ -523,6 +523,11 @@ impl<P: Permission> At<P> {
             .collect()
     }
 
+    /// Whether our own script sent the form, which stays on its page when it is refused.
+    pub(crate) fn scripted(&self) -> bool {
+        self.me.visitor.headers.contains_key("x-form")
+    }
+
     /// A page of the tenant.
     pub(crate) fn page(&self, title: &str, body: &Markup) -> Response {
         self.show(title, body, false)
@@ -536,18 +541,7 @@ impl<P: Permission> At<P> {
     fn show(&self, title: &str, body: &Markup, full: bool) -> Response {
         let visitor = &self.me.visitor;
         let lang = self.lang();
-        let banner = self.support.as_ref().map(|grant| {
-            let until = ui::clock_time(grant.expires_at, self.zone());
-            html! {
-                span {
-                    (lang.t("Acesso de suporte até ", "Support access until ")) (until) ": " (grant.reason)
-                }
-                form method="post" action=(format!("/painel/operador/empresas/{}/sair", self.tenant.slug)) {
-                    (ui::csrf_field(&visitor.csrf))
-                    button type="submit" { (lang.t("Encerrar acesso", "End access")) }
-                }
-            }
-        });
+        let banner = crate::banners::above(self);
         let said = self.said().and_then(|code| crate::words::done(lang, code));
         let events = self.may(identity::Permission::InboxRead).then(|| self.url("/eventos"));
         let body = html! {

@@ -1,9 +1,9 @@
 //! What went wrong, as a page: what happened, what we did, what to do.
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use maud::html;
 use web::Problem;
 
@@ -70,6 +70,31 @@ impl IntoResponse for Failure {
     }
 }
 
+fn retry_after(failure: &Failure) -> AppendHeaders<Option<(HeaderName, String)>> {
+    let seconds = match failure {
+        Failure::Problem(problem) => problem.retry_after(),
+        _ => None,
+    };
+    AppendHeaders(seconds.map(|seconds| (header::RETRY_AFTER, seconds.to_string())))
+}
+
+/// Where a form's answer sends the browser, as a script can read it.
+fn told_where(mut response: Response) -> Response {
+    if response.status() != StatusCode::SEE_OTHER {
+        return response;
+    }
+    let Some(location) = response.headers_mut().remove(header::LOCATION) else { return response };
+    let go = location.to_str().unwrap_or("/painel");
+    let (mut parts, _) = response.into_parts();
+    parts.status = StatusCode::OK;
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let mut told = axum::Json(serde_json::json!({ "go": go })).into_response();
+    for (name, value) in &parts.headers {
+        told.headers_mut().append(name, value.clone());
+    }
+    told
+}
+
 /// Middleware that turns a failure into a page in the visitor's language and brand.
 pub(crate) async fn show(State(app): State<App>, request: Request, next: Next) -> Response {
     let fragment = request.headers().contains_key("hx-request");
@@ -77,10 +102,14 @@ pub(crate) async fn show(State(app): State<App>, request: Request, next: Next) -
         .headers()
         .get(header::ACCEPT)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    // Sent by our own script, which stays on the page.
+    let form = request.headers().contains_key("x-form");
     let (parts, body) = request.into_parts();
     let asked = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    let Some(failure) = response.extensions_mut().remove::<Failure>() else { return response };
+    let Some(failure) = response.extensions_mut().remove::<Failure>() else {
+        return if form { told_where(response) } else { response };
+    };
     let Ok(visitor) = Visitor::of(&asked, &app).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, "503").into_response();
     };
@@ -88,6 +117,7 @@ pub(crate) async fn show(State(app): State<App>, request: Request, next: Next) -
     if let Failure::SignIn(here) = &failure
         && !fragment
         && !json
+        && !form
     {
         if here == "/painel" {
             return redirect("/painel");
@@ -99,7 +129,11 @@ pub(crate) async fn show(State(app): State<App>, request: Request, next: Next) -
     let (title, text) = match &failure {
         Failure::SignIn(_) => (
             lang.t("Entre de novo", "Sign in again"),
-            lang.t("Sua sessão terminou.", "Your session has ended.").to_owned(),
+            lang.t(
+                "Sua sessão terminou. Nada do que você escreveu se perdeu: entre e envie de novo.",
+                "Your session has ended. Nothing that you wrote is lost: sign in and send it again.",
+            )
+            .to_owned(),
         ),
         Failure::NotFound => (
             lang.t("Página não encontrada", "Page not found"),
@@ -141,6 +175,21 @@ pub(crate) async fn show(State(app): State<App>, request: Request, next: Next) -
             crate::words::problem(lang, problem),
         ),
     };
+    if form {
+        let text = match &failure {
+            Failure::Problem(_) if !status.is_server_error() => text,
+            _ => format!("{title}. {text}"),
+        };
+        let field = match &failure {
+            Failure::Problem(problem) => problem.at_field(),
+            _ => None,
+        };
+        let body = serde_json::json!({
+            "text": text, "field": field, "stale": matches!(failure, Failure::Foreign),
+            "sign_in": matches!(failure, Failure::SignIn(_)).then_some("/painel/entrar"),
+        });
+        return (status, retry_after(&failure), axum::Json(body)).into_response();
+    }
     if json {
         let body = axum::Json(serde_json::json!({ "message": format!("{title}. {text}") }));
         return (status, body).into_response();

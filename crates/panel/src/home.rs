@@ -5,9 +5,12 @@ use inbox::{Day, Figures, Narrow, Show};
 use jiff::tz::TimeZone;
 use kernel::Moment;
 use maud::{Markup, PreEscaped, html};
+use messaging::LinkState;
 use ui::{Icon, Lang, icon, page_head};
+use web::Permission;
 use web::permission::TenantRead;
 
+use crate::causes::cause;
 use crate::door::At;
 use crate::failure::Failure;
 use crate::registry::Pages;
@@ -42,7 +45,7 @@ struct Steps {
 
 impl Steps {
     fn done(&self) -> bool {
-        self.knowledge && self.hours && self.connected && self.conversation
+        self.knowledge && self.tried && self.hours && self.connected && self.conversation
     }
 }
 
@@ -62,26 +65,44 @@ async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
     let documents = knowledge::list(&mut tx, "", 1).await?;
     let (_, hours) = tenancy::opening_hours(&mut tx).await?;
     let any = inbox::conversations(&mut tx, None, 1).await?;
+    let tried = !any.is_empty() || tried(&mut tx).await?;
     drop(tx);
+    let mut tx = at.app.db.read_system().await?;
+    let grants = identity::grants(&mut tx, at.tenant.id).await?;
+    drop(tx);
+    let support =
+        grants.iter().find(|g| g.ended_at.is_none() && g.expires_at > now && at.support.is_none());
     let steps = Steps {
         knowledge: !documents.is_empty(),
-        tried: !documents.is_empty() && !any.is_empty(),
+        tried: !documents.is_empty() && tried,
         hours,
         channel: !channels.is_empty(),
-        connected: channels.iter().any(|c| c.state == messaging::LinkState::Connected),
+        connected: channels.iter().any(|c| c.state == LinkState::Connected),
         conversation: !any.is_empty(),
     };
-    let alarms: Vec<_> = channels.iter().filter(|channel| channel.alarm.is_some()).collect();
+    let down = |channel: &&channels::Channel| {
+        channel.alarm.is_some()
+            || matches!(channel.state, LinkState::Disconnected | LinkState::Error)
+    };
+    let alarms: Vec<_> = channels.iter().filter(down).collect();
     let body = html! {
         (page_head(&at.tenant.name, "", None))
+        // Looked at anew when something happens, and not more often than an eye would.
+        div #home hx-get=(at.url("")) hx-select="#home" hx-target="this" hx-swap="outerHTML" hx-trigger="live from:body throttle:10s" {
+        @if let Some(grant) = support {
+            div.notice.warn role="status" { (icon(Icon::Warn)) p {
+                (lang.t("A operação está aqui como suporte até ", "The operator is here as support until ")) (ui::clock_time(grant.expires_at, at.zone())) ": " (grant.reason)
+            } }
+        }
         // Whoever begins sees how to; whoever has customers sees them first.
         @if !steps.done() && !steps.conversation { (first_steps(&at, &steps)) }
         p.sentence { (sentence(lang, &figures)) }
         @for channel in alarms {
             div.notice.bad role="status" {
                 (icon(Icon::Warn))
-                p { strong { (channel.instance) ": " } (channel.alarm.as_deref().unwrap_or_default()) " "
-                    a href=(at.url("/canais")) { (lang.t("Ver canal", "See channel")) } }
+                p { strong { (channel.instance) ": " }
+                    (channel.alarm.as_deref().or(channel.state_reason.as_deref()).map_or_else(|| lang.t("desconectado.", "disconnected.").to_owned(), |why| cause(lang, why))) " "
+                    a href=(at.url(&format!("/canais/{}", channel.id))) { (lang.t("Ver canal", "See channel")) } }
             }
         }
         @if !waiting.is_empty() {
@@ -119,9 +140,12 @@ async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
                     p.muted { (lang.t("Nada sem resposta.", "Nothing unanswered.")) }
                 } @else {
                     ul { @for one in &declined { li { a href=(at.url(&format!("/conversas/{}", one.conversation))) { (one.question) } } } }
-                    p { a.button href=(at.url("/conhecimento/sem-resposta")) { (lang.t("Responder e ensinar", "Answer and teach")) } }
+                    p { a.button href=(at.url("/conhecimento/sem-resposta")) {
+                        @if at.may(identity::Permission::KnowledgeWrite) { (lang.t("Responder e ensinar", "Answer and teach")) } @else { (lang.t("Ver todas", "See all")) }
+                    } }
                 }
             }
+        }
         }
     };
     Ok(at.page(lang.t("Início", "Home"), &body))
@@ -129,6 +153,33 @@ async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
 
 fn median(lang: Lang, figures: &Figures) -> String {
     figures.median_answer.map_or_else(|| "–".to_owned(), |time| ui::duration(time, lang))
+}
+
+/// Whether somebody asked the assistant something, to see what it says.
+async fn tried(tx: &mut db::TenantTx) -> Result<bool, db::Error> {
+    let filter = identity::Filter { action: TRIED.to_owned(), ..identity::Filter::default() };
+    Ok(!identity::entries(tx, &filter, 1).await?.is_empty())
+}
+
+pub(crate) const TRIED: &str = "assistant.tried";
+
+/// Writes down that the assistant answered somebody who tried it, the first time that it did.
+pub(crate) async fn note_tried<P: Permission>(
+    at: &At<P>,
+    reply: &assistant::Reply,
+) -> Result<(), Failure> {
+    if reply.declined || reply.sources.is_empty() {
+        return Ok(());
+    }
+    let mut tx = at.read().await?;
+    let known = tried(&mut tx).await?;
+    drop(tx);
+    if !known {
+        let mut tx = at.begin().await?;
+        at.note(&mut tx, TRIED, "", (None, None)).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Today in one sentence.
@@ -159,7 +210,11 @@ fn sentence(lang: Lang, figures: &Figures) -> String {
 fn chart(lang: Lang, zone: &str, days: &[Day]) -> Markup {
     let most =
         days.iter().map(|day| day.assistant.max(day.people).max(day.inbound)).max().unwrap_or(0);
-    let label = |day: &Day| ui::date(day.from, zone, lang).chars().take(5).collect::<String>();
+    // Without the year: `24/11`, `24 Nov`.
+    let label = |day: &Day| {
+        let date = ui::date(day.from, zone, lang);
+        date.rsplit_once(['/', ' ']).map_or(date.clone(), |(short, _)| short.to_owned())
+    };
     let scale = |value: i64| if most == 0 { 0 } else { value * 120 / most };
     let mut bars = String::new();
     for (at, day) in days.iter().enumerate() {
@@ -228,8 +283,8 @@ fn first_steps(at: &At<TenantRead>, steps: &Steps) -> Markup {
             steps.hours,
             lang.t("Confirme o horário de funcionamento", "Confirm the opening hours"),
             lang.t(
-                "Só depois disso a assistente diz quando vocês abrem.",
-                "Only then does the assistant say when you are open.",
+                "Confirmado, ele vale mais do que os documentos dizem.",
+                "Once confirmed, they count more than what documents say.",
             ),
             ("/assistente#horario", lang.t("Confirmar", "Confirm"), at.may(P::AssistantWrite)),
         ),

@@ -24,10 +24,7 @@ pub(crate) fn form<Q: Permission>(
     writes: bool,
 ) -> Markup {
     let lang = at.lang();
-    let days = match lang {
-        Lang::Pt => ["Segunda", "Terça", "Quarta", "Quinta", "Sexta", "Sábado", "Domingo"],
-        Lang::En => ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
-    };
+    let days = days(lang);
     let spans = |weekday: i64| {
         let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
         hours
@@ -43,7 +40,7 @@ pub(crate) fn form<Q: Permission>(
             fieldset {
                 legend { (lang.t("Horário de funcionamento", "Opening hours")) }
                 @if confirmed { p { (badge(ui::Tone::Good, lang.t("Confirmado", "Confirmed"))) } }
-                @else { (notice(ui::Tone::Warn, lang.t("Ainda não confirmado: até lá a assistente não diz o horário.", "Not confirmed yet: until then the assistant does not tell the hours."))) }
+                @else { (notice(ui::Tone::Warn, lang.t("Ainda não confirmado: até lá a assistente só diz o que os documentos dizem.", "Not confirmed yet: until then the assistant only tells what the documents say."))) }
                 div.pair {
                     @for (weekday, day) in (1..).zip(days) {
                         (Field::input(&format!("day{weekday}"), day, "text").value(&spans(weekday)).most(60))
@@ -65,11 +62,16 @@ fn spans(weekday: i64, text: &str) -> Option<Vec<OpeningHours>> {
         let whole = hour * 60 + minute;
         ((0..60).contains(&minute) && (0..=1440).contains(&whole)).then_some(whole)
     };
-    text.split(',')
+    let mut day: Vec<OpeningHours> = text
+        .split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
         .map(|part| {
-            let (from, to) = part.split_once(['-', '–'])?;
+            let (from, to) = part.split_once(['-', '–']).or_else(|| {
+                [" às ", " as ", " até ", " ate ", " a ", " to "]
+                    .iter()
+                    .find_map(|to| part.split_once(to))
+            })?;
             let (opens_minute, closes_minute) = (clock(from)?, clock(to)?);
             (opens_minute < closes_minute && opens_minute < 1440).then_some(OpeningHours {
                 weekday,
@@ -77,7 +79,33 @@ fn spans(weekday: i64, text: &str) -> Option<Vec<OpeningHours>> {
                 closes_minute,
             })
         })
-        .collect()
+        .collect::<Option<_>>()?;
+    day.sort_by_key(|span| span.opens_minute);
+    // Two that overlap are a slip of the fingers.
+    let apart = day.windows(2).all(|two| two[0].closes_minute <= two[1].opens_minute);
+    apart.then_some(day)
+}
+
+/// A week as people read it, by day.
+fn shown(week: &[OpeningHours], days: [&str; 7]) -> serde_json::Value {
+    let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let mut out = serde_json::Map::new();
+    for (weekday, day) in (1..).zip(days) {
+        let spans: Vec<String> = week
+            .iter()
+            .filter(|span| span.weekday == weekday)
+            .map(|span| format!("{}-{}", clock(span.opens_minute), clock(span.closes_minute)))
+            .collect();
+        out.insert(day.to_owned(), json!(spans.join(", ")));
+    }
+    out.into()
+}
+
+fn days(lang: Lang) -> [&'static str; 7] {
+    match lang {
+        Lang::Pt => ["Segunda", "Terça", "Quarta", "Quinta", "Sexta", "Sábado", "Domingo"],
+        Lang::En => ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    }
 }
 
 async fn save_hours(
@@ -110,7 +138,7 @@ async fn save_hours(
         &mut tx,
         "hours.changed",
         "",
-        (Some(json!({ "hours": before })), Some(json!({ "hours": week }))),
+        (Some(shown(&before, days(lang))), Some(shown(&week, days(lang)))),
     )
     .await?;
     tx.commit().await?;
@@ -130,6 +158,8 @@ mod tests {
             Some(vec![span(480, 720), span(810, 1080)])
         );
         assert_eq!(spans(1, "8h–18h"), Some(vec![span(480, 1080)]));
+        assert_eq!(spans(1, "8h às 18h"), Some(vec![span(480, 1080)]));
+        assert_eq!(spans(1, "08:00-12:00, 11:00-14:00"), None, "they overlap");
         assert_eq!(spans(1, " "), Some(Vec::new()));
         assert_eq!(spans(1, "18:00-24:00"), Some(vec![span(1080, 1440)]));
         for bad in ["08:00", "18:00-08:00", "25:00-26:00", "08:70-09:00", "fechado"] {

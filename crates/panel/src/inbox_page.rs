@@ -230,7 +230,7 @@ pub(crate) async fn list_pane<P: Permission>(
                     @if around.channels.len() > 1 {
                         label.visually-hidden for="canal" { (lang.t("Canal", "Channel")) }
                         select #canal name="canal" data-submit {
-                            option value="" { (lang.t("Todos os canais", "All channels")) }
+                            option value="" { (lang.t("Canais", "Channels")) }
                             @for channel in &around.channels {
                                 option value=(channel.id) selected[wanted.canal == channel.id.to_string()] { (channel.instance) }
                             }
@@ -239,7 +239,7 @@ pub(crate) async fn list_pane<P: Permission>(
                     @if !around.labels.is_empty() {
                         label.visually-hidden for="etiqueta" { (lang.t("Etiqueta", "Label")) }
                         select #etiqueta name="etiqueta" data-submit {
-                            option value="" { (lang.t("Todas as etiquetas", "All labels")) }
+                            option value="" { (lang.t("Etiquetas", "Labels")) }
                             @for label in &around.labels {
                                 option value=(label.id) selected[wanted.etiqueta == label.id.to_string()] { (label.name) }
                             }

@@ -52,8 +52,7 @@ fn why(lang: Lang, error: &KnowledgeError) -> String {
             "A pergunta tem de 3 a 500 letras, a resposta de 1 a 4.000.".to_owned()
         }
         KnowledgeError::Name => "O nome do arquivo tem de 1 a 200 letras.".to_owned(),
-        KnowledgeError::Read(cause) => format!("O arquivo não pôde ser lido: {cause}"),
-        other => other.to_string(),
+        other => crate::causes::cause(lang, &other.to_string()),
     };
     lang.t(&pt, &error.to_string()).to_owned()
 }
@@ -263,7 +262,8 @@ async fn upload(at: At<KnowledgeWrite>, upload: Upload) -> Result<Response, Fail
         Some(upload.field("category").trim()).filter(|c| !c.is_empty()).map(str::to_owned);
     let mut said = Vec::new();
     for file in upload.files {
-        if file.bytes.is_empty() {
+        // A form that was sent without a file has one without a name.
+        if file.name.is_empty() {
             continue;
         }
         let name = file.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
@@ -357,7 +357,8 @@ async fn ask(at: At<KnowledgeRead>, Form(asked): Form<Asked>) -> Result<Response
         html! { p.muted { (lang.t("No máximo 1.000 letras.", "1,000 letters at most.")) } }
     } else {
         let context = at.app.contexts.get(at.tenant.id).await?.ok_or_else(Failure::not_found)?;
-        let reply = at.app.answerer.chat(&at.app.db, &context, question).await?;
+        let reply = at.app.answerer.chat(&at.app.db, &context, question, false).await?;
+        crate::home::note_tried(&at, &reply).await?;
         let hits = at.app.library.search(at.tenant.id, question, 5).await?;
         let confidence = format!("{:.0}%", reply.confidence * 100.0);
         html! {

@@ -16,6 +16,19 @@ fn base(app: &App) -> String {
     app.options.base_url.clone()
 }
 
+/// Keeps a letter. Without a mail server none is written: it would leave when its link is long dead.
+async fn post(
+    app: &App,
+    tx: &mut SystemTx,
+    letter: &Letter<'_>,
+    now: Moment,
+) -> Result<(), Failure> {
+    if app.options.mails {
+        identity::post(tx, letter, now).await?;
+    }
+    Ok(())
+}
+
 /// Keeps an invitation and its letter; the address of its page, which is for the house only.
 pub(crate) async fn post_invitation(
     app: &App,
@@ -52,6 +65,17 @@ pub(crate) async fn post_invitation(
         Lang::En => format!("Invitation to {name}"),
     };
     let body = match lang {
+        // The house invites in its own name.
+        Lang::Pt if inviter == name => format!(
+            "Você foi convidado para {name}{}.\n\nAceite o convite em:\n{url}\n\n\
+             O link vale por 7 dias e pode ser usado uma vez. Se você não esperava este convite, ignore esta mensagem.\n",
+            if role.is_empty() { String::new() } else { format!(" ({role})") }
+        ),
+        Lang::En if inviter == name => format!(
+            "You are invited to {name}{}.\n\nAccept the invitation at:\n{url}\n\n\
+             The link works for 7 days and once. If you did not expect this invitation, ignore this message.\n",
+            if role.is_empty() { String::new() } else { format!(" ({role})") }
+        ),
         Lang::Pt => format!(
             "{inviter} convidou você para {name}{}.\n\nAceite o convite em:\n{url}\n\n\
              O link vale por 7 dias e pode ser usado uma vez. Se você não esperava este convite, ignore esta mensagem.\n",
@@ -64,7 +88,7 @@ pub(crate) async fn post_invitation(
         ),
     };
     let letter = Letter { to: email, sender_name: &sender, subject: &subject, body: &body };
-    identity::post(tx, &letter, now).await?;
+    post(app, tx, &letter, now).await?;
     Ok(Ok(url))
 }
 
@@ -72,16 +96,24 @@ pub(crate) async fn post_invitation(
 pub(crate) async fn post_reset(
     app: &App,
     tx: &mut SystemTx,
-    email: &str,
+    person: &Person,
     lang: Lang,
     now: Moment,
 ) -> Result<(), Failure> {
+    let email = person.email.as_str();
     let Ok(secret) = identity::issue_link(tx, LinkKind::Reset, email, None, (None, now)).await
     else {
         return Ok(());
     };
-    let url = format!("{}/painel/senha/{secret}", base(app));
-    let sender = brand::sender_name(app, None).await?;
+    // Whoever works in one place knows the panel by that one's name.
+    let places = identity::memberships(tx, person.id).await?;
+    let place = match places.as_slice() {
+        [only] => tenancy::by_id(&app.db, only.tenant).await?,
+        _ => None,
+    };
+    let under = place.as_ref().map_or(String::new(), |place| format!("?t={}", place.slug));
+    let url = format!("{}/painel/senha/{secret}{under}", base(app));
+    let sender = brand::sender_name(app, place.as_ref()).await?;
     let subject = lang.t("Nova senha", "New password");
     let body = match lang {
         Lang::Pt => format!(
@@ -94,7 +126,7 @@ pub(crate) async fn post_reset(
         ),
     };
     let letter = Letter { to: email, sender_name: &sender, subject, body: &body };
-    identity::post(tx, &letter, now).await?;
+    post(app, tx, &letter, now).await?;
     Ok(())
 }
 
@@ -120,7 +152,7 @@ pub(crate) async fn post_changed(
         ),
     };
     let letter = Letter { to: &person.email, sender_name: &sender, subject, body: &body };
-    identity::post(tx, &letter, now).await?;
+    post(app, tx, &letter, now).await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What links of e-mails lead to: new passwords and invitations.
 
-use axum::extract::RawPathParams;
+use axum::extract::{Query, RawPathParams};
 use axum::http::StatusCode;
 use axum::response::Response;
 use identity::{
@@ -30,18 +30,37 @@ pub(crate) fn pages(pages: &mut Pages) {
     pages.action("/painel/convite/{secret}", public, accept);
 }
 
-async fn show_forgotten(visitor: Visitor) -> Response {
+/// The brand that a link was opened under, for the address of its form.
+#[derive(Debug, Deserialize)]
+struct Under {
+    #[serde(default)]
+    t: String,
+}
+
+impl Under {
+    fn query(&self) -> String {
+        if self.t.is_empty() { String::new() } else { format!("?t={}", encode(&self.t)) }
+    }
+}
+
+async fn show_forgotten(visitor: Visitor, Query(under): Query<Under>) -> Response {
     let lang = visitor.lang;
     let body = html! {
         h1 { (lang.t("Nova senha", "New password")) }
+        @if !visitor.app.options.mails {
+            (ui::notice(ui::Tone::Warn, lang.t("Este sistema não envia e-mails. Peça uma nova senha a quem cuida dele.",
+                "This system sends no e-mail. Ask whoever runs it for a new password.")))
+            p { a href="/painel" { (lang.t("Voltar", "Back")) } }
+        } @else {
         p.muted { (lang.t("Enviaremos um link por e-mail. Ele vale por uma hora.",
             "We will send you a link by e-mail. It works for an hour.")) }
-        form.stack method="post" action="/painel/senha" {
+        form.stack method="post" action=(format!("/painel/senha{}", under.query())) {
             (ui::csrf_field(&visitor.csrf))
             (Field::input("email", lang.t("E-mail", "E-mail"), "email").required().complete("username"))
             button.primary.wide type="submit" { (lang.t("Enviar link", "Send link")) }
         }
         p { a href="/painel" { (lang.t("Voltar", "Back")) } }
+        }
     };
     visitor.bare(StatusCode::OK, lang.t("Nova senha", "New password"), &body)
 }
@@ -59,7 +78,7 @@ async fn forgotten(visitor: Visitor, Form(given): Form<Forgotten>) -> Result<Res
         let mut tx = app.db.begin_system().await?;
         let person = identity::person_by_email(&mut tx, &given.email).await?;
         if let Some(person) = person.filter(|person| !person.disabled) {
-            letters::post_reset(app, &mut tx, &person.email, lang, app.clock.now()).await?;
+            letters::post_reset(app, &mut tx, &person, lang, app.clock.now()).await?;
             tx.commit().await?;
         }
     }
@@ -121,11 +140,16 @@ pub(crate) fn new_password_field(lang: Lang, error: Option<&str>) -> Markup {
     }
 }
 
-fn reset_page(visitor: &Visitor, secret: &str, email: &str, error: Option<&str>) -> Response {
+fn reset_page(
+    visitor: &Visitor,
+    (secret, under): (&str, &Under),
+    email: &str,
+    error: Option<&str>,
+) -> Response {
     let lang = visitor.lang;
     let body = html! {
         h1 { (lang.t("Definir nova senha", "Set a new password")) }
-        form.stack method="post" action=(format!("/painel/senha/{secret}")) {
+        form.stack method="post" action=(format!("/painel/senha/{secret}{}", under.query())) {
             (ui::csrf_field(&visitor.csrf))
             (Field::input("email", lang.t("E-mail", "E-mail"), "email").value(email).complete("username"))
             (new_password_field(lang, error))
@@ -136,12 +160,16 @@ fn reset_page(visitor: &Visitor, secret: &str, email: &str, error: Option<&str>)
     visitor.bare(status, lang.t("Nova senha", "New password"), &body)
 }
 
-async fn show_reset(visitor: Visitor, params: RawPathParams) -> Result<Response, Failure> {
+async fn show_reset(
+    visitor: Visitor,
+    Query(under): Query<Under>,
+    params: RawPathParams,
+) -> Result<Response, Failure> {
     let secret = secret(&params);
     let mut tx = visitor.app.db.read_system().await?;
     let link = identity::find_link(&mut tx, LinkKind::Reset, &secret, visitor.now()).await?;
     Ok(match link {
-        Some(link) => reset_page(&visitor, &secret, &link.email, None),
+        Some(link) => reset_page(&visitor, (&secret, &under), &link.email, None),
         None => used_up(&visitor),
     })
 }
@@ -153,6 +181,7 @@ struct NewPassword {
 
 async fn reset(
     visitor: Visitor,
+    Query(under): Query<Under>,
     params: RawPathParams,
     Form(given): Form<NewPassword>,
 ) -> Result<Response, Failure> {
@@ -169,7 +198,7 @@ async fn reset(
     if let Err(refused) = identity::check_password(&given.password, &[&person.email, &person.name])
     {
         let text = password_text(lang, refused);
-        return Ok(reset_page(&visitor, &secret, &link.email, Some(&text)));
+        return Ok(reset_page(&visitor, (&secret, &under), &link.email, Some(&text)));
     }
     let hash = identity::hash_password(&given.password).await;
     let mut tx = app.db.begin_system().await?;
@@ -183,7 +212,8 @@ async fn reset(
     letters::post_changed(app, &mut tx, &person, lang, now).await?;
     tx.commit().await?;
     note_person(app, &person, "person.password_changed", &visitor.address).await?;
-    Ok(redirect("/painel/entrar?ok=senha"))
+    let t = if under.t.is_empty() { String::new() } else { format!("&t={}", encode(&under.t)) };
+    Ok(redirect(&format!("/painel/entrar?ok=senha{t}")))
 }
 
 /// An invitation that can be accepted, with what the page needs of it.

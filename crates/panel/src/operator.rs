@@ -16,7 +16,7 @@ use web::Problem;
 
 use crate::address::redirect;
 use crate::app::Work;
-use crate::door::{Operator, Visitor};
+use crate::door::{Operator, PageId, Visitor};
 use crate::failure::Failure;
 use crate::form::Form;
 use crate::letters;
@@ -30,6 +30,7 @@ pub(crate) fn pages(pages: &mut Pages) {
     pages.page("/painel/operador/empresas/{slug}", operator, one);
     pages.action("/painel/operador/empresas/{slug}/estado", operator, set_state);
     pages.action("/painel/operador/empresas/{slug}/convidar", operator, invite_owner);
+    pages.action("/painel/operador/empresas/{slug}/convites/{id}/retirar", operator, withdraw);
     pages.action("/painel/operador/empresas/{slug}/suporte", operator, start_support);
     pages.action("/painel/operador/empresas/{slug}/sair", operator, end_support);
     pages.page("/painel/caixa", PageAccess::Demo, mailbox);
@@ -113,7 +114,11 @@ async fn show(Operator(me): Operator, Query(wanted): Query<Wanted>) -> Result<Re
                 h2 { (lang.t("Nova empresa", "New business")) }
                 div.pair {
                     (Field::input("name", lang.t("Nome", "Name"), "text").required().most(120))
-                    (Field::input("slug", lang.t("Endereço", "Address"), "text").required().most(40).hint(lang.t("Letras minúsculas, números e -, como clinica-sol.", "Lower-case letters, digits and -, such as clinica-sol.")))
+                    (Field::input("slug", lang.t("Identificador no endereço (slug)", "Identifier in addresses (slug)"), "text").required().most(40).hint(lang.t("Letras minúsculas, números e -, como clinica-sol.", "Lower-case letters, digits and -, such as clinica-sol.")))
+                }
+                div.pair {
+                    (Field::select("language", lang.t("Idioma da assistente", "Language of the assistant"), &crate::settings::languages()).value("pt-BR"))
+                    (Field::input("time_zone", lang.t("Fuso horário", "Time zone"), "text").value("America/Sao_Paulo").required().most(60))
                 }
                 (Field::input("owner", lang.t("E-mail de quem será dono (opcional)", "E-mail of its owner (optional)"), "email").hint(lang.t("Recebe o convite por e-mail.", "Gets the invitation by e-mail.")))
                 div.row { (ui::submit(lang.t("Criar empresa", "Make business"))) }
@@ -133,6 +138,18 @@ struct NewBusiness {
     slug: String,
     #[serde(default)]
     owner: String,
+    #[serde(default = "portuguese")]
+    language: String,
+    #[serde(default = "sao_paulo")]
+    time_zone: String,
+}
+
+fn portuguese() -> String {
+    "pt-BR".to_owned()
+}
+
+fn sao_paulo() -> String {
+    "America/Sao_Paulo".to_owned()
 }
 
 async fn create(
@@ -148,18 +165,21 @@ async fn create(
     let new = NewTenant {
         slug,
         name: form.name.trim().to_owned(),
-        language: "pt-BR".to_owned(),
-        time_zone: "America/Sao_Paulo".to_owned(),
+        language: form.language,
+        time_zone: form.time_zone.trim().to_owned(),
         state: State::Active,
     };
+    let owner = form.owner.trim();
+    if !owner.is_empty() {
+        // Looked at before the business is made: what is refused makes nothing.
+        own_address(&mut app.db.read_system().await?, owner, lang).await?;
+    }
     let tenant = app.operations.create_tenant(new).await?;
     let now = app.clock.now();
     let mut tx = app.db.begin_system().await?;
     note(&me, &mut tx, Some(&tenant), "tenant.created", tenant.slug.as_str(), None).await?;
-    let owner = form.owner.trim();
     let mut link = None;
     if !owner.is_empty() {
-        own_address(&mut tx, owner, lang).await?;
         let by = (Some(me.person.id), me.person.name.as_str(), now);
         let made =
             letters::post_invitation(app, &mut tx, owner, Some((&tenant, Role::Owner)), by, lang)
@@ -252,7 +272,9 @@ async fn tenant_page(
     let members = identity::members(&mut tx, tenant.id).await?;
     let grants = identity::grants(&mut tx, tenant.id).await?;
     let stay = identity::grant_for(&mut tx, tenant.id, me.person.id, now).await?;
+    let invitations = identity::invitations(&mut tx, tenant.id, now).await?;
     drop(tx);
+    let ownerless = !members.iter().any(|member| member.role == Role::Owner);
     let csrf = &me.visitor.csrf;
     let act = |path: &str| format!("/painel/operador/empresas/{}/{path}", tenant.slug);
     let states: Vec<(String, String)> = State::ALL
@@ -286,9 +308,13 @@ async fn tenant_page(
                 }
                 div.panel {
                     h2 { (lang.t("Equipe", "Team")) }
-                    @if members.is_empty() { p.muted { (lang.t("Ninguém ainda: convide quem será dono.", "Nobody yet: invite its owner.")) } }
+                    @for open in invitations.iter().filter(|_| ownerless) { div.row.between {
+                        span { (open.email) " " span.small.muted { (lang.t("convite aberto até ", "invitation open until ")) (ui::date(open.expires_at, &tenant.time_zone, lang)) } }
+                        form method="post" action=(act(&format!("convites/{}/retirar", open.id))) { (ui::csrf_field(csrf)) button.quiet type="submit" { (lang.t("Retirar", "Withdraw")) } }
+                    } }
+                    @if members.is_empty() && invitations.is_empty() { p.muted { (lang.t("Ninguém ainda: convide quem será dono.", "Nobody yet: invite its owner.")) } }
                     ul { @for member in &members { li.row.between { span { (member.name) " " span.small.muted { (member.email) } } (badge(Tone::Neutral, words::role(lang, member.role))) } } }
-                    @if !members.iter().any(|member| member.role == Role::Owner) {
+                    @if ownerless {
                         form.stack method="post" action=(act("convidar")) {
                             (ui::csrf_field(csrf))
                             (Field::input("email", lang.t("Convidar como dono", "Invite as owner"), "email").required())
@@ -391,6 +417,28 @@ async fn own_address(tx: &mut db::SystemTx, email: &str, lang: ui::Lang) -> Resu
         return Err(Problem::field("email", why).into());
     }
     Ok(())
+}
+
+/// Takes an invitation back, while the business has no owner who would.
+async fn withdraw(
+    Operator(me): Operator,
+    params: RawPathParams,
+    PageId(id): PageId<kernel::id::LinkKind>,
+    Form(_): Form<Nothing>,
+) -> Result<Response, Failure> {
+    let app = &me.visitor.app;
+    let tenant = tenant(&me, &params).await?;
+    let mut tx = app.db.begin_system().await?;
+    let members = identity::members(&mut tx, tenant.id).await?;
+    if members.iter().any(|member| member.role == Role::Owner) {
+        return Err(Failure::forbidden());
+    }
+    let email = identity::withdraw(&mut tx, tenant.id, id, app.clock.now())
+        .await?
+        .ok_or_else(Failure::not_found)?;
+    note(&me, &mut tx, Some(&tenant), "invitation.withdrawn", &email, None).await?;
+    tx.commit().await?;
+    Ok(redirect(&format!("/painel/operador/empresas/{}", tenant.slug)))
 }
 
 async fn invite_owner(

@@ -42,7 +42,7 @@ async fn page(me: &Me, said: Option<Markup>) -> Result<Response, Failure> {
         ul.list {
             @for person in &operators { li {
                 div.grow { strong { (person.name) } @if person.id == me.person.id { " " (badge(Tone::Accent, lang.t("você", "you"))) } p.small.muted { (person.email) } }
-                @if person.has_second { (badge(Tone::Good, lang.t("duas etapas", "two steps"))) } @else { (badge(Tone::Warn, lang.t("só senha", "password only"))) }
+                @if person.has_second { (badge(Tone::Good, lang.t("duas etapas", "two steps"))) } @else if person.has_password { (badge(Tone::Warn, lang.t("só senha", "password only"))) } @else { (badge(Tone::Neutral, lang.t("pelo provedor", "by the provider"))) }
                 @if person.id != me.person.id {
                     form method="post" action=(format!("{PAGE}/{}/remover", person.id)) data-confirm=(lang.t("Tirar esta pessoa dos operadores?", "Take this person out of the operators?")) {
                         (ui::csrf_field(csrf)) button.quiet type="submit" aria-label=(format!("{} {}", lang.t("Remover", "Remove"), person.name)) { (lang.t("Remover", "Remove")) }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use ui::{Field, page_head};
 use web::Problem;
-use web::permission::InboxWrite;
+use web::permission::{AssistantWrite, InboxWrite};
 
 use crate::door::{At, PageId};
 use crate::failure::Failure;
@@ -26,7 +26,32 @@ pub(crate) fn pages(pages: &mut Pages) {
         "/painel/t/{slug}/ajustes/respostas/{id}/remover",
         remove_canned,
     );
-    pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/ajustes/avisos", set_notices);
+    pages.tenant_action::<AssistantWrite, _, _>("/painel/t/{slug}/ajustes/avisos", set_notices);
+    pages.tenant_action::<AssistantWrite, _, _>("/painel/t/{slug}/ajustes/empresa", set_profile);
+}
+
+/// What the assistant may speak.
+pub(crate) fn languages() -> [(String, String); 2] {
+    [("pt-BR", "Português"), ("en", "English")]
+        .map(|(code, name)| (code.to_owned(), name.to_owned()))
+}
+
+/// Why a business's data were not taken.
+pub(crate) fn profile_refused(lang: ui::Lang, error: tenancy::TenantError) -> Failure {
+    use tenancy::TenantError as E;
+    let (field, why) = match &error {
+        E::Name => ("name", lang.t("Escreva de 1 a 120 letras.", "Write 1 to 120 letters.")),
+        E::Language(_) => ("language", lang.t("Português ou inglês.", "Portuguese or English.")),
+        E::TimeZone(_) => (
+            "time_zone",
+            lang.t(
+                "Não é um fuso conhecido: use um como America/Sao_Paulo.",
+                "Not a known time zone: use one such as America/Sao_Paulo.",
+            ),
+        ),
+        _ => return Problem::from(error).into(),
+    };
+    Problem::field(field, why).into()
 }
 
 async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
@@ -36,13 +61,30 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
     let canned = inbox::canned(&mut tx).await?;
     let emails = notices::emails(&mut tx).await?;
     drop(tx);
+    let manages = at.may(identity::Permission::AssistantWrite);
+    let languages = languages();
     let remove = |path: String| {
         html! {
-            form method="post" action=(at.url(&path)) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Remover", "Remove")) } }
+            form method="post" action=(at.url(&path)) data-confirm=(lang.t("Remover para toda a equipe?", "Remove it for the whole team?")) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Remover", "Remove")) } }
         }
     };
     let body = html! {
         (page_head(lang.t("Ajustes", "Settings"), lang.t("Do atendimento.", "Of the desk."), None))
+        @if manages {
+        section.panel {
+            h2 { (lang.t("Empresa", "Business")) }
+            form.stack method="post" action=(at.url("/ajustes/empresa")) {
+                (ui::csrf_field(at.csrf()))
+                (Field::input("name", lang.t("Nome", "Name"), "text").value(&at.tenant.name).required().most(120)
+                    .hint(lang.t("Como a assistente a chama e os clientes a veem.", "As the assistant calls it and customers see it.")))
+                div.pair {
+                    (Field::select("language", lang.t("Idioma da assistente", "Language of the assistant"), &languages).value(&at.tenant.language))
+                    (Field::input("time_zone", lang.t("Fuso horário", "Time zone"), "text").value(&at.tenant.time_zone).required().most(60)
+                        .hint(lang.t("Como America/Sao_Paulo ou America/Manaus.", "Such as America/Sao_Paulo or Europe/Lisbon.")))
+                }
+                div.row { (ui::submit(lang.t("Salvar empresa", "Save business"))) }
+            }
+        }
         section.panel {
             h2 { (lang.t("Avisos por e-mail", "Notices by e-mail")) }
             form.stack method="post" action=(at.url("/ajustes/avisos")) {
@@ -51,6 +93,7 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
                     .value(&emails.join("\n")).hint(lang.t("No máximo dez. Som e notificação se ligam em Minha conta, por aparelho.", "Ten at most. Sound and notification are turned on in My account, per device.")))
                 div.row { (ui::submit(lang.t("Salvar avisos", "Save notices"))) }
             }
+        }
         }
         section {
             h2 { (lang.t("Etiquetas", "Labels")) }
@@ -67,7 +110,22 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
         section {
             h2 { (lang.t("Respostas prontas", "Ready replies")) }
             ul.list {
-                @for reply in &canned { li { div.grow { strong { "/" (reply.shortcut) } p.muted { (reply.body) } } (remove(format!("/ajustes/respostas/{}/remover", reply.id))) } }
+                @for reply in &canned { li { div.grow {
+                    strong { "/" (reply.shortcut) } p.muted { (reply.body) }
+                    details {
+                        summary.small { (lang.t("Mudar", "Change")) }
+                        form.stack method="post" action=(at.url("/ajustes/respostas")) {
+                            (ui::csrf_field(at.csrf()))
+                            input type="hidden" name="shortcut" value=(reply.shortcut);
+                            input type="hidden" name="known" value="1";
+                            div.field {
+                                label for={ "r-" (reply.id) } { (lang.t("Resposta", "Reply")) }
+                                textarea id={ "r-" (reply.id) } name="body" rows="3" required maxlength="4000" { (reply.body) }
+                            }
+                            div.row { button type="submit" { (lang.t("Salvar", "Save")) } }
+                        }
+                    }
+                } (remove(format!("/ajustes/respostas/{}/remover", reply.id))) } }
             }
             form.panel.stack method="post" action=(at.url("/ajustes/respostas")) {
                 (ui::csrf_field(at.csrf()))
@@ -130,14 +188,26 @@ async fn remove_label(
 struct NewCanned {
     shortcut: String,
     body: String,
+    /// Changes the one there is.
+    #[serde(default)]
+    known: String,
 }
 
 async fn set_canned(at: At<InboxWrite>, Form(form): Form<NewCanned>) -> Result<Response, Failure> {
     let mut tx = at.begin().await?;
     let body = form.body.replace("\r\n", "\n");
+    let shortcut = form.shortcut.trim().trim_start_matches('/').to_lowercase();
+    let before = inbox::canned(&mut tx).await?.into_iter().find(|reply| reply.shortcut == shortcut);
+    if before.is_some() && form.known.is_empty() {
+        let why = at.lang().t(
+            "Este atalho já existe: mude a resposta dele na lista.",
+            "This shortcut exists already: change its reply in the list.",
+        );
+        return Err(Problem::field("shortcut", why).into());
+    }
+    let before = before.map(|reply| json!({ "body": reply.body }));
     inbox::set_canned(&mut tx, &form.shortcut, &body).await?.map_err(|e| refused(&at, &e))?;
-    at.note(&mut tx, "canned.set", form.shortcut.trim(), (None, Some(json!({ "body": body }))))
-        .await?;
+    at.note(&mut tx, "canned.set", shortcut, (before, Some(json!({ "body": body })))).await?;
     tx.commit().await?;
     Ok(at.done("/ajustes", "salvo"))
 }
@@ -159,12 +229,41 @@ async fn remove_canned(
 }
 
 #[derive(Debug, Deserialize)]
+struct Profile {
+    name: String,
+    language: String,
+    time_zone: String,
+}
+
+async fn set_profile(
+    at: At<AssistantWrite>,
+    Form(form): Form<Profile>,
+) -> Result<Response, Failure> {
+    let lang = at.lang();
+    let profile = tenancy::Profile {
+        name: form.name.trim().to_owned(),
+        language: form.language.trim().to_owned(),
+        time_zone: form.time_zone.trim().to_owned(),
+    };
+    let after = json!({ "name": profile.name, "language": profile.language, "time_zone": profile.time_zone });
+    let mut tx = at.begin().await?;
+    tenancy::set_profile(&mut tx, profile).await.map_err(|error| profile_refused(lang, error))?;
+    let before = json!({ "name": at.tenant.name, "language": at.tenant.language, "time_zone": at.tenant.time_zone });
+    at.note(&mut tx, "tenant.changed", "", (Some(before), Some(after))).await?;
+    tx.commit().await?;
+    Ok(at.done("/ajustes", "salvo"))
+}
+
+#[derive(Debug, Deserialize)]
 struct Notices {
     #[serde(default)]
     emails: String,
 }
 
-async fn set_notices(at: At<InboxWrite>, Form(form): Form<Notices>) -> Result<Response, Failure> {
+async fn set_notices(
+    at: At<AssistantWrite>,
+    Form(form): Form<Notices>,
+) -> Result<Response, Failure> {
     let lang = at.lang();
     let emails: Vec<String> = form
         .emails

@@ -1,6 +1,7 @@
 //! The simulator: write as a customer from a phone, beside what the team sees.
 
 use async_trait::async_trait;
+use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use inbox::MessageView;
 use maud::{Markup, html};
@@ -41,8 +42,31 @@ pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/simulador", write);
 }
 
-/// The phone of the simulator.
-const PHONE: &str = "5511900007777";
+/// Which customer writes: each has a phone of its own, so that a first greeting can be seen again.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Who {
+    #[serde(default)]
+    cliente: u16,
+}
+
+impl Who {
+    fn phone(self) -> String {
+        format!("551190000{:04}", 7777 + self.cliente % 1000)
+    }
+
+    fn name(self, lang: Lang) -> String {
+        let name = lang.t("Cliente de teste", "Test customer");
+        if self.cliente == 0 { name.to_owned() } else { format!("{name} {}", self.cliente + 1) }
+    }
+
+    fn query(self) -> String {
+        if self.cliente == 0 { String::new() } else { format!("?cliente={}", self.cliente) }
+    }
+
+    fn next(self) -> Self {
+        Self { cliente: (self.cliente + 1) % 1000 }
+    }
+}
 
 /// The simulator of the place where the person works.
 async fn front(me: Me) -> Result<Response, Failure> {
@@ -50,24 +74,21 @@ async fn front(me: Me) -> Result<Response, Failure> {
     Ok(redirect(&format!("/painel/t/{}/simulador", place.slug)))
 }
 
-fn name(lang: Lang) -> &'static str {
-    lang.t("Cliente de teste", "Test customer")
-}
-
 async fn messages<P: Permission>(
     at: &At<P>,
+    who: Who,
 ) -> Result<(Option<kernel::ConversationId>, Vec<MessageView>), Failure> {
     let mut tx = at.read().await?;
-    let narrow = inbox::Narrow {
-        show: inbox::Show::All,
-        search: PHONE.to_owned(),
-        ..inbox::Narrow::default()
-    };
+    let narrow =
+        inbox::Narrow { show: inbox::Show::All, search: who.phone(), ..inbox::Narrow::default() };
     let found = inbox::desk_list(&mut tx, &narrow, 1).await?;
     let Some(row) = found.first() else { return Ok((None, Vec::new())) };
     let mut list = inbox::messages(&mut tx, row.id, None, 60).await?;
     list.reverse();
-    list.retain(|message| message.state != "cancelled");
+    // What waits, failed or was taken back is on no phone.
+    list.retain(|message| {
+        message.direction == "in" || matches!(message.state.as_str(), "sent" | "delivered" | "read")
+    });
     Ok((Some(row.id), list))
 }
 
@@ -87,12 +108,13 @@ fn thread<P: Permission>(at: &At<P>, list: &[MessageView]) -> Markup {
     }
 }
 
-async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
+async fn show(at: At<InboxWrite>, Query(who): Query<Who>) -> Result<Response, Failure> {
     let lang = at.lang();
     let customer = at.app.customer.clone().ok_or_else(Failure::not_found)?;
-    let (conversation, list) = messages(&at).await?;
+    let (conversation, list) = messages(&at, who).await?;
     let hints = customer.hints(&at.tenant);
-    let action = at.url("/simulador");
+    let action = format!("{}{}", at.url("/simulador"), who.query());
+    let live = format!("{}{}", at.url("/simulador/celular"), who.query());
     let body = html! {
         (page_head(lang.t("Simulador", "Simulator"), lang.t(
             "Escreva como cliente. A mensagem faz o caminho real: webhook, assistente, envio.",
@@ -100,7 +122,7 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
         div.sim {
             section.phone aria-label=(lang.t("Celular do cliente", "The customer's phone")) {
                 header { span.avatar aria-hidden="true" { (initials(&at.tenant.name)) } div { strong { (at.tenant.name) } span.small { "WhatsApp" } } }
-                div #celular hx-get=(at.url("/simulador/celular")) hx-trigger="live from:body throttle:300ms" { (thread(&at, &list)) }
+                div #celular hx-get=(live) hx-trigger="live from:body throttle:300ms" { (thread(&at, &list)) }
                 @if !hints.is_empty() {
                     div.hints { @for hint in &hints { button type="button" data-text=(hint) data-into="#sim-text" { (hint) } } }
                 }
@@ -112,16 +134,7 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
                 }
             }
             section.stack {
-                div.panel {
-                    h2 { (lang.t("O que a equipe vê", "What the team sees")) }
-                    @if let Some(id) = conversation {
-                        p { (lang.t("A mesma conversa, com fontes, confiança e quem atende:", "The same conversation, with sources, confidence and who attends:")) }
-                        p { a.button.primary href=(at.url(&format!("/conversas/{id}"))) { (lang.t("Abrir a conversa", "Open the conversation")) } }
-                    } @else {
-                        p.muted { (lang.t("A conversa aparece em Conversas depois da primeira mensagem.", "The conversation appears in Conversations after the first message.")) }
-                        p { a.button href=(at.url("/conversas")) { (lang.t("Abrir conversas", "Open conversations")) } }
-                    }
-                }
+                (team_side(&at, conversation, false))
                 div.panel {
                     h2 { (lang.t("Experimente", "Try it")) }
                     ul.stack {
@@ -129,6 +142,7 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
                         li { (lang.t("Pergunte algo que a empresa não faz: a resposta é honesta.", "Ask something the business does not do: the answer is honest.")) }
                         li { (lang.t("Escreva “quero falar com um atendente”, depois assuma a conversa.", "Write “quero falar com um atendente”, then take the conversation over.")) }
                     }
+                    p { a.button href=(format!("{}{}", at.url("/simulador"), who.next().query())) { (lang.t("Escrever como outro cliente", "Write as another customer")) } }
                 }
             }
         }
@@ -136,9 +150,31 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
     Ok(at.page(lang.t("Simulador", "Simulator"), &body))
 }
 
-async fn phone(at: At<InboxWrite>) -> Result<Response, Failure> {
-    let (_, list) = messages(&at).await?;
-    Ok(thread(&at, &list).into_response())
+/// Where the team finds the conversation, once there is one.
+fn team_side<P: Permission>(
+    at: &At<P>,
+    conversation: Option<kernel::ConversationId>,
+    again: bool,
+) -> Markup {
+    let lang = at.lang();
+    html! {
+        div.panel #equipe hx-swap-oob=[again.then_some("true")] {
+            h2 { (lang.t("O que a equipe vê", "What the team sees")) }
+            @if let Some(id) = conversation {
+                p { (lang.t("A mesma conversa, com fontes, confiança e quem atende:", "The same conversation, with sources, confidence and who attends:")) }
+                p { a.button.primary href=(at.url(&format!("/conversas/{id}"))) { (lang.t("Abrir a conversa", "Open the conversation")) } }
+            } @else {
+                p.muted { (lang.t("A conversa aparece em Conversas depois da primeira mensagem.", "The conversation appears in Conversations after the first message.")) }
+                p { a.button href=(at.url("/conversas")) { (lang.t("Abrir conversas", "Open conversations")) } }
+            }
+            p.small.muted { (lang.t("Convites e avisos por e-mail ficam na ", "Invitations and notices by e-mail are in the ")) a href="/painel/caixa" { (lang.t("caixa de correio da demonstração", "demo's mailbox")) } "." }
+        }
+    }
+}
+
+async fn phone(at: At<InboxWrite>, Query(who): Query<Who>) -> Result<Response, Failure> {
+    let (conversation, list) = messages(&at, who).await?;
+    Ok(html! { (thread(&at, &list)) (team_side(&at, conversation, true)) }.into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,7 +182,11 @@ struct Written {
     text: String,
 }
 
-async fn write(at: At<InboxWrite>, Form(written): Form<Written>) -> Result<Response, Failure> {
+async fn write(
+    at: At<InboxWrite>,
+    Query(who): Query<Who>,
+    Form(written): Form<Written>,
+) -> Result<Response, Failure> {
     let lang = at.lang();
     let customer = at.app.customer.clone().ok_or_else(Failure::not_found)?;
     let text = written.text.trim();
@@ -157,10 +197,9 @@ async fn write(at: At<InboxWrite>, Form(written): Form<Written>) -> Result<Respo
         )
         .into());
     }
-    customer.write(&at.tenant, PHONE, name(lang), text).await?;
+    customer.write(&at.tenant, &who.phone(), &who.name(lang), text).await?;
     if at.me.visitor.headers.contains_key("hx-request") {
-        let (_, list) = messages(&at).await?;
-        return Ok(thread(&at, &list).into_response());
+        return phone(at, Query(who)).await;
     }
-    Ok(redirect(&at.url("/simulador")))
+    Ok(redirect(&format!("{}{}", at.url("/simulador"), who.query())))
 }

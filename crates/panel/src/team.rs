@@ -93,7 +93,8 @@ async fn page<Q: Permission>(
                             @if member.person == at.me.person.id { " " (badge(Tone::Accent, lang.t("você", "you"))) }
                             p.small.muted {
                                 (member.email) " · "
-                                @match member.seen_at { Some(seen) => { (lang.t("aqui ", "here ")) (ui::ago(seen, now, lang)) } None => (lang.t("ainda não entrou", "has not signed in yet")) }
+                                @match member.seen_at { Some(seen) => { (lang.t("aqui ", "here ")) (ui::ago(seen, now, lang)) } None => (lang.t("sem sessão aberta", "no open session")) }
+                                @if member.disabled { " · " (lang.t("conta desativada", "account disabled")) }
                                 @if member.has_second { " · " (lang.t("duas etapas", "two steps")) }
                             }
                         }
@@ -106,7 +107,7 @@ async fn page<Q: Permission>(
                                 }
                                 button type="submit" { (lang.t("Mudar", "Change")) }
                             }
-                            form method="post" action=(at.url(&format!("/equipe/{}/remover", member.person))) data-confirm=(lang.t("Tirar esta pessoa da equipe?", "Take this person out of the team?")) {
+                            form method="post" action=(at.url(&format!("/equipe/{}/remover", member.person))) data-confirm=(lang.t("Tirar esta pessoa da equipe? As conversas que ela atende voltam a esperar por alguém.", "Take this person out of the team? The conversations they attend wait for somebody again.")) {
                                 (ui::csrf_field(at.csrf()))
                                 button.quiet type="submit" aria-label=(format!("{} {}", lang.t("Remover", "Remove"), member.name)) { (lang.t("Remover", "Remove")) }
                             }
@@ -294,6 +295,10 @@ async fn remove(
     let before = identity::leave(&mut tx, at.tenant.id, id).await?;
     let before = before.ok_or_else(|| last_owner(at.lang()))?;
     note(&at, &mut tx, "member.removed", &member.email, (Some(before), None)).await?;
+    tx.commit().await?;
+    // Whom they attended waits for somebody else.
+    let mut tx = at.begin().await?;
+    inbox::release(&mut tx, id, at.now()).await?;
     tx.commit().await?;
     if id == at.me.person.id {
         return Ok(redirect("/painel"));

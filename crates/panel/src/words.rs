@@ -43,7 +43,7 @@ pub(crate) fn problem(lang: Lang, problem: &Problem) -> String {
         "too_large" => "O arquivo é grande demais.",
         "not_found" => "Não foi encontrado.",
         "last_owner" => "A empresa precisa de ao menos uma pessoa dona.",
-        _ => problem.detail(),
+        _ => return crate::causes::cause(lang, problem.detail()),
     };
     lang.t(pt, problem.detail()).to_owned()
 }
@@ -88,6 +88,7 @@ pub(crate) fn event(lang: Lang, code: &str) -> &'static str {
         "taken_over" => {
             lang.t("Uma pessoa assumiu a conversa", "A person took the conversation over")
         }
+        "person_left" => lang.t("Quem atendia saiu da equipe", "Whoever attended left the team"),
         "given_back" => lang.t("Devolvida à assistente", "Given back to the assistant"),
         "day_passed" => lang.t(
             "Um dia sem resposta de pessoas: a assistente voltou",
@@ -185,10 +186,60 @@ pub(crate) fn kind(kind: &str) -> &'static str {
     }
 }
 
+/// A field of the audit trail, as the pages call it; one that is on no page by its own name.
+pub(crate) fn field(lang: Lang, name: &str) -> String {
+    let known = match name {
+        "name" => lang.t("nome", "name"),
+        "tone" => lang.t("jeito de falar", "way of speaking"),
+        "greeting" => lang.t("saudação", "greeting"),
+        "rules" => lang.t("orientações", "guidance"),
+        "model" => lang.t("modelo", "model"),
+        "fallback" => lang.t("segundo modelo", "second model"),
+        "model_api_key" => lang.t("chave do modelo", "key of the model"),
+        "temperature" => lang.t("temperatura", "temperature"),
+        "max_tokens" => lang.t("tamanho da resposta", "length of answers"),
+        "history" => lang.t("mensagens lembradas", "messages remembered"),
+        "split" => lang.t("parágrafos separados", "paragraphs apart"),
+        "currency" => lang.t("moeda", "currency"),
+        "price_in" => lang.t("preço de entrada", "price in"),
+        "price_out" => lang.t("preço de saída", "price out"),
+        "monthly_budget" => lang.t("orçamento do mês", "budget of the month"),
+        "quiet_seconds" => lang.t("silêncio, em segundos", "silence, in seconds"),
+        "longest_wait_seconds" => lang.t("espera máxima, em segundos", "longest wait, in seconds"),
+        "handoff_words" => lang.t("frases que chamam uma pessoa", "phrases that call a person"),
+        "store_groups" => lang.t("guardar grupos", "keep groups"),
+        "emails" => lang.t("e-mails avisados", "addresses told"),
+        "role" => lang.t("papel", "role"),
+        "scopes" => lang.t("permissões", "scopes"),
+        "options" => lang.t("opções", "options"),
+        "reason" => lang.t("motivo", "reason"),
+        "hours" => lang.t("horas", "hours"),
+        "pieces" => lang.t("trechos", "pieces"),
+        "answer" => lang.t("resposta", "answer"),
+        "body" => lang.t("texto", "text"),
+        "kind" => lang.t("tipo", "kind"),
+        "base_url" => lang.t("endereço do servidor", "address of the server"),
+        "accent" => lang.t("cor principal", "main colour"),
+        "welcome" => lang.t("texto da entrada", "text of the sign-in page"),
+        "support_url" => lang.t("link de ajuda", "help link"),
+        "sender_name" => lang.t("remetente dos e-mails", "sender of e-mails"),
+        "logo" => lang.t("logotipo", "logo"),
+        "icon" => lang.t("ícone", "icon"),
+        "language" => lang.t("idioma", "language"),
+        "time_zone" => lang.t("fuso horário", "time zone"),
+        "before" => lang.t("antes", "before"),
+        "after" => lang.t("depois", "after"),
+        "person" => lang.t("pessoa", "person"),
+        other => other,
+    };
+    known.to_owned()
+}
+
 /// A deed of the audit trail.
 pub(crate) fn deed(lang: Lang, action: &str) -> String {
     let known = match action {
         "assistant.changed" => lang.t("mudou a assistente", "changed the assistant"),
+        "assistant.tried" => lang.t("testou a assistente", "tried the assistant"),
         "hours.changed" => lang.t("mudou o horário", "changed the opening hours"),
         "knowledge.added" => lang.t("adicionou conhecimento", "added knowledge"),
         "knowledge.changed" => lang.t("mudou conhecimento", "changed knowledge"),
@@ -209,6 +260,7 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         "key.revoked" => lang.t("encerrou uma chave de API", "ended an API key"),
         "support.started" => lang.t("entrou como suporte", "entered as support"),
         "support.ended" => lang.t("encerrou o suporte", "ended support"),
+        "tenant.changed" => lang.t("mudou os dados da empresa", "changed the business's data"),
         "tenant.created" => lang.t("criou a empresa", "created the business"),
         "tenant.state_changed" => {
             lang.t("mudou o estado da empresa", "changed the business's state")
@@ -219,6 +271,7 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         "conversation.assigned" => lang.t("atribuiu uma conversa", "assigned a conversation"),
         "conversation.reopened" => lang.t("reabriu uma conversa", "reopened a conversation"),
         "conversation.labelled" => lang.t("etiquetou uma conversa", "labelled a conversation"),
+        "console.called" => lang.t("mudou pelo console", "changed at the console"),
         "api.called" => lang.t("mudou pela API", "changed by the API"),
         "machine_token.created" => {
             lang.t("criou uma chave da instalação", "made a key of the installation")

@@ -249,10 +249,13 @@ fn flat(table: toml::Table) -> Vec<(String, toml::Value)> {
 
 fn snake(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);
+    let mut before = 'A';
     for c in name.chars() {
-        if c.is_ascii_uppercase() {
+        // `tenantId` and `tenantID` alike.
+        if c.is_ascii_uppercase() && !before.is_ascii_uppercase() {
             out.push('_');
         }
+        before = c;
         out.push(c.to_ascii_lowercase());
     }
     out
@@ -332,13 +335,16 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
     };
     let idle: Vec<&str> = values
         .iter()
-        .filter(|(key, _)| instance.is_none() && key.starts_with("instance."))
+        // The name is the house's, too.
+        .filter(|(key, _)| {
+            instance.is_none() && key.starts_with("instance.") && **key != "instance.name"
+        })
         .map(|(_, (_, from))| from.as_str())
         .collect();
     if !idle.is_empty() {
         warnings.push(format!(
-            "{} have no effect: they are settings of the tenant that INSTANCE_ID (or CLIENT_ID) names, \
-             and none is named; for other tenants use `portaria assistant set`",
+            "without effect: {}. They set up the tenant that INSTANCE_ID (or CLIENT_ID) names, and none is \
+             named; for other tenants use `portaria assistant set`",
             idle.join(", ")
         ));
     }

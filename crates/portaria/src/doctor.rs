@@ -171,7 +171,7 @@ async fn prove(house: &House, slugs: &[String; 2]) -> anyhow::Result<Vec<Check>>
                 text,
             ));
             let context = house.contexts.get(tenant.id).await?.context("a tenant that exists")?;
-            let reply = house.answerer.chat(&house.db, &context, question).await?;
+            let reply = house.answerer.chat(&house.db, &context, question, false).await?;
             out.push(check(
                 &format!("answer of {}: {question}", tenant.slug),
                 reply.text.contains(own) && !reply.text.contains(other),

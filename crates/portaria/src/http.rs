@@ -2,9 +2,9 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use channels::Limits;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -91,12 +91,19 @@ pub(crate) fn routes(
             }),
         )
         .fallback(|| async { Problem::not_found("page") })
-        .method_not_allowed_fallback(|| async {
+        .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
+            // Where a form was sent to, typed or gone back to: the page of the form is above it.
+            if let (Method::GET, Some((above, _))) = (method, uri.path().rsplit_once('/'))
+                && above.starts_with("/painel")
+            {
+                return Redirect::to(above).into_response();
+            }
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
                 "this address takes another method; see /openapi.json",
             )
+            .into_response()
         })
         .layer(middleware::from_fn(web::request_id))
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
 use identity::{Outbox, Throttle};
 use kernel::TenantId;
 use panel::{App, Customer, Operations, Options, PageRoute, Work};
@@ -73,6 +75,7 @@ pub fn app(house: &House, customer: Option<Arc<dyn Customer>>) -> App {
             house_name: config.house_name.clone(),
             mailbox: config.demo,
             mails: config.demo || config.mailer.is_some(),
+            mail_name: config.mailer.as_ref().and_then(|mailer| mailer.name()).map(str::to_owned),
             // What knowledge takes of a file.
             upload_limit: 20 * 1024 * 1024,
         }),
@@ -81,7 +84,13 @@ pub fn app(house: &House, customer: Option<Arc<dyn Customer>>) -> App {
 
 /// The pages and the list of them.
 pub fn routes(house: &House, customer: Option<Arc<dyn Customer>>) -> (Router, Vec<PageRoute>) {
-    panel::routes(app(house, customer))
+    // The demo's front page is its simulator.
+    let front = customer.is_none();
+    let (mut router, list) = panel::routes(app(house, customer));
+    if front {
+        router = router.route("/", get(async || Redirect::to("/painel")));
+    }
+    (router, list)
 }
 
 /// Removes letters that are too old to be of use.
@@ -91,7 +100,7 @@ pub(crate) async fn prune_mail(house: &House) -> Result<u64, db::Error> {
 
 /// Carries letters to the mail server until the process stops.
 pub(crate) async fn postman(house: House, stop: CancellationToken) {
-    // Without a server letters stay: they leave once one is set.
+    // Without a server nobody writes letters.
     let Some(mailer) = house.config.mailer.clone() else { return };
     let outbox = Outbox { db: house.db.clone(), clock: house.clock.clone() };
     loop {

@@ -59,22 +59,14 @@ pub async fn create(
     new: NewTenant,
     now: Moment,
 ) -> Result<(TenantTx, Tenant), TenantError> {
-    if !["pt-BR", "en"].contains(&new.language.as_str()) {
-        return Err(TenantError::Language(new.language));
-    }
-    if jiff::tz::TimeZone::get(&new.time_zone).is_err() {
-        return Err(TenantError::TimeZone(new.time_zone));
-    }
-    let name = new.name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > 120 {
-        return Err(TenantError::Name);
-    }
+    let profile =
+        Profile { name: new.name, language: new.language, time_zone: new.time_zone }.checked()?;
     let tenant = Tenant {
         id: TenantId::generate(),
         slug: new.slug,
-        name,
-        language: new.language,
-        time_zone: new.time_zone,
+        name: profile.name,
+        language: profile.language,
+        time_zone: profile.time_zone,
         state: new.state,
         cors_origins: Vec::new(),
         created_at: now,
@@ -325,6 +317,48 @@ pub async fn set_state(
         event = "tenant_state_changed", tenant_id = %id, from = before.name(), to = state.name()
     );
     Ok(Some(before))
+}
+
+/// What a tenant is called, speaks, and by which clock it lives.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    pub name: String,
+    /// `pt-BR` or `en`.
+    pub language: String,
+    /// IANA name.
+    pub time_zone: String,
+}
+
+impl Profile {
+    fn checked(mut self) -> Result<Self, TenantError> {
+        if !["pt-BR", "en"].contains(&self.language.as_str()) {
+            return Err(TenantError::Language(self.language));
+        }
+        if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
+            return Err(TenantError::TimeZone(self.time_zone));
+        }
+        self.name = self.name.trim().to_owned();
+        if self.name.is_empty() || self.name.chars().count() > 120 {
+            return Err(TenantError::Name);
+        }
+        Ok(self)
+    }
+}
+
+/// Sets what the tenant is called, speaks, and by which clock it lives.
+///
+/// # Errors
+/// When a value is not acceptable, or the database refuses.
+pub async fn set_profile(tx: &mut TenantTx, profile: Profile) -> Result<(), TenantError> {
+    let id = tx.tenant();
+    let Profile { name, language, time_zone } = profile.checked()?;
+    tx.execute(
+        "UPDATE tenants SET name = $1, language = $2, time_zone = $3 WHERE id = $4",
+        args![name, language, time_zone, id],
+    )
+    .await?;
+    tx.settings_changed();
+    Ok(())
 }
 
 /// Sets the origins that browsers may call the API from.

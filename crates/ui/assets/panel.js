@@ -4,9 +4,14 @@
   "use strict";
   const root = document.documentElement;
   const texts = document.getElementById("texts")?.dataset ?? {};
-  const csrf = document.body.dataset.csrf ?? "";
+  const csrf = () => document.body.dataset.csrf ?? "";
   const $ = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  // What an element needs from its beginning, also one that a form's answer brought later.
+  const each = (selector, start) => {
+    all(selector).forEach(start);
+    document.addEventListener("panel:page", (event) => all(selector, event.target).forEach(start));
+  };
 
   // Light or dark, kept on this device.
   const theme = localStorage.getItem("theme");
@@ -53,6 +58,8 @@
     toast(said.dataset.toast, undo ? () => undo.requestSubmit() : undefined);
   }
 
+  document.addEventListener("panel:say", (event) => toast(event.detail));
+
   // A form is sent once: the button rests until there is an answer.
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -62,10 +69,12 @@
     form.dataset.busy = "1";
     setTimeout(() => delete form.dataset.busy, 8000);
   });
+  // What was refused is shown too, which htmx then holds for a success.
+  const accepted = (event) => event.detail.xhr?.status >= 200 && event.detail.xhr.status < 400;
   document.addEventListener("htmx:afterRequest", (event) => {
     const form = event.detail.elt.closest?.("form");
     if (form) delete form.dataset.busy;
-    if (form && event.detail.successful) $("#problem")?.replaceChildren();
+    if (form && accepted(event)) $("#problem")?.replaceChildren();
     if (event.detail.failed && event.detail.xhr?.status === 0) toast(texts.failed);
   });
   // A session that ended sends the whole page to sign-in, not a fragment of it.
@@ -84,7 +93,7 @@
   const fresh = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
   // Drafts survive a reload, with what they are to become.
-  for (const field of all("[data-draft]")) {
+  each("[data-draft]", (field) => {
     const key = "draft:" + field.dataset.draft;
     const form = field.form;
     const kept = sessionStorage.getItem(key);
@@ -102,7 +111,7 @@
     field.addEventListener("input", keep);
     form?.addEventListener("change", keep);
     form?.addEventListener("htmx:afterRequest", (event) => {
-      if (!event.detail.successful) return;
+      if (!accepted(event)) return;
       forget();
       field.value = "";
       const file = $("input[type=file]", form);
@@ -111,27 +120,54 @@
       if (once) once.value = fresh();
     });
     form?.addEventListener("submit", () => { if (!form.hasAttribute("hx-post")) forget(); });
-  }
+  });
   // A chosen file is named beside the field, and can be taken back.
-  for (const chosen of all("[data-chosen]")) {
+  each("[data-chosen]", (chosen) => {
     const file = $(chosen.dataset.chosen);
     file?.addEventListener("change", () => {
       chosen.hidden = !file.files.length;
       $("span", chosen).textContent = file.files[0]?.name ?? "";
     });
     $("button", chosen).addEventListener("click", () => { file.value = ""; chosen.hidden = true; });
-  }
+  });
+  // "/pix" finds the ready reply, and Enter takes the first.
+  const shortcuts = (field) => /^\/\S*$/.test(field.value) ? all("#canned [data-short]") : [];
+  document.addEventListener("input", (event) => {
+    const menu = $("#canned");
+    if (!menu || !event.target.matches("textarea[data-enter]")) return;
+    const buttons = shortcuts(event.target);
+    for (const button of all("#canned [data-short]")) {
+      button.closest("li").hidden = buttons.length > 0 && !button.dataset.short.startsWith(event.target.value.slice(1).toLowerCase());
+    }
+    const any = buttons.some((button) => !button.closest("li").hidden);
+    if (any !== menu.matches(":popover-open")) menu.togglePopover(any);
+  });
+  $("#canned")?.addEventListener("toggle", (event) => {
+    const box = $("#composer").getBoundingClientRect();
+    event.target.style.left = `${box.left + 12}px`;
+    event.target.style.bottom = `${innerHeight - box.top}px`;
+  });
   // Enter sends, Shift+Enter breaks the line.
   document.addEventListener("keydown", (event) => {
     const field = event.target;
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && field.matches?.("textarea[data-enter]")) {
       event.preventDefault();
-      field.form.requestSubmit();
+      const ready = shortcuts(field).find((button) => !button.closest("li").hidden);
+      if (ready) ready.click();
+      else field.form.requestSubmit();
     }
   });
   // A note looks like one while it is written.
   document.addEventListener("change", (event) => {
-    if (event.target.name === "mode") event.target.form.classList.toggle("is-note", event.target.value === "note");
+    if (event.target.name === "mode") {
+      const note = event.target.value === "note";
+      event.target.form.classList.toggle("is-note", note);
+      const field = $("[data-note]", event.target.form);
+      if (field) {
+        field.dataset.reply ??= field.placeholder;
+        field.placeholder = note ? field.dataset.note : field.dataset.reply;
+      }
+    }
     if (event.target.matches("select[data-go]")) location.href = event.target.value;
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
@@ -155,6 +191,11 @@
   open?.scrollIntoView({ block: "nearest" });
   for (const chosen of all(".filters [aria-current], .tabs [aria-current]")) chosen.scrollIntoView({ block: "nearest", inline: "center" });
 
+  // How many wait, in the tab's title.
+  const title = document.title;
+  const titled = (waiting) => { document.title = waiting > 0 ? `(${waiting}) ${title}` : title; };
+  titled(Number($("[data-count]:not([hidden])")?.textContent ?? 0));
+
   // Live: one stream per browser. The tab that holds the lock listens, and tells the others.
   const events = document.body.dataset.events;
   const look = () => { if (!document.hidden) document.body.dispatchEvent(new Event("live")); };
@@ -164,6 +205,7 @@
       look();
       if (message.waiting === undefined) return;
       for (const count of all("[data-count]")) { count.textContent = message.waiting; count.hidden = message.waiting === 0; }
+      titled(message.waiting);
     };
     if (channel) channel.onmessage = (event) => heard(event.data);
     let before = null;
@@ -206,14 +248,14 @@
       new Notification(texts.waiting, { tag: "waiting" });
     }
   }
-  for (const box of all("[data-device]")) {
+  each("[data-device]", (box) => {
     const name = box.dataset.device;
     box.checked = localStorage.getItem(name) === "1";
     box.addEventListener("change", async () => {
       if (name === "notify" && box.checked && await Notification.requestPermission() !== "granted") box.checked = false;
       localStorage.setItem(name, box.checked ? "1" : "0");
     });
-  }
+  });
 
   // Times that run: the 24-hour window, and how long somebody waits.
   const minutes = (ms) => {
@@ -239,6 +281,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = event.target.matches?.("input:not([type=radio]):not([type=checkbox]), textarea, select");
+    if (event.key === "Escape") $(".inbox")?.classList.remove("show-person");
     if (event.key === "Escape" && typing) { event.target.blur(); return; }
     if (typing) return;
     if (event.key === "?") { $("#keys")?.showModal(); event.preventDefault(); return; }
@@ -270,7 +313,7 @@
   });
 
   // Uploads, one file after the other, each with its progress.
-  for (const drop of all("form[data-upload]")) {
+  each("form[data-upload]", (drop) => {
     const input = $("input[type=file]", drop);
     const list = $("[data-progress]", drop);
     const send = (file) => new Promise((done) => {
@@ -287,7 +330,7 @@
       body.append(input.name, file);
       const request = new XMLHttpRequest();
       request.open("POST", drop.action);
-      request.setRequestHeader("x-csrf-token", csrf);
+      request.setRequestHeader("x-csrf-token", csrf());
       request.setRequestHeader("accept", "application/json");
       request.upload.onprogress = (event) => { bar.value = event.loaded * 100 / event.total; };
       request.onloadend = () => {
@@ -313,16 +356,16 @@
     drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
     drop.addEventListener("dragleave", () => drop.classList.remove("over"));
     drop.addEventListener("drop", (event) => { event.preventDefault(); drop.classList.remove("over"); sendAll([...event.dataTransfer.files]); });
-  }
+  });
 
   // Passkeys. The server speaks JSON as WebAuthn level 3 writes it.
   async function post(path, body) {
-    const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json", "x-csrf-token": csrf }, body: JSON.stringify(body ?? {}) });
+    const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json", "x-csrf-token": csrf() }, body: JSON.stringify(body ?? {}) });
     if (!answer.ok) throw new Error(String(answer.status));
     return answer.json();
   }
-  for (const button of all("[data-passkey]")) {
-    if (!("PublicKeyCredential" in window) || !PublicKeyCredential.parseCreationOptionsFromJSON) { button.hidden = true; continue; }
+  each("[data-passkey]", (button) => {
+    if (!("PublicKeyCredential" in window) || !PublicKeyCredential.parseCreationOptionsFromJSON) { button.hidden = true; return; }
     button.addEventListener("click", async () => {
       try {
         const start = await post(button.dataset.start, {});
@@ -333,7 +376,7 @@
         location.href = done.next;
       } catch { toast(texts.passkey) ?? alertInline(button); }
     });
-  }
+  });
   function alertInline(button) {
     let line = button.nextElementSibling;
     if (!line?.matches("[role=alert]")) {

@@ -10,7 +10,7 @@ pub struct Asset {
     pub body: &'static str,
 }
 
-const ASSETS: [Asset; 3] = [
+const ASSETS: [Asset; 4] = [
     Asset {
         name: "panel.css",
         mime: "text/css; charset=utf-8",
@@ -20,6 +20,11 @@ const ASSETS: [Asset; 3] = [
         name: "panel.js",
         mime: "text/javascript; charset=utf-8",
         body: include_str!("../assets/panel.js"),
+    },
+    Asset {
+        name: "forms.js",
+        mime: "text/javascript; charset=utf-8",
+        body: include_str!("../assets/forms.js"),
     },
     Asset {
         name: "htmx.js",

@@ -63,6 +63,7 @@ fn head(document: &Document<'_>) -> Markup {
             link rel="icon" href=(brand.icon.as_deref().unwrap_or("data:,"));
             script src=(asset_path("htmx.js")) defer {}
             script src=(asset_path("panel.js")) defer {}
+            script src=(asset_path("forms.js")) defer {}
         }
     }
 }
@@ -77,6 +78,7 @@ fn texts(lang: Lang) -> Markup {
             data-undo=(lang.t("Desfazer", "Undo"))
             data-uploading=(lang.t("Enviando", "Uploading"))
             data-passkey=(lang.t("A chave não foi usada. Tente de novo.", "The passkey was not used. Try again."))
+            data-sign-in=(lang.t("Entrar em outra aba", "Sign in in another tab"))
             data-close=(lang.t("Fechar", "Close")) {}
     }
 }

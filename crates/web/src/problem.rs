@@ -81,6 +81,11 @@ impl Problem {
         &self.detail
     }
 
+    /// The field at fault.
+    pub fn at_field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
     pub fn retry_after(&self) -> Option<u64> {
         self.retry_after
     }

@@ -42,7 +42,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("hooks", &["db", "kernel", "messaging", "queue", "tenancy", "web"]),
     ("inbox", &["db", "hooks", "kernel", "queue", "tenancy", "web"]),
     ("knowledge", &["db", "kernel", "messaging", "models", "queue", "tenancy", "web"]),
-    ("notices", &["db", "inbox", "kernel", "queue", "tenancy", "web"]),
+    ("notices", &["db", "identity", "inbox", "kernel", "queue", "tenancy", "web"]),
     (
         "assistant",
         &["db", "inbox", "kernel", "knowledge", "messaging", "models", "queue", "tenancy", "web"],

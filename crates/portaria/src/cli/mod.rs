@@ -2,6 +2,7 @@
 
 mod assistant_cmd;
 mod channel_cmd;
+mod deed;
 mod eval_cmd;
 mod hook_cmd;
 mod key_cmd;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use assistant::Said;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use kernel::Clock;
 use queue::Lane;
 use serde_json::json;
@@ -188,7 +189,9 @@ enum DoctorCommand {
 
 /// Runs the program.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let deed = deed::Deed::of(&matches);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let out = Out { json: cli.json };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -197,7 +200,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    match runtime.block_on(dispatch(cli, &out)) {
+    match runtime.block_on(dispatch(cli, deed, &out)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             out.error(&error);
@@ -243,7 +246,7 @@ fn configure(cli: &Cli, out: &Out) -> anyhow::Result<Config> {
     Ok(loaded.config)
 }
 
-async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
+async fn dispatch(cli: Cli, deed: Option<deed::Deed>, out: &Out) -> anyhow::Result<()> {
     match &cli.command {
         Command::Config(command) => return show_config(&cli, command, out).await,
         Command::Eval(command) => return eval_cmd::run(command, out),
@@ -266,21 +269,29 @@ async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
         return print_roles(&config, out);
     }
     let house = House::open(config, Clock::System).await?;
-    match cli.command {
+    run_command(cli.command, &house, out).await?;
+    match deed {
+        Some(deed) => deed.note(&house).await,
+        None => Ok(()),
+    }
+}
+
+async fn run_command(command: Command, house: &House, out: &Out) -> anyhow::Result<()> {
+    match command {
         Command::Loadtest(_) => Ok(()),
-        Command::Serve { role, lanes, .. } => run_server(house, role, &lanes).await,
-        Command::Chat { tenant, text } => chat(&house, &tenant, text, out).await,
-        Command::Tenant(command) => tenant_cmd::run(&house, command, out).await,
-        Command::Channel(command) => channel_cmd::run(&house, command, out).await,
-        Command::Send(args) => message_cmd::send(&house, args, out).await,
-        Command::Journey(args) => message_cmd::journey(&house, args, out).await,
-        Command::Webhook(command) => hook_cmd::run(&house, command, out).await,
-        Command::Knowledge(command) => knowledge_cmd::run(&house, command, out).await,
-        Command::Assistant(command) => assistant_cmd::run(&house, command, out).await,
-        Command::Apikey(command) => key_cmd::run(&house, command, out).await,
-        Command::Operator(command) => people_cmd::operator(&house, command, out).await,
-        Command::User(command) => people_cmd::user(&house, command, out).await,
-        Command::Queue(command) => queue_cmd::run(&house, command, out).await,
+        Command::Serve { role, lanes, .. } => run_server(house.clone(), role, &lanes).await,
+        Command::Chat { tenant, text } => chat(house, &tenant, text, out).await,
+        Command::Tenant(command) => tenant_cmd::run(house, command, out).await,
+        Command::Channel(command) => channel_cmd::run(house, command, out).await,
+        Command::Send(args) => message_cmd::send(house, args, out).await,
+        Command::Journey(args) => message_cmd::journey(house, args, out).await,
+        Command::Webhook(command) => hook_cmd::run(house, command, out).await,
+        Command::Knowledge(command) => knowledge_cmd::run(house, command, out).await,
+        Command::Assistant(command) => assistant_cmd::run(house, command, out).await,
+        Command::Apikey(command) => key_cmd::run(house, command, out).await,
+        Command::Operator(command) => people_cmd::operator(house, command, out).await,
+        Command::User(command) => people_cmd::user(house, command, out).await,
+        Command::Queue(command) => queue_cmd::run(house, command, out).await,
         Command::Migrate { .. } => {
             let version = db::schema_version(&migrations());
             out.done(
@@ -291,9 +302,9 @@ async fn dispatch(cli: Cli, out: &Out) -> anyhow::Result<()> {
         }
         Command::Doctor { what } => {
             let checks = match what {
-                None => doctor::general(&house).await,
-                Some(DoctorCommand::Oidc) => doctor::oidc(&house).await,
-                Some(DoctorCommand::Isolation) => doctor::isolation(&house).await?,
+                None => doctor::general(house).await,
+                Some(DoctorCommand::Oidc) => doctor::oidc(house).await,
+                Some(DoctorCommand::Isolation) => doctor::isolation(house).await?,
             };
             out.checks(&checks)
         }
@@ -436,7 +447,8 @@ async fn chat(house: &House, slug: &str, text: Option<String>, out: &Out) -> any
             },
         };
         if !text.trim().is_empty() {
-            let said = Said::from(house.answerer.chat(&house.db, &context, text.trim()).await?);
+            let said =
+                Said::from(house.answerer.chat(&house.db, &context, text.trim(), false).await?);
             for failed in &said.models_failed {
                 out.note(&format!(
                     "portaria: the model {} gave no usable answer ({}); see `portaria assistant show`",

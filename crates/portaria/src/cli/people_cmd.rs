@@ -16,8 +16,10 @@ use crate::pages;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OperatorCommand {
-    /// Make the account of somebody who runs this installation.
+    /// Make the account of somebody who runs this installation. Whoever has an account keeps its
+    /// password.
     Create {
+        /// Signs in with it.
         #[arg(long)]
         email: String,
         /// Shown in the panel; the part before the @ when absent.
@@ -86,6 +88,15 @@ pub(super) enum UserCommand {
         #[arg(long)]
         email: String,
     },
+    /// Set the password of somebody who lost theirs; all their sessions end. See first that it is
+    /// really them who asks.
+    Password {
+        #[arg(long)]
+        email: String,
+        /// Read the password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
     /// Take away the second step of somebody who lost phone and recovery codes. See first that it is
     /// really them who asks.
     RemoveSecond {
@@ -103,19 +114,17 @@ pub(super) async fn operator(
 ) -> anyhow::Result<()> {
     match command {
         OperatorCommand::Create { email, name, password_stdin } => {
-            if !password_stdin {
-                bail!("give the password on standard input, with --password-stdin");
-            }
-            let mut password = String::new();
-            std::io::stdin().read_to_string(&mut password).context("standard input")?;
-            let password = password.trim_end_matches(['\r', '\n']);
+            let password = given_password(password_stdin)?;
             let name =
                 name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
-            create_operator(house, &email, &name, password).await?;
+            let kept = match create_operator(house, &email, &name, &password).await? {
+                Made::New => "",
+                Made::Known => " The account was there: its own password stays.",
+            };
             out.done(
-                &json!({ "email": email, "operator": true }),
+                &json!({ "email": email, "operator": true, "password_kept": !kept.is_empty() }),
                 &format!(
-                    "{email} runs this installation. Sign in at {}/painel",
+                    "{email} runs this installation. Sign in at {}/painel.{kept}",
                     pages::base_url(house)
                 ),
             );
@@ -219,31 +228,59 @@ async fn shut(house: &House, email: &str, disabled: bool, out: &Out) -> anyhow::
     Ok(())
 }
 
-/// Makes an operator, or makes somebody who is known one, with this password.
+/// A password from standard input: on the command line others would see it.
+fn given_password(from_stdin: bool) -> anyhow::Result<String> {
+    if !from_stdin {
+        bail!("give the password on standard input, with --password-stdin");
+    }
+    let mut password = String::new();
+    std::io::stdin().read_to_string(&mut password).context("standard input")?;
+    Ok(password.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// What became of `operator create`.
+pub(crate) enum Made {
+    New,
+    /// Somebody had the account already, with its password.
+    Known,
+}
+
+/// Makes an operator with this password, or makes somebody who is known one with their own.
 pub(crate) async fn create_operator(
     house: &House,
     email: &str,
     name: &str,
     password: &str,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Made> {
     identity::check_password(password, &[email, name])?;
     let hash = identity::hash_password(password).await;
     let now = house.clock.now();
     let mut tx = house.db.begin_system().await?;
-    match identity::person_by_email(&mut tx, email).await? {
+    let made = match identity::person_by_email(&mut tx, email).await? {
+        Some(person) if person.operator => {
+            bail!(
+                "{email} runs this installation already; portaria user password sets a new password"
+            )
+        }
         Some(person) => {
-            identity::set_password(&mut tx, person.id, &hash, now).await?;
             identity::set_operator(&mut tx, person.id, true).await?;
-            identity::end_all_sessions(&mut tx, person.id, None).await?;
+            // Whoever came by the identity provider has none of their own yet.
+            if person.has_password {
+                Made::Known
+            } else {
+                identity::set_password(&mut tx, person.id, &hash, now).await?;
+                Made::New
+            }
         }
         None => {
             let new = NewPerson { email, name, password_hash: Some(&hash), operator: true };
             identity::create_person(&mut tx, &new, now).await?;
+            Made::New
         }
-    }
+    };
     note(&mut tx, "operator.created", email.to_owned(), None, now).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(made)
 }
 
 pub(super) async fn user(house: &House, command: UserCommand, out: &Out) -> anyhow::Result<()> {
@@ -256,6 +293,8 @@ pub(super) async fn user(house: &House, command: UserCommand, out: &Out) -> anyh
                 .map_err(anyhow::Error::msg)?;
             if house.config.mailer.is_none() {
                 out.note("no mail server is set (smtp.url): hand the link over yourself");
+            } else {
+                out.note("the invitation is mailed too: the link opens the account, so pass it to nobody else");
             }
             out.done(
                 &json!({ "email": email, "role": role, "tenant": tenant.slug, "link": link }),
@@ -264,6 +303,20 @@ pub(super) async fn user(house: &House, command: UserCommand, out: &Out) -> anyh
         }
         UserCommand::Disable { email } => shut(house, &email, true, out).await?,
         UserCommand::Enable { email } => shut(house, &email, false, out).await?,
+        UserCommand::Password { email, password_stdin } => {
+            let password = given_password(password_stdin)?;
+            let (tx, person) = known(house, &email).await?;
+            drop(tx);
+            identity::check_password(&password, &[&email, &person.name])?;
+            let hash = identity::hash_password(&password).await;
+            let now = house.clock.now();
+            let mut tx = house.db.begin_system().await?;
+            identity::set_password(&mut tx, person.id, &hash, now).await?;
+            identity::end_all_sessions(&mut tx, person.id, None).await?;
+            note(&mut tx, "person.password_changed", person.email, None, now).await?;
+            tx.commit().await?;
+            out.done(&json!({ "email": email }), &format!("{email} has a new password."));
+        }
         UserCommand::RemoveSecond { email } => {
             let (mut tx, person) = known(house, &email).await?;
             identity::remove_second(&mut tx, person.id).await?;
@@ -281,10 +334,15 @@ pub(super) async fn user(house: &House, command: UserCommand, out: &Out) -> anyh
             let members = identity::members(&mut tx, tenant.id).await?;
             let list: Vec<_> = members
                 .iter()
-                .map(|m| json!({ "email": m.email, "name": m.name, "role": m.role, "since": m.since }))
+                .map(|m| json!({ "email": m.email, "name": m.name, "role": m.role, "since": m.since, "disabled": m.disabled }))
                 .collect();
-            let lines: Vec<String> =
-                members.iter().map(|m| format!("{}  {}  {}", m.email, m.role, m.name)).collect();
+            let lines: Vec<String> = members
+                .iter()
+                .map(|m| {
+                    let shut = if m.disabled { "  disabled" } else { "" };
+                    format!("{}  {}  {}{shut}", m.email, m.role, m.name)
+                })
+                .collect();
             out.done(&list, &lines.join("\n"));
         }
     }
