@@ -457,7 +457,7 @@ async fn try_draft(at: At<AssistantRead>, Form(fields): Form<Fields>) -> Result<
     let said = html! {
         div.bubble.in { p { (question) } }
         div.bubble.out {
-            p { (if reply.text.is_empty() { lang.t("(nenhuma resposta é necessária)", "(no answer is needed)") } else { reply.text.as_str() }) }
+            p { (ui::chat_text(if reply.text.is_empty() { lang.t("(nenhuma resposta é necessária)", "(no answer is needed)") } else { reply.text.as_str() })) }
             @if let Some(reason) = reply.hand_over { p.foot { (badge(ui::Tone::Warn, words::event(lang, reason.name()))) } }
             @if !sources.is_empty() {
                 details.sources {

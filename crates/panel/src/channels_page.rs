@@ -133,7 +133,13 @@ fn fresh_secret() -> String {
 
 fn new_page(at: &At<ChannelsWrite>, kind: Kind, typed: &Fields, wrong: Option<&str>) -> Response {
     let lang = at.lang();
-    let value = |name: &str| typed.get(name).map_or("", String::as_str);
+    // In the demo a stand-in server is there to connect by.
+    let demo = at.app.customer.as_ref().map(|customer| customer.evolution());
+    let value = |name: &str| match (typed.get(name), &demo) {
+        (Some(typed), _) => typed.as_str(),
+        (None, Some((address, _))) if name == "base_url" && kind == Kind::Evolution => address,
+        (None, _) => "",
+    };
     let base = at.app.options.base_url.as_str();
     let title = words::kind(kind.name());
     let body = html! {
@@ -148,7 +154,8 @@ fn new_page(at: &At<ChannelsWrite>, kind: Kind, typed: &Fields, wrong: Option<&s
                     (Field::input("base_url", lang.t("Endereço do servidor", "Address of the server"), "url").value(value("base_url")).required().most(300).hint("https://evolution.example.com"))
                     (Field::input("instance", lang.t("Nome da instância", "Name of the instance"), "text").value(if typed.is_empty() { at.tenant.slug.as_str() } else { value("instance") }).required().most(100)
                         .hint(lang.t("Se não existir no servidor, será criada.", "If it is not on the server, it is made.")))
-                    (Field::input("api_key", lang.t("Chave (AUTHENTICATION_API_KEY)", "Key (AUTHENTICATION_API_KEY)"), "password").required().most(400).complete("off"))
+                    (Field::input("api_key", lang.t("Chave (AUTHENTICATION_API_KEY)", "Key (AUTHENTICATION_API_KEY)"), "password").value(demo.as_ref().map_or("", |(_, key)| key)).required().most(400).complete("off"))
+                    @if demo.is_some() { p.small.muted { (lang.t("Na demonstração um servidor de mentira já está preenchido; um celular de mentira lê o código em segundos.", "In the demo a stand-in server is filled in; a stand-in phone reads the code within seconds.")) } }
                 }
                 Kind::Whaticket => {
                     p { (lang.t("Os webhooks do Whaticket são assinados: o mesmo segredo fica aqui e lá.", "Whaticket's webhooks are signed: the same secret is kept here and there.")) }

@@ -187,7 +187,9 @@ pub(crate) async fn talk_now<Q: Permission>(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     // What may be done is in the head of the page.
-    let head = at.may(P::InboxWrite).then(|| actions(at, &talk.row, true));
+    let head = at.may(P::InboxWrite).then(|| {
+        html! { (actions(at, &talk.row, true)) (assignee(at, &talk.row, &around, true)) }
+    });
     Ok(html! { (markup) @if let Some(head) = head { (head) } }.into_response())
 }
 
@@ -242,7 +244,7 @@ fn thread<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around, limit: usize)
                     },
                     Item::Change(change) => div.event {
                         @match change.person.and_then(|person| around.name(person)) {
-                            Some(name) => { (name) ": " (words::event(lang, &change.event).to_lowercase()) }
+                            Some(name) => { (name) " " (words::moved(lang, &change.event)) }
                             None => (words::event(lang, &change.event)),
                         }
                         " · " (ui::clock_time(change.at, at.zone()))
@@ -311,7 +313,7 @@ fn bubble<Q: Permission>(
     html! {
         div.bubble.out[out].in[!out].person[out && person] {
             (media(at, message))
-            @if let Some(body) = &message.body { p { (body) } }
+            @if let Some(body) = &message.body { p { (ui::chat_text(body)) } }
             @else if message.media.is_none() { p.muted { (words::content(lang, &message.content)) } }
             @if let Some(trace) = &message.trace { (trace_view(at, message, trace)) }
             p.foot {
@@ -490,6 +492,22 @@ fn actions<Q: Permission>(at: &At<Q>, row: &Row, again: bool) -> Markup {
     }
 }
 
+/// Whom the conversation is given to.
+fn assignee<Q: Permission>(at: &At<Q>, row: &Row, around: &Around, again: bool) -> Markup {
+    let lang = at.lang();
+    html! {
+        div.field #quem-atende hx-swap-oob=[again.then_some("true")] {
+            label for="pessoa" { (lang.t("Quem atende", "Who attends")) }
+            select #pessoa name="person" data-submit {
+                option value="" { (lang.t("Ninguém em especial", "Nobody in particular")) }
+                @for (id, name) in &around.members() {
+                    option value=(id) selected[row.assigned_to == Some(*id)] { (name) }
+                }
+            }
+        }
+    }
+}
+
 fn person_pane<Q: Permission>(
     at: &At<Q>,
     talk: &Talk,
@@ -498,7 +516,6 @@ fn person_pane<Q: Permission>(
 ) -> Markup {
     let (lang, row) = (at.lang(), &talk.row);
     let writes = at.may(P::InboxWrite);
-    let members = around.members();
     html! {
         aside.pane.person-pane aria-label=(lang.t("Pessoa", "Person")) {
             section {
@@ -522,15 +539,7 @@ fn person_pane<Q: Permission>(
                 section {
                     form.stack method="post" action=(at.url(&format!("/conversas/{}/atribuir", row.id))) {
                         (ui::csrf_field(at.csrf()))
-                        div.field {
-                            label for="pessoa" { (lang.t("Quem atende", "Who attends")) }
-                            select #pessoa name="person" data-submit {
-                                option value="" { (lang.t("Ninguém em especial", "Nobody in particular")) }
-                                @for (id, name) in &members {
-                                    option value=(id) selected[row.assigned_to == Some(*id)] { (name) }
-                                }
-                            }
-                        }
+                        (assignee(at, row, around, false))
                         noscript { button type="submit" { (lang.t("Atribuir", "Assign")) } }
                     }
                 }

@@ -179,12 +179,12 @@ async fn assign(
     Form(form): Form<Assigned>,
 ) -> Result<Response, Failure> {
     let person: Option<PersonId> = form.person.parse().ok();
+    let mut name = None;
     if let Some(person) = person {
         let mut house = at.app.db.read_system().await?;
         let members = identity::members(&mut house, at.tenant.id).await?;
-        if !members.iter().any(|member| member.person == person) {
-            return Err(Failure::not_found());
-        }
+        let member = members.into_iter().find(|member| member.person == person);
+        name = Some(member.ok_or_else(Failure::not_found)?.name);
     }
     let mut tx = at.begin().await?;
     if !inbox::assign(&mut tx, id, person).await? {
@@ -194,7 +194,7 @@ async fn assign(
         &mut tx,
         "conversation.assigned",
         id.to_string(),
-        (None, Some(json!({ "person": person }))),
+        (None, Some(json!({ "person": name }))),
     )
     .await?;
     tx.commit().await?;

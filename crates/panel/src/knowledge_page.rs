@@ -362,7 +362,7 @@ async fn ask(at: At<KnowledgeRead>, Form(asked): Form<Asked>) -> Result<Response
         let hits = at.app.library.search(at.tenant.id, question, 5).await?;
         let confidence = format!("{:.0}%", reply.confidence * 100.0);
         html! {
-            div.bubble.out { p { (if reply.text.is_empty() { lang.t("(nenhuma resposta é necessária)", "(no answer is needed)") } else { reply.text.as_str() }) } }
+            div.bubble.out { p { (ui::chat_text(if reply.text.is_empty() { lang.t("(nenhuma resposta é necessária)", "(no answer is needed)") } else { reply.text.as_str() })) } }
             p.small.muted {
                 @if reply.declined { (badge(Tone::Warn, lang.t("não sabe", "does not know"))) " " }
                 (lang.t("confiança ", "confidence ")) (confidence)
@@ -373,7 +373,7 @@ async fn ask(at: At<KnowledgeRead>, Form(asked): Form<Asked>) -> Result<Response
                 @for hit in &hits {
                     li.sources {
                         blockquote {
-                            cite { (hit.title) @if let Some(heading) = &hit.heading { " › " (heading) } " " span.muted { (format!("{:.2}", hit.score)) } }
+                            cite { (hit.title) @if let Some(heading) = &hit.heading { " › " (heading) } " " span.muted { (lang.t("pontuação ", "score ")) (format!("{:.1}", hit.score).replace('.', lang.t(",", "."))) } }
                             (hit.text)
                         }
                     }

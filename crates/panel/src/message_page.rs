@@ -35,7 +35,7 @@ async fn journey(
                 th scope="col" { (lang.t("Código", "Code")) } th scope="col" { (lang.t("Detalhe", "Detail")) }
             } }
             tbody { @for step in &journey.steps { tr {
-                td { (ui::date_time(step.at, at.zone(), lang)) }
+                td { (ui::exact_time(step.at, at.zone(), lang)) }
                 td { (words::step(lang, &step.state)) }
                 td { (step.code.as_deref().unwrap_or("–")) }
                 td { (step.detail.as_deref().unwrap_or("–")) }

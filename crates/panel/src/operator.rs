@@ -389,12 +389,7 @@ struct Address {
 }
 
 /// A business that has an owner is theirs: the house enters it by support access only.
-async fn owner_may_be_invited(
-    tx: &mut db::SystemTx,
-    tenant: &Tenant,
-    email: &str,
-    lang: ui::Lang,
-) -> Result<(), Failure> {
+async fn ownerless(tx: &mut db::SystemTx, tenant: &Tenant, lang: ui::Lang) -> Result<(), Failure> {
     let members = identity::members(tx, tenant.id).await?;
     if members.iter().any(|member| member.role == Role::Owner) {
         let why = lang.t(
@@ -403,7 +398,7 @@ async fn owner_may_be_invited(
         );
         return Err(Problem::field("email", why).into());
     }
-    own_address(tx, email, lang).await
+    Ok(())
 }
 
 /// Whoever runs the house enters a business by support access, not as its owner.
@@ -429,10 +424,7 @@ async fn withdraw(
     let app = &me.visitor.app;
     let tenant = tenant(&me, &params).await?;
     let mut tx = app.db.begin_system().await?;
-    let members = identity::members(&mut tx, tenant.id).await?;
-    if members.iter().any(|member| member.role == Role::Owner) {
-        return Err(Failure::forbidden());
-    }
+    ownerless(&mut tx, &tenant, me.lang()).await?;
     let email = identity::withdraw(&mut tx, tenant.id, id, app.clock.now())
         .await?
         .ok_or_else(Failure::not_found)?;
@@ -449,7 +441,8 @@ async fn invite_owner(
     let (app, lang) = (&me.visitor.app, me.lang());
     let tenant = tenant(&me, &params).await?;
     let mut tx = app.db.begin_system().await?;
-    owner_may_be_invited(&mut tx, &tenant, &form.email, lang).await?;
+    ownerless(&mut tx, &tenant, lang).await?;
+    own_address(&mut tx, &form.email, lang).await?;
     let by = (Some(me.person.id), me.person.name.as_str(), app.clock.now());
     let made =
         letters::post_invitation(app, &mut tx, &form.email, Some((&tenant, Role::Owner)), by, lang)

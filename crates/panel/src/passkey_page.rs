@@ -81,9 +81,8 @@ fn attempt(visitor: &Visitor) -> Result<(), Failure> {
     let from = From { address: &visitor.address, device: None };
     match visitor.app.throttle.attempt(Guess::Passkey, from) {
         Ok(_) => Ok(()),
-        Err(_) => {
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            Err(Problem::new(status, "too_many", "too many attempts").into())
+        Err(throttled) => {
+            Err(Problem::too_many("too_many", "too many attempts", throttled.0).into())
         }
     }
 }

@@ -123,6 +123,13 @@ fn sign_in_page(
                 (crate::oidc_page::button_text(lang, provider.settings().kind))
             }
         }
+        @if let Some(customer) = &visitor.app.customer {
+            @let (accounts, password) = customer.accounts();
+            div.notice { div.stack {
+                p.small { strong { (lang.t("Demonstração.", "Demo.")) } " " (lang.t("Escolha uma conta; a senha de todas é ", "Choose an account; the password of all is ")) code { (password) } }
+                div.row { @for account in &accounts { button.quiet type="button" data-text=(account) data-into="[name=email]" { (account) } } }
+            } }
+        }
         p { a href=(forgotten) { (lang.t("Esqueci a senha", "I forgot my password")) } }
     };
     visitor.bare(status, lang.t("Entrar", "Sign in"), &body)
@@ -136,6 +143,12 @@ struct Credentials {
     next: String,
     #[serde(default)]
     t: String,
+}
+
+/// The page, with how long to wait told to programs too.
+fn wait(mut page: Response, Throttled(wait): Throttled) -> Response {
+    page.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+    page
 }
 
 pub(crate) fn wait_text(lang: Lang, Throttled(wait): Throttled) -> String {
@@ -156,7 +169,8 @@ async fn enter(visitor: Visitor, Form(given): Form<Credentials>) -> Result<Respo
     let attempt = match app.throttle.attempt(guess, origin.from()) {
         Ok(attempt) => attempt,
         Err(throttled) => {
-            return Ok(refused(StatusCode::TOO_MANY_REQUESTS, &wait_text(lang, throttled)));
+            let page = refused(StatusCode::TOO_MANY_REQUESTS, &wait_text(lang, throttled));
+            return Ok(wait(page, throttled));
         }
     };
     let mut tx = app.db.read_system().await?;
@@ -294,7 +308,8 @@ async fn enter_code(visitor: Visitor, Form(given): Form<Code>) -> Result<Respons
     let guess = Guess::Second(person.id);
     if let Err(throttled) = app.throttle.attempt(guess, origin.from()) {
         let text = wait_text(lang, throttled);
-        return Ok(code_page(&visitor, StatusCode::TOO_MANY_REQUESTS, &given.next, Some(&text)));
+        let page = code_page(&visitor, StatusCode::TOO_MANY_REQUESTS, &given.next, Some(&text));
+        return Ok(wait(page, throttled));
     }
     let now = app.clock.now();
     let mut tx = app.db.begin_system().await?;

@@ -33,6 +33,12 @@ pub trait Customer: Send + Sync {
 
     /// What a customer may ask this tenant.
     fn hints(&self, tenant: &Tenant) -> Vec<String>;
+
+    /// Who can sign in where everything is for trying: their addresses, and the password of all.
+    fn accounts(&self) -> (Vec<String>, String);
+
+    /// A stand-in Evolution server to connect a phone by: its address and key.
+    fn evolution(&self) -> (String, String);
 }
 
 pub(crate) fn pages(pages: &mut Pages) {
@@ -100,7 +106,7 @@ fn thread<P: Permission>(at: &At<P>, list: &[MessageView]) -> Markup {
             @for message in list {
                 // On the customer's phone what we send comes in.
                 div.bubble.out[message.direction == "in"].in[message.direction == "out"] {
-                    p { (message.body.as_deref().unwrap_or(words::content(lang, &message.content))) }
+                    p { (ui::chat_text(message.body.as_deref().unwrap_or(words::content(lang, &message.content)))) }
                     p.foot { (ui::clock_time(message.at, at.zone())) }
                 }
             }

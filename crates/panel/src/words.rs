@@ -48,6 +48,15 @@ pub(crate) fn problem(lang: Lang, problem: &Problem) -> String {
     lang.t(pt, problem.detail()).to_owned()
 }
 
+/// What somebody did to a conversation, after their name.
+pub(crate) fn moved(lang: Lang, code: &str) -> String {
+    match code {
+        "taken_over" => lang.t("assumiu a conversa", "took the conversation over").to_owned(),
+        "given_back" => lang.t("devolveu à assistente", "gave it back to the assistant").to_owned(),
+        other => format!("· {}", event(lang, other)),
+    }
+}
+
 /// Why a conversation went to a person, or came back.
 pub(crate) fn event(lang: Lang, code: &str) -> &'static str {
     match code {

@@ -147,6 +147,7 @@ async fn run_in(folder: &Path, listen: &str, script_only: bool) -> anyhow::Resul
     let serving = serve_with(house.clone(), Role::All, &Lane::ALL, None, pages).await?;
     let address = serving.address.context("the demo listens")?;
     line("\nA scripted conversation, as the customers' phones see it:\n");
+    let scanning = tokio::spawn(customer::scan(house.clone(), evolution.clone()));
     let script =
         Script { client: house.outbound.client().clone(), address: address.to_string(), evolution };
     script.play().await?;
@@ -168,6 +169,7 @@ async fn run_in(folder: &Path, listen: &str, script_only: bool) -> anyhow::Resul
         ));
         stop_signal().await?;
     }
+    scanning.abort();
     serving.stop().await;
     Ok(())
 }

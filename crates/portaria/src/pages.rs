@@ -98,32 +98,39 @@ pub(crate) async fn prune_mail(house: &House) -> Result<u64, db::Error> {
     Outbox { db: house.db.clone(), clock: house.clock.clone() }.prune().await
 }
 
+/// Carries one letter to the mail server. `false` when none is due, or no server is set.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn carry_letter(house: &House) -> Result<bool, db::Error> {
+    let Some(mailer) = &house.config.mailer else { return Ok(false) };
+    let outbox = Outbox { db: house.db.clone(), clock: house.clock.clone() };
+    let Some(mail) = outbox.take().await? else { return Ok(false) };
+    let sent = mailer.deliver(&mail.sender_name, &mail.to, &mail.subject, mail.body).await;
+    let kept = match sent {
+        Ok(()) => outbox.sent(mail.id).await,
+        Err(not) => {
+            tracing::warn!(event = "mail_failed", cause = %not, for_good = not.for_good);
+            outbox.not_sent(mail.id, &not.cause, not.for_good).await
+        }
+    };
+    if let Err(error) = kept {
+        tracing::error!(event = "mail_failed", cause = %error, for_good = false);
+    }
+    Ok(true)
+}
+
 /// Carries letters to the mail server until the process stops.
 pub(crate) async fn postman(house: House, stop: CancellationToken) {
     // Without a server nobody writes letters.
-    let Some(mailer) = house.config.mailer.clone() else { return };
-    let outbox = Outbox { db: house.db.clone(), clock: house.clock.clone() };
+    if house.config.mailer.is_none() {
+        return;
+    }
     loop {
-        match outbox.take().await {
-            Ok(Some(mail)) => {
-                let sent =
-                    mailer.deliver(&mail.sender_name, &mail.to, &mail.subject, mail.body).await;
-                let kept = match sent {
-                    Ok(()) => outbox.sent(mail.id).await,
-                    Err(not) => {
-                        tracing::warn!(event = "mail_failed", cause = %not, for_good = not.for_good);
-                        outbox.not_sent(mail.id, &not.cause, not.for_good).await
-                    }
-                };
-                if let Err(error) = kept {
-                    tracing::error!(event = "mail_failed", cause = %error, for_good = false);
-                }
-            }
-            Ok(None) | Err(_) => {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(Duration::from_secs(2)) => {}
-                }
+        if !carry_letter(&house).await.unwrap_or(false) {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(2)) => {}
             }
         }
         if stop.is_cancelled() {

@@ -18,6 +18,7 @@ pub const EVENTS: &[(&str, &str)] = &[
         "db_sync_failed",
         "the disk did not take what was written; nothing is accepted until the program is restarted",
     ),
+    ("demo_scan_failed", "the demo's stand-in phone could not scan a code"),
     ("document_failed", "a document could not be read; the reason is shown in the list"),
     ("gap_filled", "messages that no webhook brought were found at the provider; how many"),
     ("handed_over", "a conversation changed its owner; the reason"),

@@ -77,7 +77,7 @@ fn line(event: &Event<'_>) -> String {
     let value = json!({
         "level": meta.level().as_str().to_lowercase(),
         "timestamp": jiff::Timestamp::now().to_string(),
-        "tenant_id": fields.tenant,
+        "tenant_id": fields.tenant.filter(|tenant| !tenant.is_empty()),
         "component": component,
         "event": fields.event.unwrap_or_else(|| "library_log".to_owned()),
         "metadata": fields.rest,

@@ -28,11 +28,42 @@
     if ((answer.headers.get("content-type") ?? "").startsWith("text/html")) { turn(text); return; }
     let said;
     try { said = JSON.parse(text); } catch { said = { text: texts.failed }; }
-    if (said.go) { leave(said.go); return; }
+    if (said.go) { keep(form); leave(said.go); return; }
     // The session was renewed elsewhere: with its new token the same form is good.
     if (said.stale && again && await renew()) { await send(form, submitter, false); return; }
     delete form.dataset.busy;
     refuse(form, said);
+  }
+
+  // What was typed into the page's other forms is there again when the page is.
+  const KEY = "unsent";
+  const typed = (field) => {
+    if (!field.name || ["hidden", "password", "file", "submit", "button"].includes(field.type)) return false;
+    if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+    if (field.tagName === "SELECT") {
+      const first = [...field.options].findIndex((option) => option.defaultSelected);
+      return field.selectedIndex !== Math.max(0, first);
+    }
+    return field.value !== field.defaultValue;
+  };
+  const others = (sent) => [...document.querySelectorAll("main form[method=post]:not([hx-post])")].filter((form) => form !== sent);
+  function keep(sent) {
+    const kept = others(sent).flatMap((form) => [...form.elements].filter(typed)
+      .map((field) => [form.getAttribute("action"), field.name, field.value, field.checked]));
+    if (kept.length) sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, kept }));
+  }
+  const unsent = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+  sessionStorage.removeItem(KEY);
+  if (unsent?.path === location.pathname) {
+    for (const [action, name, value, checked] of unsent.kept) {
+      for (const form of others()) {
+        if (form.getAttribute("action") !== action) continue;
+        for (const field of form.elements) {
+          if (field.name !== name) continue;
+          if (field.type === "checkbox" || field.type === "radio") { if (field.value === value) field.checked = checked; } else field.value = value;
+        }
+      }
+    }
   }
 
   function leave(to) {

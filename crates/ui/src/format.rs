@@ -25,6 +25,11 @@ pub fn date_time(at: Moment, zone: &str, lang: Lang) -> String {
     format!("{} {}", date(at, zone, lang), clock_time(at, zone))
 }
 
+/// As [`date_time`], with seconds.
+pub fn exact_time(at: Moment, zone: &str, lang: Lang) -> String {
+    format!("{} {}", date(at, zone, lang), zoned(at, zone).strftime("%H:%M:%S"))
+}
+
 /// The time today, the weekday this week, the date before.
 pub fn when(at: Moment, now: Moment, zone: &str, lang: Lang) -> String {
     let (then, today) = (zoned(at, zone), zoned(now, zone));

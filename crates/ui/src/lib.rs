@@ -15,6 +15,7 @@ mod document;
 mod format;
 mod icon;
 mod lang;
+mod marks;
 
 pub use assets::{Asset, asset, asset_path};
 pub use brand::Brand;
@@ -25,7 +26,9 @@ pub use component::{
 };
 pub use document::{CONTENT_SECURITY_POLICY, Document, NavItem, Shell, bare, initials, shell};
 pub use format::{
-    ago, bytes, clock_time, count, date, date_time, duration, money, percent, phone, when,
+    ago, bytes, clock_time, count, date, date_time, duration, exact_time, money, percent, phone,
+    when,
 };
 pub use icon::{Icon, icon};
 pub use lang::Lang;
+pub use marks::chat_text;

@@ -1,6 +1,8 @@
 //! Who the demo's panel is for: a stand-in customer who writes, and people who sign in.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -9,6 +11,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
 use identity::{NewPerson, Role};
+use kernel::ChannelId;
+use messaging::LinkState;
 use panel::{App, Customer};
 use sandbox::EvolutionSandbox;
 use tenancy::Tenant;
@@ -63,8 +67,7 @@ pub(super) async fn desk(house: &House) -> anyhow::Result<()> {
 /// Writes by the way of every customer: the webhook that Evolution would post.
 struct StandIn {
     house: House,
-    /// Held so that the stand-in lives as long as the pages.
-    _evolution: Arc<EvolutionSandbox>,
+    evolution: Arc<EvolutionSandbox>,
 }
 
 #[async_trait]
@@ -87,14 +90,59 @@ impl Customer for StandIn {
         let known = BUSINESSES.iter().find(|business| tenant.slug.as_str() == business.slug);
         known.map(|b| b.hints.iter().map(|hint| (*hint).to_owned()).collect()).unwrap_or_default()
     }
+
+    fn accounts(&self) -> (Vec<String>, String) {
+        ([OWNER, ATTENDANT, OPERATOR].map(str::to_owned).to_vec(), PASSWORD.to_owned())
+    }
+
+    fn evolution(&self) -> (String, String) {
+        (self.evolution.base_url(), super::KEY.to_owned())
+    }
 }
 
 /// The panel with a customer to try it with, and a front page that signs the visitor in.
 pub(super) fn routes(house: &House, evolution: Arc<EvolutionSandbox>) -> Router {
-    let customer: Arc<dyn Customer> =
-        Arc::new(StandIn { house: house.clone(), _evolution: evolution });
+    let customer: Arc<dyn Customer> = Arc::new(StandIn { house: house.clone(), evolution });
     let (pages, _) = pages::routes(house, Some(customer.clone()));
     Router::new().route("/", get(front)).with_state(pages::app(house, Some(customer))).merge(pages)
+}
+
+/// Scans the codes that the panel shows, as somebody with the business's phone would: each after a
+/// while in which it can be looked at.
+pub(super) async fn scan(house: House, evolution: Arc<EvolutionSandbox>) {
+    const LOOK: Duration = Duration::from_secs(5);
+    let mut shown: HashMap<ChannelId, u8> = HashMap::new();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Err(error) = scan_once(&house, &evolution, &mut shown).await {
+            tracing::warn!(event = "demo_scan_failed", cause = %error);
+        }
+    }
+}
+
+async fn scan_once(
+    house: &House,
+    evolution: &EvolutionSandbox,
+    shown: &mut HashMap<ChannelId, u8>,
+) -> anyhow::Result<()> {
+    for (tenant, _) in tenancy::ids(&house.db).await? {
+        let mut tx = house.db.read(tenant).await?;
+        let channels = channels::list(&mut tx).await?;
+        drop(tx);
+        let waits = |channel: &&channels::Channel| {
+            channel.state == LinkState::Pending && channel.base_url == evolution.base_url()
+        };
+        for channel in channels.iter().filter(waits) {
+            let looks = shown.entry(channel.id).or_insert(0);
+            *looks += 1;
+            if *looks > 2 {
+                shown.remove(&channel.id);
+                evolution.pair(&channel.instance);
+                house.manage.status(tenant, &channel.id.to_string()).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn front(State(app): State<App>, headers: HeaderMap) -> Response {

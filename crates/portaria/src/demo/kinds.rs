@@ -42,13 +42,14 @@ pub(super) async fn play(house: &House, script: &Script) -> anyhow::Result<()> {
 
     let before = script.evolution.sent().len();
     let phone = "5511987650011";
-    write_as_customer(&script.client, &script.address, SLUG, phone, "Rita", QUESTION).await?;
+    write_as_customer(&script.client, &script.address, SLUG, phone, "Rita Campos", QUESTION)
+        .await?;
     let answer = first(|| script.evolution.sent().into_iter().nth(before)).await?;
     tell(house, "Evolution", phone, &answer).await?;
 
     let phone = "5511987650012";
     let now = seconds(house);
-    let body = whaticket_message(phone, "Rita", QUESTION, "DEMO-W", now).to_string();
+    let body = whaticket_message(phone, "Paulo Nogueira", QUESTION, "DEMO-W", now).to_string();
     let signature = whaticket_signature(SECRET, now, body.as_bytes());
     let at = now.to_string();
     let headers = [
@@ -62,8 +63,9 @@ pub(super) async fn play(house: &House, script: &Script) -> anyhow::Result<()> {
     tell(house, "Whaticket", phone, &answer).await?;
 
     let phone = "5511987650013";
-    let body = cloud_message(PHONE_NUMBER_ID, phone, "Rita", QUESTION, "DEMO-C", seconds(house))
-        .to_string();
+    let body =
+        cloud_message(PHONE_NUMBER_ID, phone, "Lia Martins", QUESTION, "DEMO-C", seconds(house))
+            .to_string();
     let signature = cloud_signature(SECRET, body.as_bytes());
     post(script, "/webhook/whatsapp-cloud", &[("x-hub-signature-256", &signature)], body).await?;
     let answer = first(|| cloud.sent().into_iter().next()).await?;

@@ -58,6 +58,30 @@ both_windows! {
         browser.run("location.reload()").await;
         browser.until("return document.getElementById('texto')?.value === 'Um momento'").await;
         browser.run("const t = document.getElementById('texto'); t.value = ''; t.dispatchEvent(new Event('input', { bubbles: true }));").await;
+        // A ready reply by its shortcut.
+        browser.keys("r").await;
+        browser.until("return document.activeElement.id === 'texto'").await;
+        browser.keys("/pi").await;
+        browser.until("return document.getElementById('canned').matches(':popover-open')").await;
+        browser.screenshot(&format!("ready-replies-{}", window.width)).await;
+        browser.keys(ENTER).await;
+        browser.until("return document.getElementById('texto').value.startsWith('A chave Pix')").await;
+        // A colleague takes the conversation over meanwhile: the reply is refused, and not lost.
+        let colleague = Browser::open(window).await;
+        demo.signed_in(&colleague, "dona@demo.example").await;
+        let talk = browser.run("return location.pathname").await.as_str().unwrap().to_owned();
+        colleague.go(&format!("{}{talk}", demo.url)).await;
+        colleague.click(".owner-bar button.primary").await;
+        colleague.owned("Com você", "With you").await;
+        browser.owned("Com Diana Dona", "With Diana Dona").await;
+        browser.run("document.getElementById('texto').focus()").await;
+        browser.keys(ENTER).await;
+        browser.until(&format!("return document.getElementById('problem').textContent.includes('{}')", window.t("Outra pessoa está atendendo", "another person attends"))).await;
+        assert!(browser.run("return document.getElementById('texto').value").await.as_str().unwrap().starts_with("A chave Pix"));
+        let _ = browser.console_errors().await;
+        browser.run("const t = document.getElementById('texto'); t.value = ''; t.dispatchEvent(new Event('input', { bubbles: true })); t.blur();").await;
+        browser.keys("t").await;
+        browser.owned("Com você", "With you").await;
         browser.keys("d").await;
         browser.owned("Com a assistente", "With the assistant").await;
         demo.customer_writes(&browser, "Vocês atendem criança?").await;
@@ -106,6 +130,13 @@ async fn an_attendant_works_by_thumb_in_english_on_a_slow_line() {
     // A slip of the thumb is taken back.
     browser.click(".toast button").await;
     browser.owned("Com você", "With you").await;
+    // The contact's side comes and goes.
+    browser.click("[data-show=show-person]").await;
+    browser.until("return document.querySelector('.person-pane').checkVisibility()").await;
+    browser.is_sound("the contact's side on a phone").await;
+    browser.screenshot("person-390").await;
+    browser.click(".person-pane [data-show=show-person]").await;
+    browser.until("return !document.querySelector('.person-pane').checkVisibility()").await;
     browser.click("a.back-link").await;
     browser.shows("#q").await;
     browser.arrives("/painel/t/clinica/conversas").await;
@@ -147,6 +178,21 @@ both_windows! {
         browser.click("#assistant-form button.primary").await;
         browser.tells("Salvo", "Saved").await;
         browser.tells("mudou a assistente", "changed the assistant").await;
+
+        // What is refused is said at its field; what was typed, there and in the other form, stays.
+        browser.type_into("#f-name", " e Mar").await;
+        browser.run("for (const [day, hours] of [['day1', '8h às 18h'], ['day2', 'cedo']]) document.getElementById(`f-${day}`).value = hours;").await;
+        browser.click("#horario button").await;
+        browser.until("return document.activeElement.id === 'f-day2' && document.getElementById('f-day2').getAttribute('aria-invalid') === 'true'").await;
+        browser.until(&format!("return document.getElementById('f-day2-refused').textContent.includes('{}')", window.t("não é um horário", "is no span of hours"))).await;
+        let _ = browser.console_errors().await;
+        browser.is_sound("a form with a refused field").await;
+        browser.screenshot(&format!("refused-{}", window.width)).await;
+        browser.run("document.getElementById('f-day2').value = ''").await;
+        browser.click("#horario button").await;
+        browser.tells("Confirmado", "Confirmed").await;
+        assert_eq!(browser.run("return document.getElementById('f-name').value").await, "Sol e Mar");
+        assert_eq!(browser.run("return document.getElementById('f-day1').value").await, "08:00-18:00");
 
         browser.go(&format!("{}/painel/t/clinica/marca", demo.url)).await;
         let colour =

@@ -69,8 +69,8 @@ both_engines! {
         };
         assert_eq!(
             chat("Oi, bom dia!\nquanto custa a limpeza?\nvcs fazem botox?").await,
-            "A limpeza custa R$ 150.\n\nSobre “vcs fazem botox”, não tenho essa informação. Para falar \
-             com uma pessoa da equipe, responda *atendente*."
+            "A limpeza custa R$ 150.\n\nSobre “vcs fazem botox”, não tenho essa informação. Se quiser \
+             falar com uma pessoa da equipe, responda *atendente*."
         );
         assert_eq!(
             chat("quanto custa a limpeza e o canal?").await,

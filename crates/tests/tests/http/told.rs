@@ -222,6 +222,8 @@ both_engines! {
         tenant.put("/v1/notices", &json!({ "emails": ["bia@example.com"] })).await.expect(200);
         tenant.hears("5511987654321", "atendente").await;
         app.pass(Duration::from_secs(5)).await;
+        assert!(portaria::pages::carry_letter(&app.house).await.unwrap());
+        assert!(!portaria::pages::carry_letter(&app.house).await.unwrap(), "one letter");
         let mails = mails.lock().clone();
         assert_eq!(mails.len(), 1);
         assert!(mails[0].contains("To: bia@example.com"), "{}", mails[0]);

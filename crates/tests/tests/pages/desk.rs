@@ -41,7 +41,7 @@ both_engines! {
         }
         ana.post(&format!("{path}/assumir"), &[]).await.expect(303);
         let page = ana.get(&path).await.expect(200).text;
-        assert!(page.contains("Com você") && page.contains("ana: uma pessoa assumiu a conversa"), "{page}");
+        assert!(page.contains("Com você") && page.contains("ana assumiu a conversa"), "{page}");
         assert!(bia.get(&path).await.expect(200).text.contains("Com ana"));
 
         // Somebody else does not answer at the same time; nothing is lost by the refusal.
@@ -229,5 +229,65 @@ both_engines! {
             let text = ana.get(&path).await.expect(200).text;
             assert!(text.contains("&lt;script&gt;") && !text.contains("<script>alert") && !text.contains("<img src=x"));
         }
+    }
+}
+
+both_engines! {
+    async fn a_resolution_taken_back_leaves_the_conversation_as_it_was(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        clinic.knows("Quanto custa a limpeza?", "A limpeza custa R$ 180.").await;
+        let ana = app.signed_in("ana@clinica.example", &[(clinic.id, Role::Attendant)]).await;
+        clinic.hears("5511987654321", "Quanto custa a limpeza?").await;
+        app.pass(Duration::from_secs(5)).await;
+        let id = conversation(&clinic).await;
+        let path = format!("/painel/t/clinica/conversas/{id}");
+        let back = async || {
+            ana.post(&format!("{path}/resolver"), &[]).await.expect(303);
+            app.clock.advance(Duration::from_secs(2));
+            ana.post(&format!("{path}/reabrir"), &[]).await.expect(303);
+            ana.get(&path).await.expect(200).text
+        };
+        // The assistant's stays the assistant's, which goes on answering.
+        let page = back().await;
+        assert!(page.contains("Com a assistente") && !page.contains("ana assumiu a conversa"), "{page}");
+        let sent = app.sent().len();
+        clinic.hears("5511987654321", "e quanto custa a limpeza?").await;
+        app.pass(Duration::from_secs(5)).await;
+        assert_eq!(app.sent().len(), sent + 1);
+        // Who waited waits.
+        clinic.hears("5511987654321", "Quero falar com um atendente").await;
+        app.pass(Duration::from_secs(5)).await;
+        assert!(back().await.contains("Esperando uma pessoa"));
+        let waiting = ana.get("/painel/t/clinica/conversas?ver=esperando").await.expect(200).text;
+        assert!(waiting.contains(&id));
+        // A person's is theirs.
+        ana.post(&format!("{path}/assumir"), &[]).await.expect(303);
+        assert!(back().await.contains("Com você"));
+    }
+}
+
+both_engines! {
+    async fn whom_somebody_attended_waits_again_when_they_leave(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let person = app.person("bia@clinica.example", &[(clinic.id, Role::Attendant)]).await;
+        let bia = app.session_of(person).await;
+        clinic.hears("5511987654321", "Quero falar com um atendente").await;
+        app.pass(Duration::from_secs(5)).await;
+        let id = conversation(&clinic).await;
+        let path = format!("/painel/t/clinica/conversas/{id}");
+        bia.post(&format!("{path}/assumir"), &[]).await.expect(303);
+        let waiting = async || {
+            let list = dona.get("/painel/t/clinica/conversas?ver=esperando").await.expect(200).text;
+            list.contains(&id)
+        };
+        assert!(!waiting().await);
+        dona.post(&format!("/painel/t/clinica/equipe/{person}/remover"), &[]).await.expect(303);
+        assert!(waiting().await);
+        let home = dona.get("/painel/t/clinica").await.expect(200).text;
+        assert!(home.contains("1 esperando você") && home.contains("Quem atendia saiu da equipe"), "{home}");
+        bia.get(&path).await.expect(404);
     }
 }

@@ -242,3 +242,121 @@ both_engines! {
         assert!(operator.get("/painel/operador").await.expect(200).text.contains("Suspensa"));
     }
 }
+
+both_engines! {
+    async fn hours_that_were_confirmed_are_told_and_others_are_not_made_up(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        clinic.knows("Vocês atendem convênio?", "Atendemos Amil, Bradesco e SulAmérica.").await;
+        clinic.knows("Quanto custa a limpeza?", "A limpeza custa R$ 180.").await;
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let asks = async |question: &str| {
+            let fields = [("question", question)];
+            dona.post("/painel/t/clinica/assistente/testar", &fields).await.expect(200).text
+        };
+        for question in ["vocês abrem no sábado?", "qual o horário?", "estão abertos agora?"] {
+            let said = asks(question).await;
+            assert!(said.contains("não tenho") && !said.contains("Amil"), "{question}: {said}");
+        }
+        assert!(asks("vocês atendem convênio?").await.contains("Amil"));
+        let week = [("day1", "08:00-12:00, 13:30-18:00"), ("day6", "9h às 13h")];
+        dona.post("/painel/t/clinica/assistente/horario", &week).await.expect(303);
+        assert!(asks("vocês abrem no sábado?").await.contains("No sábado abrimos das 9h às 13h."));
+        assert!(asks("abrem domingo?").await.contains("No domingo não abrimos."));
+        let week = asks("qual o horário de funcionamento?").await;
+        assert!(week.contains("Segunda: das 8h às 12h e das 13h30 às 18h."), "{week}");
+        let both = asks("quanto custa a limpeza?\nque horas vocês abrem?").await;
+        assert!(both.contains("R$ 180") && both.contains("Sábado: das 9h às 13h."), "{both}");
+        // Two spans that overlap are a slip.
+        let slip = [("day1", "08:00-12:00, 11:00-14:00")];
+        dona.post("/painel/t/clinica/assistente/horario", &slip).await.expect(422);
+    }
+}
+
+both_engines! {
+    async fn a_person_is_offered_by_words_that_call_one(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let asks = async |words: &str, question: &str| {
+            let fields = [("handoff_words", words), ("question", question)];
+            dona.post("/painel/t/clinica/assistente/testar", &fields).await.expect(200).text
+        };
+        let said = asks("chama a chefe", "vocês fazem botox?").await;
+        assert!(said.contains("responda <strong>chama a chefe</strong>"), "{said}");
+        assert!(asks("chama a chefe", "chama a chefe").await.contains("O contato pediu uma pessoa"));
+        let said = asks("", "vocês fazem botox?").await;
+        assert!(said.contains("não tenho aqui") && !said.contains("responda"), "{said}");
+    }
+}
+
+both_engines! {
+    async fn a_server_that_is_not_there_makes_no_channel(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.bare_tenant("clinica").await;
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let new = "/painel/t/clinica/canais/novo/evolution";
+        let away = format!("http://127.0.0.1:{}", testkit::free_port());
+        let base = app.evolution.base_url();
+        let fields = [("base_url", away.as_str()), ("instance", "clinica"), ("api_key", EVOLUTION_KEY)];
+        let page = dona.post(new, &fields).await.expect(422).text;
+        assert!(page.contains("O servidor não respondeu") && page.contains(&away), "{page}");
+        let fields = [("base_url", base.as_str()), ("instance", "clinica"), ("api_key", "wrong")];
+        dona.post(new, &fields).await.expect(422);
+        assert!(dona.get("/painel/t/clinica/canais").await.expect(200).text.contains("Nenhum canal ainda"));
+        // The name is free: nothing has to be removed first.
+        let fields = [("base_url", base.as_str()), ("instance", "clinica"), ("api_key", EVOLUTION_KEY)];
+        dona.post(new, &fields).await.expect(303);
+    }
+}
+
+both_engines! {
+    async fn what_a_business_is_called_and_its_clock_can_be_changed(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let ana = app.signed_in("ana@clinica.example", &[(clinic.id, Role::Attendant)]).await;
+        let page = "/painel/t/clinica/ajustes";
+        let set = [("name", "Clínica Nova"), ("language", "en"), ("time_zone", "America/Manaus")];
+        ana.post(&format!("{page}/empresa"), &set).await.expect(403);
+        ana.post(&format!("{page}/avisos"), &[("emails", "ana@privado.example")]).await.expect(403);
+        assert!(!ana.get(page).await.expect(200).text.contains("Avisos por e-mail"));
+        let bad = [("name", "Clínica Nova"), ("language", "en"), ("time_zone", "Marte/Base")];
+        dona.post(&format!("{page}/empresa"), &bad).await.expect(422);
+        dona.post(&format!("{page}/empresa"), &set).await.expect(303);
+        let shown = dona.get(page).await.expect(200).text;
+        assert!(shown.contains("value=\"Clínica Nova\"") && shown.contains("America/Manaus"));
+        // A ready reply that is there is changed in its place, not by a slip.
+        let pix = [("shortcut", "pix"), ("body", "A chave é o CNPJ.")];
+        dona.post(&format!("{page}/respostas"), &pix).await.expect(303);
+        dona.post(&format!("{page}/respostas"), &pix).await.expect(422);
+        let changed = [("shortcut", "pix"), ("body", "A chave é o e-mail."), ("known", "1")];
+        dona.post(&format!("{page}/respostas"), &changed).await.expect(303);
+        assert!(dona.get(page).await.expect(200).text.contains("A chave é o e-mail."));
+    }
+}
+
+both_engines! {
+    async fn a_form_sent_by_script_is_told_what_was_refused_and_where_to_go(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let path = "/painel/t/clinica/assistente/horario";
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let send = async |visitor: &testkit::Visitor<'_>, csrf: &str, body: &str| {
+            let headers = [kind, ("x-form", "1"), ("x-csrf-token", csrf)];
+            visitor.send("POST", path, &headers, body.to_owned()).await
+        };
+        let csrf = dona.csrf();
+        let refused = send(&dona, &csrf, "day3=cedo").await.expect(422).json();
+        assert_eq!(refused["field"], "day3");
+        assert!(refused["text"].as_str().unwrap().contains("não é um horário"), "{refused}");
+        let done = send(&dona, &csrf, "day3=8h-18h").await.expect(200).json();
+        assert!(done["go"].as_str().unwrap().starts_with("/painel/t/clinica/assistente?ok=salvo"), "{done}");
+        let stale = send(&dona, "another", "day3=8h-18h").await.expect(403).json();
+        assert_eq!(stale["stale"], true);
+        let gone = send(&app.visitor(), "", "day3=8h-18h").await.expect(401).json();
+        assert_eq!(gone["sign_in"], "/painel/entrar");
+        assert!(gone["text"].as_str().unwrap().contains("Nada do que você escreveu se perdeu"));
+    }
+}
