@@ -72,7 +72,7 @@ pub(crate) fn asked(text: &str, names: &str, now: Moment, zone: &str) -> Option<
             || day(word).is_some()
             || word.bytes().all(|b| b.is_ascii_digit() || b == b'h')
     };
-    if words.is_empty() || !words.iter().all(|word| known(&word)) {
+    if words.is_empty() || !words.iter().all(known) {
         return None;
     }
     let at = now.timestamp().to_zoned(TimeZone::get(zone).unwrap_or(TimeZone::UTC));
@@ -92,7 +92,7 @@ pub(crate) fn asked(text: &str, names: &str, now: Moment, zone: &str) -> Option<
     let named = !days.is_empty() || current || words.iter().any(|w| any("hora horas", w));
     let opening = words.iter().any(|word| any(OPENING, word));
     let serving = words.iter().any(|word| any(SERVING, word));
-    if !opening && !(serving && named) {
+    if !(opening || serving && named) {
         return None;
     }
     let open = words.iter().any(|w| any("aberto abertos aberta abertas open funcionando", w));

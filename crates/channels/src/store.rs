@@ -96,7 +96,7 @@ pub enum ChannelError {
     #[error("{0} must not be empty")]
     EmptySecret(&'static str),
     #[error(
-        "the shared secret must have at least {SHARED_SECRET} characters: whoever guesses it writes as your customers"
+        "the shared secret must have at least {SHARED_SECRET} characters: it must not be guessed"
     )]
     ShortSecret,
     #[error("a channel of kind {0} has no {1}")]

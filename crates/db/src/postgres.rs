@@ -37,6 +37,20 @@ impl Roles {
     }
 }
 
+/// Why nobody gets in, which the pool itself does not say.
+async fn not_connected(options: &PgConnectOptions, cause: sqlx::Error) -> Error {
+    let cause = match cause {
+        sqlx::Error::PoolTimedOut => options.connect().await.err().unwrap_or(cause),
+        other => other,
+    };
+    // Neither names the password.
+    let why = match cause.as_database_error() {
+        Some(refused) => refused.message().to_owned(),
+        None => cause.to_string(),
+    };
+    Error::Setup(format!("PostgreSQL cannot be used by DATABASE_URL: {why}"))
+}
+
 impl Pg {
     pub(crate) async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
         // The SQLAlchemy form of the address is common in the .env files people bring.
@@ -51,8 +65,12 @@ impl Pg {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_with(options)
-            .await?;
+            .connect_with(options.clone())
+            .await;
+        let pool = match pool {
+            Ok(pool) => pool,
+            Err(cause) => return Err(not_connected(&options, cause).await),
+        };
         let (name, version): (String, i32) = sqlx::query_as(
             "SELECT current_database()::text, current_setting('server_version_num')::int",
         )

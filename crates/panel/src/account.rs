@@ -59,6 +59,10 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
     let body = html! {
         (page_head(lang.t("Minha conta", "My account"), &me.person.email, None))
         @if let Some(tone) = outcome.tone { (notice(tone, outcome.text)) }
+        @if me.places.is_empty() && !me.person.operator {
+            (notice(Tone::Warn, lang.t("Sua conta não faz parte de nenhuma empresa agora. Peça um convite a quem é dono dela.",
+                "Your account belongs to no business now. Ask its owner for an invitation.")))
+        }
         section.panel {
             h2 { (lang.t("Você", "You")) }
             form.stack method="post" action="/painel/conta" {

@@ -71,7 +71,7 @@ fn table(lang: Lang, zone: &str, base: Option<&str>, entries: &[Entry]) -> Marku
     html! {
         div.scroll tabindex="0" role="region" aria-label=(lang.t("Tabela", "Table")) { table {
             thead { tr {
-                th scope="col" { (lang.t("Quando", "When")) @if zone == "UTC" { " (UTC)" } } th scope="col" { (lang.t("Quem", "Who")) }
+                th scope="col" { (lang.t("Quando", "When")) @if zone == "UTC" { " (" (zone) ")" } } th scope="col" { (lang.t("Quem", "Who")) }
                 th scope="col" { (lang.t("O que fez", "What they did")) } th scope="col" { (lang.t("Antes e depois", "Before and after")) }
                 th scope="col" { (lang.t("De onde", "From where")) }
             } }

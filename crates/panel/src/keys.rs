@@ -47,7 +47,7 @@ async fn page(at: &At<KeysWrite>, fresh: Option<Markup>) -> Result<Response, Fai
         @if keys.is_empty() {
             (ui::empty(Icon::Key, lang.t("Nenhuma chave", "No key"), lang.t("Programas não entram sem uma.", "Programs do not enter without one."), None))
         } @else {
-            ul.list { @for key in &keys {
+            section { h2 { (lang.t("Chaves", "Keys")) } ul.list { @for key in &keys {
                 @let ended = key.revoked_at.is_some() || key.expires_at.is_some_and(|at| at <= now);
                 li {
                     div.grow { strong { (key.name) } " " code { (key.prefix) "…" }
@@ -56,7 +56,7 @@ async fn page(at: &At<KeysWrite>, fresh: Option<Markup>) -> Result<Response, Fai
                     @if ended { (badge(Tone::Neutral, lang.t("encerrada", "ended"))) }
                     @else { form method="post" action=(at.url(&format!("/chaves/{}/encerrar", key.id))) data-confirm=(lang.t("Encerrar esta chave? Programas que a usam param agora.", "End this key? Programs that use it stop now.")) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Encerrar", "End")) } } }
                 }
-            } }
+            } } }
         }
     };
     Ok(at.page(lang.t("Chaves de API", "API keys"), &body))

@@ -130,6 +130,42 @@ pub(crate) async fn post_reset(
     Ok(())
 }
 
+/// Keeps letters that tell the owners of a business that somebody of the house is in it.
+pub(crate) async fn post_support(
+    app: &App,
+    tx: &mut SystemTx,
+    tenant: &Tenant,
+    (reason, until): (&str, Moment),
+) -> Result<(), Failure> {
+    let lang = if tenant.language.starts_with("en") { Lang::En } else { Lang::Pt };
+    let sender = brand::sender_name(app, Some(tenant)).await?;
+    let until = ui::date_time(until, &tenant.time_zone, lang);
+    let page = format!("{}/painel/t/{}/equipe", base(app), tenant.slug);
+    let subject = match lang {
+        Lang::Pt => format!("Acesso de suporte: {}", tenant.name),
+        Lang::En => format!("Support access: {}", tenant.name),
+    };
+    let body = match lang {
+        Lang::Pt => format!(
+            "Quem cuida do sistema entrou em {} como suporte, até {until}.\n\nMotivo: {reason}\n\n\
+             Você pode encerrar o acesso em:\n{page}\n",
+            tenant.name
+        ),
+        Lang::En => format!(
+            "Whoever runs the system entered {} as support, until {until}.\n\nReason: {reason}\n\n\
+             You can end the access at:\n{page}\n",
+            tenant.name
+        ),
+    };
+    let members = identity::members(tx, tenant.id).await?;
+    for owner in members.iter().filter(|member| member.role == Role::Owner) {
+        let letter =
+            Letter { to: &owner.email, sender_name: &sender, subject: &subject, body: &body };
+        post(app, tx, &letter, app.clock.now()).await?;
+    }
+    Ok(())
+}
+
 /// Keeps a letter that says that the password was changed, to whom it would harm.
 pub(crate) async fn post_changed(
     app: &App,

@@ -49,7 +49,7 @@ async fn page(me: &Me, fresh: Option<Markup>) -> Result<Response, Failure> {
         @if tokens.is_empty() {
             (ui::empty(Icon::Key, lang.t("Nenhuma chave", "No key"), lang.t("Programas não entram sem uma.", "Programs do not enter without one."), None))
         } @else {
-            ul.list { @for token in &tokens {
+            section { h2 { (lang.t("Chaves", "Keys")) } ul.list { @for token in &tokens {
                 @let ended = token.revoked_at.is_some() || token.expires_at.is_some_and(|at| at <= now);
                 li {
                     div.grow { strong { (token.name) } " " code { (token.prefix) "…" }
@@ -58,7 +58,7 @@ async fn page(me: &Me, fresh: Option<Markup>) -> Result<Response, Failure> {
                     @if ended { (badge(Tone::Neutral, lang.t("encerrada", "ended"))) }
                     @else { form method="post" action=(format!("{PAGE}/{}/encerrar", token.id)) data-confirm=(lang.t("Encerrar esta chave? Programas que a usam param agora.", "End this key? Programs that use it stop now.")) { (ui::csrf_field(&me.visitor.csrf)) button.quiet type="submit" { (lang.t("Encerrar", "End")) } } }
                 }
-            } }
+            } } }
         }
     };
     Ok(me.page(title, &body))

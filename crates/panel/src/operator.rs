@@ -47,7 +47,8 @@ pub(crate) fn nav(lang: ui::Lang, here: &str) -> Vec<NavItem> {
     ]
     .into_iter()
     .map(|(href, icon, text)| NavItem {
-        current: here.split('?').next() == Some(href),
+        current: here.split('?').next() == Some(href)
+            || (href == "/painel/operador" && here.starts_with("/painel/operador/empresas/")),
         href: href.to_owned(),
         icon,
         text: text.to_owned(),
@@ -486,6 +487,7 @@ async fn start_support(
     let mut tx = app.db.begin_system().await?;
     let lasts = (Duration::from_secs(hours * 3600), app.clock.now());
     identity::grant(&mut tx, tenant.id, me.person.id, reason, lasts).await?;
+    letters::post_support(app, &mut tx, &tenant, (reason, lasts.1 + lasts.0)).await?;
     note(
         &me,
         &mut tx,

@@ -412,10 +412,7 @@ pub(super) async fn run(house: &House, command: ChannelCommand, out: &Out) -> an
             if let Some(alarm) = &channel.alarm {
                 out.note(&format!("warning: {alarm}"));
             }
-            out.done(
-                &channel,
-                &format!("Connected {} to {}. {then}", channel.instance, tenant.slug),
-            );
+            out.done(&channel, &format!("Added {} to {}. {then}", channel.instance, tenant.slug));
         }
         ChannelCommand::List { tenant } => {
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;

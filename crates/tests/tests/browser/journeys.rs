@@ -76,7 +76,7 @@ both_windows! {
         browser.owned("Com Diana Dona", "With Diana Dona").await;
         browser.run("document.getElementById('texto').focus()").await;
         browser.keys(ENTER).await;
-        browser.until(&format!("return document.getElementById('problem').textContent.includes('{}')", window.t("Outra pessoa está atendendo", "another person attends"))).await;
+        browser.until(&format!("return document.getElementById('problem').textContent.includes('{}')", window.t("Outra pessoa está atendendo", "somebody else attends"))).await;
         assert!(browser.run("return document.getElementById('texto').value").await.as_str().unwrap().starts_with("A chave Pix"));
         let _ = browser.console_errors().await;
         browser.run("const t = document.getElementById('texto'); t.value = ''; t.dispatchEvent(new Event('input', { bubbles: true })); t.blur();").await;
