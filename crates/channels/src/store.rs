@@ -95,9 +95,7 @@ pub enum ChannelError {
     Instance(&'static str),
     #[error("{0} must not be empty")]
     EmptySecret(&'static str),
-    #[error(
-        "the shared secret must have at least {SHARED_SECRET} characters: it must not be guessed"
-    )]
+    #[error("the shared secret must have at least {SHARED_SECRET} characters")]
     ShortSecret,
     #[error("a channel of kind {0} has no {1}")]
     NoSuchSecret(&'static str, &'static str),
