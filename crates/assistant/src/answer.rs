@@ -262,7 +262,7 @@ impl Answerer {
         let index = self.library.index(context.tenant.id).await?;
         let before = last_question(turned.history);
         let text = &text[..text.floor_char_boundary(LONGEST_READ)];
-        let (when, rest) = self.of_the_hours(context, text);
+        let (when, rest) = self.of_the_hours(context, text, turned.history);
         if let Some(when) = &when
             && rest.is_empty()
         {
@@ -340,7 +340,12 @@ impl Answerer {
     }
 
     /// What the confirmed hours say to those questions of a text that are of them alone, and the rest.
-    fn of_the_hours(&self, context: &Context, text: &str) -> (Option<Reply>, String) {
+    fn of_the_hours(
+        &self,
+        context: &Context,
+        text: &str,
+        history: &[Line],
+    ) -> (Option<Reply>, String) {
         let confirmed = context.hours.as_deref().filter(|hours| !hours.is_empty());
         let Some(confirmed) = confirmed else { return (None, text.to_owned()) };
         let told = hours::Told {
@@ -351,10 +356,24 @@ impl Answerer {
         };
         let mut said: Vec<String> = Vec::new();
         let mut rest: Vec<&str> = Vec::new();
+        // "E no sábado?" goes on with what was asked before.
+        let days_alone = |text: &str| hours::days_alone(text, told.now, told.zone);
+        let before = history.iter().rev().filter(|line| line.from_contact);
+        let mut of_hours = before
+            .map(|line| line.body.as_str())
+            .find(|body| days_alone(body).is_none() && intent(body) == Intent::Question)
+            .is_some_and(|body| self.asks_hours(context, body).is_some());
         for part in text.split_inclusive(['?', '\n']).map(str::trim).filter(|p| !p.is_empty()) {
-            match self.asks_hours(context, part) {
-                Some(asked) => said.push(told.answer(&asked)),
-                None if intent(part) == Intent::Question => rest.push(part),
+            let asked = self.asks_hours(context, part);
+            match asked.or_else(|| days_alone(part).filter(|_| of_hours)) {
+                Some(asked) => {
+                    of_hours = true;
+                    said.push(told.answer(&asked));
+                }
+                None if intent(part) == Intent::Question => {
+                    of_hours = false;
+                    rest.push(part);
+                }
                 None => {}
             }
         }

@@ -205,10 +205,12 @@ fn prompt(asked: &Asked<'_>) -> Prompt {
 fn hours(context: &Context) -> String {
     const DAYS: [&str; 7] = ["segunda", "terça", "quarta", "quinta", "sexta", "sábado", "domingo"];
     let mut out = String::new();
-    for span in context.hours.iter().flatten() {
-        let day = usize::try_from(span.weekday - 1).ok().and_then(|d| DAYS.get(d)).unwrap_or(&"");
-        let time = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
-        let _ = writeln!(out, "{day}: {} às {}", time(span.opens_minute), time(span.closes_minute));
+    let kept = context.hours.as_deref().unwrap_or_default();
+    for (weekday, day) in (1..).zip(DAYS) {
+        for (opens, closes) in tenancy::day_spans(kept, weekday) {
+            let time = |minute: i64| format!("{:02}:{:02}", minute % 1440 / 60, minute % 60);
+            let _ = writeln!(out, "{day}: {} às {}", time(opens), time(closes));
+        }
     }
     out
 }

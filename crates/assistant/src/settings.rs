@@ -71,7 +71,7 @@ pub struct Settings {
     pub history: usize,
     /// Paragraphs leave as messages of their own.
     pub split: bool,
-    /// In which the prices and the budget are given (ISO 4217, such as `BRL`).
+    /// In which the prices and the budget are given (ISO 4217, such as `BRL`); empty: nobody said.
     pub currency: String,
     /// Price of a million tokens in and out, to show what answers cost.
     pub price_in: Option<f64>,
@@ -95,7 +95,7 @@ impl Default for Settings {
             max_tokens: 500,
             history: 10,
             split: false,
-            currency: "USD".to_owned(),
+            currency: String::new(),
             price_in: None,
             price_out: None,
             monthly_budget: None,
@@ -140,7 +140,8 @@ impl Settings {
         if self.rules.chars().count() > 4000 {
             return fail("rules", "must have at most 4000 characters");
         }
-        if self.currency.len() != 3 || !self.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+        let code = |text: &str| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
+        if !self.currency.is_empty() && !code(&self.currency) {
             return fail("currency", "must be three capital letters, such as USD or BRL");
         }
         let negative = |price: Option<f64>| price.is_some_and(|p| !p.is_finite() || p < 0.0);

@@ -40,7 +40,11 @@ impl Roles {
 /// Why nobody gets in, which the pool itself does not say.
 async fn not_connected(options: &PgConnectOptions, cause: sqlx::Error) -> Error {
     let cause = match cause {
-        sqlx::Error::PoolTimedOut => options.connect().await.err().unwrap_or(cause),
+        sqlx::Error::PoolTimedOut => {
+            // A host that answers nothing keeps this waiting too.
+            let tried = tokio::time::timeout(Duration::from_secs(5), options.connect()).await;
+            tried.ok().and_then(Result::err).unwrap_or(cause)
+        }
         other => other,
     };
     // Neither names the password.

@@ -31,7 +31,7 @@ pub use link::{
     Invitation, Link, LinkKind, find_link, invitations, issue_link, operator_invitations, use_link,
     withdraw, withdraw_operator,
 };
-pub use mail::{Letter, Mail, Outbox, mailbox, post};
+pub use mail::{Letter, Mail, Outbox, mailbox, post, remove_letters};
 pub use membership::{
     Member, Membership, Source, join, leave, members, memberships, provided, remove_invitations,
     remove_tenant, set_role,

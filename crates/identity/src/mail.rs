@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use db::{Db, Error, SystemTx, args};
-use kernel::{Clock, MailId, Moment};
+use kernel::{Clock, MailId, Moment, TenantId};
 
 /// A letter.
 #[derive(Debug, Clone)]
@@ -13,6 +13,10 @@ pub struct Letter<'a> {
     pub sender_name: &'a str,
     pub subject: &'a str,
     pub body: &'a str,
+    /// Whose business it is of: it goes with it.
+    pub tenant: Option<TenantId>,
+    /// It is of use for so long.
+    pub lives: Duration,
 }
 
 /// A letter that was kept, for the mailbox of the demo.
@@ -41,12 +45,32 @@ const KEPT: Duration = Duration::from_secs(7 * 86_400);
 pub async fn post(tx: &mut SystemTx, letter: &Letter<'_>, now: Moment) -> Result<MailId, Error> {
     let id = MailId::generate();
     tx.execute(
-        "INSERT INTO mails (id, recipient, sender_name, subject, body, created_at, next_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
-        args![id, letter.to, letter.sender_name, letter.subject, letter.body, now],
+        "INSERT INTO mails (id, recipient, sender_name, subject, body, created_at, next_at, tenant_id, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)",
+        args![
+            id,
+            letter.to,
+            letter.sender_name,
+            letter.subject,
+            letter.body,
+            now,
+            letter.tenant,
+            now + letter.lives
+        ],
     )
     .await?;
     Ok(id)
+}
+
+/// Removes a tenant's letters; what they said named its customers.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove_letters(db: &Db, tenant: TenantId) -> Result<u64, Error> {
+    let mut tx = db.begin_system().await?;
+    let count = tx.execute("DELETE FROM mails WHERE tenant_id = $1", args![tenant]).await?;
+    tx.commit().await?;
+    Ok(count)
 }
 
 /// The newest letters. Only the demo shows them: they hold links that open accounts.
@@ -95,7 +119,7 @@ impl Outbox {
         let due = tx
             .fetch_opt(
                 "SELECT id FROM mails WHERE sent_at IS NULL AND failed IS NULL AND next_at <= $1 \
-                 ORDER BY next_at LIMIT 1",
+                 AND (expires_at IS NULL OR expires_at > $1) ORDER BY next_at LIMIT 1",
                 args![now],
             )
             .await?;
@@ -166,7 +190,12 @@ impl Outbox {
     pub async fn prune(&self) -> Result<u64, Error> {
         let mut tx = self.db.begin_system().await?;
         let old = self.clock.now() - KEPT;
-        let count = tx.execute("DELETE FROM mails WHERE created_at < $1", args![old]).await?;
+        let count = tx
+            .execute(
+                "DELETE FROM mails WHERE created_at < $1 OR expires_at < $2",
+                args![old, self.clock.now()],
+            )
+            .await?;
         tx.commit().await?;
         Ok(count)
     }

@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[PEOPLE, PASSKEYS, PROVIDERS];
+pub const MIGRATIONS: &[Migration] = &[PEOPLE, PASSKEYS, PROVIDERS, LETTERS];
 
 const PEOPLE: Migration = Migration {
     version: 13,
@@ -162,5 +162,18 @@ ALTER TABLE people ADD COLUMN operator_source TEXT NOT NULL DEFAULT 'house';
 ",
     tenant_tables: &[],
     system_tables: &["provider_identities"],
+    house_tables: &[],
+};
+
+const LETTERS: Migration = Migration {
+    version: 23,
+    name: "letters_end",
+    // After this a letter is of no use; and whose business it is of.
+    sql: "
+ALTER TABLE mails ADD COLUMN expires_at BIGINT;
+ALTER TABLE mails ADD COLUMN tenant_id TEXT;
+",
+    tenant_tables: &[],
+    system_tables: &[],
     house_tables: &[],
 };

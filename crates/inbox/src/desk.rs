@@ -2,9 +2,10 @@
 
 use db::{Error, TenantTx, args};
 use kernel::{CannedId, ConversationId, LabelId, MessageId, Moment, NoteId, PersonId};
+use serde::{Deserialize, Serialize};
 
+use crate::Owner;
 use crate::handoff::{self, Event};
-use crate::{Owner, Reason};
 
 /// Somebody else attends this conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +159,17 @@ pub async fn assign(
     Ok(done == 1)
 }
 
+/// How a conversation stood before it was resolved.
+#[derive(Debug, Serialize, Deserialize)]
+struct Before {
+    owner: String,
+    /// Microseconds, as kept.
+    since: i64,
+    reason: Option<String>,
+    needs_person: i64,
+    assigned_to: Option<PersonId>,
+}
+
 /// Nothing is left to do: it goes back to the assistant and off the list until the contact writes
 /// again.
 ///
@@ -169,20 +181,37 @@ pub async fn resolve(
     person: PersonId,
     now: Moment,
 ) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT owner, owner_since, handoff_reason, needs_person, assigned_to FROM conversations \
+             WHERE tenant_id = $1 AND id = $2",
+            args![tenant, id],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    let before = Before {
+        owner: row.get(0)?,
+        since: row.get(1)?,
+        reason: row.get(2)?,
+        needs_person: row.get(3)?,
+        assigned_to: row.get(4)?,
+    };
     if !give(tx, id, person, now).await? {
         return Ok(false);
     }
-    let tenant = tx.tenant();
+    let before = serde_json::to_string(&before).unwrap_or_default();
     tx.execute(
-        "UPDATE conversations SET resolved_at = $1, seen_at = $1 WHERE tenant_id = $2 AND id = $3",
-        args![now, tenant, id],
+        "UPDATE conversations SET resolved_at = $1, seen_at = $1, unresolved = $2 \
+         WHERE tenant_id = $3 AND id = $4",
+        args![now, before, tenant, id],
     )
     .await?;
     Ok(true)
 }
 
-/// Takes a resolution back: the conversation is on the list again, as it was before. A person's is with
-/// the person who reopens it.
+/// Takes a resolution back: the conversation is on the list again, as it was before. Nobody is told
+/// anew that somebody waits.
 ///
 /// # Errors
 /// When the database refuses. `false` when there is no such conversation.
@@ -193,35 +222,41 @@ pub async fn reopen(
     now: Moment,
 ) -> Result<bool, Error> {
     let tenant = tx.tenant();
-    let row = tx
-        .fetch_opt(
-            "SELECT e.owner_before, (SELECT w.event FROM handoff_events w WHERE w.tenant_id = $1 \
-             AND w.conversation_id = $2 AND w.owner_after = 'nobody' ORDER BY w.at DESC LIMIT 1) \
-             FROM conversations c LEFT JOIN handoff_events e ON e.tenant_id = c.tenant_id \
-             AND e.conversation_id = c.id AND e.at = c.resolved_at AND e.owner_after = 'bot' \
-             WHERE c.tenant_id = $1 AND c.id = $2 LIMIT 1",
+    let rows = tx
+        .fetch_all(
+            "UPDATE conversations SET resolved_at = -1 WHERE tenant_id = $1 AND id = $2 RETURNING owner, unresolved",
             args![tenant, id],
         )
         .await?;
-    let Some(row) = row else { return Ok(false) };
-    let before: Option<String> = row.get(0)?;
-    let reason: Option<String> = row.get(1)?;
+    let Some(row) = rows.first() else { return Ok(false) };
+    let owner = Owner::parse(&row.get::<String>(0)?);
+    let before: Option<String> = row.get(1)?;
+    let before = before.and_then(|text| serde_json::from_str::<Before>(&text).ok());
+    // Somebody who took it since has it.
+    let Some(before) = before.filter(|_| owner == Owner::Bot) else { return Ok(true) };
     tx.execute(
-        "UPDATE conversations SET resolved_at = -1 WHERE tenant_id = $1 AND id = $2",
-        args![tenant, id],
+        "UPDATE conversations SET owner = $1, owner_since = $2, handoff_reason = $3, needs_person = $4, \
+         assigned_to = $5, unresolved = NULL WHERE tenant_id = $6 AND id = $7",
+        args![
+            before.owner.as_str(),
+            before.since,
+            before.reason,
+            before.needs_person,
+            before.assigned_to,
+            tenant,
+            id
+        ],
     )
     .await?;
-    match before.as_deref().map(Owner::parse) {
-        Some(Owner::Human) => take(tx, id, person, now).await,
-        Some(Owner::Nobody) => {
-            let reason =
-                reason.as_deref().and_then(Reason::parse).unwrap_or(Reason::AskedForPerson);
-            handoff::apply(tx, id, Event::Called(reason), now).await?;
-            sign_event(tx, id, person, now).await?;
-            Ok(true)
-        }
-        Some(Owner::Bot) | None => Ok(true),
+    if before.owner != owner.name() {
+        tx.execute(
+            "INSERT INTO handoff_events (tenant_id, conversation_id, at, event, owner_before, owner_after, person_id) \
+             VALUES ($1, $2, $3, 'reopened', $4, $5, $6)",
+            args![tenant, id, now, owner.name(), before.owner.as_str(), person],
+        )
+        .await?;
     }
+    Ok(true)
 }
 
 /// What somebody who left the team attended waits for a person again. How many that are.

@@ -238,7 +238,7 @@ pub async fn needs_person(
         .execute(
             // What became part of another conversation is shown there.
             "UPDATE conversations SET needs_person = 1, \
-             handoff_reason = CASE WHEN owner = 'human' THEN $1 ELSE COALESCE(handoff_reason, $1) END \
+             handoff_reason = CASE WHEN owner = 'human' AND handoff_reason <> 'phone_echo' THEN $1 ELSE COALESCE(handoff_reason, $1) END \
              WHERE tenant_id = $2 AND id = COALESCE((SELECT o.merged_into FROM conversations o \
              WHERE o.tenant_id = $2 AND o.id = $3), $3) AND (needs_person = 0 OR handoff_reason IS NULL)",
             args![reason.name(), tenant, conversation],

@@ -82,23 +82,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 10] = [
-        Self::AskedForPerson,
-        Self::TwoDeclines,
-        Self::ModelHandOff,
-        Self::TooManyAnswers,
-        Self::UnreadableMedia,
-        Self::LateMessage,
-        Self::SendUnknown,
-        Self::SendFailed,
-        Self::TurnFailed,
-        Self::Backlog,
-    ];
-
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.name() == name)
-    }
-
     pub fn name(self) -> &'static str {
         match self {
             Self::AskedForPerson => "asked_for_person",

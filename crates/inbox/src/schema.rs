@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, JOURNEY_AND_PEOPLE, DESK, RECEIVED];
+pub const MIGRATIONS: &[Migration] = &[FIRST, JOURNEY_AND_PEOPLE, DESK, RECEIVED, UNRESOLVED];
 
 const FIRST: Migration = Migration {
     version: 3,
@@ -198,6 +198,16 @@ CREATE INDEX messages_declined ON messages (tenant_id, at, id)
     WHERE author = 'assistant' AND noted = 0 AND (trace LIKE '%\"answered_by\":\"declined\"%'
     OR trace LIKE '%\"unanswered\":%' OR trace LIKE '%\"outcome\":\"does_not_know\"%');
 ",
+    tenant_tables: &[],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+const UNRESOLVED: Migration = Migration {
+    version: 22,
+    name: "unresolved",
+    // How a conversation stood when it was resolved, as JSON: a resolution can be taken back.
+    sql: "ALTER TABLE conversations ADD COLUMN unresolved TEXT;",
     tenant_tables: &[],
     system_tables: &[],
     house_tables: &[],

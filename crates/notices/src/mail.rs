@@ -107,6 +107,9 @@ impl Mailer {
     }
 }
 
+/// After so long somebody came, or nobody comes because of a letter.
+const USEFUL: std::time::Duration = std::time::Duration::from_secs(3600);
+
 /// Runs [`WaitingDue`].
 pub struct WaitingMail {
     pub db: Db,
@@ -159,8 +162,14 @@ impl Handler<WaitingDue> for WaitingMail {
         };
         let mut tx = self.db.begin_system().await?;
         for email in &emails {
-            let letter =
-                Letter { to: email, sender_name: &tenant.name, subject: &subject, body: &text };
+            let letter = Letter {
+                to: email,
+                sender_name: &tenant.name,
+                subject: &subject,
+                body: &text,
+                tenant: Some(cx.tenant),
+                lives: USEFUL,
+            };
             identity::post(&mut tx, &letter, cx.clock.now()).await?;
         }
         tx.commit().await?;

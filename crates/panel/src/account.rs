@@ -363,7 +363,7 @@ async fn confirm_second(me: Me, Form(given): Form<Confirm>) -> Result<Response, 
             p { strong { (lang.t("Guarde estes códigos de recuperação.", "Keep these recovery codes.")) } " "
                 (lang.t("Cada um abre a conta uma vez, se o celular se perder. Eles não serão mostrados de novo.",
                     "Each opens the account once if the phone is lost. They are not shown again.")) }
-            (ui::copyable(lang.t("Códigos de recuperação", "Recovery codes"), &codes.join("\n"), lang.t("Copiar", "Copy")))
+            div data-once { (ui::copyable(lang.t("Códigos de recuperação", "Recovery codes"), &codes.join("\n"), lang.t("Copiar", "Copy"))) }
             p { a.button.primary href="/painel/conta" { (lang.t("Guardei", "I kept them")) } }
         }
     };

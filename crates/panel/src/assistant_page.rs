@@ -93,10 +93,7 @@ fn read(lang: Lang, fields: &Fields, before: &Settings, rules: &Rules) -> Result
     if let Some(temperature) = number(lang, fields, "temperature")? {
         settings.temperature = temperature;
     }
-    let currency = text(fields, "currency").to_ascii_uppercase();
-    if !currency.is_empty() {
-        settings.currency = currency;
-    }
+    settings.currency = text(fields, "currency").to_ascii_uppercase();
     settings.price_in = number(lang, fields, "price_in")?;
     settings.price_out = number(lang, fields, "price_out")?;
     settings.monthly_budget = number(lang, fields, "monthly_budget")?;

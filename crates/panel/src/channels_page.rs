@@ -223,29 +223,30 @@ async fn add(
         }
         Err(error) => return not_added(&at, kind, &fields, &Problem::from(error)),
     };
+    let what = json!({ "kind": added.kind, "base_url": added.base_url });
+    let mut tx = at.begin().await?;
+    at.note(&mut tx, "channel.added", &added.instance, (None, Some(what.clone()))).await?;
+    tx.commit().await?;
     if kind == Kind::Evolution {
-        // A server that is not there, or refuses the key, makes no channel: the form can be corrected.
+        // A server that is not there, or refuses the key, leaves no channel: the form can be corrected.
         let name = added.id.to_string();
-        if let Err(error) =
-            at.app.manage.connect(at.tenant.id, &name, None).await.map_err(refused)?
-        {
+        let connected = at.app.manage.connect(at.tenant.id, &name, None).await;
+        let problem = match connected {
+            Ok(Ok(_)) => None,
+            Ok(Err(error @ SendError::Refused { .. })) => {
+                Some(Problem::field("api_key", error.to_string()))
+            }
+            Ok(Err(error)) => Some(Problem::field("base_url", error.to_string())),
+            Err(error) => Some(Problem::from(error)),
+        };
+        if let Some(problem) = problem {
             let mut tx = at.begin().await?;
             channels::remove(&mut tx, &at.app.vault, &name).await.map_err(refused)?;
+            at.note(&mut tx, "channel.removed", &added.instance, (Some(what), None)).await?;
             tx.commit().await?;
-            let field =
-                if matches!(error, SendError::Refused { .. }) { "api_key" } else { "base_url" };
-            return not_added(&at, kind, &fields, &Problem::field(field, error.to_string()));
+            return not_added(&at, kind, &fields, &problem);
         }
     }
-    let mut tx = at.begin().await?;
-    at.note(
-        &mut tx,
-        "channel.added",
-        &added.instance,
-        (None, Some(json!({ "kind": added.kind, "base_url": added.base_url }))),
-    )
-    .await?;
-    tx.commit().await?;
     Ok(at.done(&format!("/canais/{}", added.id), "salvo"))
 }
 

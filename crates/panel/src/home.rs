@@ -1,11 +1,14 @@
 //! Home: today in a sentence, what needs a person, honest figures; and the first steps.
 
-use axum::response::Response;
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use inbox::{Day, Figures, Narrow, Show};
 use jiff::tz::TimeZone;
 use kernel::Moment;
 use maud::{Markup, PreEscaped, html};
 use messaging::LinkState;
+use serde::Deserialize;
 use ui::{Icon, Lang, icon, page_head};
 use web::Permission;
 use web::permission::TenantRead;
@@ -13,6 +16,7 @@ use web::permission::TenantRead;
 use crate::causes::cause;
 use crate::door::At;
 use crate::failure::Failure;
+use crate::live::versioned;
 use crate::registry::Pages;
 
 pub(crate) fn pages(pages: &mut Pages) {
@@ -49,7 +53,13 @@ impl Steps {
     }
 }
 
-async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
+#[derive(Debug, Default, Deserialize)]
+struct Shown {
+    #[serde(default)]
+    v: String,
+}
+
+async fn show(at: At<TenantRead>, Query(shown): Query<Shown>) -> Result<Response, Failure> {
     let lang = at.lang();
     let now = at.now();
     let days = midnights(now, at.zone(), 7);
@@ -85,10 +95,7 @@ async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
             || matches!(channel.state, LinkState::Disconnected | LinkState::Error)
     };
     let alarms: Vec<_> = channels.iter().filter(down).collect();
-    let body = html! {
-        (page_head(&at.tenant.name, "", None))
-        // Looked at anew when something happens, and not more often than an eye would.
-        div #home hx-get=(at.url("")) hx-select="#home" hx-target="this" hx-swap="outerHTML" hx-trigger="live from:body throttle:10s" {
+    let inner = html! {
         @if let Some(grant) = support {
             div.notice.warn role="status" { (icon(Icon::Warn)) p {
                 (lang.t("A operação está aqui como suporte até ", "The operator is here as support until ")) (ui::clock_time(grant.expires_at, at.zone())) ": " (grant.reason)
@@ -146,7 +153,19 @@ async fn show(at: At<TenantRead>) -> Result<Response, Failure> {
                 }
             }
         }
-        }
+    };
+    // Looked at anew when something happens, and not more often than an eye would.
+    let (inner, version) = versioned(inner);
+    if at.me.visitor.headers.contains_key("hx-request") {
+        return Ok(if shown.v == version {
+            StatusCode::NO_CONTENT.into_response()
+        } else {
+            inner.into_response()
+        });
+    }
+    let body = html! {
+        (page_head(&at.tenant.name, "", None))
+        div #home hx-get=(at.url("")) hx-include="#home [name=v]" hx-trigger="live from:body throttle:10s" { (inner) }
     };
     Ok(at.page(lang.t("Início", "Home"), &body))
 }

@@ -25,15 +25,7 @@ pub(crate) fn form<Q: Permission>(
 ) -> Markup {
     let lang = at.lang();
     let days = days(lang);
-    let spans = |weekday: i64| {
-        let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
-        hours
-            .iter()
-            .filter(|span| span.weekday == weekday)
-            .map(|span| format!("{}-{}", clock(span.opens_minute), clock(span.closes_minute)))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let spans = |weekday: i64| as_typed(hours, weekday);
     html! {
         form.stack #horario method="post" action=(at.url("/assistente/horario")) {
             (ui::csrf_field(at.csrf()))
@@ -46,7 +38,7 @@ pub(crate) fn form<Q: Permission>(
                         (Field::input(&format!("day{weekday}"), day, "text").value(&spans(weekday)).most(60))
                     }
                 }
-                p.small.muted { (lang.t("Como 08:00-12:00, 13:30-18:00. Vazio: fechado.", "Such as 08:00-12:00, 13:30-18:00. Empty: closed.")) }
+                p.small.muted { (lang.t("Como 08:00-12:00, 13:30-18:00, ou 18:00-02:00 para a madrugada. Vazio: fechado.", "Such as 08:00-12:00, 13:30-18:00, or 18:00-02:00 into the night. Empty: closed.")) }
                 @if writes { div.row { (ui::submit(lang.t("Confirmar horário", "Confirm hours"))) } }
             }
         }
@@ -73,6 +65,9 @@ fn spans(weekday: i64, text: &str) -> Option<Vec<OpeningHours>> {
                     .find_map(|to| part.split_once(to))
             })?;
             let (opens_minute, closes_minute) = (clock(from)?, clock(to)?);
+            // A night goes on into the next day, but not until noon: that would be a slip.
+            let night = closes_minute <= opens_minute && closes_minute <= tenancy::NIGHT;
+            let closes_minute = if night { closes_minute + 1440 } else { closes_minute };
             (opens_minute < closes_minute && opens_minute < 1440).then_some(OpeningHours {
                 weekday,
                 opens_minute,
@@ -83,22 +78,35 @@ fn spans(weekday: i64, text: &str) -> Option<Vec<OpeningHours>> {
     day.sort_by_key(|span| span.opens_minute);
     // Two that overlap are a slip of the fingers.
     let apart = day.windows(2).all(|two| two[0].closes_minute <= two[1].opens_minute);
-    apart.then_some(day)
+    if !apart {
+        return None;
+    }
+    // Kept by the day on which each part is.
+    if let Some(last) = day.last_mut().filter(|last| last.closes_minute > 1440) {
+        let rest = last.closes_minute - 1440;
+        last.closes_minute = 1440;
+        day.push(OpeningHours { weekday: weekday % 7 + 1, opens_minute: 0, closes_minute: rest });
+    }
+    Some(day)
+}
+
+/// A day's spans as they are typed.
+fn as_typed(week: &[OpeningHours], weekday: i64) -> String {
+    let clock = |minute: i64| {
+        let minute = if minute > 1440 { minute - 1440 } else { minute };
+        format!("{:02}:{:02}", minute / 60, minute % 60)
+    };
+    tenancy::day_spans(week, weekday)
+        .iter()
+        .map(|(opens, closes)| format!("{}-{}", clock(*opens), clock(*closes)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A week as people read it, by day.
 fn shown(week: &[OpeningHours], days: [&str; 7]) -> serde_json::Value {
-    let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let mut out = serde_json::Map::new();
-    for (weekday, day) in (1..).zip(days) {
-        let spans: Vec<String> = week
-            .iter()
-            .filter(|span| span.weekday == weekday)
-            .map(|span| format!("{}-{}", clock(span.opens_minute), clock(span.closes_minute)))
-            .collect();
-        out.insert(day.to_owned(), json!(spans.join(", ")));
-    }
-    out.into()
+    let day = |(weekday, day): (i64, &str)| (day.to_owned(), json!(as_typed(week, weekday)));
+    serde_json::Value::Object((1..).zip(days).map(day).collect())
 }
 
 fn days(lang: Lang) -> [&'static str; 7] {
@@ -131,6 +139,18 @@ async fn save_hours(
             }
         }
     }
+    // A night may run into what the next day was given.
+    for weekday in 1..=7 {
+        let mut day: Vec<_> = week.iter().filter(|span| span.weekday == weekday).collect();
+        day.sort_by_key(|span| span.opens_minute);
+        if day.windows(2).any(|two| two[0].closes_minute > two[1].opens_minute) {
+            let why = lang.t(
+                "Começa antes de a noite anterior terminar.",
+                "Begins before the night before it ends.",
+            );
+            return Err(Problem::field(format!("day{weekday}"), why).into());
+        }
+    }
     let mut tx = at.begin().await?;
     let (before, _) = tenancy::opening_hours(&mut tx).await?;
     tenancy::set_opening_hours(&mut tx, &week).await?;
@@ -160,6 +180,11 @@ mod tests {
         assert_eq!(spans(1, "8h–18h"), Some(vec![span(480, 1080)]));
         assert_eq!(spans(1, "8h às 18h"), Some(vec![span(480, 1080)]));
         assert_eq!(spans(1, "08:00-12:00, 11:00-14:00"), None, "they overlap");
+        let night = spans(7, "18:00-02:00").unwrap();
+        let after = OpeningHours { weekday: 1, opens_minute: 0, closes_minute: 120 };
+        assert_eq!(night, [OpeningHours { weekday: 7, ..span(1080, 1440) }, after]);
+        assert_eq!(as_typed(&night, 7), "18:00-02:00");
+        assert_eq!(as_typed(&night, 1), "");
         assert_eq!(spans(1, " "), Some(Vec::new()));
         assert_eq!(spans(1, "18:00-24:00"), Some(vec![span(1080, 1440)]));
         for bad in ["08:00", "18:00-08:00", "25:00-26:00", "08:70-09:00", "fechado"] {

@@ -143,7 +143,7 @@ pub(crate) fn shown_once(lang: Lang, secret: &str) -> Markup {
     html! {
         div.notice.good role="status" { div {
             p { strong { (lang.t("Copie agora. Não será mostrado de novo.", "Copy it now. It is not shown again.")) } }
-            (ui::copyable(lang.t("Chave", "Key"), secret, lang.t("Copiar", "Copy")))
+            div data-once { (ui::copyable(lang.t("Chave", "Key"), secret, lang.t("Copiar", "Copy"))) }
         } }
     }
 }

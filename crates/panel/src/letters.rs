@@ -1,5 +1,7 @@
 //! What letters say, and keeping them for the mail server.
 
+use std::time::Duration;
+
 use db::SystemTx;
 use identity::{Letter, LinkKind, Person, PersonError, Role};
 use kernel::{Moment, PersonId};
@@ -10,6 +12,8 @@ use crate::app::App;
 use crate::brand;
 use crate::failure::Failure;
 use crate::words;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Where pages are reached from a letter.
 fn base(app: &App) -> String {
@@ -87,7 +91,14 @@ pub(crate) async fn post_invitation(
             if role.is_empty() { String::new() } else { format!(" ({role})") }
         ),
     };
-    let letter = Letter { to: email, sender_name: &sender, subject: &subject, body: &body };
+    let letter = Letter {
+        to: email,
+        sender_name: &sender,
+        subject: &subject,
+        body: &body,
+        tenant: place.map(|(tenant, _)| tenant.id),
+        lives: DAY * 7,
+    };
     post(app, tx, &letter, now).await?;
     Ok(Ok(url))
 }
@@ -125,7 +136,14 @@ pub(crate) async fn post_reset(
              The link works for an hour and once. If it was not you, ignore this message: nothing changes.\n"
         ),
     };
-    let letter = Letter { to: email, sender_name: &sender, subject, body: &body };
+    let letter = Letter {
+        to: email,
+        sender_name: &sender,
+        subject,
+        body: &body,
+        tenant: None,
+        lives: Duration::from_secs(3600),
+    };
     post(app, tx, &letter, now).await?;
     Ok(())
 }
@@ -159,8 +177,14 @@ pub(crate) async fn post_support(
     };
     let members = identity::members(tx, tenant.id).await?;
     for owner in members.iter().filter(|member| member.role == Role::Owner) {
-        let letter =
-            Letter { to: &owner.email, sender_name: &sender, subject: &subject, body: &body };
+        let letter = Letter {
+            to: &owner.email,
+            sender_name: &sender,
+            subject: &subject,
+            body: &body,
+            tenant: Some(tenant.id),
+            lives: DAY,
+        };
         post(app, tx, &letter, app.clock.now()).await?;
     }
     Ok(())
@@ -187,7 +211,14 @@ pub(crate) async fn post_changed(
              If it was not you, set another password now at:\n{url}\n"
         ),
     };
-    let letter = Letter { to: &person.email, sender_name: &sender, subject, body: &body };
+    let letter = Letter {
+        to: &person.email,
+        sender_name: &sender,
+        subject,
+        body: &body,
+        tenant: None,
+        lives: DAY * 7,
+    };
     post(app, tx, &letter, now).await?;
     Ok(())
 }
@@ -222,4 +253,16 @@ pub async fn invite(
     identity::house_audit(&mut tx, tenant, &change, now).await.map_err(|c| c.to_string())?;
     tx.commit().await.map_err(|cause| cause.to_string())?;
     Ok(url)
+}
+
+/// Tells somebody by letter that their password was changed, from the command line.
+///
+/// # Errors
+/// When the database did not take it.
+pub async fn tell_password_changed(app: &App, person: &Person) -> Result<(), String> {
+    let failed = |_| "the database did not take it".to_owned();
+    let lang = person.language.as_deref().and_then(|code| code.parse().ok()).unwrap_or_default();
+    let mut tx = app.db.begin_system().await.map_err(|cause| cause.to_string())?;
+    post_changed(app, &mut tx, person, lang, app.clock.now()).await.map_err(failed)?;
+    tx.commit().await.map_err(|cause| cause.to_string())
 }

@@ -203,7 +203,7 @@ pub(crate) fn invited(app: &crate::app::App, lang: ui::Lang, url: &str) -> Marku
     html! {
         div.notice.good role="status" { div {
             p { (lang.t("Sem servidor de e-mail (smtp.url), entregue este link só a quem foi convidado. Ele não será mostrado de novo:", "Without a mail server (smtp.url), hand this link to the person who is invited only. It is not shown again:")) }
-            (ui::copyable(lang.t("Link do convite", "Link of the invitation"), url, lang.t("Copiar", "Copy")))
+            div data-once { (ui::copyable(lang.t("Link do convite", "Link of the invitation"), url, lang.t("Copiar", "Copy"))) }
         } }
     }
 }

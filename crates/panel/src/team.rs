@@ -292,13 +292,15 @@ async fn remove(
 ) -> Result<Response, Failure> {
     let mut tx = at.app.db.begin_system().await?;
     let member = member(&at, &mut tx, id).await?;
+    drop(tx);
+    // First, and again if what follows fails: whom they attended waits for somebody else.
+    let mut tx = at.begin().await?;
+    inbox::release(&mut tx, id, at.now()).await?;
+    tx.commit().await?;
+    let mut tx = at.app.db.begin_system().await?;
     let before = identity::leave(&mut tx, at.tenant.id, id).await?;
     let before = before.ok_or_else(|| last_owner(at.lang()))?;
     note(&at, &mut tx, "member.removed", &member.email, (Some(before), None)).await?;
-    tx.commit().await?;
-    // Whom they attended waits for somebody else.
-    let mut tx = at.begin().await?;
-    inbox::release(&mut tx, id, at.now()).await?;
     tx.commit().await?;
     if id == at.me.person.id {
         return Ok(redirect("/painel"));

@@ -52,6 +52,7 @@ pub(crate) fn problem(lang: Lang, problem: &Problem) -> String {
 pub(crate) fn moved(lang: Lang, code: &str) -> String {
     match code {
         "taken_over" => lang.t("assumiu a conversa", "took the conversation over").to_owned(),
+        "reopened" => lang.t("reabriu a conversa", "reopened the conversation").to_owned(),
         "given_back" => lang.t("devolveu à assistente", "gave it back to the assistant").to_owned(),
         other => format!("· {}", event(lang, other)),
     }
@@ -97,6 +98,7 @@ pub(crate) fn event(lang: Lang, code: &str) -> &'static str {
         "taken_over" => {
             lang.t("Uma pessoa assumiu a conversa", "A person took the conversation over")
         }
+        "reopened" => lang.t("Reaberta", "Reopened"),
         "person_left" => lang.t("Quem atendia saiu da equipe", "Whoever attended left the team"),
         "given_back" => lang.t("Devolvida à assistente", "Given back to the assistant"),
         "day_passed" => lang.t(

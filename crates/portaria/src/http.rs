@@ -93,10 +93,10 @@ pub(crate) fn routes(
         .fallback(|| async { Problem::not_found("page") })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
             // Where a form was sent to, typed or gone back to: the page of the form is above it.
-            if let (Method::GET, Some((above, _))) = (method, uri.path().rsplit_once('/'))
-                && above.starts_with("/painel")
+            if matches!(method, Method::GET | Method::HEAD)
+                && let Some(page) = page_above(uri.path())
             {
-                return Redirect::to(above).into_response();
+                return Redirect::to(&page).into_response();
             }
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -106,4 +106,38 @@ pub(crate) fn routes(
             .into_response()
         })
         .layer(middleware::from_fn(web::request_id))
+}
+
+/// The page that a form of this address stands on.
+fn page_above(path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let kept = match parts.as_slice() {
+        ["painel", "t", _, _, _, ..] | ["painel", "operador", "empresas", _, ..] => 4,
+        ["painel", "operador", "empresas"] | ["painel", "conta", ..] => 2,
+        ["painel", "operador", _, ..] => 3,
+        ["painel", ..] => 1,
+        _ => return None,
+    };
+    Some(format!("/{}", parts[..kept.min(parts.len())].join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page_above;
+
+    #[test]
+    fn a_form_stands_on_a_page_above_it() {
+        for (form, page) in [
+            ("/painel/t/x/equipe/1/remover", Some("/painel/t/x/equipe")),
+            ("/painel/t/x/ajustes/respostas", Some("/painel/t/x/ajustes")),
+            ("/painel/operador/empresas", Some("/painel/operador")),
+            ("/painel/operador/empresas/x/estado", Some("/painel/operador/empresas/x")),
+            ("/painel/operador/chaves/1/encerrar", Some("/painel/operador/chaves")),
+            ("/painel/conta/sessoes/1/encerrar", Some("/painel/conta")),
+            ("/painel/sair", Some("/painel")),
+            ("/v1/chat", None),
+        ] {
+            assert_eq!(page_above(form).as_deref(), page, "{form}");
+        }
+    }
 }

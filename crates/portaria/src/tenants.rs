@@ -111,6 +111,8 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     removed.extend(tenancy::remove_rows(&mut tx).await?);
     tx.commit().await?;
     removed.push(identity::remove_invitations(&house.db, tenant.id).await?);
+    let letters = identity::remove_letters(&house.db, tenant.id).await?;
+    removed.push(Removed { what: "letters".to_owned(), count: letters });
     house.library.forget(tenant.id);
     let files = channels::remove_files(&house.config.data, tenant.id)?;
     removed.push(Removed { what: "files".to_owned(), count: files });

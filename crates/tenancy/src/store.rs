@@ -160,6 +160,33 @@ pub struct OpeningHours {
     pub closes_minute: i64,
 }
 
+/// How late a night may last that began the day before, in minutes of the next day.
+pub const NIGHT: i64 = 6 * 60;
+
+/// Opening and closing minutes of a day as people think of them: what goes on past midnight belongs to
+/// the day on which it began, and closes after minute 1440.
+pub fn day_spans(hours: &[OpeningHours], weekday: i64) -> Vec<(i64, i64)> {
+    let of = |day: i64| {
+        let of_day = hours.iter().filter(|span| span.weekday == day);
+        let mut spans: Vec<_> = of_day.map(|s| (s.opens_minute, s.closes_minute)).collect();
+        spans.sort_unstable();
+        spans
+    };
+    let night_before = |day: i64| {
+        let evening = of((day + 5) % 7 + 1).last().copied();
+        let first = of(day).first().copied().filter(|first| first.0 == 0 && first.1 <= NIGHT)?;
+        evening.filter(|last| last.1 == 1440 && last.0 > 0).map(|_| first.1)
+    };
+    let mut spans = of(weekday);
+    if night_before(weekday).is_some() {
+        spans.remove(0);
+    }
+    if let (Some(last), Some(end)) = (spans.last_mut(), night_before(weekday % 7 + 1)) {
+        last.1 = 1440 + end;
+    }
+    spans
+}
+
 /// The opening hours, and whether the owner confirmed them.
 ///
 /// # Errors

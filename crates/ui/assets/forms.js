@@ -4,41 +4,56 @@
   "use strict";
   const texts = document.getElementById("texts")?.dataset ?? {};
   const say = (text) => document.dispatchEvent(new CustomEvent("panel:say", { detail: text }));
+  const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (event.defaultPrevented || form.method !== "post" || form.hasAttribute("hx-post")) return;
     event.preventDefault();
-    send(form, event.submitter, true);
+    send(form, event.submitter);
   });
 
-  async function send(form, submitter, again) {
+  // One at a time, and seen to be under way.
+  async function send(form, submitter) {
+    form.dataset.busy = "1";
+    form.setAttribute("aria-busy", "true");
+    try {
+      await deliver(form, submitter, true);
+    } catch {
+      refuse(form, { text: texts.failed });
+    } finally {
+      delete form.dataset.busy;
+      form.removeAttribute("aria-busy");
+    }
+  }
+
+  async function deliver(form, submitter, again) {
     const data = new FormData(form, submitter);
     const body = form.enctype === "multipart/form-data" ? data : new URLSearchParams(data);
-    let answer;
-    let text;
-    try {
-      answer = await fetch(form.getAttribute("action"), { method: "POST", headers: { "x-form": "1" }, body });
-      text = await answer.text();
-    } catch {
-      delete form.dataset.busy;
-      refuse(form, { text: texts.failed });
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", headers: { "x-form": "1" }, body });
+    const text = await answer.text();
+    const kind = answer.headers.get("content-type") ?? "";
+    if (kind.startsWith("text/html")) {
+      const page = parsed(text);
+      // A proxy's page is not ours, and does not take the place of ours.
+      if (page.getElementById("main") && page.body.dataset.csrf !== undefined) { turn(page); return; }
+      refuse(form, { text: `${texts.refused} (${answer.status})` });
       return;
     }
-    if ((answer.headers.get("content-type") ?? "").startsWith("text/html")) { turn(text); return; }
-    let said;
-    try { said = JSON.parse(text); } catch { said = { text: texts.failed }; }
+    let said = {};
+    try { said = JSON.parse(text); } catch { /* told by its number */ }
     if (said.go) { keep(form); leave(said.go); return; }
-    // The session was renewed elsewhere: with its new token the same form is good.
-    if (said.stale && again && await renew()) { await send(form, submitter, false); return; }
-    delete form.dataset.busy;
-    refuse(form, said);
+    // The session was renewed in another tab: with its new token the same form of the same person is good.
+    if (said.stale && again && await renew()) { await deliver(form, submitter, false); return; }
+    refuse(form, { ...said, text: said.text ?? `${texts.refused} (${answer.status})` });
   }
 
   // What was typed into the page's other forms is there again when the page is.
   const KEY = "unsent";
+  const forms = () => [...document.querySelectorAll("main form[method=post]:not([hx-post])")];
+  const secret = ["hidden", "password", "file", "submit", "button"];
   const typed = (field) => {
-    if (!field.name || ["hidden", "password", "file", "submit", "button"].includes(field.type)) return false;
+    if (!field.name || secret.includes(field.type)) return false;
     if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
     if (field.tagName === "SELECT") {
       const first = [...field.options].findIndex((option) => option.defaultSelected);
@@ -46,20 +61,21 @@
     }
     return field.value !== field.defaultValue;
   };
-  const others = (sent) => [...document.querySelectorAll("main form[method=post]:not([hx-post])")].filter((form) => form !== sent);
+  // Forms of a list have the same action: what they are about is in their hidden fields.
+  const mark = (form) => form.getAttribute("action") + JSON.stringify([...form.elements]
+    .filter((field) => field.type === "hidden" && field.name !== "_csrf" && field.name !== "once").map((field) => [field.name, field.value]));
   function keep(sent) {
-    const kept = others(sent).flatMap((form) => [...form.elements].filter(typed)
-      .map((field) => [form.getAttribute("action"), field.name, field.value, field.checked]));
+    const kept = forms().filter((form) => form !== sent).flatMap((form) => [...form.elements].filter(typed)
+      .map((field) => [mark(form), field.name, field.value, field.checked]));
     if (kept.length) sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, kept }));
   }
   const unsent = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
-  sessionStorage.removeItem(KEY);
   if (unsent?.path === location.pathname) {
-    for (const [action, name, value, checked] of unsent.kept) {
-      for (const form of others()) {
-        if (form.getAttribute("action") !== action) continue;
+    sessionStorage.removeItem(KEY);
+    for (const [of, name, value, checked] of unsent.kept) {
+      for (const form of forms().filter((form) => mark(form) === of)) {
         for (const field of form.elements) {
-          if (field.name !== name) continue;
+          if (field.name !== name || secret.includes(field.type)) continue;
           if (field.type === "checkbox" || field.type === "radio") { if (field.value === value) field.checked = checked; } else field.value = value;
         }
       }
@@ -75,12 +91,10 @@
   }
 
   // The page that a form is answered with takes the place of this one's content.
-  function turn(html) {
-    const page = new DOMParser().parseFromString(html, "text/html");
-    const fresh = page.getElementById("main");
+  function turn(page) {
     const here = document.getElementById("main");
     document.title = page.title;
-    if (fresh && page.body.className === document.body.className) here.replaceWith(fresh);
+    if (page.body.className === document.body.className) here.replaceWith(page.getElementById("main"));
     else { document.body.className = page.body.className; document.body.replaceChildren(...page.body.children); }
     const main = document.getElementById("main");
     window.htmx?.process(main);
@@ -89,13 +103,26 @@
     const first = main.querySelector("[aria-invalid=true], [role=alert], [role=status], h1");
     if (first && !first.matches("input, textarea, select")) first.tabIndex = -1;
     first?.focus();
+    guard(main);
+  }
+
+  // What is shown once is not lost by a reload before it was copied.
+  function guard(main) {
+    const once = main.querySelector("[data-once]");
+    if (!once) return;
+    const ask = (event) => event.preventDefault();
+    addEventListener("beforeunload", ask);
+    main.addEventListener("click", (event) => {
+      if (event.target.closest("[data-copy], a[href], button[type=submit]")) removeEventListener("beforeunload", ask);
+    });
   }
 
   async function renew() {
     const answer = await fetch(location.href);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const csrf = page.body.dataset.csrf;
-    if (!answer.ok || !csrf || csrf === document.body.dataset.csrf) return false;
+    const page = parsed(await answer.text());
+    const { csrf, person } = page.body.dataset;
+    // Who signed in meanwhile may be somebody else, who did not write this.
+    if (!answer.ok || !csrf || csrf === document.body.dataset.csrf || person !== document.body.dataset.person) return false;
     document.body.dataset.csrf = csrf;
     if (document.body.hasAttribute("hx-headers")) document.body.setAttribute("hx-headers", page.body.getAttribute("hx-headers"));
     for (const field of document.querySelectorAll("[name=_csrf]")) field.value = csrf;
@@ -108,7 +135,7 @@
     const line = document.createElement("p");
     line.dataset.refused = "";
     line.setAttribute("role", "alert");
-    line.append(said.text ?? texts.failed);
+    line.append(said.text);
     if (said.sign_in) {
       const link = document.createElement("a");
       link.href = said.sign_in;
@@ -129,10 +156,11 @@
       field.focus();
       return;
     }
-    const typed = form.querySelector("input:not([type=hidden]), textarea, select");
-    if (!typed) { if (said.sign_in) location.reload(); else say(line.textContent); return; }
-    line.className = "notice bad";
-    form.prepend(line);
-    line.scrollIntoView({ block: "nearest" });
+    const written = form.querySelector("input:not([type=hidden]), textarea, select");
+    if (written || said.sign_in) {
+      line.className = "notice bad";
+      (written ? form : document.getElementById("main")).prepend(line);
+      line.scrollIntoView({ block: "nearest" });
+    } else say(line.textContent);
   }
 })();

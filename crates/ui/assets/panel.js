@@ -66,8 +66,10 @@
     if (event.defaultPrevented || form.dataset.again === "") return;
     if (form.dataset.busy) { event.preventDefault(); return; }
     if (form.dataset.confirm && !confirm(form.dataset.confirm)) { event.preventDefault(); return; }
-    form.dataset.busy = "1";
-    setTimeout(() => delete form.dataset.busy, 8000);
+    if (form.hasAttribute("hx-post")) {
+      form.dataset.busy = "1";
+      setTimeout(() => delete form.dataset.busy, 8000);
+    }
   });
   // What was refused is shown too, which htmx then holds for a success.
   const accepted = (event) => event.detail.xhr?.status >= 200 && event.detail.xhr.status < 400;
@@ -192,7 +194,8 @@
   for (const chosen of all(".filters [aria-current], .tabs [aria-current]")) chosen.scrollIntoView({ block: "nearest", inline: "center" });
 
   // How many wait, in the tab's title.
-  const title = document.title;
+  let title = document.title;
+  document.addEventListener("panel:page", () => { title = document.title; });
   const titled = (waiting) => { document.title = waiting > 0 ? `(${waiting}) ${title}` : title; };
   titled(Number($("[data-count]:not([hidden])")?.textContent ?? 0));
 

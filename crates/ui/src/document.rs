@@ -38,6 +38,8 @@ pub struct Shell<'a> {
     /// The business, or the house.
     pub place: &'a str,
     pub person: &'a str,
+    /// Whose page it is, for scripts that must not take one for another.
+    pub person_id: String,
     /// Other places the person may go to, by address.
     pub places: Vec<(String, String)>,
     /// Stands above everything, such as support access.
@@ -78,6 +80,7 @@ fn texts(lang: Lang) -> Markup {
             data-undo=(lang.t("Desfazer", "Undo"))
             data-uploading=(lang.t("Enviando", "Uploading"))
             data-passkey=(lang.t("A chave não foi usada. Tente de novo.", "The passkey was not used. Try again."))
+            data-refused=(lang.t("Isto não foi aceito. Nada do que você escreveu se perdeu.", "This was not accepted. Nothing that you wrote is lost."))
             data-sign-in=(lang.t("Entrar em outra aba", "Sign in in another tab"))
             data-close=(lang.t("Fechar", "Close")) {}
     }
@@ -117,7 +120,7 @@ pub fn shell(shell: &Shell<'_>, body: &Markup) -> Markup {
         (DOCTYPE)
         html lang=(lang.tag()) {
             (head(&shell.document))
-            body.full[shell.full] data-csrf=(csrf) data-events=[shell.events.as_deref()] hx-headers=(headers) {
+            body.full[shell.full] data-csrf=(csrf) data-person=(shell.person_id) data-events=[shell.events.as_deref()] hx-headers=(headers) {
                 a.skip href="#main" { (lang.t("Pular para o conteúdo", "Skip to content")) }
                 @if let Some(banner) = &shell.banner { div.banner role="status" { (banner) } }
                 div.frame {

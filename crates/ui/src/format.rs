@@ -141,7 +141,11 @@ pub fn money(amount: f64, currency: &str, lang: Lang) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "an amount in hundredths fits")]
     let hundredths = (amount * 100.0).round() as i64;
     let whole = count(hundredths / 100, lang);
-    let space = if lang == Lang::Pt || sign == currency { "\u{a0}" } else { "" };
+    let space = match sign {
+        "" => "",
+        _ if lang == Lang::Pt || sign == currency => "\u{a0}",
+        _ => "",
+    };
     format!("{sign}{space}{whole}{}{:02}", lang.t(",", "."), (hundredths % 100).abs())
 }
 

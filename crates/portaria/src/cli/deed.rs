@@ -38,6 +38,8 @@ pub(super) struct Deed {
     words: Vec<String>,
     options: Vec<String>,
     tenant: Option<String>,
+    /// Which key, channel or document, where one is named.
+    of: String,
 }
 
 impl Deed {
@@ -72,10 +74,18 @@ impl Deed {
             .filter(|id| !id.as_str().starts_with(char::is_uppercase))
             .map(|id| id.as_str().replace('_', "-"))
             .collect();
-        Some(Self { words, options, tenant: typed("tenant").or_else(|| typed("slug")) })
+        // Ids and names that are no secrets.
+        let of = ["id", "channel", "document", "instance"].into_iter().find_map(typed);
+        Some(Self {
+            words,
+            options,
+            tenant: typed("tenant").or_else(|| typed("slug")),
+            of: of.map_or(String::new(), |of| format!(" {of}")),
+        })
     }
 
-    pub(super) async fn note(self, house: &House) -> anyhow::Result<()> {
+    /// `done`: whether the command ended well. What failed may have done a part.
+    pub(super) async fn note(self, house: &House, done: bool) -> anyhow::Result<()> {
         let tenant = match &self.tenant {
             Some(slug) => tenancy::by_slug(&house.db, slug).await.ok().map(|tenant| tenant.id),
             None => None,
@@ -85,11 +95,18 @@ impl Deed {
             (Some(slug), None) => format!(" {slug}"),
             _ => String::new(),
         };
-        let after = (!self.options.is_empty()).then(|| json!({ "options": self.options }));
+        let mut after = serde_json::Map::new();
+        if !self.options.is_empty() {
+            after.insert("options".to_owned(), json!(self.options));
+        }
+        if !done {
+            after.insert("failed".to_owned(), json!(true));
+        }
+        let after = (!after.is_empty()).then_some(serde_json::Value::Object(after));
         let change = Change {
             actor: &Actor::Console,
             action: "console.called",
-            target: format!("portaria {}{named}", self.words.join(" ")),
+            target: format!("portaria {}{named}{}", self.words.join(" "), self.of),
             before: None,
             after,
             address: "console",

@@ -269,11 +269,14 @@ async fn dispatch(cli: Cli, deed: Option<deed::Deed>, out: &Out) -> anyhow::Resu
         return print_roles(&config, out);
     }
     let house = House::open(config, Clock::System).await?;
-    run_command(cli.command, &house, out).await?;
-    match deed {
-        Some(deed) => deed.note(&house).await,
-        None => Ok(()),
+    let done = run_command(cli.command, &house, out).await;
+    if let Some(deed) = deed
+        && let Err(error) = deed.note(&house, done.is_ok()).await
+    {
+        // The deed is done: to fail now would have it done twice.
+        out.note(&format!("warning: the audit trail was not written: {error}"));
     }
+    done
 }
 
 async fn run_command(command: Command, house: &House, out: &Out) -> anyhow::Result<()> {

@@ -222,7 +222,16 @@ async fn shut(house: &House, email: &str, disabled: bool, out: &Out) -> anyhow::
     identity::disable(&mut tx, person.id, disabled).await?;
     let action = if disabled { "person.disabled" } else { "person.enabled" };
     note(&mut tx, action, person.email, None, house.clock.now()).await?;
+    let places = identity::memberships(&mut tx, person.id).await?;
     tx.commit().await?;
+    if disabled {
+        // Whom they attended waits for somebody else.
+        for place in places {
+            let mut tx = house.db.begin(place.tenant).await?;
+            inbox::release(&mut tx, person.id, house.clock.now()).await?;
+            tx.commit().await?;
+        }
+    }
     let text = if disabled { "is shut out" } else { "may sign in again" };
     out.done(&json!({ "email": email, "disabled": disabled }), &format!("{email} {text}."));
     Ok(())
@@ -257,13 +266,12 @@ pub(crate) async fn create_operator(
     let now = house.clock.now();
     let mut tx = house.db.begin_system().await?;
     let made = match identity::person_by_email(&mut tx, email).await? {
-        Some(person) if person.operator => {
-            bail!(
-                "{email} runs this installation already; portaria user password sets a new password"
-            )
-        }
+        // Run again, as provisioning does, it changes nothing.
+        Some(person) if person.operator => return Ok(Made::Known),
         Some(person) => {
             identity::set_operator(&mut tx, person.id, true).await?;
+            // What is signed in elsewhere does not become an operator's by itself.
+            identity::end_all_sessions(&mut tx, person.id, None).await?;
             // Whoever came by the identity provider has none of their own yet.
             if person.has_password {
                 Made::Known
@@ -313,8 +321,11 @@ pub(super) async fn user(house: &House, command: UserCommand, out: &Out) -> anyh
             let mut tx = house.db.begin_system().await?;
             identity::set_password(&mut tx, person.id, &hash, now).await?;
             identity::end_all_sessions(&mut tx, person.id, None).await?;
-            note(&mut tx, "person.password_changed", person.email, None, now).await?;
+            note(&mut tx, "person.password_changed", person.email.clone(), None, now).await?;
             tx.commit().await?;
+            panel::tell_password_changed(&pages::app(house, None), &person)
+                .await
+                .map_err(anyhow::Error::msg)?;
             out.done(&json!({ "email": email }), &format!("{email} has a new password."));
         }
         UserCommand::RemoveSecond { email } => {

@@ -186,6 +186,13 @@ impl Browser {
             .collect()
     }
 
+    /// That a form was refused is an error to the browser; no other has happened since the last look.
+    pub(crate) async fn only_refusals(&self) {
+        for error in self.console_errors().await {
+            assert!(error.contains("status of 4"), "{error}");
+        }
+    }
+
     /// Keys as a person presses them, wherever the focus is.
     pub(crate) async fn keys(&self, text: &str) {
         let mut actions = Vec::new();

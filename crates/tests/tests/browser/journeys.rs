@@ -78,7 +78,7 @@ both_windows! {
         browser.keys(ENTER).await;
         browser.until(&format!("return document.getElementById('problem').textContent.includes('{}')", window.t("Outra pessoa está atendendo", "somebody else attends"))).await;
         assert!(browser.run("return document.getElementById('texto').value").await.as_str().unwrap().starts_with("A chave Pix"));
-        let _ = browser.console_errors().await;
+        browser.only_refusals().await;
         browser.run("const t = document.getElementById('texto'); t.value = ''; t.dispatchEvent(new Event('input', { bubbles: true })); t.blur();").await;
         browser.keys("t").await;
         browser.owned("Com você", "With you").await;
@@ -185,7 +185,7 @@ both_windows! {
         browser.click("#horario button").await;
         browser.until("return document.activeElement.id === 'f-day2' && document.getElementById('f-day2').getAttribute('aria-invalid') === 'true'").await;
         browser.until(&format!("return document.getElementById('f-day2-refused').textContent.includes('{}')", window.t("não é um horário", "is no span of hours"))).await;
-        let _ = browser.console_errors().await;
+        browser.only_refusals().await;
         browser.is_sound("a form with a refused field").await;
         browser.screenshot(&format!("refused-{}", window.width)).await;
         browser.run("document.getElementById('f-day2').value = ''").await;
@@ -193,6 +193,19 @@ both_windows! {
         browser.tells("Confirmado", "Confirmed").await;
         assert_eq!(browser.run("return document.getElementById('f-name').value").await, "Sol e Mar");
         assert_eq!(browser.run("return document.getElementById('f-day1').value").await, "08:00-18:00");
+
+        // Of forms that go to the same address, each keeps its own.
+        browser.go(&format!("{}/painel/t/clinica/ajustes", demo.url)).await;
+        browser.type_into("#f-shortcut", "rua").await;
+        browser.type_into("#f-body", "Rua Domingos de Morais").await;
+        browser.type_into("#etiqueta", "VIP").await;
+        browser.keys(ENTER).await;
+        browser.says("VIP").await;
+        assert_eq!(browser.run("return document.getElementById('f-body').value").await, "Rua Domingos de Morais");
+        let other = browser.run("return document.querySelector('textarea[id^=r-]').value").await;
+        assert!(other.as_str().unwrap().starts_with("A chave Pix"), "{other}");
+        browser.click("form.panel.stack button.primary").await;
+        browser.says("/rua").await;
 
         browser.go(&format!("{}/painel/t/clinica/marca", demo.url)).await;
         let colour =

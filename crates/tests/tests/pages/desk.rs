@@ -258,7 +258,8 @@ both_engines! {
         // Who waited waits.
         clinic.hears("5511987654321", "Quero falar com um atendente").await;
         app.pass(Duration::from_secs(5)).await;
-        assert!(back().await.contains("Esperando uma pessoa"));
+        let page = back().await;
+        assert!(page.contains("Esperando uma pessoa") && page.contains("O contato pediu uma pessoa"), "{page}");
         let waiting = ana.get("/painel/t/clinica/conversas?ver=esperando").await.expect(200).text;
         assert!(waiting.contains(&id));
         // A person's is theirs.

@@ -267,6 +267,15 @@ both_engines! {
         assert!(week.contains("Segunda: das 8h às 12h e das 13h30 às 18h."), "{week}");
         let both = asks("quanto custa a limpeza?\nque horas vocês abrem?").await;
         assert!(both.contains("R$ 180") && both.contains("Sábado: das 9h às 13h."), "{both}");
+        let on = asks("que horas vocês abrem?\nE no sábado?").await;
+        assert!(on.contains("No sábado abrimos das 9h às 13h.") && !on.contains("não tenho"), "{on}");
+        // A night goes on into the next day, unless that one began meanwhile.
+        let night = [("day5", "18:00-02:00"), ("day6", "01:00-13:00")];
+        dona.post("/painel/t/clinica/assistente/horario", &night).await.expect(422);
+        let night = [("day5", "18:00-02:00"), ("day6", "9h-13h")];
+        dona.post("/painel/t/clinica/assistente/horario", &night).await.expect(303);
+        assert!(asks("qual o horário?").await.contains("Sexta: das 18h às 2h."));
+        assert!(dona.get("/painel/t/clinica/assistente").await.expect(200).text.contains("18:00-02:00"));
         // Two spans that overlap are a slip.
         let slip = [("day1", "08:00-12:00, 11:00-14:00")];
         dona.post("/painel/t/clinica/assistente/horario", &slip).await.expect(422);
