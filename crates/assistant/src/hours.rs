@@ -200,7 +200,7 @@ impl Told<'_> {
     }
 
     /// `às 12h`, `à meia-noite`.
-    fn to_time(&self, minute: i64) -> String {
+    fn until(&self, minute: i64) -> String {
         let joint = if self.english {
             "to"
         } else if minute == 1440 {
@@ -223,7 +223,7 @@ impl Told<'_> {
         let said: Vec<String> = spans
             .iter()
             .map(|(from, to)| {
-                format!("{} {} {}", self.t("das", "from"), self.time(*from), self.to_time(*to))
+                format!("{} {} {}", self.t("das", "from"), self.time(*from), self.until(*to))
             })
             .collect();
         said.join(self.t(" e ", " and "))

@@ -49,7 +49,10 @@ pub enum PersonError {
 /// An address as it is compared and stored.
 pub(crate) fn normal(email: &str) -> Result<String, PersonError> {
     let email = email.trim().to_lowercase();
-    let known = email.parse::<lettre::Address>().is_ok() && email.len() <= 254;
+    // `ana@clinica` is a slip more often than a host of one's own.
+    let domain = email.rsplit('@').next().unwrap_or_default();
+    let known =
+        email.parse::<lettre::Address>().is_ok() && email.len() <= 254 && domain.contains('.');
     if known { Ok(email) } else { Err(PersonError::Email(email)) }
 }
 

@@ -94,8 +94,13 @@ pub async fn take(
     now: Moment,
 ) -> Result<bool, Error> {
     let tenant = tx.tenant();
-    if handoff::apply(tx, id, Event::TakenOver, now).await?.is_none() {
+    let had = desk(tx, id).await?.and_then(|view| view.assigned_to);
+    let Some(before) = handoff::apply(tx, id, Event::TakenOver, now).await? else {
         return Ok(false);
+    };
+    if before == Owner::Human && had != Some(person) {
+        // From one person to another no owner changes, and yet it is to be seen.
+        write_down(tx, id, "taken_over", (before, Owner::Human), (None, now)).await?;
     }
     tx.execute(
         "UPDATE conversations SET assigned_to = $1, resolved_at = -1 WHERE tenant_id = $2 AND id = $3",
@@ -123,6 +128,24 @@ pub async fn give(
     Ok(true)
 }
 
+/// Writes down what moved the conversation, where its owner's change does not.
+async fn write_down(
+    tx: &mut TenantTx,
+    id: ConversationId,
+    event: &str,
+    (before, after): (Owner, Owner),
+    (target, now): (Option<PersonId>, Moment),
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "INSERT INTO handoff_events (tenant_id, conversation_id, at, event, owner_before, owner_after, target_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        args![tenant, id, now, event, before.name(), after.name(), target],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Writes down who moved the conversation just now.
 async fn sign_event(
     tx: &mut TenantTx,
@@ -148,15 +171,21 @@ pub async fn assign(
     tx: &mut TenantTx,
     id: ConversationId,
     to: Option<PersonId>,
+    (by, now): (PersonId, Moment),
 ) -> Result<bool, Error> {
     let tenant = tx.tenant();
-    let done = tx
-        .execute(
-            "UPDATE conversations SET assigned_to = $1 WHERE tenant_id = $2 AND id = $3",
+    let rows = tx
+        .fetch_all(
+            "UPDATE conversations SET assigned_to = $1 WHERE tenant_id = $2 AND id = $3 RETURNING owner",
             args![to, tenant, id],
         )
         .await?;
-    Ok(done == 1)
+    let Some(row) = rows.first() else { return Ok(false) };
+    let owner = Owner::parse(&row.get::<String>(0)?);
+    let event = if to.is_some() { "assigned" } else { "unassigned" };
+    write_down(tx, id, event, (owner, owner), (to, now)).await?;
+    sign_event(tx, id, by, now).await?;
+    Ok(true)
 }
 
 /// How a conversation stood before it was resolved.
@@ -197,9 +226,12 @@ pub async fn resolve(
         needs_person: row.get(3)?,
         assigned_to: row.get(4)?,
     };
-    if !give(tx, id, person, now).await? {
+    let owner = Owner::parse(&before.owner);
+    if handoff::apply(tx, id, Event::GivenBack, now).await?.is_none() {
         return Ok(false);
     }
+    write_down(tx, id, "resolved", (owner, Owner::Bot), (None, now)).await?;
+    sign_event(tx, id, person, now).await?;
     let before = serde_json::to_string(&before).unwrap_or_default();
     tx.execute(
         "UPDATE conversations SET resolved_at = $1, seen_at = $1, unresolved = $2 \
@@ -248,14 +280,9 @@ pub async fn reopen(
         ],
     )
     .await?;
-    if before.owner != owner.name() {
-        tx.execute(
-            "INSERT INTO handoff_events (tenant_id, conversation_id, at, event, owner_before, owner_after, person_id) \
-             VALUES ($1, $2, $3, 'reopened', $4, $5, $6)",
-            args![tenant, id, now, owner.name(), before.owner.as_str(), person],
-        )
-        .await?;
-    }
+    let was = Owner::parse(&before.owner);
+    write_down(tx, id, "reopened", (owner, was), (None, now)).await?;
+    sign_event(tx, id, person, now).await?;
     Ok(true)
 }
 
@@ -273,7 +300,9 @@ pub async fn release(tx: &mut TenantTx, person: PersonId, now: Moment) -> Result
         )
         .await?;
     for row in &rows {
-        handoff::apply(tx, row.get(0)?, Event::PersonLeft, now).await?;
+        let id: ConversationId = row.get(0)?;
+        handoff::apply(tx, id, Event::PersonLeft, now).await?;
+        sign_event(tx, id, person, now).await?;
     }
     tx.execute(
         "UPDATE conversations SET assigned_to = NULL WHERE tenant_id = $1 AND assigned_to = $2",

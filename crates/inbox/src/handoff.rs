@@ -78,6 +78,8 @@ pub struct OwnerChange {
     pub after: Owner,
     /// Who of the team moved it, where somebody did.
     pub person: Option<kernel::PersonId>,
+    /// To whom it was given.
+    pub target: Option<kernel::PersonId>,
 }
 
 /// Moves the conversation. `None` when there is no such conversation; else who owned it before.
@@ -291,7 +293,7 @@ pub async fn owner_changes(
     let tenant = tx.tenant();
     let rows = tx
         .fetch_all(
-            "SELECT at, event, owner_before, owner_after, person_id FROM handoff_events \
+            "SELECT at, event, owner_before, owner_after, person_id, target_id FROM handoff_events \
              WHERE tenant_id = $1 AND conversation_id = $2 ORDER BY at DESC LIMIT $3",
             args![tenant, conversation, limit],
         )
@@ -304,6 +306,7 @@ pub async fn owner_changes(
                 before: Owner::parse(&row.get::<String>(2)?),
                 after: Owner::parse(&row.get::<String>(3)?),
                 person: row.get(4)?,
+                target: row.get(5)?,
             })
         })
         .collect()

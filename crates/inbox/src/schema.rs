@@ -206,8 +206,12 @@ CREATE INDEX messages_declined ON messages (tenant_id, at, id)
 const UNRESOLVED: Migration = Migration {
     version: 22,
     name: "unresolved",
-    // How a conversation stood when it was resolved, as JSON: a resolution can be taken back.
-    sql: "ALTER TABLE conversations ADD COLUMN unresolved TEXT;",
+    // How a conversation stood when it was resolved, as JSON: a resolution can be taken back. And to
+    // whom a conversation was given.
+    sql: "
+ALTER TABLE conversations ADD COLUMN unresolved TEXT;
+ALTER TABLE handoff_events ADD COLUMN target_id TEXT;
+",
     tenant_tables: &[],
     system_tables: &[],
     house_tables: &[],

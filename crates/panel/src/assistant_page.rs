@@ -358,7 +358,9 @@ async fn save(at: At<AssistantWrite>, Form(fields): Form<Fields>) -> Result<Resp
     let before = shown(&at).await?;
     let refuse = |wrong: &Wrong| {
         if at.scripted() {
-            return Err(Problem::field(wrong.field.clone(), wrong.text.clone()).into());
+            // The vault's name of the key is not the form's.
+            let field = if wrong.field == MODEL_KEY { "model_key" } else { &wrong.field };
+            return Err(Problem::field(field, wrong.text.clone()).into());
         }
         Ok(page(&at, &before, Some(wrong), Some(&fields)))
     };

@@ -9,6 +9,12 @@ const CAUSES: &[(&str, &str)] = &[
         "connection to WhatsApp is closed",
         "A conexão com o WhatsApp caiu. Conecte o celular de novo.",
     ),
+    ("Unauthorized", "A chave não foi aceita. Confira-a no servidor."),
+    ("unauthorized", "A chave não foi aceita. Confira-a no servidor."),
+    (
+        "instance does not exist",
+        "A instância não existe mais no servidor. Remova este canal e conecte de novo.",
+    ),
     ("phone is not connected", "O celular não está conectado. Conecte o canal e envie de novo."),
     ("instance is not connected", "O celular não está conectado. Conecte o canal e envie de novo."),
     (
@@ -49,7 +55,7 @@ const CAUSES: &[(&str, &str)] = &[
     ),
     (
         "has no text that can be read",
-        "Não há texto que se possa ler. Um PDF digitalizado precisa virar texto antes.",
+        "Não há texto que se possa ler: está vazio, ou é um PDF digitalizado, que precisa virar texto antes.",
     ),
     ("is no text:", "Isto não é texto: talvez seja um arquivo de outro tipo, renomeado."),
     (
@@ -57,7 +63,7 @@ const CAUSES: &[(&str, &str)] = &[
         "O PDF não pôde ser lido: talvez esteja danificado ou protegido por senha.",
     ),
     ("cannot be read as", "O arquivo não pôde ser lido: talvez esteja danificado."),
-    ("too large", "O arquivo é grande demais."),
+    ("too large", "O arquivo é grande demais: no máximo 20 MB."),
     ("has upper-case letters", "Use só letras minúsculas, como clinica-sol."),
     ("slug `", "Use de 2 a 40 letras minúsculas, números ou hífens, como clinica-sol."),
     ("text must have 1 to 4096", "Escreva de 1 a 4.096 letras."),
@@ -97,6 +103,9 @@ const MODELS: &[(&str, (&str, &str))] = &[
 
 /// The cause in the visitor's language; one that nobody foresaw as it was told.
 pub(crate) fn cause(lang: Lang, told: &str) -> String {
+    if lang == Lang::Pt && told.trim_end().ends_with("the provider refused:") {
+        return "Este endereço respondeu, mas não como o servidor esperado. Confira-o.".to_owned();
+    }
     let known = CAUSES.iter().find(|(part, _)| told.contains(part)).map(|(_, pt)| *pt);
     match (lang, known) {
         (Lang::Pt, Some(pt)) => pt.to_owned(),

@@ -152,7 +152,7 @@ fn new_page(at: &At<ChannelsWrite>, kind: Kind, typed: &Fields, wrong: Option<&s
                     p { (lang.t("1. Diga onde está o servidor Evolution e sua chave. 2. Na página seguinte, leia o QR code com o celular.",
                         "1. Say where the Evolution server is, and its key. 2. On the next page, read the QR code with the phone.")) }
                     (Field::input("base_url", lang.t("Endereço do servidor", "Address of the server"), "url").value(value("base_url")).required().most(300).hint("https://evolution.example.com"))
-                    (Field::input("instance", lang.t("Nome da instância", "Name of the instance"), "text").value(if typed.is_empty() { at.tenant.slug.as_str() } else { value("instance") }).required().most(100)
+                    (Field::input("instance", lang.t("Nome da instância", "Name of the instance"), "text").value(&if !typed.is_empty() { value("instance").to_owned() } else if demo.is_some() { format!("{}-2", at.tenant.slug) } else { at.tenant.slug.to_string() }).required().most(100)
                         .hint(lang.t("Se não existir no servidor, será criada.", "If it is not on the server, it is made.")))
                     (Field::input("api_key", lang.t("Chave (AUTHENTICATION_API_KEY)", "Key (AUTHENTICATION_API_KEY)"), "password").value(demo.as_ref().map_or("", |(_, key)| key)).required().most(400).complete("off"))
                     @if demo.is_some() { p.small.muted { (lang.t("Na demonstração um servidor de mentira já está preenchido; um celular de mentira lê o código em segundos.", "In the demo a stand-in server is filled in; a stand-in phone reads the code within seconds.")) } }
@@ -233,6 +233,10 @@ async fn add(
         let connected = at.app.manage.connect(at.tenant.id, &name, None).await;
         let problem = match connected {
             Ok(Ok(_)) => None,
+            // What says nothing, or knows no such path, is no Evolution server.
+            Ok(Err(SendError::Refused { reason, .. })) if reason.trim().is_empty() => {
+                Some(Problem::field("base_url", "the provider refused:"))
+            }
             Ok(Err(error @ SendError::Refused { .. })) => {
                 Some(Problem::field("api_key", error.to_string()))
             }
@@ -291,7 +295,7 @@ async fn one_page<Q: Permission>(
                 div.panel.stack {
                     div.row { (state_badge(lang, &channel)) @if let Some(number) = &channel.own_number { strong { (ui::phone(number)) } } }
                     @if channel.state == LinkState::Connected || channel.state == LinkState::Pending {
-                        @if let Some(alarm) = &channel.alarm { (notice(Tone::Warn, &cause(lang, alarm))) }
+                        @if let Some(alarm) = channel.alarm.as_deref().filter(|_| channel.state == LinkState::Connected) { (notice(Tone::Warn, &cause(lang, alarm))) }
                     } @else if let Some(why) = channel.alarm.as_deref().or(channel.state_reason.as_deref()) {
                         (notice(Tone::Bad, &cause(lang, why)))
                     }

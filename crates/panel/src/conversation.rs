@@ -244,7 +244,10 @@ fn thread<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around, limit: usize)
                     },
                     Item::Change(change) => div.event {
                         @match change.person.and_then(|person| around.name(person)) {
-                            Some(name) => { (name) " " (words::moved(lang, &change.event)) }
+                            Some(name) => {
+                                (name) " " (words::moved(lang, &change.event))
+                                @if let Some(target) = change.target.and_then(|person| around.name(person)) { " " (target) }
+                            }
                             None => (words::event(lang, &change.event)),
                         }
                         " · " (ui::clock_time(change.at, at.zone()))
@@ -446,6 +449,9 @@ fn owner_bar<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around) -> Markup 
                 strong { (owner_text(at, row, around)) }
                 @if row.owner == Owner::Nobody {
                     " · " (lang.t("há ", "for ")) (since(row.owner_since, at.now(), lang))
+                }
+                @if row.needs_person && row.owner != Owner::Nobody {
+                    " · " (words::event(lang, row.reason.as_deref().unwrap_or_default()))
                 }
                 @if row.resolved { " " (badge(Tone::Good, lang.t("Resolvida", "Resolved"))) }
                 @if let Some(until) = talk.until {

@@ -141,7 +141,34 @@ async fn template(
 }
 
 #[derive(Debug, Deserialize)]
-struct Nothing {}
+struct Moved {
+    /// Takes back what was just done.
+    #[serde(default)]
+    undo: String,
+}
+
+/// What is taken back must still stand: a colleague may have come in between.
+async fn still(
+    at: &At<InboxWrite>,
+    tx: &mut db::TenantTx,
+    id: kernel::ConversationId,
+    verb: &str,
+) -> Result<(), Failure> {
+    let now = inbox::desk(tx, id).await?.ok_or_else(Failure::not_found)?;
+    let stands = match verb {
+        "give" => now.owner == inbox::Owner::Human && now.assigned_to == Some(at.me.person.id),
+        "take" => now.owner == inbox::Owner::Bot,
+        _ => now.resolved,
+    };
+    if stands {
+        return Ok(());
+    }
+    let why = at.lang().t(
+        "A conversa mudou enquanto isso: nada foi desfeito.",
+        "The conversation changed meanwhile: nothing was undone.",
+    );
+    Err(web::Problem::new(axum::http::StatusCode::CONFLICT, "changed_meanwhile", why).into())
+}
 
 /// Moves a conversation, and writes down who did so.
 macro_rules! moves {
@@ -149,9 +176,12 @@ macro_rules! moves {
         async fn $name(
             at: At<InboxWrite>,
             PageId(id): Conversation,
-            Form(_): Form<Nothing>,
+            Form(form): Form<Moved>,
         ) -> Result<Response, Failure> {
             let mut tx = at.begin().await?;
+            if !form.undo.is_empty() {
+                still(&at, &mut tx, id, stringify!($verb)).await?;
+            }
             if !inbox::$verb(&mut tx, id, at.me.person.id, at.now()).await? {
                 return Err(Failure::not_found());
             }
@@ -187,7 +217,7 @@ async fn assign(
         name = Some(member.ok_or_else(Failure::not_found)?.name);
     }
     let mut tx = at.begin().await?;
-    if !inbox::assign(&mut tx, id, person).await? {
+    if !inbox::assign(&mut tx, id, person, (at.me.person.id, at.now())).await? {
         return Err(Failure::not_found());
     }
     at.note(

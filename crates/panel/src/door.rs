@@ -481,7 +481,7 @@ impl<P: Permission> At<P> {
 
     /// Takes back what [`At::said`] tells of, from the toast that tells it.
     pub(crate) fn undo(&self, path: &str) -> Markup {
-        html! { form hidden method="post" action=(self.url(path)) data-undo { (ui::csrf_field(self.csrf())) } }
+        html! { form hidden method="post" action=(self.url(path)) data-undo { (ui::csrf_field(self.csrf())) input type="hidden" name="undo" value="1"; } }
     }
 
     fn nav(&self) -> Vec<NavItem> {

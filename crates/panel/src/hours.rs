@@ -54,8 +54,9 @@ fn spans(weekday: i64, text: &str) -> Option<Vec<OpeningHours>> {
         let whole = hour * 60 + minute;
         ((0..60).contains(&minute) && (0..=1440).contains(&whole)).then_some(whole)
     };
+    let text = text.replace(" e ", ",").replace(" and ", ",");
     let mut day: Vec<OpeningHours> = text
-        .split(',')
+        .split([',', ';'])
         .map(str::trim)
         .filter(|part| !part.is_empty())
         .map(|part| {
@@ -129,10 +130,10 @@ async fn save_hours(
             None => {
                 let why = match lang {
                     Lang::Pt => format!(
-                        "“{given}” não é um horário: escreva como 08:00-12:00, 13:30-18:00."
+                        "“{given}” não é um horário que se entenda: escreva como 08:00-12:00, 13:30-18:00, em ordem e sem sobrepor."
                     ),
                     Lang::En => format!(
-                        "“{given}” is no span of hours: write it as 08:00-12:00, 13:30-18:00."
+                        "“{given}” is no span of hours: write it as 08:00-12:00, 13:30-18:00, in order and without overlap."
                     ),
                 };
                 return Err(Problem::field(format!("day{weekday}"), why).into());

@@ -107,6 +107,7 @@ fn thread<P: Permission>(at: &At<P>, list: &[MessageView]) -> Markup {
                 // On the customer's phone what we send comes in.
                 div.bubble.out[message.direction == "in"].in[message.direction == "out"] {
                     p { (ui::chat_text(message.body.as_deref().unwrap_or(words::content(lang, &message.content)))) }
+                    @if message.body.is_some() && message.media.is_some() { p.small { (icon(Icon::Attach)) " " (words::content(lang, &message.content)) } }
                     p.foot { (ui::clock_time(message.at, at.zone())) }
                 }
             }
@@ -148,6 +149,7 @@ async fn show(at: At<InboxWrite>, Query(who): Query<Who>) -> Result<Response, Fa
                         li { (lang.t("Pergunte algo que a empresa não faz: a resposta é honesta.", "Ask something the business does not do: the answer is honest.")) }
                         li { (lang.t("Escreva “quero falar com um atendente”, depois assuma a conversa.", "Write “quero falar com um atendente”, then take the conversation over.")) }
                     }
+                    p.small.muted { (lang.t("Depois de dez respostas em dez minutos a conversa vai para uma pessoa: pode ser outro robô que escreve.", "After ten answers within ten minutes the conversation goes to a person: it may be another bot that writes.")) }
                     p { a.button href=(format!("{}{}", at.url("/simulador"), who.next().query())) { (lang.t("Escrever como outro cliente", "Write as another customer")) } }
                 }
             }

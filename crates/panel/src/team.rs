@@ -158,7 +158,12 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
     if !at.role.may_hand_out(role) {
         return Err(Failure::forbidden());
     }
-    let no = async |text: &str| page(&at, Some((Tone::Bad, html! { p { (text) } }))).await;
+    let no = async |text: &str| {
+        if at.scripted() {
+            return Err(Problem::field("email", text).into());
+        }
+        page(&at, Some((Tone::Bad, html! { p { (text) } }))).await
+    };
     if !at.app.options.mails {
         return no(lang.t(
             "Sem servidor de e-mail os convites não chegam. Peça a quem cuida do sistema que configure um (smtp.url) ou convide por você.",

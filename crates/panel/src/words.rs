@@ -40,7 +40,7 @@ pub(crate) fn problem(lang: Lang, problem: &Problem) -> String {
             "Esta instância, domínio ou número já está conectado. Use outro, ou remova o outro canal antes."
         }
         "refused_by_server" => "O servidor recusou o canal: confira o endereço e a chave.",
-        "too_large" => "O arquivo é grande demais.",
+        "too_large" => "O arquivo é grande demais: no máximo 20 MB.",
         "not_found" => "Não foi encontrado.",
         "last_owner" => "A empresa precisa de ao menos uma pessoa dona.",
         _ => return crate::causes::cause(lang, problem.detail()),
@@ -52,6 +52,14 @@ pub(crate) fn problem(lang: Lang, problem: &Problem) -> String {
 pub(crate) fn moved(lang: Lang, code: &str) -> String {
     match code {
         "taken_over" => lang.t("assumiu a conversa", "took the conversation over").to_owned(),
+        "resolved" => lang.t("resolveu a conversa", "resolved the conversation").to_owned(),
+        "assigned" => lang.t("passou a conversa a", "gave the conversation to").to_owned(),
+        "unassigned" => lang
+            .t(
+                "deixou a conversa sem alguém em especial",
+                "left the conversation to nobody in particular",
+            )
+            .to_owned(),
         "reopened" => lang.t("reabriu a conversa", "reopened the conversation").to_owned(),
         "given_back" => lang.t("devolveu à assistente", "gave it back to the assistant").to_owned(),
         other => format!("· {}", event(lang, other)),
@@ -99,6 +107,8 @@ pub(crate) fn event(lang: Lang, code: &str) -> &'static str {
             lang.t("Uma pessoa assumiu a conversa", "A person took the conversation over")
         }
         "reopened" => lang.t("Reaberta", "Reopened"),
+        "resolved" => lang.t("Resolvida", "Resolved"),
+        "assigned" | "unassigned" => lang.t("Mudou quem atende", "Who attends changed"),
         "person_left" => lang.t("Quem atendia saiu da equipe", "Whoever attended left the team"),
         "given_back" => lang.t("Devolvida à assistente", "Given back to the assistant"),
         "day_passed" => lang.t(

@@ -129,6 +129,10 @@ async fn run_in(folder: &Path, listen: &str, script_only: bool) -> anyhow::Resul
     config.demo = true;
     let house = House::open(config, Clock::System).await?;
     let evolution = Arc::new(EvolutionSandbox::start(KEY).await?);
+    // Known by name, or the first new one would be the only one.
+    for business in &BUSINESSES {
+        evolution.pair(business.slug);
+    }
     line("Portaria demo: two businesses, one process, no API key.\n");
     for business in &BUSINESSES {
         let id = open_business(&house, business, &evolution).await?;

@@ -84,6 +84,11 @@
 
   function leave(to) {
     const url = new URL(to, location.href);
+    // A chosen file would be lost by a new page; the conversation shows what changed by itself.
+    if (url.pathname === location.pathname && document.querySelector("#composer [type=file]")?.files.length) {
+      document.body.dispatchEvent(new Event("live"));
+      return;
+    }
     const same = url.href.split("#")[0] === location.href.split("#")[0];
     location.assign(url.href);
     // An address that differs in its fragment alone would not be fetched.
@@ -144,13 +149,14 @@
       line.append(" ", link);
     }
     const named = said.field ? form.elements.namedItem(said.field) : null;
-    const field = named instanceof HTMLElement && named.checkVisibility() ? named : null;
+    const one = named instanceof RadioNodeList ? named[0] : named;
+    const field = one instanceof HTMLElement && one.checkVisibility() ? one : null;
     if (field) {
       line.className = "error small";
       line.id = `${field.id || field.name}-refused`;
       field.setAttribute("aria-invalid", "true");
       field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") ?? ""} ${line.id}`.trim());
-      const box = field.closest(".field");
+      const box = (named === one ? null : field.closest("fieldset")) ?? field.closest(".field");
       if (box) box.append(line);
       else field.after(line);
       field.focus();

@@ -265,6 +265,15 @@ both_engines! {
         // A person's is theirs.
         ana.post(&format!("{path}/assumir"), &[]).await.expect(303);
         assert!(back().await.contains("Com você"));
+        // What a colleague did in between is not undone; and who took it from whom is seen.
+        let bia = app.signed_in("bia@clinica.example", &[(clinic.id, Role::Attendant)]).await;
+        app.clock.advance(Duration::from_secs(1));
+        bia.post(&format!("{path}/assumir"), &[]).await.expect(303);
+        ana.post(&format!("{path}/devolver"), &[("undo", "1")]).await.expect(409);
+        let page = bia.get(&path).await.expect(200).text;
+        for line in ["Com você", "bia assumiu a conversa", "ana resolveu a conversa", "ana reabriu a conversa"] {
+            assert!(page.contains(line), "{line}: {page}");
+        }
     }
 }
 

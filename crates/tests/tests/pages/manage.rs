@@ -310,6 +310,8 @@ both_engines! {
         let fields = [("base_url", away.as_str()), ("instance", "clinica"), ("api_key", EVOLUTION_KEY)];
         let page = dona.post(new, &fields).await.expect(422).text;
         assert!(page.contains("O servidor não respondeu") && page.contains(&away), "{page}");
+        let key = [("base_url", base.as_str()), ("instance", "clinica"), ("api_key", "wrong")];
+        assert!(dona.post(new, &key).await.expect(422).text.contains("A chave não foi aceita"));
         let fields = [("base_url", base.as_str()), ("instance", "clinica"), ("api_key", "wrong")];
         dona.post(new, &fields).await.expect(422);
         assert!(dona.get("/painel/t/clinica/canais").await.expect(200).text.contains("Nenhum canal ainda"));
