@@ -89,39 +89,6 @@ pub fn number_card(value: &str, label: &str, href: Option<&str>) -> Markup {
     }
 }
 
-/// One bar of [`bars`].
-pub struct Bar {
-    pub label: String,
-    pub value: i64,
-    /// As it is written; the bar's length comes from `value`.
-    pub shown: String,
-}
-
-/// Horizontal bars as a table, so that a screen reader reads the same numbers.
-pub fn bars(caption: &str, heads: (&str, &str), rows: &[Bar]) -> Markup {
-    let most = rows.iter().map(|row| row.value).max().unwrap_or(0).max(1);
-    html! {
-        table.bars {
-            caption { (caption) }
-            thead { tr { th scope="col" { (heads.0) } th scope="col" { (heads.1) } } }
-            tbody {
-                @for row in rows {
-                    tr {
-                        th scope="row" { (row.label) }
-                        td {
-                            // A picture of the number: lengths as attributes, since styles inline are forbidden.
-                            svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
-                                rect width=(row.value * 100 / most) height="8" rx="1" {}
-                            }
-                            span { (row.shown) }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// A text that is shown once and copied by a button.
 pub fn copyable(label: &str, text: &str, copy: &str) -> Markup {
     html! {

@@ -21,8 +21,8 @@ pub use assets::{Asset, asset, asset_path};
 pub use brand::Brand;
 pub use colour::{Colour, NotAColour};
 pub use component::{
-    Bar, Field, Tone, badge, bars, copyable, csrf_field, empty, link_button, notice, number_card,
-    page_head, submit,
+    Field, Tone, badge, copyable, csrf_field, empty, link_button, notice, number_card, page_head,
+    submit,
 };
 pub use document::{CONTENT_SECURITY_POLICY, Document, NavItem, Shell, bare, initials, shell};
 pub use format::{
