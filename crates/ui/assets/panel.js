@@ -216,10 +216,11 @@
       const source = new EventSource(events);
       source.onmessage = (event) => {
         const message = JSON.parse(event.data);
-        if (before !== null && message.waiting > before) call();
+        const more = before !== null && message.waiting > before;
         before = message.waiting;
         heard(message);
         channel?.postMessage(message);
+        if (more) call();
       };
       source.onerror = () => {
         // A browser gives up for good on an answer that is no stream: a server that starts, a session that ended.

@@ -22,8 +22,15 @@ both_windows! {
         browser.keys(ENTER).await;
         browser.shows("#composer").await;
         browser.says("R$ 950").await;
+        // Whoever turned them on hears and sees that somebody waits.
+        browser.run("localStorage.setItem('sound', '1'); localStorage.setItem('notify', '1'); window.told = []; \
+            const any = new Proxy(function () {}, { get: (_, key) => key === Symbol.toPrimitive ? () => 0 : any, apply: () => any, set: () => true }); \
+            window.AudioContext = function () { told.push('sound'); return any; }; \
+            window.Notification = class { static permission = 'granted'; constructor(text) { told.push(text); } };").await;
         demo.customer_writes(&browser, "Quero falar com um atendente").await;
         browser.owned("Esperando uma pessoa", "Waiting for a person").await;
+        browser.until(&format!("return told.includes('sound') && told.includes('{}')", window.t("Alguém espera por uma pessoa", "Somebody waits for a person"))).await;
+        browser.run("localStorage.removeItem('sound'); localStorage.removeItem('notify');").await;
         browser.until("return Number(document.querySelector('[data-count]').textContent) >= 1").await;
         browser.keys("t").await;
         browser.owned("Com você", "With you").await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use identity::Role;
+use serde_json::json;
 use testkit::{TestApp, TestTenant, Visitor, both_engines};
 
 async fn conversation(tenant: &TestTenant<'_>) -> String {
@@ -299,5 +300,45 @@ both_engines! {
         let home = dona.get("/painel/t/clinica").await.expect(200).text;
         assert!(home.contains("1 esperando você") && home.contains("Quem atendia saiu da equipe"), "{home}");
         bia.get(&path).await.expect(404);
+    }
+}
+
+both_engines! {
+    async fn when_the_window_is_shut_only_a_template_leaves(on: On) {
+        const SECRET: &str = "app-secret-of-the-tests";
+        let app = TestApp::start(on).await;
+        let clinic = app.bare_tenant("clinica").await;
+        let channel = json!({ "kind": "whatsapp-cloud", "phone_number_id": "1001", "base_url": app.cloud.base_url(),
+            "access_token": testkit::CLOUD_TOKEN, "app_secret": SECRET, "verify_token": "verify-token-of-the-tests" });
+        clinic.post("/v1/channels", &channel).await.expect(201);
+        let ana = app.signed_in("ana@clinica.example", &[(clinic.id, Role::Attendant)]).await;
+        let now = app.clock.now().0 / 1_000_000;
+        let body = sandbox::cloud_message("1001", "5511987654321", "Ana", "Quero falar com um atendente", "WA1", now).to_string();
+        let request = axum::http::Request::post("/webhook/whatsapp-cloud")
+            .header("x-hub-signature-256", sandbox::cloud_signature(SECRET, body.as_bytes()))
+            .body(body.into())
+            .unwrap();
+        app.request(request).await.expect(200);
+        app.pass(Duration::from_secs(5)).await;
+        let path = format!("/painel/t/clinica/conversas/{}", conversation(&clinic).await);
+        ana.post(&format!("{path}/assumir"), &[]).await.expect(303);
+        let page = ana.get(&path).await.expect(200).text;
+        assert!(page.contains("texto livre por mais") && page.contains("data-window=\"open\""), "a countdown: {page}");
+
+        app.clock.advance(Duration::from_secs(25 * 3600));
+        let ana = app.signed_in("bia@clinica.example", &[(clinic.id, Role::Attendant)]).await;
+        ana.post(&format!("{path}/assumir"), &[]).await.expect(303);
+        let page = ana.get(&path).await.expect(200).text;
+        assert!(page.contains("A janela de 24 horas fechou.") && page.contains("data-window=\"shut\""), "{page}");
+        let refused = reply(&ana, &path, "Oi, tudo bem?", "w1").await.expect(409);
+        assert!(refused.text.contains("mais de 24 horas"), "{}", refused.text);
+        let template = [("name", "retorno"), ("language", "pt_BR"), ("variables", "Ana\nterça às 15h"), ("once", "w2")];
+        ana.post(&format!("{path}/modelo"), &template).await.expect(303);
+        ana.post(&format!("{path}/modelo"), &template).await.expect(303);
+        app.run_jobs().await;
+        let sent: Vec<_> = app.cloud.bodies().into_iter().filter(|body| body["type"] == "template").collect();
+        assert_eq!(sent.len(), 1, "sent twice, it leaves once");
+        assert_eq!(sent[0]["template"]["name"], "retorno");
+        assert_eq!(sent[0]["template"]["components"][0]["parameters"][1]["text"], "terça às 15h");
     }
 }
