@@ -11,6 +11,7 @@ use queue::{Done, Handler, JobCx, JobError};
 use serde_json::json;
 
 use crate::answer::{Answerer, Reply, Turned};
+use crate::phrases::Phrases;
 use crate::{Context, Contexts, budget};
 
 /// Shows "typing…" on a channel. What goes wrong is its own business.
@@ -112,10 +113,11 @@ impl Turn {
         // Asked is paid for, whether or not the answer leaves.
         let cost = reply.as_ref().map_or(0.0, |reply| budget::cost_of(&reply.trace));
         let answer = match reply {
-            // Two programs talking: one more line would only go on with it.
+            // Two programs talking, or somebody in a hurry: it ends with this line, for a person has the
+            // conversation from here.
             None => Answer {
-                parts: Vec::new(),
-                trace: json!({ "answered_by": "nobody" }).to_string(),
+                parts: parts(context, &Phrases::of(context).calling_a_person()),
+                trace: json!({ "answered_by": "fixed", "intent": "too_many_answers" }).to_string(),
                 declined: false,
                 hand_over: Some(Reason::TooManyAnswers),
             },

@@ -1,5 +1,7 @@
 //! One conversation: what was said, why, who has it, and what to do about it.
 
+use std::collections::HashMap;
+
 use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -41,8 +43,16 @@ struct Talk {
     notes: Vec<Note>,
     changes: Vec<OwnerChange>,
     signed: Vec<(kernel::MessageId, PersonId)>,
+    /// Names of people who are not of the team any more.
+    former: HashMap<PersonId, String>,
     /// Until when free text may be sent, where that is limited.
     until: Option<Moment>,
+}
+
+impl Talk {
+    fn name<'a>(&'a self, around: &'a Around, person: PersonId) -> Option<&'a str> {
+        around.name(person).or_else(|| self.former.get(&person).map(String::as_str))
+    }
 }
 
 async fn talk<Q: Permission>(
@@ -64,7 +74,13 @@ async fn talk<Q: Permission>(
     let limited =
         kind.is_some_and(|kind| at.app.messengers.of(kind).capabilities().templates_required);
     let until = limited.then(|| row.last_inbound_at.unwrap_or(Moment(0)) + WINDOW);
-    Ok(Talk { row, messages, more, notes, changes, signed, until })
+    let mut people: Vec<PersonId> = signed.iter().map(|(_, person)| *person).collect();
+    for change in &changes {
+        people.extend(change.person);
+        people.extend(change.target);
+    }
+    let former = around.former(at, people).await?;
+    Ok(Talk { row, messages, more, notes, changes, signed, former, until })
 }
 
 async fn show(
@@ -243,10 +259,10 @@ fn thread<Q: Permission>(at: &At<Q>, talk: &Talk, around: &Around, limit: usize)
                         p.foot { span.by { (icon(Icon::Note)) (lang.t("Nota de ", "Note by ")) (note.author) } (ui::clock_time(note.at, at.zone())) }
                     },
                     Item::Change(change) => div.event {
-                        @match change.person.and_then(|person| around.name(person)) {
+                        @match change.person.and_then(|person| talk.name(around, person)) {
                             Some(name) => {
                                 (name) " " (words::moved(lang, &change.event))
-                                @if let Some(target) = change.target.and_then(|person| around.name(person)) { " " (target) }
+                                @if let Some(target) = change.target.and_then(|person| talk.name(around, person)) { " " (target) }
                             }
                             None => (words::event(lang, &change.event)),
                         }
@@ -345,7 +361,7 @@ fn author(lang: Lang, message: &MessageView, talk: &Talk, around: &Around) -> St
             .signed
             .iter()
             .find(|(id, _)| *id == message.id)
-            .and_then(|(_, person)| around.name(*person))
+            .and_then(|(_, person)| talk.name(around, *person))
             .unwrap_or(lang.t("Equipe", "Team"))
             .to_owned(),
         _ => lang.t("Integração", "Integration").to_owned(),

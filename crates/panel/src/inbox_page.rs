@@ -1,6 +1,6 @@
 //! The list of conversations, live, and the three panes around it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use axum::extract::Query;
 use axum::http::StatusCode;
@@ -119,6 +119,27 @@ impl Around {
         let members = identity::members(&mut house, at.tenant.id).await?;
         let names = members.into_iter().map(|m| (m.person, m.name)).collect();
         Ok(Self { channels, labels, names })
+    }
+
+    /// Names of people who were here once: what they wrote and moved stays theirs.
+    pub(crate) async fn former<P: Permission>(
+        &self,
+        at: &At<P>,
+        people: Vec<PersonId>,
+    ) -> Result<HashMap<PersonId, String>, Failure> {
+        let unknown: HashSet<PersonId> =
+            people.into_iter().filter(|person| !self.names.contains_key(person)).collect();
+        let mut names = HashMap::new();
+        if unknown.is_empty() {
+            return Ok(names);
+        }
+        let mut house = at.app.db.read_system().await?;
+        for person in unknown {
+            if let Some(found) = identity::find_person(&mut house, person).await? {
+                names.insert(person, found.name);
+            }
+        }
+        Ok(names)
     }
 
     pub(crate) fn name(&self, person: PersonId) -> Option<&str> {

@@ -61,6 +61,7 @@ pub(crate) fn moved(lang: Lang, code: &str) -> String {
             )
             .to_owned(),
         "reopened" => lang.t("reabriu a conversa", "reopened the conversation").to_owned(),
+        "person_left" => lang.t("saiu da equipe", "left the team").to_owned(),
         "given_back" => lang.t("devolveu à assistente", "gave it back to the assistant").to_owned(),
         other => format!("· {}", event(lang, other)),
     }

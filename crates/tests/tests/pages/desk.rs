@@ -300,6 +300,8 @@ both_engines! {
         let home = dona.get("/painel/t/clinica").await.expect(200).text;
         assert!(home.contains("1 esperando você") && home.contains("Quem atendia saiu da equipe"), "{home}");
         bia.get(&path).await.expect(404);
+        let page = dona.get(&path).await.expect(200).text;
+        assert!(page.contains("bia assumiu a conversa") && page.contains("bia saiu da equipe"), "{page}");
     }
 }
 
