@@ -65,6 +65,15 @@ fn number(lang: Lang, fields: &Fields, name: &str) -> Result<Option<f64>, Wrong>
     })
 }
 
+/// Every field of the form that should hold a number and holds none, in the form's order.
+fn no_numbers(lang: Lang, fields: &Fields) -> Vec<(String, String)> {
+    ["quiet", "longest", "price_in", "price_out", "monthly_budget", "temperature"]
+        .into_iter()
+        .filter_map(|name| number(lang, fields, name).err())
+        .map(|wrong| (wrong.field, wrong.text))
+        .collect()
+}
+
 /// Reads the form over what is set now.
 fn read(lang: Lang, fields: &Fields, before: &Settings, rules: &Rules) -> Result<Draft, Wrong> {
     let mut settings = before.clone();
@@ -358,9 +367,14 @@ async fn save(at: At<AssistantWrite>, Form(fields): Form<Fields>) -> Result<Resp
     let before = shown(&at).await?;
     let refuse = |wrong: &Wrong| {
         if at.scripted() {
+            let mut all = no_numbers(lang, &fields);
+            if all.iter().any(|(field, _)| *field == wrong.field) {
+                return Err(Failure::Fields(all));
+            }
             // The vault's name of the key is not the form's.
             let field = if wrong.field == MODEL_KEY { "model_key" } else { &wrong.field };
-            return Err(Problem::field(field, wrong.text.clone()).into());
+            all.push((field.to_owned(), wrong.text.clone()));
+            return Err(Failure::Fields(all));
         }
         Ok(page(&at, &before, Some(wrong), Some(&fields)))
     };

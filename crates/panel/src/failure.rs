@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     /// A form that did not come from our own page, or from one that is too old.
     Foreign,
     Problem(Problem),
+    /// Fields of a form that are not acceptable, in their order, each with why.
+    Fields(Vec<(String, String)>),
 }
 
 impl Failure {
@@ -63,6 +65,7 @@ impl IntoResponse for Failure {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden | Self::Foreign => StatusCode::FORBIDDEN,
             Self::Problem(problem) => problem.status(),
+            Self::Fields(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
@@ -174,18 +177,29 @@ pub(crate) async fn show(State(app): State<App>, request: Request, next: Next) -
             lang.t("Isto não foi aceito", "This was not accepted"),
             crate::words::problem(lang, problem),
         ),
+        Failure::Fields(wrong) => (
+            lang.t("Isto não foi aceito", "This was not accepted"),
+            wrong.iter().map(|(_, why)| why.as_str()).collect::<Vec<_>>().join(" "),
+        ),
     };
     if form {
         let text = match &failure {
-            Failure::Problem(_) if !status.is_server_error() => text,
+            Failure::Problem(_) | Failure::Fields(_) if !status.is_server_error() => text,
             _ => format!("{title}. {text}"),
         };
         let field = match &failure {
             Failure::Problem(problem) => problem.at_field(),
             _ => None,
         };
+        let fields: Vec<_> = match &failure {
+            Failure::Fields(wrong) => wrong
+                .iter()
+                .map(|(field, why)| serde_json::json!({ "field": field, "text": why }))
+                .collect(),
+            _ => Vec::new(),
+        };
         let body = serde_json::json!({
-            "text": text, "field": field, "stale": matches!(failure, Failure::Foreign),
+            "text": text, "field": field, "fields": fields, "stale": matches!(failure, Failure::Foreign),
             "sign_in": matches!(failure, Failure::SignIn(_)).then_some("/painel/entrar"),
         });
         return (status, retry_after(&failure), axum::Json(body)).into_response();

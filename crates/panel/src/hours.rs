@@ -123,6 +123,7 @@ async fn save_hours(
 ) -> Result<Response, Failure> {
     let lang = at.lang();
     let mut week = Vec::new();
+    let mut wrong = Vec::new();
     for weekday in 1..=7 {
         let given = text(&fields, &format!("day{weekday}"));
         match spans(weekday, given) {
@@ -136,9 +137,12 @@ async fn save_hours(
                         "“{given}” is no span of hours: write it as 08:00-12:00, 13:30-18:00, in order and without overlap."
                     ),
                 };
-                return Err(Problem::field(format!("day{weekday}"), why).into());
+                wrong.push((format!("day{weekday}"), why));
             }
         }
+    }
+    if !wrong.is_empty() {
+        return Err(Failure::Fields(wrong));
     }
     // A night may run into what the next day was given.
     for weekday in 1..=7 {

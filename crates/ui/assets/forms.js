@@ -137,10 +137,10 @@
   function refuse(form, said) {
     for (const old of document.querySelectorAll("[data-refused]")) old.remove();
     for (const field of form.querySelectorAll("[aria-invalid=true]")) field.removeAttribute("aria-invalid");
-    const line = document.createElement("p");
-    line.dataset.refused = "";
-    line.setAttribute("role", "alert");
-    line.append(said.text);
+    const wrong = said.fields?.length ? said.fields : [said];
+    const marked = wrong.filter((one) => markField(form, one));
+    if (marked.length) { form.querySelector("[aria-invalid=true]").focus(); return; }
+    const line = alertLine(said.text);
     if (said.sign_in) {
       const link = document.createElement("a");
       link.href = said.sign_in;
@@ -148,25 +148,37 @@
       link.textContent = texts.signIn;
       line.append(" ", link);
     }
-    const named = said.field ? form.elements.namedItem(said.field) : null;
-    const one = named instanceof RadioNodeList ? named[0] : named;
-    const field = one instanceof HTMLElement && one.checkVisibility() ? one : null;
-    if (field) {
-      line.className = "error small";
-      line.id = `${field.id || field.name}-refused`;
-      field.setAttribute("aria-invalid", "true");
-      field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") ?? ""} ${line.id}`.trim());
-      const box = (named === one ? null : field.closest("fieldset")) ?? field.closest(".field");
-      if (box) box.append(line);
-      else field.after(line);
-      field.focus();
-      return;
-    }
     const written = form.querySelector("input:not([type=hidden]), textarea, select");
     if (written || said.sign_in) {
       line.className = "notice bad";
       (written ? form : document.getElementById("main")).prepend(line);
       line.scrollIntoView({ block: "nearest" });
     } else say(line.textContent);
+  }
+
+  function alertLine(text) {
+    const line = document.createElement("p");
+    line.dataset.refused = "";
+    line.setAttribute("role", "alert");
+    line.append(text);
+    return line;
+  }
+
+  // Says why at the field; false when the form shows no such field.
+  function markField(form, { field: name, text }) {
+    const named = name ? form.elements.namedItem(name) : null;
+    const one = named instanceof RadioNodeList ? named[0] : named;
+    const field = one instanceof HTMLElement && one.checkVisibility() ? one : null;
+    if (!field) return false;
+    const line = alertLine(text);
+    line.className = "error small";
+    line.id = `${field.id || field.name}-refused`;
+    field.setAttribute("aria-invalid", "true");
+    const about = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && id !== line.id);
+    field.setAttribute("aria-describedby", [...about, line.id].join(" "));
+    const box = (named === one ? null : field.closest("fieldset")) ?? field.closest(".field");
+    if (box) box.append(line);
+    else field.after(line);
+    return true;
   }
 })();

@@ -188,14 +188,15 @@ both_windows! {
 
         // What is refused is said at its field; what was typed, there and in the other form, stays.
         browser.type_into("#f-name", " e Mar").await;
-        browser.run("for (const [day, hours] of [['day1', '8h às 18h'], ['day2', 'cedo']]) document.getElementById(`f-${day}`).value = hours;").await;
+        browser.run("for (const [day, hours] of [['day1', '8h às 18h'], ['day2', 'cedo'], ['day4', 'tarde']]) document.getElementById(`f-${day}`).value = hours;").await;
         browser.click("#horario button").await;
         browser.until("return document.activeElement.id === 'f-day2' && document.getElementById('f-day2').getAttribute('aria-invalid') === 'true'").await;
         browser.until(&format!("return document.getElementById('f-day2-refused').textContent.includes('{}')", window.t("não é um horário", "is no span of hours"))).await;
         browser.only_refusals().await;
         browser.is_sound("a form with a refused field").await;
         browser.screenshot(&format!("refused-{}", window.width)).await;
-        browser.run("document.getElementById('f-day2').value = ''").await;
+        browser.until("return document.querySelectorAll('#horario [aria-invalid=true]').length === 2").await;
+        browser.run("for (const day of ['f-day2', 'f-day4']) document.getElementById(day).value = ''").await;
         browser.click("#horario button").await;
         browser.tells("Confirmado", "Confirmed").await;
         assert_eq!(browser.run("return document.getElementById('f-name').value").await, "Sol e Mar");

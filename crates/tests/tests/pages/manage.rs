@@ -359,8 +359,9 @@ both_engines! {
             visitor.send("POST", path, &headers, body.to_owned()).await
         };
         let csrf = dona.csrf();
-        let refused = send(&dona, &csrf, "day3=cedo").await.expect(422).json();
-        assert_eq!(refused["field"], "day3");
+        let refused = send(&dona, &csrf, "day3=cedo&day4=8h-18h&day5=tarde").await.expect(422).json();
+        let fields: Vec<_> = refused["fields"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
+        assert_eq!(fields, ["day3", "day5"], "every wrong field, in their order");
         assert!(refused["text"].as_str().unwrap().contains("não é um horário"), "{refused}");
         let done = send(&dona, &csrf, "day3=8h-18h").await.expect(200).json();
         assert!(done["go"].as_str().unwrap().starts_with("/painel/t/clinica/assistente?ok=salvo"), "{done}");
