@@ -24,6 +24,7 @@ mod people;
 mod people_api;
 mod phone;
 mod receive;
+mod resolution;
 mod schema;
 mod send;
 mod settle;
@@ -33,8 +34,8 @@ mod turn;
 pub use api::routes;
 pub use desk::{
     Attended, Canned, DeskRefused, DeskView, Label, Note, add_label, add_note, assign, attend,
-    canned, desk, give, labels, notes, release, remove_canned, remove_label, reopen, resolve, seen,
-    sent_once, set_canned, sign, signatures, take, toggle_label,
+    canned, desk, give, labels, notes, release, remove_canned, remove_label, seen, sent_once,
+    set_canned, sign, signatures, take, toggle_label,
 };
 pub use figures::{Day, Declined, Figures, channel_activity, days, declined, figures, seen_to};
 pub use handoff::{
@@ -52,6 +53,7 @@ pub use outgoing::{Author, Enqueued, NewOutgoing, Refused, To, outgoing};
 pub use people::{ContactView, Handle, Handles, contact, contacts, learn, moved};
 pub use phone::{Echo, form, phone_echo};
 pub use receive::{Incoming, Received, receive};
+pub use resolution::{reopen, resolve};
 pub use schema::MIGRATIONS;
 pub use send::{
     Begin, Leaving, Outcome, Report, Status, apply_status, begin_send, edited, end_send,

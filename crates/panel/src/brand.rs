@@ -409,10 +409,9 @@ async fn show(at: At<BrandWrite>) -> Result<Response, Failure> {
     drop(tx);
     let house = of_house(&at.app).await?;
     let accent = at.me.visitor.brand.accent.to_string();
-    let form = (at.csrf(), at.url("/marca"));
-    let shown = (house.name.as_str(), accent.as_str(), Some(sign_in(&at)));
-    let shown = (shown.0, shown.1, shown.2.as_deref());
-    let body = view(at.lang(), &set, (form.0, &form.1), shown, None);
+    let (form, address) = (at.url("/marca"), sign_in(&at));
+    let shown = (house.name.as_str(), accent.as_str(), Some(address.as_str()));
+    let body = view(at.lang(), &set, (at.csrf(), &form), shown, None);
     Ok(at.page(at.lang().t("Marca", "Brand"), &body))
 }
 

@@ -191,7 +191,8 @@ pub(crate) async fn note_tried<P: Permission>(
         return Ok(());
     }
     let mut tx = at.read().await?;
-    let known = tried(&mut tx).await?;
+    // Whoever has customers needs no first steps, and their trail may be long.
+    let known = !inbox::conversations(&mut tx, None, 1).await?.is_empty() || tried(&mut tx).await?;
     drop(tx);
     if !known {
         let mut tx = at.begin().await?;

@@ -68,27 +68,23 @@ pub(crate) async fn post_invitation(
         Lang::Pt => format!("Convite para {name}"),
         Lang::En => format!("Invitation to {name}"),
     };
+    let role = if role.is_empty() { String::new() } else { format!(" ({role})") };
+    // The house invites in its own name.
+    let own = inviter == name;
+    let opening = match lang {
+        Lang::Pt if own => format!("Você foi convidado para {name}{role}."),
+        Lang::Pt => format!("{inviter} convidou você para {name}{role}."),
+        Lang::En if own => format!("You are invited to {name}{role}."),
+        Lang::En => format!("{inviter} invited you to {name}{role}."),
+    };
     let body = match lang {
-        // The house invites in its own name.
-        Lang::Pt if inviter == name => format!(
-            "Você foi convidado para {name}{}.\n\nAceite o convite em:\n{url}\n\n\
-             O link vale por 7 dias e pode ser usado uma vez. Se você não esperava este convite, ignore esta mensagem.\n",
-            if role.is_empty() { String::new() } else { format!(" ({role})") }
-        ),
-        Lang::En if inviter == name => format!(
-            "You are invited to {name}{}.\n\nAccept the invitation at:\n{url}\n\n\
-             The link works for 7 days and once. If you did not expect this invitation, ignore this message.\n",
-            if role.is_empty() { String::new() } else { format!(" ({role})") }
-        ),
         Lang::Pt => format!(
-            "{inviter} convidou você para {name}{}.\n\nAceite o convite em:\n{url}\n\n\
-             O link vale por 7 dias e pode ser usado uma vez. Se você não esperava este convite, ignore esta mensagem.\n",
-            if role.is_empty() { String::new() } else { format!(" ({role})") }
+            "{opening}\n\nAceite o convite em:\n{url}\n\n\
+             O link vale por 7 dias e pode ser usado uma vez. Se você não esperava este convite, ignore esta mensagem.\n"
         ),
         Lang::En => format!(
-            "{inviter} invited you to {name}{}.\n\nAccept the invitation at:\n{url}\n\n\
-             The link works for 7 days and once. If you did not expect this invitation, ignore this message.\n",
-            if role.is_empty() { String::new() } else { format!(" ({role})") }
+            "{opening}\n\nAccept the invitation at:\n{url}\n\n\
+             The link works for 7 days and once. If you did not expect this invitation, ignore this message.\n"
         ),
     };
     let letter = Letter {

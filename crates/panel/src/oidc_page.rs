@@ -198,19 +198,20 @@ impl By<'_> {
     }
 }
 
-/// Takes back what the provider gave somebody and names no longer.
+/// Takes back what the provider gave somebody and names no longer; the businesses that they left.
 async fn follow(
     visitor: &Visitor,
     tx: &mut SystemTx,
     person: &Person,
     places: &[Tenant],
     operator: bool,
-) -> Result<(), Failure> {
+) -> Result<Vec<TenantId>, Failure> {
     let actor = Actor::Person { id: person.id, name: person.name.clone() };
     let by = By { visitor, actor, email: &person.email };
     if !operator && identity::provide_operator(tx, person.id, false).await? {
         by.note(tx, None, "operator.revoked", (None, None)).await?;
     }
+    let mut left = Vec::new();
     for tenant in identity::provided(tx, person.id).await? {
         if places.iter().any(|place| place.id == tenant) {
             continue;
@@ -218,9 +219,10 @@ async fn follow(
         // The last owner of a business stays: somebody must be able to invite the next.
         if let Some(before) = identity::leave(tx, tenant, person.id).await? {
             by.note(tx, Some(tenant), "member.removed", (Some(before), None)).await?;
+            left.push(tenant);
         }
     }
-    Ok(())
+    Ok(left)
 }
 
 async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Response, Failure> {
@@ -246,13 +248,17 @@ async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Respons
     if person.as_ref().is_some_and(|person| person.disabled) {
         return Ok(sorry(visitor, "Esta conta está desativada.", "This account is disabled."));
     }
+    let mut left = Vec::new();
     if let Some(person) = &person {
         // What the provider gave it takes back, also from somebody whom it lets in no longer.
         let named = if role.is_some() { places.as_slice() } else { &[] };
-        follow(visitor, &mut tx, person, named, operator).await?;
+        left = follow(visitor, &mut tx, person, named, operator).await?;
     }
     if !operator && role.is_none() && !person.as_ref().is_some_and(|p| p.operator) {
         tx.commit().await?;
+        if let Some(person) = &person {
+            inbox::release(&app.db, person.id, left, now).await?;
+        }
         tracing::warn!(
             event = "oidc_claim_not_found",
             cause = "the claims name no business and role of this installation",
@@ -313,6 +319,8 @@ async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Respons
     }
     let person = identity::find_person(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
     tx.commit().await?;
+    // Whom they attended where they are no more waits for somebody else.
+    inbox::release(&app.db, id, left, now).await?;
     if person.has_second {
         let cookie = open(visitor, id, Stage::Second, "oidc").await?;
         let path = format!("/painel/entrar/codigo?next={}", encode(next));

@@ -234,14 +234,18 @@ pub(crate) async fn note_person(
     action: &'static str,
     address: &str,
 ) -> Result<(), Failure> {
-    let change = Change {
-        actor: &Actor::Person { id: person.id, name: person.name.clone() },
-        action,
-        target: person.email.clone(),
-        before: None,
-        after: None,
-        address,
-    };
+    let actor = Actor::Person { id: person.id, name: person.name.clone() };
+    note_by(app, &actor, person, (action, address)).await
+}
+
+async fn note_by(
+    app: &App,
+    actor: &Actor,
+    person: &Person,
+    (action, address): (&'static str, &str),
+) -> Result<(), Failure> {
+    let change =
+        Change { actor, action, target: person.email.clone(), before: None, after: None, address };
     let mut tx = app.db.begin_system().await?;
     identity::house_audit(&mut tx, None, &change, app.clock.now()).await?;
     tx.commit().await?;
@@ -250,18 +254,7 @@ pub(crate) async fn note_person(
 
 /// Somebody, nobody knows who, guessed until the account was locked.
 async fn note_locked(app: &App, person: &Person, address: &str) -> Result<(), Failure> {
-    let change = Change {
-        actor: &Actor::Nobody,
-        action: "person.locked",
-        target: person.email.clone(),
-        before: None,
-        after: None,
-        address,
-    };
-    let mut tx = app.db.begin_system().await?;
-    identity::house_audit(&mut tx, None, &change, app.clock.now()).await?;
-    tx.commit().await?;
-    Ok(())
+    note_by(app, &Actor::Nobody, person, ("person.locked", address)).await
 }
 
 fn waiting(visitor: &Visitor) -> Option<Session> {

@@ -299,9 +299,7 @@ async fn remove(
     let member = member(&at, &mut tx, id).await?;
     drop(tx);
     // First, and again if what follows fails: whom they attended waits for somebody else.
-    let mut tx = at.begin().await?;
-    inbox::release(&mut tx, id, at.now()).await?;
-    tx.commit().await?;
+    inbox::release(&at.app.db, id, [at.tenant.id], at.now()).await?;
     let mut tx = at.app.db.begin_system().await?;
     let before = identity::leave(&mut tx, at.tenant.id, id).await?;
     let before = before.ok_or_else(|| last_owner(at.lang()))?;

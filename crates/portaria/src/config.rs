@@ -530,6 +530,11 @@ fn whaticket(
 }
 
 impl Config {
+    /// Letters reach people: a mail server is set, or the demo shows them.
+    pub fn mails(&self) -> bool {
+        self.demo || self.mailer.is_some()
+    }
+
     /// Each key with its effective value and where it came from; secrets as `(set)`.
     pub fn effective(&self) -> Vec<(&'static str, String, String)> {
         SETTINGS

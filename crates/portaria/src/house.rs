@@ -202,7 +202,7 @@ impl House {
         });
         handlers.register::<inbox::WaitingDue>(notices::WaitingMail {
             db: self.db.clone(),
-            mails: self.config.demo || self.config.mailer.is_some(),
+            mails: self.config.mails(),
             panel: crate::pages::base_url(self),
         });
         handlers.register::<hooks::DeliveryDue>(hooks::Deliver {

@@ -119,6 +119,7 @@ const SQL: &[&str] = &[
     "crates/identity/src/session.rs",
     "crates/identity/src/support.rs",
     "crates/inbox/src/desk.rs",
+    "crates/inbox/src/resolution.rs",
     "crates/inbox/src/figures.rs",
     "crates/inbox/src/handoff.rs",
     "crates/inbox/src/journey.rs",

@@ -226,11 +226,8 @@ async fn shut(house: &House, email: &str, disabled: bool, out: &Out) -> anyhow::
     tx.commit().await?;
     if disabled {
         // Whom they attended waits for somebody else.
-        for place in places {
-            let mut tx = house.db.begin(place.tenant).await?;
-            inbox::release(&mut tx, person.id, house.clock.now()).await?;
-            tx.commit().await?;
-        }
+        let places = places.into_iter().map(|place| place.tenant);
+        inbox::release(&house.db, person.id, places, house.clock.now()).await?;
     }
     let text = if disabled { "is shut out" } else { "may sign in again" };
     out.done(&json!({ "email": email, "disabled": disabled }), &format!("{email} {text}."));
