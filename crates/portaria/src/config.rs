@@ -48,6 +48,8 @@ pub struct Config {
     /// What the panel is called before somebody brands it.
     pub house_name: String,
     pub oidc: Option<oidc::Settings>,
+    /// The gateway's file.
+    pub gateway: Option<PathBuf>,
     /// The demo: letters are shown on a page, and a stand-in phone writes.
     pub demo: bool,
     values: Values,
@@ -457,6 +459,7 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
         answer_within: Duration::from_secs(number("channels.answer_seconds")),
         panel_idle: Duration::from_secs(3600 * number("panel.idle_hours")),
         panel_session: Duration::from_secs(86_400 * number("panel.session_days")),
+        gateway: text("gateway.config").map(PathBuf::from),
         house_name: text("instance.name").unwrap_or_else(|| "Portaria".to_owned()),
         oidc,
         demo: false,

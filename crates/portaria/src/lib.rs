@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 mod demo;
 mod doctor;
+mod front;
 mod health;
 pub mod house;
 mod http;

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::front::Front;
 use crate::health::Readiness;
 use crate::house::House;
 use crate::{http, pages, tenants};
@@ -25,6 +26,8 @@ pub enum Role {
     Api,
     /// Works only; listens nowhere.
     Worker,
+    /// The gateway only, from its file, without a database.
+    Gateway,
 }
 
 /// A running house.
@@ -32,6 +35,7 @@ pub struct Serving {
     pub address: Option<SocketAddr>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
+    front: Option<Front>,
     house: House,
 }
 
@@ -65,6 +69,10 @@ pub(crate) async fn serve_with(
     let stop = CancellationToken::new();
     let mut tasks = Vec::new();
     let mut address = None;
+    let front = match &house.config.gateway {
+        Some(file) if role == Role::All => Some(Front::start(file, house.clock.clone())?),
+        _ => None,
+    };
     if role != Role::Worker {
         let listener = TcpListener::bind(&house.config.listen)
             .await
@@ -111,13 +119,17 @@ pub(crate) async fn serve_with(
         engine = house.db.engine().name(),
         version = env!("CARGO_PKG_VERSION"),
     );
-    Ok(Serving { address, stop, tasks, house })
+    Ok(Serving { address, stop, tasks, front, house })
 }
 
 impl Serving {
     /// Takes no new work, finishes what runs, and returns.
     pub async fn stop(self) {
         tracing::info!(event = "server_stopping");
+        // What stands in front ends first: it may still need what is behind.
+        if let Some(front) = self.front {
+            front.stop().await;
+        }
         self.stop.cancel();
         for task in self.tasks {
             // A task that panicked is over as well.

@@ -24,6 +24,7 @@ const ROOMS: &[&str] = &[
     "assistant",
     "channels",
     "db",
+    "gateway",
     "hooks",
     "identity",
     "inbox",

@@ -4,6 +4,7 @@ mod assistant_cmd;
 mod channel_cmd;
 mod deed;
 mod eval_cmd;
+mod gateway_cmd;
 mod hook_cmd;
 mod key_cmd;
 mod knowledge_cmd;
@@ -41,7 +42,8 @@ struct Cli {
     /// Folder of files, and of the SQLite database when DATABASE_URL is not set.
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Configuration file; ./portaria.toml when it is there.
+    /// Configuration file; ./portaria.toml when it is there. With `serve --role gateway`, the gateway's file
+    /// when it ends in .yaml.
     #[arg(long, global = true, env = "PORTARIA_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// An .env file, also of the systems that Portaria replaces.
@@ -65,6 +67,8 @@ const EXAMPLES: &str = "Examples:
   portaria send --tenant padaria --to 5511987654321 \"Seu pedido está pronto.\"
   portaria journey --tenant padaria 5511987654321
   portaria serve --listen 0.0.0.0:8080
+  portaria gateway check gateway.yaml
+  portaria serve --role gateway --config gateway.yaml
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 
@@ -141,6 +145,9 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// The gateway in front of everything.
+    #[command(subcommand)]
+    Gateway(gateway_cmd::GatewayCommand),
     /// Measure retrieval and answers on a question set.
     #[command(subcommand)]
     Eval(eval_cmd::EvalCommand),
@@ -218,8 +225,12 @@ fn sources(cli: &Cli) -> Sources {
     if let Command::Serve { listen: Some(listen), .. } = &cli.command {
         overrides.push(("server.listen", listen.clone()));
     }
+    if let Some(file) = cli.config.as_deref().filter(|file| gateway_cmd::is_gateway_file(file)) {
+        overrides.push(("gateway.config", file.display().to_string()));
+    }
+    let given = cli.config.clone().filter(|file| !gateway_cmd::is_gateway_file(file));
     Sources {
-        file: cli.config.clone().or_else(|| here.exists().then_some(here)),
+        file: given.or_else(|| here.exists().then_some(here)),
         env_file: cli.env_file.clone(),
         environment: std::env::vars().collect(),
         overrides,
@@ -250,6 +261,7 @@ async fn dispatch(cli: Cli, deed: Option<deed::Deed>, out: &Out) -> anyhow::Resu
     match &cli.command {
         Command::Config(command) => return show_config(&cli, command, out).await,
         Command::Eval(command) => return eval_cmd::run(command, out),
+        Command::Gateway(command) => return gateway_cmd::run(command, out),
         Command::Demo { listen, script_only } => {
             telemetry::init_logs(tracing::Level::ERROR);
             return demo::run(listen, *script_only).await;
@@ -267,6 +279,12 @@ async fn dispatch(cli: Cli, deed: Option<deed::Deed>, out: &Out) -> anyhow::Resu
     let config = configure(&cli, out)?;
     if let Command::Migrate { print_role_sql: true } = &cli.command {
         return print_roles(&config, out);
+    }
+    if let Command::Serve { role: Role::Gateway, .. } = &cli.command {
+        let file = config.gateway.context(
+            "serve --role gateway needs its file: --config FILE.yaml, or gateway.config in portaria.toml",
+        )?;
+        return gateway_cmd::serve(&file).await;
     }
     let house = House::open(config, Clock::System).await?;
     let done = run_command(cli.command, &house, out).await;
@@ -311,7 +329,7 @@ async fn run_command(command: Command, house: &House, out: &Out) -> anyhow::Resu
             };
             out.checks(&checks)
         }
-        Command::Config(_) | Command::Eval(_) | Command::Demo { .. } | Command::Storm { .. } => {
+        Command::Config(_) | Command::Eval(_) | Command::Gateway(_) | Command::Demo { .. } | Command::Storm { .. } => {
             Ok(())
         }
     }

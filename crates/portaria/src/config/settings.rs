@@ -137,6 +137,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "Bytes of a request to /v1 at most (413 above). Documents come as base64: a third more than the file.",
     },
     Setting {
+        key: "gateway.config",
+        variables: &["PORTARIA_GATEWAY_CONFIG"],
+        default: "",
+        kind: Kind::Text,
+        about: "The gateway's own file, in YAML (docs/gateway.md). With it `serve` listens as a gateway, too.",
+    },
+    Setting {
         key: "data.dir",
         variables: &["PORTARIA_DATA"],
         default: "./data",

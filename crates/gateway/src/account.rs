@@ -1,0 +1,79 @@
+//! What a request comes to: counted when it is over, however it ended, and written to the access log.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::{Method, StatusCode};
+
+use crate::access::Writer;
+use crate::body::Progress;
+use crate::clock;
+use crate::stats::HouseStats;
+use crate::table::Route;
+use crate::trouble::Trouble;
+use crate::upstream::Upstream;
+
+/// Nginx's number for a client that went away before there was an answer.
+const GONE: u16 = 499;
+
+/// One request. Dropping it counts it.
+pub(crate) struct Account {
+    pub(crate) started: u64,
+    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) upstream: Option<Arc<Upstream>>,
+    pub(crate) status: u16,
+    pub(crate) trouble: Option<Trouble>,
+    pub(crate) progress: Rc<Progress>,
+    pub(crate) sent: u64,
+    pub(crate) retries: u32,
+    /// The whole answer was passed on.
+    pub(crate) whole: bool,
+    /// The upstream broke off.
+    pub(crate) cut: bool,
+    pub(crate) request_id: u128,
+    pub(crate) house: Arc<HouseStats>,
+    pub(crate) line: Option<Box<Line>>,
+}
+
+/// What only the access log needs.
+pub(crate) struct Line {
+    pub(crate) writer: Rc<Writer>,
+    pub(crate) method: Method,
+    pub(crate) host: String,
+    /// Without the query: it may hold what a log must not.
+    pub(crate) path: String,
+    pub(crate) client: std::net::IpAddr,
+    pub(crate) protocol: &'static str,
+    pub(crate) secure: bool,
+}
+
+impl Account {
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+
+    pub(crate) fn id(&self) -> String {
+        format!("{:032x}", self.request_id)
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if self.status == 0 {
+            self.status = GONE;
+        }
+        let took = clock::micros() - self.started;
+        match &self.route {
+            Some(route) => {
+                route.stats.count(self.status, took, self.progress.received.get(), self.sent);
+            }
+            None => {
+                self.house.unrouted.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        if let Some(line) = self.line.take() {
+            line.writer.clone().write(self, &line, took);
+        }
+    }
+}

@@ -1,0 +1,573 @@
+//! Which member of a pool a request goes to.
+
+use std::collections::HashMap;
+use std::hash::Hasher as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+
+use crate::clock;
+use crate::config::{self, Algorithm};
+use crate::sticky;
+use crate::upstream::{Outcome, Upstream};
+
+/// Slots of a Maglev table: a prime, a hundred times as large as pools are.
+const MAGLEV: usize = 5003;
+/// Steps of a round at most; larger weights are scaled down.
+const ROUND: usize = 4096;
+
+/// A pool while it serves.
+pub(crate) struct Pool {
+    pub(crate) config: Arc<config::Pool>,
+    pub(crate) members: Vec<Arc<Upstream>>,
+    view: ArcSwap<View>,
+    cursor: Arc<AtomicUsize>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) waiting: AtomicUsize,
+    pub(crate) freed: Notify,
+    secret: Arc<[u8; 32]>,
+    /// How HTTPS upstreams are spoken to.
+    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Who may be chosen now, prepared so that choosing is a few steps. Made anew when anybody's state changes.
+pub(crate) struct View {
+    members: Vec<Arc<Upstream>>,
+    /// One smooth round of weighted turns, as places in `members`.
+    round: Vec<u16>,
+    maglev: Vec<u16>,
+    sticky: HashMap<sticky::Mark, Arc<Upstream>>,
+    /// None is healthy enough, so health is not looked at.
+    pub(crate) panic: bool,
+}
+
+/// What a choice may depend on.
+pub(crate) struct Wish<'a> {
+    /// A hash of what `hash_on` names.
+    pub(crate) hash: u64,
+    pub(crate) sticky: Option<&'a str>,
+    /// Upstreams that this request has tried.
+    pub(crate) tried: &'a [u32],
+}
+
+/// Why a choice fell as it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    Sticky,
+    Turn,
+    FewestRequests,
+    Quickest,
+    Hash,
+    /// Every member is unhealthy.
+    Panic,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        config: Arc<config::Pool>,
+        members: Vec<Arc<Upstream>>,
+        before: Option<&Self>,
+        secret: Arc<[u8; 32]>,
+        tls: Option<Arc<rustls::ClientConfig>>,
+    ) -> Self {
+        let pool = Self {
+            members,
+            view: ArcSwap::from_pointee(View::empty()),
+            cursor: before.map_or_else(Arc::default, |pool| pool.cursor.clone()),
+            budget: before
+                .filter(|pool| {
+                    pool.config.retry_share == config.retry_share
+                        && pool.config.retry_floor == config.retry_floor
+                })
+                .map_or_else(
+                    || Arc::new(Budget::new(config.retry_share, config.retry_floor)),
+                    |pool| pool.budget.clone(),
+                ),
+            waiting: AtomicUsize::new(0),
+            freed: Notify::new(),
+            config,
+            secret,
+            tls,
+        };
+        pool.refresh();
+        pool
+    }
+
+    /// Looks at the members again. Called when a state changed, and now and then for what time changes.
+    pub(crate) fn refresh(&self) {
+        self.view.store(Arc::new(View::of(&self.config, &self.members, &self.secret)));
+    }
+
+    /// Whether time alone may change the view: somebody is ejected or starts slowly.
+    pub(crate) fn is_in_motion(&self, now: u64) -> bool {
+        let span = self.config.slow_start.as_millis() as u64;
+        self.members.iter().any(|member| {
+            let since = member.back_since.load(Ordering::Relaxed);
+            member.breaker.open_until() != 0 || (since != 0 && span != 0 && now < since + span + 1000)
+        })
+    }
+
+    /// Takes in how an attempt ended, and looks at the members again when that ejected one.
+    pub(crate) fn settle(&self, upstream: &Upstream, outcome: Outcome, took: u64) {
+        let was_out = upstream.breaker.open_until() != 0;
+        let may_eject = outcome == Outcome::Good || self.may_eject();
+        let ejected = upstream.settle(outcome, took, &self.config.outlier, may_eject);
+        if ejected {
+            tracing::warn!(
+                event = "gateway_upstream_ejected",
+                pool = self.config.name,
+                upstream = upstream.address
+            );
+        }
+        if was_out && outcome == Outcome::Good {
+            upstream.back_since.store(clock::millis().max(1), Ordering::Relaxed);
+            tracing::info!(
+                event = "gateway_upstream_back",
+                pool = self.config.name,
+                upstream = upstream.address
+            );
+        }
+        if ejected || (was_out && outcome == Outcome::Good) {
+            self.refresh();
+        }
+    }
+
+    fn may_eject(&self) -> bool {
+        let now = clock::millis();
+        let all = self.members.len();
+        let out = self.members.iter().filter(|member| member.breaker.is_open(now)).count();
+        let most = ((all as f64 * self.config.outlier.max_share) as usize).max(usize::from(all > 1));
+        out < most
+    }
+
+    pub(crate) fn view(&self) -> arc_swap::Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// The member for a request, with a place taken there, or why there is none.
+    pub(crate) fn pick(&self, wish: &Wish<'_>) -> Result<(Arc<Upstream>, Why), NoPick> {
+        let view = self.view.load();
+        let now = clock::micros();
+        if view.members.is_empty() {
+            return Err(NoPick::Nobody);
+        }
+        let mut full = false;
+        let mut take = |upstream: &Arc<Upstream>| {
+            if wish.tried.contains(&upstream.id) {
+                return false;
+            }
+            let most = self.config.max_requests;
+            if most > 0 && upstream.active() as usize >= most {
+                full = true;
+                return false;
+            }
+            view.panic || upstream.breaker.admit(now / 1000)
+        };
+        if let Some(upstream) = wish.sticky.and_then(|mark| view.sticky.get(mark.as_bytes()))
+            && take(upstream)
+        {
+            return Ok((self.enter(upstream), Why::Sticky));
+        }
+        let (start, why) = self.first(&view, wish, now);
+        let count = view.members.len();
+        // From the one that is due onwards, whoever can be taken.
+        for step in 0..count {
+            let upstream = &view.members[(start + step) % count];
+            if take(upstream) {
+                let why = if view.panic { Why::Panic } else { why };
+                return Ok((self.enter(upstream), why));
+            }
+        }
+        Err(if full { NoPick::Full } else { NoPick::Nobody })
+    }
+
+    fn enter(&self, upstream: &Arc<Upstream>) -> Arc<Upstream> {
+        upstream.active.fetch_add(1, Ordering::Relaxed);
+        upstream.counts.requests.fetch_add(1, Ordering::Relaxed);
+        upstream.clone()
+    }
+
+    /// The end of a request at an upstream.
+    pub(crate) fn leave(&self, upstream: &Upstream) {
+        upstream.active.fetch_sub(1, Ordering::Relaxed);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.freed.notify_one();
+        }
+    }
+
+    fn first(&self, view: &View, wish: &Wish<'_>, now: u64) -> (usize, Why) {
+        let count = view.members.len();
+        match self.config.algorithm {
+            Algorithm::RoundRobin | Algorithm::Geo => {
+                let turn = self.cursor.fetch_add(1, Ordering::Relaxed);
+                (usize::from(view.round[turn % view.round.len()]), Why::Turn)
+            }
+            Algorithm::LeastConn => {
+                let turn = self.cursor.fetch_add(1, Ordering::Relaxed);
+                let load = |upstream: &Upstream| {
+                    f64::from(upstream.active()) / f64::from(upstream.weight().max(1))
+                };
+                // Begins at another member each time, so that equals take turns.
+                let least = (0..count)
+                    .map(|step| (turn + step) % count)
+                    .min_by(|a, b| load(&view.members[*a]).total_cmp(&load(&view.members[*b])));
+                (least.unwrap_or(0), Why::FewestRequests)
+            }
+            Algorithm::Ewma => {
+                if count == 1 {
+                    return (0, Why::Quickest);
+                }
+                let dice = u64::from(rand::random::<u32>()) as usize;
+                let one = dice % count;
+                let other = (one + 1 + (dice / count) % (count - 1)) % count;
+                let quicker =
+                    if view.members[other].cost(now) < view.members[one].cost(now) { other } else { one };
+                (quicker, Why::Quickest)
+            }
+            Algorithm::IpHash | Algorithm::Maglev(_) => {
+                (usize::from(view.maglev[(wish.hash % MAGLEV as u64) as usize]), Why::Hash)
+            }
+        }
+    }
+
+    /// The mark by which a client comes back to this upstream.
+    pub(crate) fn mark(&self, upstream: &Upstream) -> sticky::Mark {
+        sticky::mark(&self.secret, &self.config.name, &upstream.address)
+    }
+}
+
+/// Nobody could be picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoPick {
+    /// There is nobody, or all were tried.
+    Nobody,
+    /// All that are left have as many requests as they may.
+    Full,
+}
+
+impl View {
+    fn empty() -> Self {
+        Self {
+            members: Vec::new(),
+            round: Vec::new(),
+            maglev: Vec::new(),
+            sticky: HashMap::new(),
+            panic: false,
+        }
+    }
+
+    fn of(config: &config::Pool, all: &[Arc<Upstream>], secret: &[u8; 32]) -> Self {
+        let now = clock::millis();
+        let open: Vec<&Arc<Upstream>> = all.iter().filter(|member| !member.is_draining()).collect();
+        let mut levels: Vec<u32> = open.iter().map(|member| member.priority).collect();
+        levels.sort_unstable();
+        levels.dedup();
+        let mut chosen: Vec<Arc<Upstream>> = Vec::new();
+        for level in &levels {
+            let there: Vec<_> = open.iter().filter(|member| member.priority == *level).collect();
+            let good: Vec<_> = there.iter().filter(|member| member.usable(now)).collect();
+            let share = good.len() as f64 / there.len().max(1) as f64;
+            if !good.is_empty() && (share > config.panic_threshold || config.panic_threshold == 0.0) {
+                chosen = good.into_iter().map(|member| Arc::clone(member)).collect();
+                break;
+            }
+        }
+        let panic = chosen.is_empty() && !open.is_empty();
+        if panic {
+            let first = levels.first().copied().unwrap_or(0);
+            chosen = open.iter().filter(|m| m.priority == first).map(|m| Arc::clone(m)).collect();
+        }
+        let weights: Vec<f64> = chosen
+            .iter()
+            .map(|member| f64::from(member.weight()) * member.ramp(config.slow_start, now))
+            .collect();
+        let round = smooth(&weights);
+        let hashes = matches!(config.algorithm, Algorithm::IpHash | Algorithm::Maglev(_));
+        let maglev = if hashes { maglev(&chosen, &weights) } else { Vec::new() };
+        let sticky = if config.sticky.is_some() {
+            // Also those that take nobody new: who is there may stay.
+            let fit = all.iter().filter(|member| member.usable(now) && member.weight() > 0);
+            fit.map(|m| (sticky::mark(secret, &config.name, &m.address), m.clone())).collect()
+        } else {
+            HashMap::new()
+        };
+        Self { members: chosen, round, maglev, sticky, panic }
+    }
+}
+
+/// One round of smooth weighted turns: nobody twice in a row who need not be.
+fn smooth(weights: &[f64]) -> Vec<u16> {
+    let whole: Vec<i64> = weights.iter().map(|weight| (weight * 100.0).round().max(1.0) as i64).collect();
+    let divisor = whole.iter().copied().fold(0, gcd).max(1);
+    let mut shares: Vec<i64> = whole.iter().map(|weight| weight / divisor).collect();
+    let sum: i64 = shares.iter().sum();
+    if sum > ROUND as i64 {
+        shares = shares.iter().map(|share| (share * ROUND as i64 / sum).max(1)).collect();
+    }
+    let total: i64 = shares.iter().sum();
+    let mut credit = vec![0i64; shares.len()];
+    let mut round = Vec::with_capacity(total as usize);
+    for _ in 0..total {
+        for (credit, share) in credit.iter_mut().zip(&shares) {
+            *credit += share;
+        }
+        let Some(best) = (0..credit.len()).rev().max_by_key(|index| credit[*index]) else { break };
+        credit[best] -= total;
+        round.push(best as u16);
+    }
+    round
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// A Maglev table (Eisenbud et al., NSDI 2016): when a member goes, only its own share moves, nearly.
+fn maglev(members: &[Arc<Upstream>], weights: &[f64]) -> Vec<u16> {
+    if members.is_empty() {
+        return Vec::new();
+    }
+    let most = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    let mut walks: Vec<(usize, usize, usize)> = members
+        .iter()
+        .map(|member| {
+            let hash = hash(member.address.as_bytes());
+            let skip = (hash >> 32) as usize % (MAGLEV - 1) + 1;
+            (hash as u32 as usize % MAGLEV, skip, 0)
+        })
+        .collect();
+    let mut table = vec![u16::MAX; MAGLEV];
+    let mut filled = 0;
+    let mut turn = vec![0f64; members.len()];
+    while filled < MAGLEV {
+        for (index, walk) in walks.iter_mut().enumerate() {
+            turn[index] += weights[index] / most;
+            if turn[index] < 1.0 {
+                continue;
+            }
+            turn[index] -= 1.0;
+            loop {
+                let slot = (walk.0 + walk.1 * walk.2) % MAGLEV;
+                walk.2 += 1;
+                if table[slot] == u16::MAX {
+                    table[slot] = index as u16;
+                    filled += 1;
+                    break;
+                }
+            }
+            if filled == MAGLEV {
+                break;
+            }
+        }
+    }
+    table
+}
+
+/// A hash that is the same in every process and version: clients keep their upstream over restarts.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    hasher.write(bytes);
+    // FNV alone leaves neighbours near each other.
+    let mut mixed = hasher.finish();
+    mixed ^= mixed >> 33;
+    mixed = mixed.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    mixed ^= mixed >> 33;
+    mixed = mixed.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    mixed ^ (mixed >> 33)
+}
+
+struct Fnv(u64);
+
+impl std::hash::Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// How many second tries a pool may make: a share of its requests, and a few a second in any case, so that a
+/// pool in trouble is not asked twice as often as a healthy one.
+pub(crate) struct Budget {
+    share: f64,
+    floor: f64,
+    /// Thousandths of a try.
+    balance: AtomicI64,
+    at: AtomicU64,
+}
+
+impl Budget {
+    fn new(share: f64, floor: f64) -> Self {
+        Self {
+            share,
+            floor,
+            balance: AtomicI64::new((floor * 1000.0) as i64),
+            at: AtomicU64::new(clock::millis()),
+        }
+    }
+
+    fn most(&self) -> i64 {
+        // Ten seconds' worth of the floor, so that a quiet pool does not save up a storm.
+        ((self.floor * 10.0).max(10.0) * 1000.0) as i64
+    }
+
+    pub(crate) fn earn(&self) {
+        if self.balance.load(Ordering::Relaxed) < self.most() {
+            self.balance.fetch_add((self.share * 1000.0) as i64, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn spend(&self) -> bool {
+        let now = clock::millis();
+        let at = self.at.swap(now, Ordering::Relaxed);
+        let earned = (now.saturating_sub(at) as f64 * self.floor) as i64;
+        let balance = self.balance.fetch_add(earned, Ordering::Relaxed) + earned;
+        if balance > self.most() {
+            self.balance.store(self.most(), Ordering::Relaxed);
+        }
+        let taken = self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| {
+            (balance >= 1000).then_some(balance - 1000)
+        });
+        taken.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config;
+
+    fn pool(extra: &str, weights: &[u32]) -> Pool {
+        let mut text = format!("pools:\n  - name: p\n{extra}    backends:\n");
+        for (index, weight) in weights.iter().enumerate() {
+            text.push_str(&format!("      - {{address: \"10.0.0.{index}:80\", weight: {weight}}}\n"));
+        }
+        let report = config::check(&text, &|_| None);
+        assert!(report.faults.is_empty(), "{:?}", report.faults);
+        let config = report.config.expect("sound").pools.remove(0);
+        let members = config.backends.iter().map(|b| Arc::new(Upstream::new(b))).collect();
+        Pool::new(Arc::new(config), members, None, Arc::new([7; 32]), None)
+    }
+
+    fn wish(hash: u64) -> Wish<'static> {
+        Wish { hash, sticky: None, tried: &[] }
+    }
+
+    fn turns(pool: &Pool, count: usize) -> Vec<String> {
+        (0..count)
+            .map(|_| {
+                let (upstream, _) = pool.pick(&wish(0)).expect("picks");
+                pool.leave(&upstream);
+                upstream.address[7..8].to_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn turns_are_smooth_and_exact() {
+        let pool = pool("    algorithm: round_robin\n", &[5, 1, 1]);
+        // Five, one and one in a round, the heavy one never more than needed in a row.
+        assert_eq!(turns(&pool, 14).concat(), "00102000010200");
+    }
+
+    #[test]
+    fn hashing_moves_only_the_share_of_the_one_that_went() {
+        let pool = pool("    algorithm: maglev\n", &[1, 1, 1, 1, 1]);
+        let before: Vec<String> = (0..5000).map(|key| pick(&pool, hash(format!("{key}").as_bytes()))).collect();
+        pool.members[2].healthy.store(false, Ordering::Relaxed);
+        pool.refresh();
+        let mut moved = 0;
+        for (key, old) in before.iter().enumerate() {
+            let new = pick(&pool, hash(format!("{key}").as_bytes()));
+            assert_ne!(new, "10.0.0.2:80");
+            if new != *old {
+                moved += 1;
+            }
+        }
+        let share = before.iter().filter(|old| *old == "10.0.0.2:80").count();
+        assert!((800..1200).contains(&share), "{share}");
+        assert!(moved < share + 500, "{moved} of 5000 moved, {share} had to");
+    }
+
+    fn pick(pool: &Pool, hash: u64) -> String {
+        let (upstream, _) = pool.pick(&wish(hash)).expect("picks");
+        pool.leave(&upstream);
+        upstream.address.clone()
+    }
+
+    #[test]
+    fn priorities_panic_and_drain() {
+        let text = "pools:\n  - name: p\n    algorithm: round_robin\n    backends:\n      - {address: \"10.0.0.0:80\"}\n      - {address: \"10.0.0.1:80\"}\n      - {address: \"10.0.0.2:80\", priority: 1}\n";
+        let config = config::check(text, &|_| None).config.expect("sound").pools.remove(0);
+        let members: Vec<_> = config.backends.iter().map(|b| Arc::new(Upstream::new(b))).collect();
+        let pool = Pool::new(Arc::new(config), members, None, Arc::new([7; 32]), None);
+        assert_eq!(turns(&pool, 4).concat(), "0101");
+        pool.members[0].healthy.store(false, Ordering::Relaxed);
+        pool.refresh();
+        assert_eq!(turns(&pool, 3).concat(), "111");
+        pool.members[1].draining.store(true, Ordering::Relaxed);
+        pool.refresh();
+        assert_eq!(turns(&pool, 3).concat(), "222", "the next level serves when the first has nobody");
+        pool.members[2].healthy.store(false, Ordering::Relaxed);
+        pool.refresh();
+        assert!(pool.view().panic);
+        assert_eq!(turns(&pool, 2).concat(), "00", "better an unhealthy one than none, but nobody who drains");
+    }
+
+    #[test]
+    fn a_full_pool_says_so() {
+        let pool = pool("    max_requests: 1\n", &[1, 1]);
+        let first = pool.pick(&wish(0)).expect("picks").0;
+        let second = pool.pick(&wish(0)).expect("picks").0;
+        assert_ne!(first.id, second.id);
+        assert_eq!(pool.pick(&wish(0)).err(), Some(NoPick::Full));
+        pool.leave(&first);
+        assert_eq!(pool.pick(&wish(0)).expect("picks").0.id, first.id);
+    }
+
+    #[test]
+    fn who_has_a_mark_comes_back_and_a_bad_mark_is_nothing() {
+        let pool = pool("    algorithm: round_robin\n    sticky_sessions: true\n", &[1, 1, 1]);
+        let mark = pool.mark(&pool.members[2]);
+        let text = sticky::text(&mark);
+        for _ in 0..10 {
+            let wish = Wish { hash: 0, sticky: Some(text), tried: &[] };
+            let (upstream, why) = pool.pick(&wish).expect("picks");
+            assert_eq!((upstream.id, why), (pool.members[2].id, Why::Sticky));
+        }
+        for bad in ["", "10.0.0.2:80", "AAAAAAAAAAAAAAAAAAAAAA"] {
+            let wish = Wish { hash: 0, sticky: Some(bad), tried: &[] };
+            assert_ne!(pool.pick(&wish).expect("picks").1, Why::Sticky);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn second_tries_are_a_share_of_the_first() {
+        let budget = Budget::new(0.2, 10.0);
+        let spent = (0..100).filter(|_| budget.spend()).count();
+        assert_eq!(spent, 10);
+        for _ in 0..100 {
+            budget.earn();
+        }
+        assert_eq!((0..100).filter(|_| budget.spend()).count(), 20);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!((0..100).filter(|_| budget.spend()).count(), 10);
+    }
+
+    #[test]
+    fn the_slow_one_loses_its_share() {
+        let pool = pool("", &[1, 1, 1]);
+        for (index, took) in [(0, 10_000), (1, 100_000), (2, 10_000)] {
+            pool.settle(&pool.members[index], Outcome::Good, took);
+        }
+        let slow = (0..300).filter(|_| pick(&pool, 0) == "10.0.0.1:80").count();
+        assert_eq!(slow, 0);
+    }
+}

@@ -1,0 +1,300 @@
+//! Changes of the table while it serves: from the file, from the admin API, back to what was before. Each is made
+//! whole first and put in place with one store, so that no request sees half of it; what is refused changes nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::{Response, StatusCode, Uri};
+use kernel::Moment;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::access::Sink;
+use crate::admin::{json_answer, problem};
+use crate::config::{self, Config, Fault};
+use crate::shared::Shared;
+use crate::table::Table;
+
+/// Versions that can be gone back to.
+const KEPT: usize = 20;
+
+/// The tables that were in place.
+#[derive(Default)]
+pub(crate) struct History(Mutex<VecDeque<Past>>);
+
+struct Past {
+    version: u64,
+    at: Moment,
+    by: &'static str,
+    config: Config,
+}
+
+impl History {
+    pub(crate) fn push(&self, version: u64, at: Moment, by: &'static str, config: Config) {
+        let mut past = self.0.lock();
+        if past.len() == KEPT {
+            past.pop_front();
+        }
+        past.push_back(Past { version, at, by, config });
+    }
+
+    fn newest(&self) -> Option<Config> {
+        self.0.lock().back().map(|past| past.config.clone())
+    }
+}
+
+/// Puts a configuration in place. The new version, or what is wrong.
+pub(crate) fn apply(shared: &Shared, config: Config, by: &'static str) -> Result<u64, Vec<Fault>> {
+    let _turn = shared.changing.lock();
+    let before = shared.table.load_full();
+    let table = match Table::new(config.clone(), Some(&before), shared.secret.clone()) {
+        Ok(table) => table,
+        Err(faults) => {
+            shared.house.reloads_refused.fetch_add(1, Ordering::Relaxed);
+            return Err(faults);
+        }
+    };
+    let version = table.version;
+    for (what, same) in [
+        ("global.bind_address", before.global.bind == table.global.bind),
+        ("global.tls_bind_address", before.global.tls_bind == table.global.tls_bind),
+        ("global.metrics_address", before.global.metrics == table.global.metrics),
+        ("global.admin_address", before.global.admin == table.global.admin),
+        ("global.workers", before.global.workers == table.global.workers),
+        ("global.sticky_secret", before.global.sticky_secret == table.global.sticky_secret),
+    ] {
+        if !same {
+            tracing::warn!(event = "gateway_restart_needed", setting = what);
+        }
+    }
+    if before.global.access_log.as_ref().map(|log| &log.path)
+        != table.global.access_log.as_ref().map(|log| &log.path)
+        || before.global.access_log.as_ref().map(|log| (log.sample, log.client_ip))
+            != table.global.access_log.as_ref().map(|log| (log.sample, log.client_ip))
+    {
+        open_log(shared, &table.global).map_err(|fault| vec![fault])?;
+    }
+    shared.table.store(Arc::new(table));
+    shared.house.reloads.fetch_add(1, Ordering::Relaxed);
+    shared.history.push(version, shared.wall.now(), by, config);
+    tracing::info!(event = "gateway_table_changed", version, by);
+    Ok(version)
+}
+
+pub(crate) fn open_log(shared: &Shared, global: &config::Global) -> Result<(), Fault> {
+    let sink = match &global.access_log {
+        None => None,
+        Some(config) => Some(Sink::open(config.clone(), shared.wall.clone()).map_err(|cause| Fault {
+            line: 1,
+            path: "global.access_log.path".to_owned(),
+            reason: format!("cannot be written: {cause}"),
+        })?),
+    };
+    *shared.log.lock() = sink;
+    shared.log_version.fetch_add(1, Ordering::Release);
+    Ok(())
+}
+
+pub(crate) fn versions(shared: &Shared) -> Value {
+    let past = shared.history.0.lock();
+    let list: Vec<Value> = past
+        .iter()
+        .rev()
+        .map(|past| {
+            json!({
+                "version": past.version,
+                "at": past.at.rfc3339(),
+                "by": past.by,
+                "routes": past.config.routes.len(),
+                "pools": past.config.pools.len(),
+            })
+        })
+        .collect();
+    json!({"serving": shared.table.load().version, "versions": list})
+}
+
+fn faults(found: &[Fault]) -> Response<Bytes> {
+    let list: Vec<Value> = found
+        .iter()
+        .map(|fault| json!({"line": fault.line, "field": fault.path, "reason": fault.reason}))
+        .collect();
+    let value = json!({
+        "type": "about:blank",
+        "title": "Unprocessable Content",
+        "status": 422,
+        "detail": "the configuration has faults; nothing was changed",
+        "faults": list,
+    });
+    json_answer(StatusCode::UNPROCESSABLE_ENTITY, &value)
+}
+
+/// Takes a whole file. With `?dry_run=true` it is only checked, and what would change is told.
+pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
+    let dry = match uri.query().unwrap_or_default() {
+        "" | "dry_run=false" => false,
+        "dry_run=true" => true,
+        _ => return problem(StatusCode::BAD_REQUEST, "the only parameter is dry_run, true or false"),
+    };
+    let Ok(text) = std::str::from_utf8(body) else {
+        return problem(StatusCode::BAD_REQUEST, "the body is the text of a file, in UTF-8");
+    };
+    let report = config::check(text, &*shared.variables);
+    let Some(config) = report.config else { return faults(&report.faults) };
+    if !dry {
+        return applied(apply(shared, config, "admin API"));
+    }
+    let before = shared.table.load_full();
+    let table = match Table::new(config, Some(&before), shared.secret.clone()) {
+        Ok(table) => table,
+        Err(found) => return faults(&found),
+    };
+    let missing = |from: &Table, to: &Table| -> Vec<String> {
+        let labels = from.routes.iter().map(|route| &route.label);
+        labels.filter(|label| !to.routes.iter().any(|other| other.label == **label)).cloned().collect()
+    };
+    json_answer(
+        StatusCode::OK,
+        &json!({
+            "dry_run": true,
+            "routes_added": missing(&table, &before),
+            "routes_removed": missing(&before, &table),
+            "serving": before.version,
+        }),
+    )
+}
+
+fn applied(done: Result<u64, Vec<Fault>>) -> Response<Bytes> {
+    match done {
+        Ok(version) => json_answer(StatusCode::OK, &json!({"version": version})),
+        Err(found) => faults(&found),
+    }
+}
+
+/// Back to a version that was in place: `{"version": N}`. It becomes a new version.
+pub(crate) fn rollback(shared: &Shared, body: &[u8]) -> Response<Bytes> {
+    let Some(version) = field(body, "version").and_then(|value| value.as_u64()) else {
+        return problem(StatusCode::BAD_REQUEST, "send {\"version\": N} with one of GET /v1/gateway/versions");
+    };
+    let config = {
+        let past = shared.history.0.lock();
+        past.iter().find(|past| past.version == version).map(|past| past.config.clone())
+    };
+    match config {
+        Some(config) => applied(apply(shared, config, "rollback")),
+        None => problem(StatusCode::NOT_FOUND, "this version is not kept; see GET /v1/gateway/versions"),
+    }
+}
+
+fn field(body: &[u8], name: &str) -> Option<Value> {
+    serde_json::from_slice::<Value>(body).ok()?.get(name).cloned()
+}
+
+/// The serving configuration with one pool changed.
+fn with_pool(
+    shared: &Shared,
+    pool: &str,
+    edit: impl FnOnce(&mut config::Pool) -> Result<(), Response<Bytes>>,
+) -> Response<Bytes> {
+    let Some(mut config) = shared.history.newest() else {
+        return problem(StatusCode::CONFLICT, "nothing is in place yet");
+    };
+    let Some(found) = config.pools.iter_mut().find(|known| known.name == pool) else {
+        return problem(StatusCode::NOT_FOUND, "there is no pool of this name");
+    };
+    if let Err(refusal) = edit(found) {
+        return refusal;
+    }
+    applied(apply(shared, config, "admin API"))
+}
+
+/// Adds an upstream: `{"address": "HOST:PORT", "weight": 1}`. Checks are those of the pool's first member.
+pub(crate) fn add(shared: &Shared, pool: &str, body: &[u8]) -> Response<Bytes> {
+    let address = field(body, "address").and_then(|value| value.as_str().map(ToOwned::to_owned));
+    let Some(address) = address else {
+        return problem(StatusCode::BAD_REQUEST, "send {\"address\": \"HOST:PORT\", \"weight\": 1}");
+    };
+    let (scheme, address) = match config::parse_address(&address) {
+        Ok(parsed) => parsed,
+        Err(reason) => return problem(StatusCode::UNPROCESSABLE_ENTITY, &format!("address {reason}")),
+    };
+    let weight = match weight_of(body) {
+        Ok(weight) => weight.unwrap_or(1),
+        Err(refusal) => return refusal,
+    };
+    with_pool(shared, pool, |pool| {
+        if pool.backends.iter().any(|backend| backend.address == address) {
+            return Err(problem(StatusCode::CONFLICT, "the pool has this upstream already"));
+        }
+        pool.backends.push(config::Backend {
+            scheme,
+            address,
+            weight,
+            priority: 0,
+            region: None,
+            health: pool.backends.first().and_then(|backend| backend.health.clone()),
+            line: pool.line,
+        });
+        Ok(())
+    })
+}
+
+fn weight_of(body: &[u8]) -> Result<Option<u32>, Response<Bytes>> {
+    match field(body, "weight") {
+        None => Ok(None),
+        Some(value) => match value.as_u64() {
+            Some(weight @ 0..=10_000) => Ok(Some(weight as u32)),
+            _ => Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "weight is a whole number from 0 to 10000")),
+        },
+    }
+}
+
+/// Changes an upstream: `{"weight": N}`, `{"draining": true}`, or both. Who drains finishes what it has, keeps
+/// its sticky clients, and gets nobody new.
+pub(crate) fn patch(shared: &Shared, pool: &str, address: &str, body: &[u8]) -> Response<Bytes> {
+    let weight = match weight_of(body) {
+        Ok(weight) => weight,
+        Err(refusal) => return refusal,
+    };
+    let draining = match field(body, "draining") {
+        None => None,
+        Some(Value::Bool(draining)) => Some(draining),
+        Some(_) => return problem(StatusCode::UNPROCESSABLE_ENTITY, "draining is true or false"),
+    };
+    if weight.is_none() && draining.is_none() {
+        return problem(StatusCode::BAD_REQUEST, "send {\"weight\": N} or {\"draining\": true}");
+    }
+    let table = shared.table.load_full();
+    let Some(known) = table.pools.get(pool) else {
+        return problem(StatusCode::NOT_FOUND, "there is no pool of this name");
+    };
+    let Some(member) = known.members.iter().find(|member| member.address == address) else {
+        return problem(StatusCode::NOT_FOUND, "the pool has no upstream at this address");
+    };
+    if let Some(draining) = draining {
+        member.draining.store(draining, Ordering::Relaxed);
+        known.refresh();
+        tracing::info!(event = "gateway_upstream_drain", pool, upstream = address, on = draining);
+    }
+    let Some(weight) = weight else {
+        return json_answer(StatusCode::OK, &json!({"version": table.version}));
+    };
+    with_pool(shared, pool, |pool| {
+        if let Some(backend) = pool.backends.iter_mut().find(|backend| backend.address == address) {
+            backend.weight = weight;
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn remove(shared: &Shared, pool: &str, address: &str) -> Response<Bytes> {
+    with_pool(shared, pool, |pool| {
+        let count = pool.backends.len();
+        pool.backends.retain(|backend| backend.address != address);
+        if pool.backends.len() == count {
+            return Err(problem(StatusCode::NOT_FOUND, "the pool has no upstream at this address"));
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,312 @@
+//! Connections to upstreams. Each worker has its own, so none is locked.
+//!
+//! A connection of HTTP/1.1 has no task of its own: it is driven by the request that uses it. Nobody has to wake
+//! anybody to pass a response on, which is a good part of what a request costs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::balance::Pool;
+use crate::body::RequestBody;
+use crate::config::Scheme;
+use crate::timers::{Timer, Timers};
+use crate::upstream::Upstream;
+
+/// Idle connections kept to one upstream, and for how long (milliseconds).
+const IDLE_MOST: usize = 512;
+const IDLE_SPAN: u64 = 60_000;
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 100;
+
+/// TCP, or TLS over it.
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+/// One HTTP/1.1 connection.
+pub(crate) struct Channel {
+    sender: http1::SendRequest<RequestBody>,
+    connection: http1::Connection<TokioIo<Stream>, RequestBody>,
+    closed: bool,
+    /// Whether it carried a request before: then the upstream may have closed it meanwhile.
+    pub(crate) used: bool,
+}
+
+/// Why there is no response.
+pub(crate) enum Fail {
+    Refused,
+    ConnectTimeout,
+    Tls,
+    /// Closed before a response; the request may have been worked on.
+    Closed,
+    /// Closed before the request was taken; it comes back.
+    NotSent(Box<Request<RequestBody>>),
+    Garbled,
+    Timeout,
+}
+
+/// The upstream connections of one worker.
+#[derive(Default)]
+pub(crate) struct Connections {
+    idle: RefCell<HashMap<u32, Vec<(Channel, u64)>>>,
+    shared: RefCell<HashMap<u32, Vec<Rc<Shared>>>>,
+}
+
+/// An HTTP/2 connection that several requests use.
+struct Shared {
+    sender: http2::SendRequest<RequestBody>,
+    streams: Cell<u32>,
+    closed: Rc<Cell<bool>>,
+}
+
+/// Where a connection goes after a request.
+pub(crate) struct Worn {
+    pub(crate) connections: Rc<Connections>,
+    pub(crate) upstream: u32,
+    pub(crate) timers: Rc<Timers>,
+    /// Counts a stream of HTTP/2 while it lives.
+    pub(crate) _stream: Option<StreamPlace>,
+}
+
+pub(crate) struct StreamPlace(Rc<Shared>);
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.0.streams.set(self.0.streams.get() - 1);
+    }
+}
+
+impl Worn {
+    /// Keeps a connection whose request is over, if it can carry another.
+    pub(crate) fn give_back(&self, mut channel: Channel) {
+        channel.used = true;
+        if channel.is_fresh() {
+            let mut idle = self.connections.idle.borrow_mut();
+            let list = idle.entry(self.upstream).or_default();
+            if list.len() < IDLE_MOST {
+                list.push((channel, self.timers.now()));
+            }
+        }
+    }
+}
+
+impl Channel {
+    /// Moves bytes; ready when the connection is over.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.closed {
+            return Poll::Ready(());
+        }
+        let over = Pin::new(&mut self.connection).poll(cx).is_ready();
+        self.closed = over;
+        if over { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Whether it can take a request now. An idle connection that the upstream closed is found out here.
+    fn is_fresh(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.drive(&mut cx).is_pending() && self.sender.is_ready()
+    }
+
+    /// Sends a request and drives the connection until the head of the response is there.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: Request<RequestBody>,
+        timer: &Timer,
+    ) -> Result<Response<Incoming>, Fail> {
+        let Self { sender, connection, closed, .. } = self;
+        let mut response = pin!(sender.try_send_request(request));
+        std::future::poll_fn(|cx| {
+            if !*closed {
+                *closed = Pin::new(&mut *connection).poll(cx).is_ready();
+            }
+            match response.as_mut().poll(cx) {
+                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
+                    Some(request) => Fail::NotSent(Box::new(request)),
+                    None if error.error().is_parse() => Fail::Garbled,
+                    None => Fail::Closed,
+                })),
+                Poll::Pending if timer.is_due(cx) => Poll::Ready(Err(Fail::Timeout)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl Connections {
+    /// An idle connection, if one is still good.
+    pub(crate) fn idle(&self, upstream: &Upstream) -> Option<Channel> {
+        let mut idle = self.idle.borrow_mut();
+        let list = idle.get_mut(&upstream.id)?;
+        while let Some((mut channel, _)) = list.pop() {
+            if channel.is_fresh() {
+                return Some(channel);
+            }
+        }
+        None
+    }
+
+    /// Closes what was idle for too long or was closed by its upstream.
+    pub(crate) fn sweep(&self, now: u64) {
+        self.idle.borrow_mut().retain(|_, list| {
+            list.retain_mut(|(channel, since)| now < *since + IDLE_SPAN && channel.is_fresh());
+            !list.is_empty()
+        });
+        self.shared.borrow_mut().retain(|_, list| {
+            list.retain(|shared| !shared.closed.get());
+            !list.is_empty()
+        });
+    }
+
+    /// An HTTP/2 connection with room for a request.
+    pub(crate) async fn shared(
+        &self,
+        pool: &Pool,
+        upstream: &Upstream,
+        timer: &Timer,
+    ) -> Result<(http2::SendRequest<RequestBody>, StreamPlace), Fail> {
+        let found = self.shared.borrow().get(&upstream.id).and_then(|list| {
+            list.iter().find(|shared| !shared.closed.get() && shared.streams.get() < STREAMS).cloned()
+        });
+        if let Some(shared) = found {
+            shared.streams.set(shared.streams.get() + 1);
+            return Ok((shared.sender.clone(), StreamPlace(shared)));
+        }
+        let stream = connect(pool, upstream, timer).await?;
+        let mut builder = http2::Builder::new(crate::worker::Local);
+        builder.initial_stream_window_size(1 << 20).initial_connection_window_size(4 << 20);
+        let (sender, connection) =
+            builder.handshake(TokioIo::new(stream)).await.map_err(|_| Fail::Garbled)?;
+        let closed = Rc::new(Cell::new(false));
+        let over = closed.clone();
+        tokio::task::spawn_local(async move {
+            // How it ended is told to the requests on it.
+            let _ = connection.await;
+            over.set(true);
+        });
+        let shared = Rc::new(Shared { sender, streams: Cell::new(1), closed });
+        self.shared.borrow_mut().entry(upstream.id).or_default().push(shared.clone());
+        Ok((shared.sender.clone(), StreamPlace(shared)))
+    }
+}
+
+/// Opens an HTTP/1.1 connection.
+pub(crate) async fn open(pool: &Pool, upstream: &Upstream, timer: &Timer) -> Result<Channel, Fail> {
+    let stream = connect(pool, upstream, timer).await?;
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|_| Fail::Closed)?;
+    Ok(Channel { sender, connection, closed: false, used: false })
+}
+
+/// A connection of the upstream's own, before anything is said on it.
+pub(crate) async fn connect(pool: &Pool, upstream: &Upstream, timer: &Timer) -> Result<Stream, Fail> {
+    timer.set(pool.config.timeouts.connect);
+    let connecting = pin!(dial(pool, upstream));
+    let late = pin!(timer.due());
+    tokio::select! {
+        biased;
+        stream = connecting => stream,
+        () = late => Err(Fail::ConnectTimeout),
+    }
+}
+
+async fn dial(pool: &Pool, upstream: &Upstream) -> Result<Stream, Fail> {
+    let addresses = upstream.addresses().await.map_err(|_| Fail::Refused)?;
+    let mut tcp = Err(Fail::Refused);
+    for address in addresses {
+        if let Ok(stream) = TcpStream::connect(address).await {
+            tcp = Ok(stream);
+            break;
+        }
+    }
+    let tcp = tcp?;
+    let _ = tcp.set_nodelay(true);
+    upstream.counts.connections.fetch_add(1, Ordering::Relaxed);
+    if upstream.scheme == Scheme::Http {
+        return Ok(Stream::Plain(tcp));
+    }
+    let Some(tls) = pool.tls.clone() else { return Err(Fail::Tls) };
+    secure(tls, pool, upstream, tcp).await
+}
+
+async fn secure(
+    tls: Arc<rustls::ClientConfig>,
+    pool: &Pool,
+    upstream: &Upstream,
+    tcp: TcpStream,
+) -> Result<Stream, Fail> {
+    let host = match &pool.config.tls_name {
+        Some(name) => name.as_str(),
+        None => upstream.address.rsplit_once(':').map_or("", |(host, _)| host),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = host.try_into().map_err(|_| Fail::Tls)?;
+    let stream = tokio_rustls::TlsConnector::from(tls).connect(name, tcp).await;
+    stream.map(|stream| Stream::Tls(Box::new(stream))).map_err(|_| Fail::Tls)
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, out),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, out),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+        }
+    }
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

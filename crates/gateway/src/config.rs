@@ -1,0 +1,357 @@
+//! The gateway's file: what it may say, and every fault in it with its line.
+//!
+//! The shape is the one that operators of the replaced gateway have: `global`, `pools`, `routes`, and blocks
+//! that belong to other parts of the platform, which are read past with a note where they are set now.
+
+mod elsewhere;
+mod global;
+mod pools;
+mod read;
+mod routes;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) use pools::address as parse_address;
+pub use read::Fault;
+
+use crate::trust::Networks;
+use crate::yaml;
+use read::Reading;
+
+/// A file that was read and found sound.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub global: Global,
+    pub pools: Vec<Pool>,
+    pub routes: Vec<Route>,
+}
+
+/// What reading a file gave.
+#[derive(Debug)]
+pub struct Report {
+    /// `None` when there is any fault.
+    pub config: Option<Config>,
+    pub faults: Vec<Fault>,
+    /// What is fine, and worth knowing.
+    pub notes: Vec<Fault>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Global {
+    pub bind: Option<SocketAddr>,
+    pub tls_bind: Option<SocketAddr>,
+    pub metrics: Option<SocketAddr>,
+    pub admin: Option<SocketAddr>,
+    pub admin_token: Option<Token>,
+    /// Threads that carry traffic; 0 is one per processor.
+    pub workers: usize,
+    pub tls: Tls,
+    pub rate: Option<Rate>,
+    pub rate_exclude: Vec<String>,
+    pub limits: Limits,
+    pub trusted: Networks,
+    pub proxy_protocol: Option<Networks>,
+    pub drain_deadline: Duration,
+    pub access_log: Option<AccessLog>,
+    pub error_pages: ErrorPages,
+    pub sticky_secret: Option<Token>,
+    /// Security headers that answers get when they have none of their own.
+    pub security_headers: bool,
+    pub block: Networks,
+}
+
+/// A secret that never prints itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub(crate) String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(set)")
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    pub certificates: Vec<Certificate>,
+    /// A host with a certificate answers plain HTTP with a redirect.
+    pub force: bool,
+    pub hsts: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// None: the names in the certificate itself.
+    pub hosts: Vec<String>,
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    /// Clients must show a certificate of one of these authorities.
+    pub client_ca: Option<PathBuf>,
+    pub line: usize,
+}
+
+/// A token bucket: so many a second, so many at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    pub per_second: f64,
+    pub burst: f64,
+    pub status: http::StatusCode,
+}
+
+/// What a rate is counted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RateKey {
+    ClientIp,
+    Header(http::HeaderName),
+    /// All requests of the route together.
+    Route,
+}
+
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of a request head, and fields in it.
+    pub head: usize,
+    pub headers: usize,
+    /// Bytes of a request body; 0 for no limit.
+    pub body: u64,
+    pub connections: usize,
+    pub connections_per_ip: usize,
+    /// From the first byte of a head to its last.
+    pub header_timeout: Duration,
+    /// Between two reads of a request body, and between two writes of a response.
+    pub idle_timeout: Duration,
+    pub keep_alive: Duration,
+    pub tls_handshake: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: 32 << 10,
+            headers: 100,
+            body: 100 << 20,
+            connections: 50_000,
+            connections_per_ip: 0,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(75),
+            tls_handshake: Duration::from_secs(10),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct AccessLog {
+    /// `None`: standard output.
+    pub path: Option<PathBuf>,
+    /// Share of requests that are written; answers of 500 and above always are.
+    pub sample: f64,
+    pub client_ip: ClientIp,
+}
+
+/// How much of a client's address a log line keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientIp {
+    /// Without its last byte (IPv4), or last ten (IPv6).
+    Masked,
+    Full,
+    None,
+}
+
+/// The look of the answers that are our own.
+#[derive(Debug, Clone, Default)]
+pub struct ErrorPages {
+    /// HTML with `{{status}}`, `{{reason}}`, `{{detail}}` and `{{request_id}}`.
+    pub template: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Pool {
+    pub name: String,
+    pub line: usize,
+    pub tenant: Option<String>,
+    pub algorithm: Algorithm,
+    pub sticky: Option<Sticky>,
+    pub http2: bool,
+    /// `Host` as the client sent it, or the upstream's own.
+    pub preserve_host: bool,
+    pub tls_ca: Option<PathBuf>,
+    pub tls_name: Option<String>,
+    pub retries: u32,
+    pub retry_share: f64,
+    pub retry_floor: f64,
+    pub timeouts: Timeouts,
+    /// Requests at an upstream at once; 0 for no limit.
+    pub max_requests: usize,
+    /// Requests that may wait for a place, and how long.
+    pub max_pending: usize,
+    pub queue_timeout: Duration,
+    pub slow_start: Duration,
+    /// Health is ignored when at most this share of the members is healthy.
+    pub panic_threshold: f64,
+    pub outlier: Outlier,
+    pub backends: Vec<Backend>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    /// To the head of the response.
+    pub response: Duration,
+    /// Between two pieces of a response.
+    pub idle: Duration,
+    /// All of it; zero for no limit.
+    pub total: Duration,
+}
+
+/// Passive health: what ejects an upstream, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outlier {
+    /// Errors in a row; 0 turns ejection off.
+    pub consecutive: u32,
+    pub ejection: Duration,
+    pub max_ejection: Duration,
+    /// At most this share of a pool is out at once.
+    pub max_share: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Algorithm {
+    RoundRobin,
+    LeastConn,
+    Ewma,
+    IpHash,
+    Maglev(HashOn),
+    /// Nearest by region or coordinates.
+    Geo,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashOn {
+    ClientIp,
+    Header(http::HeaderName),
+    Cookie(String),
+    Path,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sticky {
+    pub cookie: String,
+    pub age: Duration,
+}
+
+/// How an upstream is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+#[derive(Debug, Clone)]
+pub struct Backend {
+    pub scheme: Scheme,
+    /// `host:port`.
+    pub address: String,
+    pub weight: u32,
+    pub priority: u32,
+    pub region: Option<String>,
+    pub health: Option<Health>,
+    pub line: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    pub kind: HealthKind,
+    pub method: http::Method,
+    pub path: String,
+    pub host: Option<String>,
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// Inclusive ranges of statuses that are good.
+    pub expected: Vec<(u16, u16)>,
+    pub body: Option<String>,
+    pub healthy_threshold: u32,
+    pub unhealthy_threshold: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthKind {
+    Http,
+    Tcp,
+    Grpc,
+}
+
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub line: usize,
+    pub hosts: Vec<String>,
+    pub prefix: String,
+    pub methods: Vec<http::Method>,
+    /// Fields that must be there; an empty value means any.
+    pub headers: Vec<(http::HeaderName, String)>,
+    pub action: Action,
+    pub tenant: Option<String>,
+    pub tls_required: Option<bool>,
+    pub rate: Option<(Rate, RateKey)>,
+    pub cors: Option<Cors>,
+    pub request_headers: Edits,
+    pub response_headers: Edits,
+    pub timeout: Option<Duration>,
+    pub body_limit: Option<u64>,
+    pub allow: Networks,
+    pub deny: Networks,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Forward { pool: String, path: PathChange },
+    Redirect { to: String, status: http::StatusCode },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathChange {
+    Keep,
+    /// The matched prefix is replaced by this one; `/` strips it.
+    Replace(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Edits {
+    pub set: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub add: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub remove: Vec<http::HeaderName>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// Empty: every origin.
+    pub origins: Vec<String>,
+    pub methods: String,
+    pub headers: String,
+    pub credentials: bool,
+    pub max_age: Duration,
+}
+
+/// Reads a file's text. `variables` looks up `${NAME}`.
+#[must_use]
+pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Report {
+    let root = match yaml::read(text) {
+        Ok(root) => root,
+        Err(fault) => {
+            let reason = format!("cannot be read: {}", fault.reason);
+            let fault = Fault { line: fault.line, path: "the file".to_owned(), reason };
+            return Report { config: None, faults: vec![fault], notes: Vec::new() };
+        }
+    };
+    let reading = Reading::new(variables);
+    let map = reading.map(&root, "");
+    let global = global::read(&map);
+    let pools = pools::read(&map);
+    let routes = routes::read(&map, &pools);
+    elsewhere::read(&map);
+    map.finish();
+    let (faults, notes) = reading.finish();
+    let config = faults.is_empty().then_some(Config { global, pools, routes });
+    Report { config, faults, notes }
+}

@@ -1,0 +1,261 @@
+//! The block `global`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::read::Map;
+use super::{AccessLog, Certificate, ClientIp, ErrorPages, Global, Limits, Rate, Tls, Token};
+use crate::trust::Networks;
+
+/// An open door is no default: shorter than this is refused.
+const SECRET: usize = 16;
+
+pub(super) fn read(root: &Map<'_>) -> Global {
+    let mut global = Global {
+        bind: None,
+        tls_bind: None,
+        metrics: None,
+        admin: None,
+        admin_token: None,
+        workers: 0,
+        tls: Tls { force: true, hsts: Duration::from_secs(365 * 86_400), ..Tls::default() },
+        rate: None,
+        rate_exclude: Vec::new(),
+        limits: Limits::default(),
+        trusted: Networks::default(),
+        proxy_protocol: None,
+        drain_deadline: Duration::from_secs(10),
+        access_log: None,
+        error_pages: ErrorPages::default(),
+        sticky_secret: None,
+        security_headers: false,
+        block: Networks::default(),
+    };
+    let Some(map) = root.block("global") else {
+        global.bind = Some(([0, 0, 0, 0], 80).into());
+        return global;
+    };
+    global.bind = map.address("bind_address");
+    global.tls_bind = map.address("tls_bind_address");
+    global.metrics = map.address("metrics_address");
+    global.admin = map.address("admin_address");
+    global.admin_token = secret(&map, "admin_token");
+    global.sticky_secret = secret(&map, "sticky_secret");
+    global.workers = map.number("workers", 0, 256).unwrap_or(0) as usize;
+    global.security_headers = map.flag("security_headers").unwrap_or(false);
+    global.trusted = networks(&map, "trusted_proxies");
+    global.block = networks(&map, "block");
+    if let Some(deadline) = map.duration("drain_deadline") {
+        global.drain_deadline = deadline;
+    }
+    if let Some(tls) = map.block("tls") {
+        read_tls(tls, &mut global.tls);
+    }
+    if !global.tls.certificates.is_empty() && global.tls_bind.is_none() {
+        global.tls_bind = Some(([0, 0, 0, 0], 443).into());
+    }
+    if global.tls_bind.is_some() && global.tls.certificates.is_empty() {
+        map.fault(
+            "tls_bind_address",
+            "listens for TLS, but global.tls.certificates is empty; add one, or take the address away",
+        );
+    }
+    if global.bind.is_none() && global.tls_bind.is_none() {
+        global.bind = Some(([0, 0, 0, 0], 80).into());
+    }
+    if global.admin.is_some() && global.admin_token.is_none() {
+        map.fault(
+            "admin_address",
+            "opens the admin API, but global.admin_token is not set; set one of 16 characters or more",
+        );
+    }
+    if let Some(block) = map.block("rate_limit") {
+        global.rate_exclude = block.texts("exclude_paths");
+        block.pass(&["cleanup_interval"]);
+        if let Some(address) = block.text("redis_address") {
+            if !address.is_empty() {
+                let reading = block.reading();
+                reading.note(
+                    block.line_of("redis_address"),
+                    "global.rate_limit.redis_address",
+                    "is kept for sharing limits between nodes; this node counts by itself",
+                );
+            }
+        }
+        global.rate = read_rate(&block);
+        block.finish();
+    }
+    if let Some(block) = map.block("limits") {
+        read_limits(block, &mut global.limits);
+    }
+    if let Some(block) = map.block("proxy_protocol") {
+        let trusted = networks(&block, "trusted_ips");
+        if block.flag("enabled").unwrap_or(true) {
+            if trusted.is_empty() {
+                block.fault(
+                    "enabled",
+                    "needs trusted_ips: the networks that may speak for others, such as 10.0.0.0/8",
+                );
+            }
+            global.proxy_protocol = Some(trusted);
+        }
+        block.finish();
+    }
+    if let Some(block) = map.block("access_log") {
+        global.access_log = read_access_log(block);
+    }
+    if let Some(block) = map.block("error_pages") {
+        if let Some(file) = block.text("template") {
+            match std::fs::read_to_string(&file) {
+                Ok(text) => global.error_pages.template = Some(text),
+                Err(cause) => block.fault("template", format!("cannot be read: {cause}")),
+            }
+        }
+        block.finish();
+    }
+    if let Some(block) = map.block("waf") {
+        block.pass(&["ruleset_path", "level", "log_violations", "blocking_mode", "logging"]);
+        if block.flag("enabled").unwrap_or(false) {
+            block.fault(
+                "enabled",
+                "asks for a firewall of request bodies, which this version has not; set it to false",
+            );
+        }
+        block.finish();
+    }
+    super::elsewhere::defaults(&map);
+    map.finish();
+    global
+}
+
+fn secret(map: &Map<'_>, key: &'static str) -> Option<Token> {
+    map.parsed(key, |text| {
+        if text.chars().count() < SECRET {
+            return Err(format!(
+                "is shorter than {SECRET} characters; use the output of `openssl rand -hex 32`"
+            ));
+        }
+        Ok(Token(text.to_owned()))
+    })
+}
+
+pub(super) fn networks(map: &Map<'_>, key: &'static str) -> Networks {
+    let mut found = Vec::new();
+    for text in map.texts(key) {
+        match Networks::one(&text) {
+            Some(network) => found.push(network),
+            None => map.fault(
+                key,
+                format!("has {text:?}; write an address or a network, such as 10.0.0.0/8"),
+            ),
+        }
+    }
+    Networks::new(found)
+}
+
+fn read_tls(map: Map<'_>, tls: &mut Tls) {
+    map.pass(&["acme_email", "cert_dir"]);
+    if map.flag("auto_cert").unwrap_or(false) {
+        map.fault(
+            "auto_cert",
+            "asks for certificates by ACME, which this version has not; list certificates instead",
+        );
+    }
+    tls.force = map.flag("force").unwrap_or(true);
+    if let Some(age) = map.duration("hsts") {
+        tls.hsts = age;
+    }
+    let common = map.block("client_auth").and_then(|block| {
+        let enabled = block.flag("enabled").unwrap_or(true);
+        let authority = block.text("ca_cert").map(PathBuf::from);
+        if enabled && authority.is_none() {
+            block.fault("enabled", "needs ca_cert: the authority that clients' certificates come from");
+        }
+        block.finish();
+        authority.filter(|_| enabled)
+    });
+    let reading = map.reading();
+    for (node, path) in map.items("certificates") {
+        let item = reading.map(node, &path);
+        let hosts: Vec<String> = item.texts("hosts").iter().map(|host| host.to_lowercase()).collect();
+        let client_ca = item.text("client_ca").map(PathBuf::from).or_else(|| common.clone());
+        match (item.text("cert"), item.text("key")) {
+            (Some(cert), Some(key)) => tls.certificates.push(Certificate {
+                hosts,
+                cert: cert.into(),
+                key: key.into(),
+                client_ca,
+                line: item.line,
+            }),
+            _ => item.fault("cert", "needs both cert and key: the paths of two PEM files"),
+        }
+        item.finish();
+    }
+    map.finish();
+}
+
+pub(super) fn read_rate(map: &Map<'_>) -> Option<Rate> {
+    let per_second = map.real("requests_per_second", 0.01, 10_000_000.0);
+    let burst = map.number("burst_size", 1, 100_000_000);
+    let status = map.number("response_code", 400, 599).unwrap_or(429);
+    let Some(per_second) = per_second else {
+        if map.node("requests_per_second").is_none() {
+            map.fault("requests_per_second", "is missing; say how many requests a second are let through");
+        }
+        return None;
+    };
+    Some(Rate {
+        per_second,
+        burst: burst.map_or_else(|| per_second.max(1.0), |burst| burst as f64),
+        status: http::StatusCode::from_u16(status as u16).unwrap_or(http::StatusCode::TOO_MANY_REQUESTS),
+    })
+}
+
+fn read_limits(map: Map<'_>, limits: &mut Limits) {
+    let bounded = |key, least: u64, most: u64| {
+        let size = map.size(key)?;
+        if !(least..=most).contains(&size) {
+            map.fault(key, format!("is {size} bytes; use {least} to {most}"));
+            return None;
+        }
+        Some(size)
+    };
+    if let Some(size) = bounded("head", 1024, 1 << 20) {
+        limits.head = size as usize;
+    }
+    if let Some(size) = bounded("body", 0, 1 << 50) {
+        limits.body = size;
+    }
+    if let Some(number) = map.number("headers", 8, 1000) {
+        limits.headers = number as usize;
+    }
+    if let Some(number) = map.number("connections", 1, 10_000_000) {
+        limits.connections = number as usize;
+    }
+    if let Some(number) = map.number("connections_per_ip", 0, 10_000_000) {
+        limits.connections_per_ip = number as usize;
+    }
+    for (key, field) in [
+        ("header_timeout", &mut limits.header_timeout),
+        ("idle_timeout", &mut limits.idle_timeout),
+        ("keep_alive", &mut limits.keep_alive),
+        ("tls_handshake_timeout", &mut limits.tls_handshake),
+    ] {
+        if let Some(span) = map.span(key) {
+            *field = span;
+        }
+    }
+    map.finish();
+}
+
+fn read_access_log(map: Map<'_>) -> Option<AccessLog> {
+    let enabled = map.flag("enabled").unwrap_or(true);
+    let path = map.text("path").filter(|path| path != "-").map(PathBuf::from);
+    let sample = map.real("sample", 0.0, 1.0).unwrap_or(1.0);
+    let client_ip = map.one_of(
+        "client_ip",
+        &[("masked", ClientIp::Masked), ("full", ClientIp::Full), ("none", ClientIp::None)],
+    );
+    map.finish();
+    enabled.then_some(AccessLog { path, sample, client_ip: client_ip.unwrap_or(ClientIp::Masked) })
+}

@@ -1,0 +1,281 @@
+//! What of a message is for the next hop only, what is passed on, and what is added.
+
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::PathAndQuery;
+
+use crate::config::{Edits, PathChange};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Takes away what is for one hop only (RFC 9110, 7.6.1), and what the message itself names as such.
+pub(crate) fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let mut named = Vec::new();
+        for value in headers.get_all(CONNECTION) {
+            // The usual values name no field.
+            if value == "keep-alive" || value == "close" {
+                continue;
+            }
+            let tokens = value.to_str().unwrap_or_default().split(',');
+            named.extend(tokens.filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok()));
+        }
+        headers.remove(CONNECTION);
+        for name in named {
+            // These are not a client's to take away from what comes after us.
+            if name != HOST && name != CONTENT_LENGTH {
+                headers.remove(name);
+            }
+        }
+    }
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
+    headers.remove(PROXY_AUTHENTICATE);
+    headers.remove(PROXY_AUTHORIZATION);
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(UPGRADE);
+    headers.remove(HTTP2_SETTINGS);
+    if let Some(value) = headers.remove(TE) {
+        let wants = value.to_str().unwrap_or_default().split(',').any(|part| {
+            part.split(';').next().is_some_and(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+        });
+        if wants {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+    }
+}
+
+/// Fields that say how a message is framed or routed have no place behind it.
+pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
+    strip(trailers);
+    for name in [CONTENT_LENGTH, HOST, COOKIE, http::header::AUTHORIZATION, http::header::CONTENT_ENCODING] {
+        trailers.remove(name);
+    }
+}
+
+/// The protocol that a request asks to change to, if it does.
+pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let protocol = headers.get(UPGRADE)?;
+    let asked = headers.get_all(CONNECTION).iter().any(|value| {
+        value.to_str().unwrap_or_default().split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+    });
+    // HTTP/2 in clear is spoken with prior knowledge; as an upgrade it would slip past every check here.
+    let plain = !protocol.to_str().unwrap_or("h2c").to_ascii_lowercase().contains("h2c");
+    (asked && plain).then(|| protocol.clone())
+}
+
+/// HTTP/2 may send cookies in crumbs; HTTP/1.1 has one field for them.
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (values.next(), values.next()) else { return };
+    let mut joined = [first.as_bytes(), second.as_bytes()].join(&b"; "[..]);
+    for value in values {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(value.as_bytes());
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&joined) {
+        headers.insert(COOKIE, value);
+    }
+}
+
+/// Says on whose behalf the request comes. What a peer says of others is believed only when it is trusted.
+pub(crate) fn introduce(
+    headers: &mut HeaderMap,
+    peer: &HeaderValue,
+    client: Option<IpAddr>,
+    trusted: bool,
+    secure: bool,
+    host: Option<&HeaderValue>,
+) {
+    let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
+    if trusted {
+        let mut chain = Vec::new();
+        for value in headers.get_all(FORWARDED_FOR) {
+            chain.extend_from_slice(value.as_bytes());
+            chain.extend_from_slice(b", ");
+        }
+        chain.extend_from_slice(peer.as_bytes());
+        if let Ok(value) = HeaderValue::from_bytes(&chain) {
+            headers.insert(FORWARDED_FOR, value);
+        }
+        if !headers.contains_key(FORWARDED_PROTO) {
+            headers.insert(FORWARDED_PROTO, scheme);
+        }
+        if let Some(host) = host
+            && !headers.contains_key(FORWARDED_HOST)
+        {
+            headers.insert(FORWARDED_HOST, host.clone());
+        }
+        let client = client.and_then(|client| HeaderValue::from_str(&client.to_string()).ok());
+        headers.insert(REAL_IP, client.unwrap_or_else(|| peer.clone()));
+        return;
+    }
+    headers.remove(FORWARDED);
+    headers.remove(FORWARDED_PORT);
+    headers.insert(FORWARDED_FOR, peer.clone());
+    headers.insert(FORWARDED_PROTO, scheme);
+    match host {
+        Some(host) => {
+            headers.insert(FORWARDED_HOST, host.clone());
+        }
+        None => {
+            headers.remove(FORWARDED_HOST);
+        }
+    }
+    headers.insert(REAL_IP, peer.clone());
+}
+
+pub(crate) fn edit(headers: &mut HeaderMap, edits: &Edits) {
+    for name in &edits.remove {
+        headers.remove(name);
+    }
+    for (name, value) in &edits.set {
+        headers.insert(name.clone(), value.clone());
+    }
+    for (name, value) in &edits.add {
+        headers.append(name.clone(), value.clone());
+    }
+}
+
+/// The path as routes and upstreams should both see it: without `.` and `..`, also where they are escaped.
+/// `None` when it is fine as it is, an error when it leads above the root.
+pub(crate) fn normal_path(path: &str) -> Result<Option<String>, ()> {
+    if !path.contains("/.") && !path.contains("%2e") && !path.contains("%2E") {
+        return Ok(None);
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    let mut changed = false;
+    let mut parts = path.split('/').skip(1).peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        let plain = part.replace("%2e", ".").replace("%2E", ".");
+        match plain.as_str() {
+            "." => {
+                changed = true;
+                if last {
+                    kept.push("");
+                }
+            }
+            ".." => {
+                changed = true;
+                if kept.pop().is_none() {
+                    return Err(());
+                }
+                if last {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(part),
+        }
+    }
+    if !changed {
+        return Ok(None);
+    }
+    Ok(Some(format!("/{}", kept.join("/"))))
+}
+
+/// The target for the upstream. `None` when it is the one that came.
+pub(crate) fn target(
+    path: &str,
+    query: Option<&str>,
+    normalised: bool,
+    prefix: &str,
+    change: &PathChange,
+) -> Option<PathAndQuery> {
+    let mut target = match change {
+        PathChange::Keep if !normalised => return None,
+        PathChange::Keep => path.to_owned(),
+        PathChange::Replace(to) => {
+            let rest = path.strip_prefix(prefix).unwrap_or(path);
+            let joined = format!("{to}{rest}");
+            if joined.starts_with('/') { joined } else { format!("/{joined}") }
+        }
+    };
+    if let Some(query) = query {
+        target.push('?');
+        target.push_str(query);
+    }
+    target.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_hop_fields_stay_behind() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Secret, Host, content-length"),
+            ("x-secret", "1"),
+            ("host", "a"),
+            ("content-length", "1"),
+            ("te", "gzip;q=0.5, trailers"),
+            ("keep-alive", "timeout=5"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "x"),
+            ("x-kept", "1"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        assert_eq!(upgrade(&headers), None);
+        strip(&mut headers);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-length", "host", "te", "x-kept"]);
+        assert_eq!(headers["te"], "trailers");
+    }
+
+    #[test]
+    fn dots_lead_nowhere_else() {
+        for (path, normal) in [
+            ("/a/b", None),
+            ("/a/.well-known/x", None),
+            ("/a/../b", Some("/b")),
+            ("/a/./b", Some("/a/b")),
+            ("/a/%2e%2E/b", Some("/b")),
+            ("/a/.%2e/b/..", Some("/")),
+            ("/a/b/.", Some("/a/b/")),
+        ] {
+            assert_eq!(normal_path(path).expect(path).as_deref(), normal, "{path}");
+        }
+        assert!(normal_path("/../x").is_err() && normal_path("/a/../../x").is_err());
+    }
+
+    #[test]
+    fn prefixes_are_replaced() {
+        let replace = |to: &str| PathChange::Replace(to.to_owned());
+        for (path, query, prefix, change, target_path) in [
+            ("/api/x", Some("q=1"), "/api", replace(""), "/x?q=1"),
+            ("/api", None, "/api", replace(""), "/"),
+            ("/api/x", None, "/api", replace("/v2"), "/v2/x"),
+            ("/api", None, "/api", replace("/v2"), "/v2"),
+        ] {
+            let found = target(path, query, false, prefix, &change).expect("changes");
+            assert_eq!(found.as_str(), target_path);
+        }
+        assert!(target("/x", None, false, "", &PathChange::Keep).is_none());
+    }
+
+    #[test]
+    fn crumbs_become_one_cookie() {
+        let mut headers = HeaderMap::new();
+        for crumb in ["a=1", "b=2", "c=3"] {
+            headers.append(COOKIE, HeaderValue::from_static(crumb));
+        }
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+    }
+}

@@ -1,0 +1,252 @@
+//! A connection whose requests are checked before the HTTP library reads them.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::head::{Checker, Refusal, Seen, State};
+
+/// What the connection's task sees of its stream.
+#[derive(Default)]
+pub(crate) struct Signals {
+    /// Counts reads and writes that moved bytes.
+    pub(crate) moved: AtomicU32,
+    /// Part of a head is there.
+    pub(crate) in_head: AtomicBool,
+    /// A body is awaited from the client, who does not send.
+    pub(crate) reading: AtomicBool,
+    /// The client does not take what is written.
+    pub(crate) writing: AtomicBool,
+    /// Status of a refusal; 0 while there is none.
+    pub(crate) refused: AtomicU16,
+    /// The rest of a head did not come in time.
+    pub(crate) late: AtomicBool,
+    /// What became of a request for another protocol.
+    decision: AtomicU8,
+}
+
+impl Signals {
+    /// Answers a request for another protocol: all further bytes belong to it, or the next message follows.
+    pub(crate) fn decide(&self, tunnel: bool) {
+        self.decision.store(if tunnel { 2 } else { 1 }, Ordering::Relaxed);
+    }
+}
+
+/// Bytes that are read and thrown away after a refusal, so that the client sees the answer and not a reset.
+const LINGER: usize = 256 << 10;
+
+const LATE: Refusal = Refusal { status: 408, reason: "the request's header did not come in time" };
+
+pub(crate) struct Guard<S> {
+    stream: S,
+    /// Read and not passed on: the beginning of a head, or what came before the library was asked.
+    ahead: BytesMut,
+    /// How much of `ahead` may be passed.
+    passed: usize,
+    checker: Checker,
+    refusal: Option<Refusal>,
+    /// What is left to write of the refusal, when it is written.
+    farewell: Option<(Vec<u8>, usize)>,
+    lingered: usize,
+    signals: Arc<Signals>,
+}
+
+impl<S> Guard<S> {
+    pub(crate) fn new(stream: S, ahead: BytesMut, checker: Checker, signals: Arc<Signals>) -> Self {
+        let mut guard = Self {
+            stream,
+            ahead,
+            passed: 0,
+            checker,
+            refusal: None,
+            farewell: None,
+            lingered: 0,
+            signals,
+        };
+        guard.look_ahead();
+        guard
+    }
+
+    /// Looks at what is kept beyond the part that may be passed.
+    fn look_ahead(&mut self) {
+        let decision = self.signals.decision.load(Ordering::Relaxed);
+        if decision != 0 && self.checker.state() == State::Decide {
+            self.signals.decision.store(0, Ordering::Relaxed);
+            self.checker.decide(decision == 2);
+        }
+        if self.refusal.is_none() && self.passed < self.ahead.len() {
+            match self.checker.look(&self.ahead[self.passed..]) {
+                Seen::Pass(count) => self.passed += count,
+                Seen::Refuse(count, refusal) => {
+                    self.passed += count;
+                    self.refuse(refusal);
+                }
+            }
+        }
+        self.tell_in_head();
+    }
+
+    fn tell_in_head(&self) {
+        let partial = self.passed < self.ahead.len()
+            && self.refusal.is_none()
+            && self.checker.state() == State::Head;
+        self.signals.in_head.store(partial, Ordering::Relaxed);
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refusal = Some(refusal);
+        self.signals.refused.store(refusal.status, Ordering::Relaxed);
+    }
+
+    fn give(&mut self, out: &mut ReadBuf<'_>) -> bool {
+        let count = self.passed.min(out.remaining());
+        if count > 0 {
+            out.put_slice(&self.ahead.split_to(count));
+            self.passed -= count;
+        }
+        count > 0
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.signals.reading.store(false, Ordering::Relaxed);
+        loop {
+            if this.checker.state() == State::Decide {
+                this.look_ahead();
+            }
+            if this.passed > 0 {
+                this.give(out);
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(refusal) = this.refusal {
+                // In a body the reader must hear of it; between messages the task ends the connection in order.
+                if matches!(this.checker.state(), State::Chunks(_)) {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, refusal)));
+                }
+                return Poll::Pending;
+            }
+            if this.checker.state() == State::Decide {
+                // Nothing is read for a protocol that is not agreed on.
+                return Poll::Pending;
+            }
+            if !this.ahead.is_empty() {
+                let mut piece = [0u8; 4096];
+                let mut piece = ReadBuf::new(&mut piece);
+                match Pin::new(&mut this.stream).poll_read(cx, &mut piece) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(done) => done?,
+                }
+                if piece.filled().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                this.ahead.extend_from_slice(piece.filled());
+                this.look_ahead();
+                continue;
+            }
+            let before = out.filled().len();
+            match Pin::new(&mut this.stream).poll_read(cx, out) {
+                Poll::Pending => {
+                    let in_body = matches!(this.checker.state(), State::Body { .. } | State::Chunks(_));
+                    this.signals.reading.store(in_body, Ordering::Relaxed);
+                    return Poll::Pending;
+                }
+                Poll::Ready(done) => done?,
+            }
+            this.signals.moved.fetch_add(1, Ordering::Relaxed);
+            let fresh = &out.filled()[before..];
+            if fresh.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let count = match this.checker.look(fresh) {
+                Seen::Pass(count) => count,
+                Seen::Refuse(count, refusal) => {
+                    this.refuse(refusal);
+                    count
+                }
+            };
+            if count < fresh.len() {
+                this.ahead.extend_from_slice(&fresh[count..]);
+                out.set_filled(before + count);
+                this.tell_in_head();
+            }
+            if count > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(&done);
+        done
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.wrote(&done);
+        done
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let late = this.signals.late.load(Ordering::Relaxed).then_some(LATE);
+        let Some(refusal) = this.refusal.or(late) else {
+            return Pin::new(&mut this.stream).poll_shutdown(cx);
+        };
+        let (text, written) =
+            this.farewell.get_or_insert_with(|| (crate::answer::raw(refusal).into_bytes(), 0));
+        while *written < text.len() {
+            *written += ready!(Pin::new(&mut this.stream).poll_write(cx, &text[*written..]))?;
+        }
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        while this.lingered < LINGER {
+            let mut waste = [0u8; 4096];
+            let mut waste = ReadBuf::new(&mut waste);
+            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut waste))?;
+            if waste.filled().is_empty() {
+                break;
+            }
+            this.lingered += waste.filled().len();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> Guard<S> {
+    fn wrote(&self, done: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(_)) = done {
+            self.signals.moved.fetch_add(1, Ordering::Relaxed);
+        }
+        self.signals.writing.store(done.is_pending(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,36 @@
+//! A place at an upstream: taken when it is picked, given back whatever happens.
+
+use std::sync::Arc;
+
+use crate::balance::Pool;
+use crate::clock;
+use crate::upstream::{Outcome, Upstream};
+
+pub(crate) struct Lease {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) upstream: Arc<Upstream>,
+    since: u64,
+    settled: bool,
+}
+
+impl Lease {
+    /// For an upstream that [`Pool::pick`] returned.
+    pub(crate) fn new(pool: Arc<Pool>, upstream: Arc<Upstream>) -> Self {
+        Self { pool, upstream, since: clock::micros(), settled: false }
+    }
+
+    /// Says how it went, as far as is known: at the head of the answer, and again if the rest is cut off.
+    pub(crate) fn settle(&mut self, outcome: Outcome) {
+        self.settled = true;
+        self.pool.settle(&self.upstream, outcome, clock::micros() - self.since);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.upstream.breaker.give_back();
+        }
+        self.pool.leave(&self.upstream);
+    }
+}

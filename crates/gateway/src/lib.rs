@@ -1,0 +1,275 @@
+//! The gateway: the data plane in front of everything. It knows routes and upstreams, and nothing of the rooms of
+//! the house.
+//!
+//! Each worker is a thread with a runtime of its own; requests meet nothing that is shared but an immutable
+//! [`table`], swapped whole, and atomics. Upstream connections belong to a worker and are driven by the request
+//! that uses them.
+//!
+//! # Invariants
+//! - No request is passed on whose framing two readers could understand differently ([`head`]).
+//! - A change of the table is seen whole or not at all, and touches no connection.
+//! - What a stranger says of others (`X-Forwarded-For` and its kin) is never passed on as true.
+//! - Nothing outside this process is asked while a request waits, but its upstream.
+//!
+//! # Elsewhere
+//! Command line, signals, watching of the file: crate `portaria`.
+
+mod access;
+mod account;
+mod admin;
+mod answer;
+mod balance;
+mod body;
+mod change;
+mod client;
+mod clock;
+mod config;
+mod forward;
+mod guard;
+mod head;
+mod health;
+mod host;
+mod lease;
+mod limits;
+mod metrics;
+mod proxy;
+mod proxy_protocol;
+mod send;
+mod session;
+mod shared;
+mod stats;
+mod sticky;
+mod table;
+mod timers;
+mod tls;
+mod trouble;
+mod trust;
+mod tunnel;
+mod upstream;
+mod worker;
+mod x509;
+mod yaml;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+pub use config::{Config, Fault, Report, check};
+
+use shared::Shared;
+use table::Table;
+use worker::{Crew, Door};
+
+/// Looks up `${NAME}` of a file.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is sound by itself, but files it names are not.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Faults(Vec<Fault>),
+    #[error("cannot listen on {address}: {cause}; choose another address or end what listens there")]
+    Listen { address: SocketAddr, cause: std::io::Error },
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A running gateway.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    addresses: Addresses,
+    threads: Vec<JoinHandle<std::io::Result<()>>>,
+}
+
+/// Where it listens; with port 0 in the file, the port that was given.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Addresses {
+    pub plain: Option<SocketAddr>,
+    pub tls: Option<SocketAddr>,
+    pub metrics: Option<SocketAddr>,
+    pub admin: Option<SocketAddr>,
+}
+
+impl Gateway {
+    /// Binds, and serves until it is stopped. Call within a tokio runtime, on which checks and the admin API run.
+    ///
+    /// # Errors
+    /// When an address is taken, or a file that the configuration names is unreadable.
+    pub fn start(config: Config, wall: kernel::Clock, variables: Variables) -> Result<Self, StartError> {
+        let secret: [u8; 32] = match &config.global.sticky_secret {
+            Some(secret) => Sha256::digest(secret.0.as_bytes()).into(),
+            None => rand::random(),
+        };
+        let secret = Arc::new(secret);
+        let table = Table::new(config.clone(), None, secret.clone()).map_err(StartError::Faults)?;
+        let global = table.global.clone();
+        let count = match global.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let shared = Arc::new(Shared::new(table, secret, wall, variables));
+        shared.history.push(1, shared.wall.now(), "start", config);
+        change::open_log(&shared, &global).map_err(|fault| StartError::Faults(vec![fault]))?;
+        let mut addresses = Addresses::default();
+        let plain = global.bind.map(|address| listen(address, &mut addresses.plain)).transpose()?;
+        let secure = global.tls_bind.map(|address| listen(address, &mut addresses.tls)).transpose()?;
+        let metrics = global.metrics.map(|address| listen(address, &mut addresses.metrics)).transpose()?;
+        let admin = global.admin.map(|address| listen(address, &mut addresses.admin)).transpose()?;
+        let (handing, handed): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let crew = Arc::new(Crew { handing, loads: (0..count).map(|_| AtomicUsize::new(0)).collect() });
+        let mut threads = Vec::new();
+        for (index, handed) in handed.into_iter().enumerate() {
+            let mut doors = Vec::new();
+            for (listener, is_secure) in [(&plain, false), (&secure, true)] {
+                if let Some(listener) = listener {
+                    let listener = listener.try_clone().map_err(StartError::Thread)?;
+                    doors.push(Door { listener, secure: is_secure });
+                }
+            }
+            let (shared, crew) = (shared.clone(), crew.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("gateway-{index}"))
+                .spawn(move || worker::run(shared, index, doors, crew, handed))
+                .map_err(StartError::Thread)?;
+            threads.push(thread);
+        }
+        tokio::spawn(health::run(shared.clone()));
+        if let Some(listener) = metrics {
+            tokio::spawn(control(shared.clone(), listener, false));
+        }
+        if let Some(listener) = admin {
+            tokio::spawn(control(shared.clone(), listener, true));
+        }
+        tracing::info!(
+            event = "gateway_ready",
+            workers = count,
+            plain = addresses.plain.map(|address| address.to_string()),
+            tls = addresses.tls.map(|address| address.to_string()),
+            version = 1
+        );
+        Ok(Self { shared, addresses, threads })
+    }
+
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Puts another configuration in place; connections do not notice. The version that serves now.
+    ///
+    /// # Errors
+    /// What is wrong; the table that serves stays.
+    pub fn apply(&self, config: Config) -> Result<u64, Vec<Fault>> {
+        change::apply(&self.shared, config, "file")
+    }
+
+    /// What it counts, in the text format of Prometheus.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        metrics::text(&self.shared)
+    }
+
+    /// Takes no new connections, lets what runs finish until the deadline, and ends.
+    pub async fn stop(self) {
+        self.shared.drain();
+        self.shared.closing.cancel();
+        let deadline = self.shared.table.load().global.drain_deadline;
+        let mut left = deadline;
+        while !left.is_zero() {
+            let open = self.shared.requests.load(Ordering::Relaxed)
+                + self.shared.tunnels.load(Ordering::Relaxed)
+                + self.shared.connections.load(Ordering::Relaxed);
+            if open == 0 {
+                break;
+            }
+            let step = left.min(Duration::from_millis(20));
+            tokio::time::sleep(step).await;
+            left -= step;
+        }
+        self.shared.expired.cancel();
+        // A moment for tunnels to say their last.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.shared.stopped.cancel();
+        for thread in self.threads {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+            if let Ok(Ok(Err(cause))) = ended {
+                tracing::error!(event = "gateway_worker_failed", cause = %cause);
+            }
+        }
+    }
+}
+
+fn listen(address: SocketAddr, bound: &mut Option<SocketAddr>) -> Result<TcpListener, StartError> {
+    let open = || -> std::io::Result<TcpListener> {
+        use socket2::{Domain, Protocol, Socket, Type};
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(4096)?;
+        Ok(socket.into())
+    };
+    let listener = open().map_err(|cause| StartError::Listen { address, cause })?;
+    *bound = listener.local_addr().ok();
+    Ok(listener)
+}
+
+/// The addresses for probes and figures, and for the admin API.
+async fn control(shared: Arc<Shared>, listener: TcpListener, admin: bool) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(cause) => {
+            tracing::error!(event = "gateway_listen_failed", cause = %cause);
+            return;
+        }
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.stopped.cancelled() => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            let service = service_fn(|request: Request<Incoming>| {
+                let shared = shared.clone();
+                async move {
+                    let answer = controlled(&shared, request, admin).await;
+                    Ok::<_, std::convert::Infallible>(answer.map(Full::new))
+                }
+            });
+            let mut builder = hyper::server::conn::http1::Builder::new();
+            builder
+                .timer(hyper_util::rt::TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(10));
+            // A caller that broke off needs no answer.
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn controlled(shared: &Arc<Shared>, request: Request<Incoming>, admin: bool) -> Response<Bytes> {
+    if let Some(answer) = admin::public(shared, request.method(), request.uri().path()) {
+        return answer;
+    }
+    let token = shared.table.load().global.admin_token.clone();
+    match token {
+        Some(token) if admin => admin::answer(shared, &token, request).await,
+        _ => admin::problem(http::StatusCode::NOT_FOUND, "here are /healthz, /readyz and /metrics"),
+    }
+}

@@ -1,0 +1,439 @@
+//! A request: route, limits, upstream, response.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY, VARY};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header, uri};
+use hyper::body::{Body as _, Incoming};
+
+use crate::account::{Account, Line};
+use crate::answer::{self, Reader};
+use crate::body::{Progress, RequestBody, ResponseBody};
+use crate::config::{Action, Cors, RateKey};
+use crate::forward;
+use crate::limits::{Limiter, Verdict};
+use crate::session::{Open, Session};
+use crate::table::{Found, Route, Table};
+use crate::tls::Served;
+use crate::trouble::Trouble;
+use crate::{admin, clock, host, send, trust};
+
+/// A request on its way, and what was found out about it.
+pub(crate) struct Passage {
+    pub(crate) session: Rc<Session>,
+    pub(crate) table: Arc<Table>,
+    pub(crate) account: Account,
+    pub(crate) reader: Reader,
+    pub(crate) client: IpAddr,
+    trusted: bool,
+}
+
+/// Answers a request, in any case.
+pub(crate) async fn handle(session: Rc<Session>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let open = Open::new(&session);
+    let signals = session.signals.clone();
+    let upgrades = !session.http2 && request.headers().contains_key(header::UPGRADE);
+    let mut response = pass(&session, request).await;
+    if upgrades {
+        signals.decide(response.status() == StatusCode::SWITCHING_PROTOCOLS);
+    }
+    if session.worker.shared.drained_since() != 0 && !session.http2 && !upgrades {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    // The request stays open until its answer is written.
+    response.body_mut().open = Some(open);
+    response
+}
+
+async fn pass(session: &Rc<Session>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let worker = &session.worker;
+    let table = worker.table();
+    let progress = Rc::new(Progress::default());
+    let trusted = !table.global.trusted.is_empty() && table.global.trusted.contains(session.peer);
+    let client = if trusted {
+        trust::client(session.peer, &table.global.trusted, request.headers())
+    } else {
+        session.peer
+    };
+    let mut account = Account {
+        started: clock::micros(),
+        route: None,
+        upstream: None,
+        status: 0,
+        trouble: None,
+        progress: progress.clone(),
+        sent: 0,
+        retries: 0,
+        whole: false,
+        cut: false,
+        request_id: rand::random(),
+        house: worker.shared.house.clone(),
+        line: None,
+    };
+    if let Some(writer) = worker.log() {
+        account.line = Some(Box::new(Line {
+            writer,
+            method: request.method().clone(),
+            host: authority(&request).unwrap_or_default().to_owned(),
+            path: request.uri().path().to_owned(),
+            client,
+            protocol: if session.http2 { "HTTP/2" } else { "HTTP/1.1" },
+            secure: session.secure,
+        }));
+    }
+    let reader = Reader::of(request.headers());
+    let passage =
+        Passage { session: session.clone(), table: table.clone(), account, reader, client, trusted };
+    if let Some(token) = admin_token(session, &table, &request) {
+        return own(passage, admin::answer(&worker.shared, &token, request).await);
+    }
+    passage.route(request, progress).await
+}
+
+/// On the data plane's own address the admin API is for this machine alone, and never for what a proxy in front
+/// passes on.
+fn admin_token(session: &Session, table: &Table, request: &Request<Incoming>) -> Option<crate::config::Token> {
+    let global = &table.global;
+    if global.admin.is_some() || !session.socket_peer.is_loopback() {
+        return None;
+    }
+    if request.headers().contains_key("x-forwarded-for") || !admin::is_for(request.uri().path()) {
+        return None;
+    }
+    global.admin_token.clone()
+}
+
+impl Passage {
+    async fn route(mut self, mut request: Request<Incoming>, progress: Rc<Progress>) -> Response<ResponseBody> {
+        let table = self.table.clone();
+        let shared = self.session.worker.shared.clone();
+        let drained = shared.drained_since();
+        if drained != 0 && self.session.since > drained {
+            return self.refuse(Trouble::Draining);
+        }
+        if table.global.block.contains(self.client) {
+            return self.refuse(Trouble::Forbidden);
+        }
+        let authority_text = match authority(&request) {
+            Ok(text) => text.to_owned(),
+            Err(trouble) => return self.refuse(trouble),
+        };
+        let name = match host::of_authority(&authority_text) {
+            Some(name) => Some(name),
+            None if authority_text.is_empty() => None,
+            None => return self.refuse(Trouble::BadHost),
+        };
+        let normal = match forward::normal_path(request.uri().path()) {
+            Ok(normal) => normal,
+            Err(()) => return self.refuse(Trouble::BadPath),
+        };
+        let path = normal.as_deref().unwrap_or(request.uri().path());
+        if let Some(limiter) = &table.limiter
+            && !table.global.rate_exclude.iter().any(|prefix| path.starts_with(prefix.as_str()))
+            && let Verdict::Wait(seconds) = limiter.take_ip(self.client)
+        {
+            return self.limited(limiter, seconds);
+        }
+        let route = match table.find(name.as_deref(), path, request.method(), request.headers()) {
+            Found::Route(route) => route.clone(),
+            Found::Method(methods) => {
+                let list: Vec<&str> = methods.iter().map(Method::as_str).collect();
+                let allow = HeaderValue::from_str(&list.join(", "));
+                let mut response = self.refuse(Trouble::Method);
+                if let Ok(allow) = allow {
+                    response.headers_mut().insert(header::ALLOW, allow);
+                }
+                return response;
+            }
+            Found::NoPath => return self.refuse(Trouble::NoRoute),
+            Found::NoHost if self.session.http2 => return self.refuse(Trouble::Misdirected),
+            Found::NoHost => return self.refuse(Trouble::UnknownHost),
+        };
+        self.account.route = Some(route.clone());
+        if let Some(tenant) = &route.config.tenant
+            && shared.tenants.load().contains(tenant)
+        {
+            return self.refuse(Trouble::TenantDraining);
+        }
+        let served = name.as_deref().and_then(|name| table.certificates.of(name)).cloned();
+        match self.encryption(&route, served.as_deref()) {
+            Encryption::Fine => {}
+            Encryption::Misdirected => return self.refuse(Trouble::Misdirected),
+            Encryption::Redirect => {
+                let to = secure_address(&table, name.as_deref().unwrap_or_default(), request.uri());
+                let status = if matches!(*request.method(), Method::GET | Method::HEAD) {
+                    StatusCode::MOVED_PERMANENTLY
+                } else {
+                    StatusCode::PERMANENT_REDIRECT
+                };
+                return self.redirect(&to, status);
+            }
+        }
+        let config = &route.config;
+        if config.deny.contains(self.client) || (!config.allow.is_empty() && !config.allow.contains(self.client)) {
+            return self.refuse(Trouble::Forbidden);
+        }
+        if let (Some(limiter), Some((_, key))) = (&route.limiter, &config.rate)
+            && let Verdict::Wait(seconds) = self.count(limiter, key, request.headers())
+        {
+            route.stats.limited.fetch_add(1, Ordering::Relaxed);
+            return self.limited(limiter, seconds);
+        }
+        let limit = config.body_limit.unwrap_or(table.global.limits.body);
+        if limit > 0 && request.body().size_hint().lower() > limit {
+            return self.refuse(Trouble::TooLarge);
+        }
+        let origin = config.cors.as_ref().and_then(|cors| allowed(cors, request.headers()));
+        if let Some(cors) = &config.cors
+            && *request.method() == Method::OPTIONS
+            && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            let answer = preflight(cors, origin.as_ref());
+            return own(self, answer);
+        }
+        let change = match &config.action {
+            Action::Redirect { to, status } => {
+                let to = fill(to, name.as_deref().unwrap_or_default(), path, request.uri().query());
+                return self.redirect(&to, *status);
+            }
+            Action::Forward { path, .. } => path,
+        };
+        let target =
+            forward::target(path, request.uri().query(), normal.is_some(), &config.prefix, change);
+        let upgrade =
+            if request.body().is_end_stream() { forward::upgrade(request.headers()) } else { None };
+        let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+        let (mut parts, body) = request.into_parts();
+        let body = RequestBody::new(body, limit, progress);
+        self.prepare(&mut parts, &authority_text, target);
+        forward::edit(&mut parts.headers, &config.request_headers);
+        let pinned = self.session.secure && served.is_some() && !table.global.tls.hsts.is_zero();
+        let mut response = send::send(self, route.clone(), parts, body, upgrade.zip(on_upgrade)).await;
+        let headers = response.headers_mut();
+        if let Some(cors) = &config.cors {
+            expose(cors, origin, headers);
+        }
+        if pinned && !headers.contains_key(STRICT_TRANSPORT_SECURITY) {
+            let value = format!("max-age={}", table.global.tls.hsts.as_secs());
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(STRICT_TRANSPORT_SECURITY, value);
+            }
+        }
+        if table.global.security_headers {
+            secure_headers(headers);
+        }
+        forward::edit(headers, &config.response_headers);
+        response
+    }
+
+    /// Makes the head fit for the upstream: one-hop fields away, forwarded ones true.
+    fn prepare(&mut self, parts: &mut http::request::Parts, authority: &str, target: Option<uri::PathAndQuery>) {
+        let headers = &mut parts.headers;
+        forward::strip(headers);
+        if parts.version == Version::HTTP_2 {
+            forward::join_cookies(headers);
+            if let Ok(value) = HeaderValue::from_str(authority) {
+                headers.insert(HOST, value);
+            }
+        }
+        let host = headers.get(HOST).cloned();
+        forward::introduce(
+            headers,
+            &self.session.peer_text,
+            self.trusted.then_some(self.client),
+            self.trusted,
+            self.session.secure,
+            host.as_ref(),
+        );
+        let kept = self.trusted.then(|| headers.get(forward::REQUEST_ID).cloned()).flatten();
+        if kept.is_none_or(|id| id.len() > 128)
+            && let Ok(id) = HeaderValue::from_str(&self.account.id())
+        {
+            headers.insert(forward::REQUEST_ID, id);
+        }
+        match target {
+            Some(target) => parts.uri = Uri::from(target),
+            // In absolute form, as to a forward proxy, only the path is the upstream's.
+            None if parts.uri.authority().is_some() => {
+                let path = parts.uri.path_and_query().cloned();
+                parts.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+            }
+            None => {}
+        }
+        parts.version = Version::HTTP_11;
+    }
+
+    /// What a host's certificate asks of a connection.
+    fn encryption(&self, route: &Route, served: Option<&Served>) -> Encryption {
+        let table = &self.table;
+        match (served, &self.session.served) {
+            // A connection made under another certificate was not checked as this host demands.
+            (Some(wanted), Some(had)) if !wanted.is_like(had) => Encryption::Misdirected,
+            (None, Some(had)) if had.client_ca.is_some() => Encryption::Misdirected,
+            (_, Some(_)) => Encryption::Fine,
+            (Some(wanted), None)
+                if wanted.client_ca.is_some()
+                    || (table.global.tls.force && route.config.tls_required != Some(false)) =>
+            {
+                Encryption::Redirect
+            }
+            (_, None) if route.config.tls_required == Some(true) && !self.claims_https() => {
+                Encryption::Redirect
+            }
+            _ => Encryption::Fine,
+        }
+    }
+
+    /// A trusted proxy in front has ended the encryption.
+    fn claims_https(&self) -> bool {
+        self.trusted
+    }
+
+    fn count(&self, limiter: &Limiter, key: &RateKey, headers: &HeaderMap) -> Verdict {
+        match key {
+            RateKey::ClientIp => limiter.take_ip(self.client),
+            RateKey::Route => limiter.take(&[]),
+            RateKey::Header(name) => match headers.get(name) {
+                Some(value) => limiter.take(value.as_bytes()),
+                // Without the key, the address counts: leaving it out must not be a way around.
+                None => limiter.take_ip(self.client),
+            },
+        }
+    }
+
+    pub(crate) fn refuse(mut self, trouble: Trouble) -> Response<ResponseBody> {
+        self.account.trouble = Some(trouble);
+        let answer = answer::error(trouble, self.reader, &self.account.id(), &self.table.global.error_pages);
+        own(self, answer)
+    }
+
+    fn limited(self, limiter: &Limiter, seconds: f64) -> Response<ResponseBody> {
+        let rate = limiter.rate();
+        let mut response = self.refuse(Trouble::Limited);
+        *response.status_mut() = rate.status;
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.ceil().max(1.0) as u64));
+        headers.insert("ratelimit-limit", HeaderValue::from(rate.burst as u64));
+        headers.insert("ratelimit-remaining", HeaderValue::from(0u64));
+        headers.insert("ratelimit-reset", HeaderValue::from(seconds.ceil().max(1.0) as u64));
+        response
+    }
+
+    fn redirect(self, to: &str, status: StatusCode) -> Response<ResponseBody> {
+        let mut answer = Response::new(Bytes::new());
+        *answer.status_mut() = status;
+        match HeaderValue::from_str(to) {
+            Ok(to) => {
+                answer.headers_mut().insert(LOCATION, to);
+                own(self, answer)
+            }
+            Err(_) => self.refuse(Trouble::BadPath),
+        }
+    }
+}
+
+enum Encryption {
+    Fine,
+    Misdirected,
+    Redirect,
+}
+
+/// An answer of our own, counted.
+pub(crate) fn own(mut passage: Passage, answer: Response<Bytes>) -> Response<ResponseBody> {
+    passage.account.answered(answer.status());
+    answer.map(|bytes| ResponseBody::own(bytes, passage.account))
+}
+
+/// What the request is for: `:authority`, the target's, or `Host`. Two that differ are refused.
+fn authority(request: &Request<Incoming>) -> Result<&str, Trouble> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next().map(|host| host.to_str().map_err(|_| Trouble::BadHost)).transpose()?;
+    if hosts.next().is_some() {
+        return Err(Trouble::BadHost);
+    }
+    match (request.uri().authority(), host) {
+        (Some(target), Some(host)) if !target.as_str().eq_ignore_ascii_case(host) => Err(Trouble::BadHost),
+        (Some(target), _) if target.as_str().contains('@') => Err(Trouble::BadHost),
+        (Some(target), _) => Ok(target.as_str()),
+        (None, host) => Ok(host.unwrap_or_default()),
+    }
+}
+
+fn secure_address(table: &Table, host: &str, uri: &Uri) -> String {
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let port = match table.global.tls_bind.map(|address| address.port()) {
+        None | Some(443) => String::new(),
+        Some(port) => format!(":{port}"),
+    };
+    let rest = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
+    format!("https://{host}{port}{rest}")
+}
+
+/// The address of a redirect, with what the request brought in its places.
+fn fill(to: &str, host: &str, path: &str, query: Option<&str>) -> String {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    to.replace("{host}", host).replace("{path}", path).replace("{query}", &query)
+}
+
+/// The origin that may read the answer.
+fn allowed(cors: &Cors, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    if cors.origins.is_empty() {
+        return Some(HeaderValue::from_static("*"));
+    }
+    let text = origin.to_str().ok()?.to_lowercase();
+    cors.origins.contains(&text).then(|| origin.clone())
+}
+
+fn preflight(cors: &Cors, origin: Option<&HeaderValue>) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let headers = answer.headers_mut();
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        for (name, text) in [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, &cors.methods),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        }
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age.as_secs()));
+        if cors.credentials {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+    }
+    headers.insert(VARY, HeaderValue::from_static("origin"));
+    answer
+}
+
+fn expose(cors: &Cors, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
+    // The gateway speaks for the route; what the upstream says of origins is not mixed in.
+    headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    headers.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if cors.credentials {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+    }
+    if !cors.origins.is_empty() {
+        headers.append(VARY, HeaderValue::from_static("origin"));
+    }
+}
+
+/// For upstreams that say nothing themselves.
+fn secure_headers(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
+        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}

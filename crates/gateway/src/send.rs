@@ -1,0 +1,302 @@
+//! To the upstream and back: picking, waiting for a place, trying again where that is safe.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::header::{CONNECTION, HOST, HeaderValue, SET_COOKIE, UPGRADE};
+use http::request::Parts;
+use http::{Method, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use crate::balance::{self, NoPick, Pool, Wish};
+use crate::body::{Flow, RequestBody, ResponseBody};
+use crate::client::{self, Channel, Fail, Worn};
+use crate::config::{Algorithm, HashOn};
+use crate::lease::Lease;
+use crate::proxy::Passage;
+use crate::sticky;
+use crate::table::Route;
+use crate::timers::Timer;
+use crate::trouble::Trouble;
+use crate::tunnel;
+use crate::upstream::{Outcome, Upstream};
+use crate::{body, forward};
+
+/// The protocol that a request asks to change to, and the client's side of it.
+pub(crate) type Change = (HeaderValue, OnUpgrade);
+
+/// Sends a prepared request to a member of its route's pool.
+pub(crate) async fn send(
+    mut passage: Passage,
+    route: Arc<Route>,
+    parts: Parts,
+    body: RequestBody,
+    change: Option<Change>,
+) -> Response<ResponseBody> {
+    let Some(pool) = route.pool.clone() else { return passage.refuse(Trouble::Broken) };
+    let config = pool.config.clone();
+    let response_span = route.config.timeout.unwrap_or(config.timeouts.response);
+    let worker = passage.session.worker.clone();
+    let timer = worker.timers.timer();
+    let total = (!config.timeouts.total.is_zero()).then(|| {
+        let total = worker.timers.timer();
+        total.set(config.timeouts.total);
+        total
+    });
+    let cookie = config.sticky.as_ref().and_then(|sticky| sticky::cookie(&parts.headers, &sticky.cookie));
+    let cookie = cookie.map(ToOwned::to_owned);
+    let hash = hash(&config.algorithm, &passage, &parts);
+    pool.budget.earn();
+    // A method that may be repeated, and nothing of a body that is gone once it was sent.
+    let repeatable = matches!(body, RequestBody::Empty) && is_idempotent(&parts.method);
+    let mut tried: Vec<u32> = Vec::new();
+    let mut request = Request::from_parts(parts, body);
+    if let Some((protocol, _)) = &change {
+        request.headers_mut().insert(UPGRADE, protocol.clone());
+        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    loop {
+        let wish = Wish { hash, sticky: cookie.as_deref(), tried: &tried };
+        let upstream = match place(&pool, &wish, &timer).await {
+            Ok(upstream) => upstream,
+            Err(trouble) => return passage.refuse(trouble),
+        };
+        let mut lease = Lease::new(pool.clone(), upstream.clone());
+        passage.account.upstream = Some(upstream.clone());
+        if !config.preserve_host
+            && let Ok(host) = HeaderValue::from_str(&upstream.address)
+        {
+            request.headers_mut().insert(HOST, host);
+        }
+        if let Some((_, on_upgrade)) = change {
+            return tunnel::open(passage, lease, request, on_upgrade, &timer, response_span).await;
+        }
+        let attempt = attempt(&passage, &pool, &upstream, request, repeatable, &timer, response_span).await;
+        let (fail, again) = match attempt {
+            Ok((response, channel, place)) => {
+                let (mut head, inner) = response.into_parts();
+                let status = head.status;
+                let outcome = if status.is_server_error() { Outcome::ServerError } else { Outcome::Good };
+                lease.settle(outcome);
+                let mark = config.sticky.as_ref().filter(|_| {
+                    cookie.as_deref() != Some(sticky::text(&pool.mark(&upstream)))
+                });
+                let mark = mark.map(|sticky| set_cookie(sticky, &pool, &upstream, passage.session.secure));
+                timer.set(config.timeouts.idle);
+                let flow = Flow {
+                    inner,
+                    channel,
+                    lease,
+                    idle: timer,
+                    idle_span: config.timeouts.idle,
+                    total,
+                    worn: Worn {
+                        connections: worker.connections.clone(),
+                        upstream: upstream.id,
+                        timers: worker.timers.clone(),
+                        _stream: place,
+                    },
+                };
+                passage.account.answered(status);
+                forward::strip(&mut head.headers);
+                if let Some(mark) = mark {
+                    head.headers.append(SET_COOKIE, mark);
+                }
+                head.version = Version::HTTP_11;
+                head.extensions.clear();
+                return Response::from_parts(head, ResponseBody::flow(flow, passage.account));
+            }
+            Err(failed) => failed,
+        };
+        // A client that broke off its own body says nothing about the upstream.
+        if let Some(fault) = passage.account.progress.fault.get() {
+            return passage.refuse(match fault {
+                body::Fault::TooLarge => Trouble::TooLarge,
+                body::Fault::Broken => Trouble::BadBody,
+            });
+        }
+        lease.settle(Outcome::Failed);
+        drop(lease);
+        tried.push(upstream.id);
+        let elsewhere = pool.members.len() > tried.len();
+        let Some(next) = again.filter(|_| passage.account.retries < config.retries && elsewhere) else {
+            return passage.refuse(trouble(&fail));
+        };
+        if total.as_ref().is_some_and(Timer::has_passed) || !pool.budget.spend() {
+            return passage.refuse(trouble(&fail));
+        }
+        upstream.counts.retries.fetch_add(1, Ordering::Relaxed);
+        passage.account.retries += 1;
+        request = *next;
+    }
+}
+
+type Attempt = (Response<Incoming>, Option<Channel>, Option<client::StreamPlace>);
+
+/// One try. A failure gives the request back when it may be tried elsewhere.
+async fn attempt(
+    passage: &Passage,
+    pool: &Pool,
+    upstream: &Upstream,
+    mut request: Request<RequestBody>,
+    repeatable: bool,
+    timer: &Timer,
+    span: std::time::Duration,
+) -> Result<Attempt, (Fail, Option<Box<Request<RequestBody>>>)> {
+    let connections = &passage.session.worker.connections;
+    if pool.config.http2 {
+        let (mut sender, place) = match connections.shared(pool, upstream, timer).await {
+            Ok(shared) => shared,
+            Err(fail) => return Err((fail, Some(Box::new(request)))),
+        };
+        let spare = repeatable.then(|| copy(&request));
+        for_http2(&mut request, upstream);
+        timer.set(span);
+        let response = pin!(sender.send_request(request));
+        let late = pin!(timer.due());
+        let response = tokio::select! {
+            biased;
+            response = response => response.map_err(|_| Fail::Closed),
+            () = late => Err(Fail::Timeout),
+        };
+        return match response {
+            Ok(response) => Ok((response, None, Some(place))),
+            Err(fail) => {
+                let spare = spare.filter(|_| matches!(fail, Fail::Closed));
+                Err((fail, spare.map(Box::new)))
+            }
+        };
+    }
+    loop {
+        let mut channel = match connections.idle(upstream) {
+            Some(channel) => channel,
+            None => match client::open(pool, upstream, timer).await {
+                Ok(channel) => channel,
+                Err(fail) => return Err((fail, Some(Box::new(request)))),
+            },
+        };
+        let used = channel.used;
+        let spare = repeatable.then(|| copy(&request));
+        timer.set(span);
+        match channel.exchange(request, timer).await {
+            Ok(response) => return Ok((response, Some(channel), None)),
+            // The upstream closed an idle connection just now: nothing was lost, and nobody is to blame.
+            Err(Fail::NotSent(back)) if used => request = *back,
+            Err(Fail::Closed) if used && spare.is_some() => {
+                request = spare.unwrap_or_else(|| unreachable!("looked at just now"));
+            }
+            Err(Fail::NotSent(back)) => return Err((Fail::Closed, Some(back))),
+            Err(fail) => {
+                let spare = spare.filter(|_| matches!(fail, Fail::Closed));
+                return Err((fail, spare.map(Box::new)));
+            }
+        }
+    }
+}
+
+/// The same request once more; only for those without a body.
+fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+fn for_http2(request: &mut Request<RequestBody>, upstream: &Upstream) {
+    let host = request.headers_mut().remove(HOST);
+    let authority = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or(&upstream.address);
+    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path).build();
+    if let Ok(uri) = uri {
+        *request.uri_mut() = uri;
+    }
+    *request.version_mut() = Version::HTTP_2;
+}
+
+/// A member with a place; waits for one when all are full.
+async fn place(pool: &Arc<Pool>, wish: &Wish<'_>, timer: &Timer) -> Result<Arc<Upstream>, Trouble> {
+    match pool.pick(wish) {
+        Ok((upstream, _)) => return Ok(upstream),
+        Err(NoPick::Nobody) => return Err(Trouble::NoUpstream),
+        Err(NoPick::Full) => {}
+    }
+    struct Waiting<'p>(&'p Pool);
+    impl Drop for Waiting<'_> {
+        fn drop(&mut self) {
+            self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let waiting = pool.waiting.fetch_add(1, Ordering::Relaxed);
+    let _waiting = Waiting(pool);
+    if waiting >= pool.config.max_pending {
+        return Err(Trouble::Busy);
+    }
+    timer.set(pool.config.queue_timeout);
+    loop {
+        let freed = pin!(pool.freed.notified());
+        let late = pin!(timer.due());
+        // Asked for after the wish to be told, so that none is missed in between.
+        match pool.pick(wish) {
+            Ok((upstream, _)) => return Ok(upstream),
+            Err(NoPick::Nobody) => return Err(Trouble::NoUpstream),
+            Err(NoPick::Full) => {}
+        }
+        tokio::select! {
+            biased;
+            () = freed => {}
+            () = late => return Err(Trouble::Busy),
+        }
+    }
+}
+
+pub(crate) fn trouble(fail: &Fail) -> Trouble {
+    match fail {
+        Fail::Refused => Trouble::Refused,
+        Fail::ConnectTimeout => Trouble::ConnectTimeout,
+        Fail::Tls => Trouble::Tls,
+        Fail::Closed | Fail::NotSent(_) => Trouble::Closed,
+        Fail::Garbled => Trouble::Garbled,
+        Fail::Timeout => Trouble::Timeout,
+    }
+}
+
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
+    )
+}
+
+fn hash(algorithm: &Algorithm, passage: &Passage, parts: &Parts) -> u64 {
+    let ip = || match passage.client {
+        std::net::IpAddr::V4(v4) => balance::hash(&v4.octets()),
+        std::net::IpAddr::V6(v6) => balance::hash(&v6.octets()),
+    };
+    match algorithm {
+        Algorithm::IpHash | Algorithm::Maglev(HashOn::ClientIp) => ip(),
+        Algorithm::Maglev(HashOn::Path) => balance::hash(parts.uri.path().as_bytes()),
+        Algorithm::Maglev(HashOn::Header(name)) => {
+            parts.headers.get(name).map_or_else(ip, |value| balance::hash(value.as_bytes()))
+        }
+        Algorithm::Maglev(HashOn::Cookie(name)) => sticky::cookie(&parts.headers, name)
+            .map_or_else(ip, |value| balance::hash(value.as_bytes())),
+        _ => 0,
+    }
+}
+
+pub(crate) fn set_cookie(
+    sticky: &crate::config::Sticky,
+    pool: &Pool,
+    upstream: &Upstream,
+    secure: bool,
+) -> HeaderValue {
+    let mark = pool.mark(upstream);
+    let age = if sticky.age.is_zero() { String::new() } else { format!("; Max-Age={}", sticky.age.as_secs()) };
+    let secure = if secure { "; Secure" } else { "" };
+    let text = format!("{}={}; Path=/{age}; HttpOnly; SameSite=Lax{secure}", sticky.cookie, sticky::text(&mark));
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

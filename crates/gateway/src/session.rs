@@ -1,0 +1,420 @@
+//! One connection of a client, from its first byte to its last.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::config::Limits;
+use crate::guard::{Guard, Signals};
+use crate::head::Checker;
+use crate::proxy;
+use crate::proxy_protocol;
+use crate::timers::{TICK, Timer};
+use crate::tls::Served;
+use crate::trust;
+use crate::worker::{Local, Worker};
+use crate::clock;
+
+/// How a client of HTTP/2 begins (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// After the last answer on a connection that ends, so long is waited for the client to close.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What the requests of a connection have in common.
+pub(crate) struct Session {
+    pub(crate) worker: Rc<Worker>,
+    /// Who connected, or for whom the load balancer in front speaks.
+    pub(crate) peer: IpAddr,
+    pub(crate) peer_text: HeaderValue,
+    pub(crate) socket_peer: IpAddr,
+    pub(crate) secure: bool,
+    pub(crate) http2: bool,
+    /// Under which certificate it was secured.
+    pub(crate) served: Option<Arc<Served>>,
+    pub(crate) since: u64,
+    pub(crate) signals: Arc<Signals>,
+    /// Requests that are not answered yet.
+    pub(crate) open: Cell<usize>,
+}
+
+/// Counts a request as open while it lives.
+pub(crate) struct Open(Rc<Session>);
+
+impl Open {
+    pub(crate) fn new(session: &Rc<Session>) -> Self {
+        session.open.set(session.open.get() + 1);
+        session.worker.shared.requests.fetch_add(1, Ordering::Relaxed);
+        Self(session.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.worker.shared.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves a connection.
+pub(crate) async fn serve(worker: Rc<Worker>, mut socket: TcpStream, from: SocketAddr, secure: bool) {
+    let _ = socket.set_nodelay(true);
+    let table = worker.table();
+    let limits = table.global.limits.clone();
+    let mut peer = trust::plain(from.ip());
+    let socket_peer = peer;
+    let place = worker.shared.admit(peer, limits.connections, limits.connections_per_ip);
+    let Some(_place) = place else {
+        worker.shared.house.turned_away.fetch_add(1, Ordering::Relaxed);
+        if !secure {
+            // As far as it can be said without waiting.
+            let _ = socket.try_write(
+                b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+            );
+        }
+        return;
+    };
+    let mut ahead = BytesMut::new();
+    let timer = worker.timers.timer();
+    if let Some(trusted) = &table.global.proxy_protocol
+        && trusted.contains(peer)
+    {
+        timer.set(limits.header_timeout);
+        let header = within(&timer, proxy_protocol::read(&mut socket, &mut ahead)).await;
+        match header {
+            Some(Ok(Some(source))) => peer = trust::plain(source),
+            Some(Ok(None)) => {}
+            // A trusted peer that does not say for whom it speaks, says nothing worth hearing.
+            Some(Err(_)) | None => {
+                worker.shared.house.malformed.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+    let Ok(peer_text) = HeaderValue::from_str(&peer.to_string()) else { return };
+    let session = |http2, served| {
+        Rc::new(Session {
+            worker: worker.clone(),
+            peer,
+            peer_text: peer_text.clone(),
+            socket_peer,
+            secure,
+            http2,
+            served,
+            since: clock::millis(),
+            signals: Arc::default(),
+            open: Cell::new(0),
+        })
+    };
+    if secure {
+        timer.set(limits.tls_handshake);
+        let stream = Ahead { stream: socket, ahead: std::mem::take(&mut ahead) };
+        let handshake = within(&timer, shake(&table.certificates, stream)).await;
+        let Some(Ok((stream, served))) = handshake else {
+            worker.shared.house.tls_failed.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        drop(timer);
+        drop(table);
+        if http2 {
+            speak_2(session(true, Some(served)), stream, &limits).await;
+        } else {
+            speak_1(session(false, Some(served)), stream, BytesMut::new(), &limits).await;
+        }
+        return;
+    }
+    drop(table);
+    // Until something is said, a connection costs no more than its socket.
+    timer.set(limits.keep_alive);
+    let ending = pin!(worker.shared.ending.cancelled());
+    let first = async {
+        while ahead.len() < PREFACE.len() && PREFACE.starts_with(&ahead) {
+            ahead.reserve(4096);
+            if socket.read_buf(&mut ahead).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
+        }
+        Ok(())
+    };
+    let first = tokio::select! {
+        biased;
+        first = within(&timer, first) => first,
+        () = ending => None,
+    };
+    if !matches!(first, Some(Ok(()))) {
+        return;
+    }
+    drop(timer);
+    if ahead.starts_with(PREFACE) {
+        speak_2(session(true, None), Ahead { stream: socket, ahead }, &limits).await;
+    } else {
+        speak_1(session(false, None), socket, ahead, &limits).await;
+    }
+}
+
+async fn within<F: Future>(timer: &Timer, future: F) -> Option<F::Output> {
+    let late = pin!(timer.due());
+    tokio::select! {
+        biased;
+        done = future => Some(done),
+        () = late => None,
+    }
+}
+
+/// A TLS handshake under the certificate of the name that the client asks for.
+async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
+    certificates: &crate::tls::Certificates,
+    stream: S,
+) -> io::Result<(tokio_rustls::server::TlsStream<S>, Arc<Served>)> {
+    let acceptor = tokio_rustls::LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+    let start = acceptor.await?;
+    let hello = start.client_hello();
+    let name = hello.server_name().map(str::to_ascii_lowercase);
+    let served = name
+        .as_deref()
+        .and_then(|name| certificates.of(name))
+        .or_else(|| certificates.first())
+        .cloned()
+        .ok_or_else(|| io::Error::other("no certificate"))?;
+    let stream = start.into_stream(served.config.clone()).await?;
+    Ok((stream, served))
+}
+
+async fn speak_1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    session: Rc<Session>,
+    stream: S,
+    ahead: BytesMut,
+    limits: &Limits,
+) {
+    let checker = Checker::new(limits.head, limits.headers);
+    let guard = Guard::new(stream, ahead, checker, session.signals.clone());
+    let service = {
+        let session = session.clone();
+        service_fn(move |request: Request<Incoming>| {
+            let session = session.clone();
+            async move { Ok::<_, Infallible>(proxy::handle(session, request).await) }
+        })
+    };
+    let mut builder = http1::Builder::new();
+    builder.max_headers(limits.headers).max_buf_size(limits.head.max(64 << 10) + (64 << 10));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service).with_upgrades());
+    let signals = &session.signals;
+    let worker = &session.worker;
+    let timer = worker.timers.timer();
+    let ending = worker.shared.ending.clone();
+    let mut ended = pin!(ending.cancelled());
+    let mut registered = false;
+    let mut told = false;
+    let mut last = Phase::New;
+    let mut moved = 0;
+    std::future::poll_fn(|cx| {
+        loop {
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            // A refused head: what is under way ends, then the guard says why.
+            if signals.refused.load(Ordering::Relaxed) != 0 && !told {
+                told = true;
+                worker.shared.house.malformed.fetch_add(1, Ordering::Relaxed);
+                connection.as_mut().graceful_shutdown();
+                timer.set(FAREWELL);
+                continue;
+            }
+            break;
+        }
+        if !registered {
+            // Once is enough: what it wakes for is seen in `drained_since`.
+            registered = true;
+            let _ = ended.as_mut().poll(cx);
+        }
+        if told {
+            return if timer.is_due(cx) { Poll::Ready(()) } else { Poll::Pending };
+        }
+        let draining = worker.shared.drained_since() != 0;
+        let phase = match Phase::of(&session) {
+            // Idle connections are closed a little later: a request may be on its way, and is still served.
+            Phase::Idle if draining => Phase::Leaving,
+            phase => phase,
+        };
+        let count = signals.moved.load(Ordering::Relaxed);
+        if phase != last || (count != moved && phase != Phase::Head) {
+            match phase {
+                Phase::New | Phase::Idle => timer.set(limits.keep_alive),
+                Phase::Leaving => timer.set(FAREWELL),
+                Phase::Head => timer.set(limits.header_timeout),
+                Phase::Stalled => timer.set(limits.idle_timeout),
+                Phase::Working => timer.off(),
+            }
+            last = phase;
+            moved = count;
+        }
+        if !timer.is_due(cx) {
+            return Poll::Pending;
+        }
+        if phase != Phase::Head {
+            return Poll::Ready(());
+        }
+        // Who began to speak is told why it ends.
+        signals.late.store(true, Ordering::Relaxed);
+        told = true;
+        connection.as_mut().graceful_shutdown();
+        timer.set(FAREWELL);
+        connection.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
+}
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    New,
+    /// The next request.
+    Idle,
+    /// The next request or the end, on a node that drains.
+    Leaving,
+    /// The rest of a head.
+    Head,
+    /// The client, who neither sends nor takes.
+    Stalled,
+    /// Us, or an upstream.
+    Working,
+}
+
+impl Phase {
+    fn of(session: &Session) -> Self {
+        let signals = &session.signals;
+        if signals.writing.load(Ordering::Relaxed) || signals.reading.load(Ordering::Relaxed) {
+            Self::Stalled
+        } else if session.open.get() > 0 {
+            Self::Working
+        } else if signals.in_head.load(Ordering::Relaxed) {
+            Self::Head
+        } else {
+            Self::Idle
+        }
+    }
+}
+
+async fn speak_2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    session: Rc<Session>,
+    stream: S,
+    limits: &Limits,
+) {
+    let service = {
+        let session = session.clone();
+        service_fn(move |request: Request<Incoming>| {
+            let session = session.clone();
+            async move { Ok::<_, Infallible>(proxy::handle(session, request).await) }
+        })
+    };
+    let mut builder = http2::Builder::new(Local);
+    builder
+        .max_concurrent_streams(128)
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .initial_stream_window_size(256 << 10)
+        .initial_connection_window_size(1 << 20)
+        .max_send_buf_size(256 << 10);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let timer = session.worker.timers.timer();
+    let ending = session.worker.shared.ending.clone();
+    let mut ended = pin!(ending.cancelled());
+    let mut told = false;
+    let mut was_open = true;
+    std::future::poll_fn(|cx| {
+        if !told && ended.as_mut().poll(cx).is_ready() {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let open = session.open.get() > 0;
+        if open != was_open {
+            was_open = open;
+            if open {
+                timer.off();
+            } else {
+                timer.set(limits.keep_alive);
+            }
+        }
+        if timer.is_due(cx) {
+            if told {
+                return Poll::Ready(());
+            }
+            // Nothing was asked for a while: the client is told to go.
+            told = true;
+            connection.as_mut().graceful_shutdown();
+            timer.set(FAREWELL + TICK);
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// A stream with bytes that were read before.
+struct Ahead<S> {
+    stream: S,
+    ahead: BytesMut,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Ahead<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        out: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, out);
+        }
+        let count = self.ahead.len().min(out.remaining());
+        out.put_slice(&self.ahead.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Ahead<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+

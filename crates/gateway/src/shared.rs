@@ -1,0 +1,133 @@
+//! What all workers and the control share.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Sink;
+use crate::change::History;
+use crate::clock;
+use crate::stats::HouseStats;
+use crate::table::Table;
+
+pub(crate) struct Shared {
+    pub(crate) table: Arc<ArcSwap<Table>>,
+    /// Signs sticky cookies.
+    pub(crate) secret: Arc<[u8; 32]>,
+    pub(crate) house: Arc<HouseStats>,
+    /// No more connections are accepted.
+    pub(crate) closing: CancellationToken,
+    /// Connections come to an end: HTTP/2 is told so, others close after their answer.
+    pub(crate) ending: CancellationToken,
+    /// The deadline of a drain has passed.
+    pub(crate) expired: CancellationToken,
+    /// All is over.
+    pub(crate) stopped: CancellationToken,
+    /// Milliseconds since when this node drains; 0 when it does not.
+    drained_since: AtomicU64,
+    /// Tenants that drain.
+    pub(crate) tenants: ArcSwap<HashSet<String>>,
+    pub(crate) connections: AtomicUsize,
+    pub(crate) requests: AtomicUsize,
+    pub(crate) tunnels: AtomicUsize,
+    by_ip: Mutex<HashMap<IpAddr, usize>>,
+    pub(crate) log: Mutex<Option<Sink>>,
+    pub(crate) log_version: AtomicU64,
+    pub(crate) wall: kernel::Clock,
+    pub(crate) variables: crate::Variables,
+    pub(crate) history: History,
+    /// One change at a time.
+    pub(crate) changing: Mutex<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        table: Table,
+        secret: Arc<[u8; 32]>,
+        wall: kernel::Clock,
+        variables: crate::Variables,
+    ) -> Self {
+        Self {
+            table: Arc::new(ArcSwap::from_pointee(table)),
+            secret,
+            house: Arc::default(),
+            closing: CancellationToken::new(),
+            ending: CancellationToken::new(),
+            expired: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            drained_since: AtomicU64::new(0),
+            tenants: ArcSwap::default(),
+            connections: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            tunnels: AtomicUsize::new(0),
+            by_ip: Mutex::default(),
+            log: Mutex::new(None),
+            log_version: AtomicU64::new(0),
+            wall,
+            variables,
+            history: History::default(),
+            changing: Mutex::new(()),
+        }
+    }
+
+    /// Begins a drain; false when one is under way.
+    pub(crate) fn drain(&self) -> bool {
+        let begun = self
+            .drained_since
+            .compare_exchange(0, clock::millis().max(1), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok();
+        self.ending.cancel();
+        begun
+    }
+
+    pub(crate) fn drained_since(&self) -> u64 {
+        self.drained_since.load(Ordering::Relaxed)
+    }
+
+    /// A place for a connection; `None` when there is none left.
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr, most: usize, most_per_ip: usize) -> Option<Place> {
+        // A tunnel has left its connection's count and still holds a socket.
+        let tunnels = self.tunnels.load(Ordering::Relaxed);
+        if self.connections.fetch_add(1, Ordering::Relaxed) + tunnels >= most {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let mut place = Place { shared: self.clone(), peer: None };
+        if most_per_ip > 0 {
+            let mut by_ip = self.by_ip.lock();
+            let count = by_ip.entry(peer).or_default();
+            if *count >= most_per_ip {
+                return None;
+            }
+            *count += 1;
+            place.peer = Some(peer);
+        }
+        Some(place)
+    }
+}
+
+/// A connection's place in the counts.
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    peer: Option<IpAddr>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(peer) = self.peer {
+            let mut by_ip = self.shared.by_ip.lock();
+            if let Some(count) = by_ip.get_mut(&peer) {
+                *count -= 1;
+                if *count == 0 {
+                    by_ip.remove(&peer);
+                }
+            }
+        }
+    }
+}

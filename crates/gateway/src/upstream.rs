@@ -1,0 +1,298 @@
+//! What is known of an upstream while the gateway runs: load, latency, health. It outlives changes of the file.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::clock;
+use crate::config::{Backend, Outlier, Scheme};
+
+/// Latency forgets with this time constant.
+const MEMORY_MICROS: f64 = 10_000_000.0;
+/// What an error counts as, in microseconds of latency, at least.
+const ERROR_MICROS: f64 = 1_000_000.0;
+/// How long an answer of the resolver is used.
+const RESOLVED: u64 = 10_000;
+
+/// One server behind the gateway.
+pub(crate) struct Upstream {
+    /// Unique in the process; pools of connections are kept by it.
+    pub(crate) id: u32,
+    pub(crate) scheme: Scheme,
+    pub(crate) address: String,
+    pub(crate) priority: u32,
+    pub(crate) region: Option<String>,
+    pub(crate) weight: AtomicU32,
+    pub(crate) active: AtomicU32,
+    /// The verdict of active checks; true where there are none.
+    pub(crate) healthy: AtomicBool,
+    pub(crate) draining: AtomicBool,
+    /// The last probe's outcome in words.
+    pub(crate) verdict: Mutex<String>,
+    latency: AtomicU64,
+    latency_at: AtomicU64,
+    /// When it became usable again, for the slow start; 0 for always.
+    pub(crate) back_since: AtomicU64,
+    pub(crate) breaker: Breaker,
+    pub(crate) counts: Counts,
+    resolved: Mutex<Option<(u64, Vec<SocketAddr>)>>,
+}
+
+/// Passive health. Closed lets all through, open none, and after its time one trial decides.
+#[derive(Default)]
+pub(crate) struct Breaker {
+    errors: AtomicU32,
+    /// Milliseconds until which it is open; 0 when closed.
+    open_until: AtomicU64,
+    openings: AtomicU32,
+    trial: AtomicBool,
+}
+
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) requests: AtomicU64,
+    pub(crate) connections: AtomicU64,
+    pub(crate) errors: AtomicU64,
+    pub(crate) retries: AtomicU64,
+    pub(crate) ejections: AtomicU64,
+}
+
+/// How an attempt at an upstream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Good,
+    /// It answered with 500 or above.
+    ServerError,
+    /// No answer: refused, reset, garbage, too late.
+    Failed,
+}
+
+impl Upstream {
+    pub(crate) fn new(backend: &Backend) -> Self {
+        static IDS: AtomicU32 = AtomicU32::new(1);
+        Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            scheme: backend.scheme,
+            address: backend.address.clone(),
+            priority: backend.priority,
+            region: backend.region.clone(),
+            weight: AtomicU32::new(backend.weight),
+            active: AtomicU32::new(0),
+            healthy: AtomicBool::new(true),
+            draining: AtomicBool::new(false),
+            verdict: Mutex::new(String::new()),
+            latency: AtomicU64::new(0),
+            latency_at: AtomicU64::new(0),
+            back_since: AtomicU64::new(0),
+            breaker: Breaker::default(),
+            counts: Counts::default(),
+            resolved: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn active(&self) -> u32 {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Ejected or not checked well: not for ordinary traffic.
+    pub(crate) fn usable(&self, now: u64) -> bool {
+        self.healthy.load(Ordering::Relaxed) && !self.breaker.is_open(now)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) || self.weight() == 0
+    }
+
+    /// Share of its weight that it may carry now, while it starts slowly.
+    pub(crate) fn ramp(&self, slow_start: Duration, now: u64) -> f64 {
+        let since = self.back_since.load(Ordering::Relaxed);
+        let span = slow_start.as_millis() as u64;
+        if since == 0 || span == 0 {
+            return 1.0;
+        }
+        (now.saturating_sub(since) as f64 / span as f64).clamp(0.1, 1.0)
+    }
+
+    /// Peak EWMA of latency, in microseconds; what is old is believed less.
+    pub(crate) fn latency(&self, now: u64) -> f64 {
+        let latency = f64::from_bits(self.latency.load(Ordering::Relaxed));
+        let age = now.saturating_sub(self.latency_at.load(Ordering::Relaxed));
+        if age < 100_000 { latency } else { latency * (-(age as f64) / MEMORY_MICROS).exp() }
+    }
+
+    /// What one more request would cost here: latency times queue, by weight.
+    pub(crate) fn cost(&self, now: u64) -> f64 {
+        // Nobody is free of cost: an unknown upstream competes by its queue.
+        let latency = self.latency(now).max(50.0);
+        latency * f64::from(self.active() + 1) / f64::from(self.weight().max(1))
+    }
+
+    /// Takes in how an attempt ended. True when it was ejected by that.
+    pub(crate) fn settle(&self, outcome: Outcome, took: u64, outlier: &Outlier, may_eject: bool) -> bool {
+        let now = clock::micros();
+        let before = self.latency(now);
+        let sample = match outcome {
+            Outcome::Good => took as f64,
+            Outcome::ServerError | Outcome::Failed => (took as f64).max(ERROR_MICROS).max(before),
+        };
+        let latency = if sample > before {
+            sample
+        } else {
+            let age = now.saturating_sub(self.latency_at.load(Ordering::Relaxed));
+            let kept = (-(age as f64) / MEMORY_MICROS).exp().min(0.95);
+            sample + (f64::from_bits(self.latency.load(Ordering::Relaxed)) - sample).max(0.0) * kept
+        };
+        self.latency.store(latency.to_bits(), Ordering::Relaxed);
+        self.latency_at.store(now, Ordering::Relaxed);
+        if outcome == Outcome::Good {
+            self.breaker.close();
+            return false;
+        }
+        self.counts.errors.fetch_add(1, Ordering::Relaxed);
+        let ejected = self.breaker.count(outlier, now / 1000, may_eject);
+        if ejected {
+            self.counts.ejections.fetch_add(1, Ordering::Relaxed);
+        }
+        ejected
+    }
+
+    /// Where to connect. A name is looked up again after ten seconds; an old answer is better than none.
+    pub(crate) async fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        if let Ok(address) = self.address.parse() {
+            return Ok(vec![address]);
+        }
+        let now = clock::millis();
+        let known = self.resolved.lock().clone();
+        if let Some((at, addresses)) = &known
+            && now < at + RESOLVED
+        {
+            return Ok(addresses.clone());
+        }
+        let found = tokio::net::lookup_host(&self.address).await.map(Iterator::collect::<Vec<_>>);
+        match (found, known) {
+            (Ok(addresses), _) if !addresses.is_empty() => {
+                *self.resolved.lock() = Some((now, addresses.clone()));
+                Ok(addresses)
+            }
+            (_, Some((_, addresses))) => Ok(addresses),
+            (Ok(_), None) => Err(std::io::Error::other("the name has no address")),
+            (Err(cause), None) => Err(cause),
+        }
+    }
+}
+
+impl Breaker {
+    pub(crate) fn is_open(&self, now: u64) -> bool {
+        self.open_until.load(Ordering::Relaxed) > now
+    }
+
+    pub(crate) fn open_until(&self) -> u64 {
+        self.open_until.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request may go now. Between open and closed it is one at a time.
+    pub(crate) fn admit(&self, now: u64) -> bool {
+        match self.open_until.load(Ordering::Relaxed) {
+            0 => true,
+            until if until > now => false,
+            _ => !self.trial.swap(true, Ordering::Relaxed),
+        }
+    }
+
+    /// A trial that came to no verdict, as when the client went away.
+    pub(crate) fn give_back(&self) {
+        self.trial.store(false, Ordering::Relaxed);
+    }
+
+    fn close(&self) {
+        if self.errors.load(Ordering::Relaxed) != 0 {
+            self.errors.store(0, Ordering::Relaxed);
+        }
+        if self.open_until.load(Ordering::Relaxed) != 0 {
+            self.open_until.store(0, Ordering::Relaxed);
+            self.openings.store(0, Ordering::Relaxed);
+            self.trial.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn count(&self, outlier: &Outlier, now: u64, may_eject: bool) -> bool {
+        let errors = self.errors.fetch_add(1, Ordering::Relaxed) + 1;
+        let tried = self.trial.swap(false, Ordering::Relaxed);
+        let due = tried || (outlier.consecutive > 0 && errors >= outlier.consecutive);
+        if !due || !may_eject || self.is_open(now) {
+            return false;
+        }
+        let openings = self.openings.fetch_add(1, Ordering::Relaxed).min(16);
+        let span = outlier.ejection.saturating_mul(1 << openings).min(outlier.max_ejection);
+        self.errors.store(0, Ordering::Relaxed);
+        self.open_until.store(now + span.as_millis() as u64, Ordering::Relaxed);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream() -> Upstream {
+        let (scheme, address) = crate::config::parse_address("127.0.0.1:1").expect("address");
+        Upstream::new(&Backend {
+            scheme,
+            address,
+            weight: 1,
+            priority: 0,
+            region: None,
+            health: None,
+            line: 1,
+        })
+    }
+
+    const OUTLIER: Outlier = Outlier {
+        consecutive: 3,
+        ejection: Duration::from_secs(10),
+        max_ejection: Duration::from_secs(30),
+        max_share: 0.5,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_in_a_row_eject_and_one_trial_decides() {
+        let upstream = upstream();
+        let fail = || upstream.settle(Outcome::Failed, 10, &OUTLIER, true);
+        assert!(!fail() && !fail());
+        upstream.settle(Outcome::Good, 10, &OUTLIER, true);
+        assert!(!fail() && !fail(), "a good answer begins the count again");
+        assert!(fail());
+        assert!(!upstream.usable(clock::millis()));
+        tokio::time::advance(Duration::from_secs(11)).await;
+        let now = clock::millis();
+        assert!(upstream.usable(now));
+        assert!(upstream.breaker.admit(now));
+        assert!(!upstream.breaker.admit(now), "one trial at a time");
+        assert!(fail(), "a failed trial ejects at once");
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert!(!upstream.usable(clock::millis()), "twice as long");
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(upstream.breaker.admit(clock::millis()));
+        upstream.settle(Outcome::Good, 10, &OUTLIER, true);
+        assert!(upstream.breaker.admit(clock::millis()) && upstream.breaker.admit(clock::millis()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn latency_rises_at_once_and_is_forgotten_slowly() {
+        let upstream = upstream();
+        clock::micros();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        upstream.settle(Outcome::Good, 1_000, &OUTLIER, true);
+        upstream.settle(Outcome::Good, 50_000, &OUTLIER, true);
+        assert!((upstream.latency(clock::micros()) - 50_000.0).abs() < 1.0);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let later = upstream.latency(clock::micros());
+        assert!((1_000.0..5_000.0).contains(&later), "{later}");
+    }
+}

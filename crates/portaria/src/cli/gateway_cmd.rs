@@ -1,0 +1,65 @@
+//! `portaria gateway …`, and `portaria serve --role gateway`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::Subcommand;
+use kernel::Clock;
+use serde_json::json;
+
+use super::out::{Out, line};
+use super::stop_signal;
+use crate::front::{self, Front};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GatewayCommand {
+    /// Say what is wrong with a gateway's file, if anything, and what it makes.
+    Check { file: PathBuf },
+}
+
+pub(super) fn run(command: &GatewayCommand, out: &Out) -> anyhow::Result<()> {
+    let GatewayCommand::Check { file } = command;
+    let report = front::read(file)?;
+    let entry = |fault: &gateway::Fault| json!({"line": fault.line, "field": fault.path, "reason": fault.reason});
+    let value = json!({
+        "faults": report.faults.iter().map(entry).collect::<Vec<_>>(),
+        "notes": report.notes.iter().map(entry).collect::<Vec<_>>(),
+    });
+    let mut lines: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+    lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
+    if let Some(config) = &report.config {
+        let backends: usize = config.pools.iter().map(|pool| pool.backends.len()).sum();
+        lines.push(format!(
+            "{} is sound: {} routes, {} pools, {backends} upstreams",
+            file.display(),
+            config.routes.len(),
+            config.pools.len()
+        ));
+    }
+    out.done(&value, &lines.join("\n"));
+    if !report.faults.is_empty() {
+        bail!("{} has {} faults", file.display(), report.faults.len());
+    }
+    Ok(())
+}
+
+/// A file that describes a gateway, told by its ending.
+pub(super) fn is_gateway_file(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
+/// A gateway on a file alone: no database, nothing else of the house.
+pub(super) async fn serve(file: &Path) -> anyhow::Result<()> {
+    let front = Front::start(file, Clock::System)?;
+    let addresses = front.addresses();
+    for (what, address) in
+        [("http", addresses.plain), ("https", addresses.tls), ("admin API", addresses.admin), ("metrics", addresses.metrics)]
+    {
+        if let Some(address) = address {
+            line(&format!("portaria gateway: {what} on {address}"));
+        }
+    }
+    stop_signal().await?;
+    front.stop().await;
+    Ok(())
+}
