@@ -53,8 +53,18 @@ impl Account {
         self.status = status.as_u16();
     }
 
-    pub(crate) fn id(&self) -> String {
-        format!("{:032x}", self.request_id)
+    /// The request's name in headers and logs: 32 hexadecimal digits.
+    pub(crate) fn id(&self) -> [u8; 32] {
+        let mut text = [0; 32];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.request_id.to_be_bytes()) {
+            pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+            pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+        }
+        text
+    }
+
+    pub(crate) fn id_text(&self) -> String {
+        String::from_utf8_lossy(&self.id()).into_owned()
     }
 }
 

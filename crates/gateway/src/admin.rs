@@ -50,15 +50,23 @@ pub(crate) fn public(shared: &Shared, method: &Method, path: &str) -> Option<Res
 }
 
 /// Answers a call.
-pub(crate) async fn answer(shared: &Arc<Shared>, token: &Token, request: Request<Incoming>) -> Response<Bytes> {
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    token: &Token,
+    request: Request<Incoming>,
+) -> Response<Bytes> {
     if !is_allowed(token, request.headers()) {
-        let mut answer = problem(StatusCode::UNAUTHORIZED, "send the admin token: Authorization: Bearer TOKEN");
+        let mut answer =
+            problem(StatusCode::UNAUTHORIZED, "send the admin token: Authorization: Bearer TOKEN");
         answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return answer;
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = Limited::new(body, BODY).collect().await else {
-        return problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 4 MiB, or was not sent to its end");
+        return problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is larger than 4 MiB, or was not sent to its end",
+        );
     };
     let body = body.to_bytes();
     let path = parts.uri.path().to_owned();
@@ -68,13 +76,19 @@ pub(crate) async fn answer(shared: &Arc<Shared>, token: &Token, request: Request
         ("POST", ["api", "tenants", tenant, "drain"]) => tenant_drain(shared, tenant, true),
         ("DELETE", ["api", "tenants", tenant, "drain"]) => tenant_drain(shared, tenant, false),
         ("GET", ["v1", "gateway", "status"]) => json_answer(StatusCode::OK, &status(shared)),
-        ("GET", ["v1", "gateway", "pools"]) => json_answer(StatusCode::OK, &pools(&shared.table.load())),
-        ("GET", ["v1", "gateway", "routes"]) => json_answer(StatusCode::OK, &routes(&shared.table.load())),
+        ("GET", ["v1", "gateway", "pools"]) => {
+            json_answer(StatusCode::OK, &pools(&shared.table.load()))
+        }
+        ("GET", ["v1", "gateway", "routes"]) => {
+            json_answer(StatusCode::OK, &routes(&shared.table.load()))
+        }
         ("GET", ["v1", "gateway", "certificates"]) => {
             json_answer(StatusCode::OK, &certificates(&shared.table.load()))
         }
         ("GET", ["v1", "gateway", "explain"]) => explain(&shared.table.load(), &parts.uri),
-        ("GET", ["v1", "gateway", "versions"]) => json_answer(StatusCode::OK, &change::versions(shared)),
+        ("GET", ["v1", "gateway", "versions"]) => {
+            json_answer(StatusCode::OK, &change::versions(shared))
+        }
         ("PUT", ["v1", "gateway", "config"]) => change::put(shared, &parts.uri, &body),
         ("POST", ["v1", "gateway", "rollback"]) => change::rollback(shared, &body),
         ("POST", ["v1", "gateway", "pools", pool, "upstreams"]) => change::add(shared, pool, &body),
@@ -98,7 +112,9 @@ fn is_allowed(token: &Token, headers: &HeaderMap) -> bool {
         scheme.eq_ignore_ascii_case("bearer").then_some(rest.trim())
     });
     // An empty secret never means that there is no check.
-    given.is_some_and(|given| !token.0.is_empty() && bool::from(given.as_bytes().ct_eq(token.0.as_bytes())))
+    given.is_some_and(|given| {
+        !token.0.is_empty() && bool::from(given.as_bytes().ct_eq(token.0.as_bytes()))
+    })
 }
 
 fn unescaped(segment: &str) -> String {
@@ -124,7 +140,12 @@ fn drain(shared: &Shared) -> Response<Bytes> {
 }
 
 fn tenant_drain(shared: &Shared, tenant: &str, on: bool) -> Response<Bytes> {
-    let known = shared.table.load().routes.iter().any(|route| route.config.tenant.as_deref() == Some(tenant));
+    let known = shared
+        .table
+        .load()
+        .routes
+        .iter()
+        .any(|route| route.config.tenant.as_deref() == Some(tenant));
     if !known {
         return problem(StatusCode::NOT_FOUND, "no route is this tenant's (tenant_id)");
     }
@@ -138,7 +159,8 @@ fn tenant_drain(shared: &Shared, tenant: &str, on: bool) -> Response<Bytes> {
     tracing::info!(event = "gateway_tenant_drain", tenant_id = tenant, on);
     let open: u32 = {
         let table = shared.table.load();
-        let of_tenant = table.routes.iter().filter(|route| route.config.tenant.as_deref() == Some(tenant));
+        let of_tenant =
+            table.routes.iter().filter(|route| route.config.tenant.as_deref() == Some(tenant));
         let mut pools: Vec<_> = of_tenant.filter_map(|route| route.pool.clone()).collect();
         pools.sort_by(|a, b| a.config.name.cmp(&b.config.name));
         pools.dedup_by(|a, b| a.config.name == b.config.name);
@@ -294,24 +316,41 @@ fn explain(table: &Table, uri: &Uri) -> Response<Bytes> {
         Found::Route(route) => route,
         Found::Method(methods) => {
             let list: Vec<&str> = methods.iter().map(Method::as_str).collect();
-            return json_answer(StatusCode::OK, &json!({"status": 405, "why": [format!("the path takes {}", list.join(", "))]}));
+            return json_answer(
+                StatusCode::OK,
+                &json!({"status": 405, "why": [format!("the path takes {}", list.join(", "))]}),
+            );
         }
         Found::NoPath => {
-            return json_answer(StatusCode::OK, &json!({"status": 404, "why": ["the host is known, and none of its routes covers the path"]}));
+            return json_answer(
+                StatusCode::OK,
+                &json!({"status": 404, "why": ["the host is known, and none of its routes covers the path"]}),
+            );
         }
         Found::NoHost => {
-            return json_answer(StatusCode::OK, &json!({"status": 404, "why": ["no route names this host, no wildcard covers it, and there is no route for \"*\""]}));
+            return json_answer(
+                StatusCode::OK,
+                &json!({"status": 404, "why": ["no route names this host, no wildcard covers it, and there is no route for \"*\""]}),
+            );
         }
     };
-    why.push(format!("route {} (line {}) is the most exact one for host and path", route.label, route.config.line));
+    why.push(format!(
+        "route {} (line {}) is the most exact one for host and path",
+        route.label, route.config.line
+    ));
     if let Some(served) = table.certificates.of(&name) {
         why.push(format!("TLS under the certificate for {}", served.names.join(", ")));
     }
     if let Action::Redirect { to, status } = &route.config.action {
         why.push(format!("it redirects to {to}"));
-        return json_answer(StatusCode::OK, &json!({"status": status.as_u16(), "route": route.label, "why": why}));
+        return json_answer(
+            StatusCode::OK,
+            &json!({"status": status.as_u16(), "route": route.label, "why": why}),
+        );
     }
-    let Some(pool) = &route.pool else { return problem(StatusCode::INTERNAL_SERVER_ERROR, "the route has no pool") };
+    let Some(pool) = &route.pool else {
+        return problem(StatusCode::INTERNAL_SERVER_ERROR, "the route has no pool");
+    };
     let now = clock::micros();
     let mut members = Vec::new();
     for member in &pool.members {
@@ -357,7 +396,8 @@ pub(crate) fn json_answer(status: StatusCode, value: &Value) -> Response<Bytes> 
 
 pub(crate) fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
     let title = status.canonical_reason().unwrap_or("Error");
-    let value = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    let value =
+        json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
     let mut answer = json_answer(status, &value);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     answer

@@ -17,11 +17,14 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let text = |name: HeaderName| {
+            headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+        };
         let language = text(ACCEPT_LANGUAGE);
         Self {
             html: text(ACCEPT).contains("text/html"),
-            english: !language.is_empty() && !language.trim_start().to_ascii_lowercase().starts_with("pt"),
+            english: !language.is_empty()
+                && !language.trim_start().to_ascii_lowercase().starts_with("pt"),
         }
     }
 }
@@ -105,14 +108,30 @@ fn portuguese(trouble: Trouble) -> (&'static str, &'static str) {
         Trouble::NoRoute => ("Não encontrado", "Não há nada neste endereço."),
         Trouble::Method => ("Método não aceito", "Este endereço não aceita este método."),
         Trouble::BadHost | Trouble::BadPath => ("Pedido malformado", "O endereço está malformado."),
-        Trouble::BadBody => ("Pedido malformado", "O conteúdo enviado está malformado ou não chegou ao fim."),
-        Trouble::Forbidden => ("Acesso não permitido", "Este endereço não pode ser acessado de onde você está."),
-        Trouble::TooLarge => ("Conteúdo grande demais", "O que foi enviado é maior do que se aceita aqui."),
-        Trouble::Limited => ("Muitos pedidos", "Houve pedidos demais. Tente de novo daqui a pouco."),
-        Trouble::Draining => ("Em manutenção", "Este servidor está sendo substituído. Tente de novo."),
-        Trouble::TenantDraining => ("Em mudança", "O serviço está mudando de lugar. Tente de novo em instantes."),
-        Trouble::NoUpstream => ("Serviço indisponível", "Não há servidor que possa responder agora."),
-        Trouble::Busy => ("Muito movimento", "Os servidores estão ocupados. Tente de novo em instantes."),
+        Trouble::BadBody => {
+            ("Pedido malformado", "O conteúdo enviado está malformado ou não chegou ao fim.")
+        }
+        Trouble::Forbidden => {
+            ("Acesso não permitido", "Este endereço não pode ser acessado de onde você está.")
+        }
+        Trouble::TooLarge => {
+            ("Conteúdo grande demais", "O que foi enviado é maior do que se aceita aqui.")
+        }
+        Trouble::Limited => {
+            ("Muitos pedidos", "Houve pedidos demais. Tente de novo daqui a pouco.")
+        }
+        Trouble::Draining => {
+            ("Em manutenção", "Este servidor está sendo substituído. Tente de novo.")
+        }
+        Trouble::TenantDraining => {
+            ("Em mudança", "O serviço está mudando de lugar. Tente de novo em instantes.")
+        }
+        Trouble::NoUpstream => {
+            ("Serviço indisponível", "Não há servidor que possa responder agora.")
+        }
+        Trouble::Busy => {
+            ("Muito movimento", "Os servidores estão ocupados. Tente de novo em instantes.")
+        }
         Trouble::Refused | Trouble::ConnectTimeout | Trouble::Tls => {
             ("Serviço fora do ar", "O servidor não pôde ser alcançado.")
         }

@@ -45,6 +45,8 @@ pub(crate) struct View {
 
 /// What a choice may depend on.
 pub(crate) struct Wish<'a> {
+    /// Microseconds of [`clock`].
+    pub(crate) now: u64,
     /// A hash of what `hash_on` names.
     pub(crate) hash: u64,
     pub(crate) sticky: Option<&'a str>,
@@ -105,15 +107,17 @@ impl Pool {
         let span = self.config.slow_start.as_millis() as u64;
         self.members.iter().any(|member| {
             let since = member.back_since.load(Ordering::Relaxed);
-            member.breaker.open_until() != 0 || (since != 0 && span != 0 && now < since + span + 1000)
+            member.breaker.open_until() != 0
+                || (since != 0 && span != 0 && now < since + span + 1000)
         })
     }
 
     /// Takes in how an attempt ended, and looks at the members again when that ejected one.
-    pub(crate) fn settle(&self, upstream: &Upstream, outcome: Outcome, took: u64) {
+    /// `took` and `now` in microseconds.
+    pub(crate) fn settle(&self, upstream: &Upstream, outcome: Outcome, took: u64, now: u64) {
         let was_out = upstream.breaker.open_until() != 0;
         let may_eject = outcome == Outcome::Good || self.may_eject();
-        let ejected = upstream.settle(outcome, took, &self.config.outlier, may_eject);
+        let ejected = upstream.settle(outcome, took, now, &self.config.outlier, may_eject);
         if ejected {
             tracing::warn!(
                 event = "gateway_upstream_ejected",
@@ -138,7 +142,8 @@ impl Pool {
         let now = clock::millis();
         let all = self.members.len();
         let out = self.members.iter().filter(|member| member.breaker.is_open(now)).count();
-        let most = ((all as f64 * self.config.outlier.max_share) as usize).max(usize::from(all > 1));
+        let most =
+            ((all as f64 * self.config.outlier.max_share) as usize).max(usize::from(all > 1));
         out < most
     }
 
@@ -149,7 +154,7 @@ impl Pool {
     /// The member for a request, with a place taken there, or why there is none.
     pub(crate) fn pick(&self, wish: &Wish<'_>) -> Result<(Arc<Upstream>, Why), NoPick> {
         let view = self.view.load();
-        let now = clock::micros();
+        let now = wish.now;
         if view.members.is_empty() {
             return Err(NoPick::Nobody);
         }
@@ -222,8 +227,11 @@ impl Pool {
                 let dice = u64::from(rand::random::<u32>()) as usize;
                 let one = dice % count;
                 let other = (one + 1 + (dice / count) % (count - 1)) % count;
-                let quicker =
-                    if view.members[other].cost(now) < view.members[one].cost(now) { other } else { one };
+                let quicker = if view.members[other].cost(now) < view.members[one].cost(now) {
+                    other
+                } else {
+                    one
+                };
                 (quicker, Why::Quickest)
             }
             Algorithm::IpHash | Algorithm::Maglev(_) => {
@@ -269,7 +277,8 @@ impl View {
             let there: Vec<_> = open.iter().filter(|member| member.priority == *level).collect();
             let good: Vec<_> = there.iter().filter(|member| member.usable(now)).collect();
             let share = good.len() as f64 / there.len().max(1) as f64;
-            if !good.is_empty() && (share > config.panic_threshold || config.panic_threshold == 0.0) {
+            if !good.is_empty() && (share > config.panic_threshold || config.panic_threshold == 0.0)
+            {
                 chosen = good.into_iter().map(|member| Arc::clone(member)).collect();
                 break;
             }
@@ -299,7 +308,8 @@ impl View {
 
 /// One round of smooth weighted turns: nobody twice in a row who need not be.
 fn smooth(weights: &[f64]) -> Vec<u16> {
-    let whole: Vec<i64> = weights.iter().map(|weight| (weight * 100.0).round().max(1.0) as i64).collect();
+    let whole: Vec<i64> =
+        weights.iter().map(|weight| (weight * 100.0).round().max(1.0) as i64).collect();
     let divisor = whole.iter().copied().fold(0, gcd).max(1);
     let mut shares: Vec<i64> = whole.iter().map(|weight| weight / divisor).collect();
     let sum: i64 = shares.iter().sum();
@@ -447,7 +457,9 @@ mod tests {
     fn pool(extra: &str, weights: &[u32]) -> Pool {
         let mut text = format!("pools:\n  - name: p\n{extra}    backends:\n");
         for (index, weight) in weights.iter().enumerate() {
-            text.push_str(&format!("      - {{address: \"10.0.0.{index}:80\", weight: {weight}}}\n"));
+            text.push_str(&format!(
+                "      - {{address: \"10.0.0.{index}:80\", weight: {weight}}}\n"
+            ));
         }
         let report = config::check(&text, &|_| None);
         assert!(report.faults.is_empty(), "{:?}", report.faults);
@@ -457,7 +469,7 @@ mod tests {
     }
 
     fn wish(hash: u64) -> Wish<'static> {
-        Wish { hash, sticky: None, tried: &[] }
+        Wish { now: clock::micros(), hash, sticky: None, tried: &[] }
     }
 
     fn turns(pool: &Pool, count: usize) -> Vec<String> {
@@ -480,7 +492,8 @@ mod tests {
     #[test]
     fn hashing_moves_only_the_share_of_the_one_that_went() {
         let pool = pool("    algorithm: maglev\n", &[1, 1, 1, 1, 1]);
-        let before: Vec<String> = (0..5000).map(|key| pick(&pool, hash(format!("{key}").as_bytes()))).collect();
+        let before: Vec<String> =
+            (0..5000).map(|key| pick(&pool, hash(format!("{key}").as_bytes()))).collect();
         pool.members[2].healthy.store(false, Ordering::Relaxed);
         pool.refresh();
         let mut moved = 0;
@@ -514,11 +527,19 @@ mod tests {
         assert_eq!(turns(&pool, 3).concat(), "111");
         pool.members[1].draining.store(true, Ordering::Relaxed);
         pool.refresh();
-        assert_eq!(turns(&pool, 3).concat(), "222", "the next level serves when the first has nobody");
+        assert_eq!(
+            turns(&pool, 3).concat(),
+            "222",
+            "the next level serves when the first has nobody"
+        );
         pool.members[2].healthy.store(false, Ordering::Relaxed);
         pool.refresh();
         assert!(pool.view().panic);
-        assert_eq!(turns(&pool, 2).concat(), "00", "better an unhealthy one than none, but nobody who drains");
+        assert_eq!(
+            turns(&pool, 2).concat(),
+            "00",
+            "better an unhealthy one than none, but nobody who drains"
+        );
     }
 
     #[test]
@@ -538,12 +559,12 @@ mod tests {
         let mark = pool.mark(&pool.members[2]);
         let text = sticky::text(&mark);
         for _ in 0..10 {
-            let wish = Wish { hash: 0, sticky: Some(text), tried: &[] };
+            let wish = Wish { now: clock::micros(), hash: 0, sticky: Some(text), tried: &[] };
             let (upstream, why) = pool.pick(&wish).expect("picks");
             assert_eq!((upstream.id, why), (pool.members[2].id, Why::Sticky));
         }
         for bad in ["", "10.0.0.2:80", "AAAAAAAAAAAAAAAAAAAAAA"] {
-            let wish = Wish { hash: 0, sticky: Some(bad), tried: &[] };
+            let wish = Wish { now: clock::micros(), hash: 0, sticky: Some(bad), tried: &[] };
             assert_ne!(pool.pick(&wish).expect("picks").1, Why::Sticky);
         }
     }
@@ -565,7 +586,7 @@ mod tests {
     fn the_slow_one_loses_its_share() {
         let pool = pool("", &[1, 1, 1]);
         for (index, took) in [(0, 10_000), (1, 100_000), (2, 10_000)] {
-            pool.settle(&pool.members[index], Outcome::Good, took);
+            pool.settle(&pool.members[index], Outcome::Good, took, clock::micros());
         }
         let slow = (0..300).filter(|_| pick(&pool, 0) == "10.0.0.1:80").count();
         assert_eq!(slow, 0);

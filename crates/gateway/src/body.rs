@@ -10,9 +10,9 @@ use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::account::Account;
 use crate::client::{Channel, Worn};
 use crate::lease::Lease;
+use crate::proxy::Passage;
 use crate::session::Open;
 use crate::timers::Timer;
 use crate::upstream::Outcome;
@@ -117,7 +117,7 @@ impl Body for RequestBody {
 /// A response's body on its way to the client. Dropping it is the end of the request.
 pub(crate) struct ResponseBody {
     kind: Kind,
-    account: Account,
+    passage: Box<Passage>,
     /// Keeps the request counted as open.
     pub(crate) open: Option<Open>,
 }
@@ -153,12 +153,12 @@ impl std::fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 impl ResponseBody {
-    pub(crate) fn own(bytes: Bytes, account: Account) -> Self {
-        Self { kind: Kind::Own((!bytes.is_empty()).then_some(bytes)), account, open: None }
+    pub(crate) fn own(bytes: Bytes, passage: Box<Passage>) -> Self {
+        Self { kind: Kind::Own((!bytes.is_empty()).then_some(bytes)), passage, open: None }
     }
 
-    pub(crate) fn flow(flow: Flow, account: Account) -> Self {
-        Self { kind: Kind::Flow(Box::new(flow)), account, open: None }
+    pub(crate) fn flow(flow: Flow, passage: Box<Passage>) -> Self {
+        Self { kind: Kind::Flow(Box::new(flow)), passage, open: None }
     }
 }
 
@@ -178,11 +178,11 @@ impl Body for ResponseBody {
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    this.account.sent += data.len() as u64;
+                    this.passage.account.sent += data.len() as u64;
                 }
             }
-            Some(Err(_)) => this.account.cut = true,
-            None => this.account.whole = true,
+            Some(Err(_)) => this.passage.account.cut = true,
+            None => this.passage.account.whole = true,
         }
         Poll::Ready(frame)
     }
@@ -206,42 +206,30 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         // A body whose length is known is dropped when its last byte was taken, not asked for its end.
         if self.is_end_stream() {
-            self.account.whole = true;
+            self.passage.account.whole = true;
         }
     }
 }
 
 impl Flow {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        loop {
-            match Pin::new(&mut self.inner).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.idle.set(self.idle_span);
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                Poll::Ready(None) => {
-                    self.end();
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Err(_))) => return self.cut("the upstream broke off its answer"),
-                Poll::Pending => {}
+        let inner = &mut self.inner;
+        // Driving the connection is what brings the next piece.
+        let frame = match &mut self.channel {
+            Some(channel) => channel.drive(cx, |cx| Pin::new(&mut *inner).poll_frame(cx)),
+            None => Pin::new(inner).poll_frame(cx),
+        };
+        match frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.idle.set(self.idle_span);
+                return Poll::Ready(Some(Ok(frame)));
             }
-            let Some(channel) = &mut self.channel else { break };
-            // Reading the connection is what brings the next piece.
-            let closed = channel.drive(cx).is_ready();
-            match Pin::new(&mut self.inner).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.idle.set(self.idle_span);
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                Poll::Ready(None) => {
-                    self.end();
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Err(_))) => return self.cut("the upstream broke off its answer"),
-                Poll::Pending if closed => self.channel = None,
-                Poll::Pending => break,
+            Poll::Ready(None) => {
+                self.end();
+                return Poll::Ready(None);
             }
+            Poll::Ready(Some(Err(_))) => return self.cut("the upstream broke off its answer"),
+            Poll::Pending => {}
         }
         if self.idle.is_due(cx) {
             return self.cut("the upstream stopped in the middle of its answer");

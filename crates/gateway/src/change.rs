@@ -86,11 +86,13 @@ pub(crate) fn apply(shared: &Shared, config: Config, by: &'static str) -> Result
 pub(crate) fn open_log(shared: &Shared, global: &config::Global) -> Result<(), Fault> {
     let sink = match &global.access_log {
         None => None,
-        Some(config) => Some(Sink::open(config.clone(), shared.wall.clone()).map_err(|cause| Fault {
-            line: 1,
-            path: "global.access_log.path".to_owned(),
-            reason: format!("cannot be written: {cause}"),
-        })?),
+        Some(config) => {
+            Some(Sink::open(config.clone(), shared.wall.clone()).map_err(|cause| Fault {
+                line: 1,
+                path: "global.access_log.path".to_owned(),
+                reason: format!("cannot be written: {cause}"),
+            })?)
+        }
     };
     *shared.log.lock() = sink;
     shared.log_version.fetch_add(1, Ordering::Release);
@@ -135,7 +137,9 @@ pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
     let dry = match uri.query().unwrap_or_default() {
         "" | "dry_run=false" => false,
         "dry_run=true" => true,
-        _ => return problem(StatusCode::BAD_REQUEST, "the only parameter is dry_run, true or false"),
+        _ => {
+            return problem(StatusCode::BAD_REQUEST, "the only parameter is dry_run, true or false");
+        }
     };
     let Ok(text) = std::str::from_utf8(body) else {
         return problem(StatusCode::BAD_REQUEST, "the body is the text of a file, in UTF-8");
@@ -152,7 +156,10 @@ pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
     };
     let missing = |from: &Table, to: &Table| -> Vec<String> {
         let labels = from.routes.iter().map(|route| &route.label);
-        labels.filter(|label| !to.routes.iter().any(|other| other.label == **label)).cloned().collect()
+        labels
+            .filter(|label| !to.routes.iter().any(|other| other.label == **label))
+            .cloned()
+            .collect()
     };
     json_answer(
         StatusCode::OK,
@@ -175,7 +182,10 @@ fn applied(done: Result<u64, Vec<Fault>>) -> Response<Bytes> {
 /// Back to a version that was in place: `{"version": N}`. It becomes a new version.
 pub(crate) fn rollback(shared: &Shared, body: &[u8]) -> Response<Bytes> {
     let Some(version) = field(body, "version").and_then(|value| value.as_u64()) else {
-        return problem(StatusCode::BAD_REQUEST, "send {\"version\": N} with one of GET /v1/gateway/versions");
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "send {\"version\": N} with one of GET /v1/gateway/versions",
+        );
     };
     let config = {
         let past = shared.history.0.lock();
@@ -183,7 +193,9 @@ pub(crate) fn rollback(shared: &Shared, body: &[u8]) -> Response<Bytes> {
     };
     match config {
         Some(config) => applied(apply(shared, config, "rollback")),
-        None => problem(StatusCode::NOT_FOUND, "this version is not kept; see GET /v1/gateway/versions"),
+        None => {
+            problem(StatusCode::NOT_FOUND, "this version is not kept; see GET /v1/gateway/versions")
+        }
     }
 }
 
@@ -213,11 +225,16 @@ fn with_pool(
 pub(crate) fn add(shared: &Shared, pool: &str, body: &[u8]) -> Response<Bytes> {
     let address = field(body, "address").and_then(|value| value.as_str().map(ToOwned::to_owned));
     let Some(address) = address else {
-        return problem(StatusCode::BAD_REQUEST, "send {\"address\": \"HOST:PORT\", \"weight\": 1}");
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "send {\"address\": \"HOST:PORT\", \"weight\": 1}",
+        );
     };
     let (scheme, address) = match config::parse_address(&address) {
         Ok(parsed) => parsed,
-        Err(reason) => return problem(StatusCode::UNPROCESSABLE_ENTITY, &format!("address {reason}")),
+        Err(reason) => {
+            return problem(StatusCode::UNPROCESSABLE_ENTITY, &format!("address {reason}"));
+        }
     };
     let weight = match weight_of(body) {
         Ok(weight) => weight.unwrap_or(1),
@@ -245,7 +262,10 @@ fn weight_of(body: &[u8]) -> Result<Option<u32>, Response<Bytes>> {
         None => Ok(None),
         Some(value) => match value.as_u64() {
             Some(weight @ 0..=10_000) => Ok(Some(weight as u32)),
-            _ => Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "weight is a whole number from 0 to 10000")),
+            _ => Err(problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "weight is a whole number from 0 to 10000",
+            )),
         },
     }
 }

@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use crate::balance::Pool;
 use crate::body::RequestBody;
 use crate::config::Scheme;
+use crate::relay::{self, Relay};
 use crate::timers::{Timer, Timers};
 use crate::upstream::Upstream;
 
@@ -43,6 +44,8 @@ pub(crate) struct Channel {
     sender: http1::SendRequest<RequestBody>,
     connection: http1::Connection<TokioIo<Stream>, RequestBody>,
     closed: bool,
+    relay: Arc<Relay>,
+    waker: Waker,
     /// Whether it carried a request before: then the upstream may have closed it meanwhile.
     pub(crate) used: bool,
 }
@@ -105,21 +108,59 @@ impl Worn {
     }
 }
 
+/// So often a connection is looked at again at once before others get their turn.
+const ROUNDS: usize = 8;
+
 impl Channel {
-    /// Moves bytes; ready when the connection is over.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.closed {
-            return Poll::Ready(());
+    fn new(
+        sender: http1::SendRequest<RequestBody>,
+        connection: http1::Connection<TokioIo<Stream>, RequestBody>,
+    ) -> Self {
+        let relay = Arc::new(Relay::default());
+        let waker = Waker::from(relay.clone());
+        Self { sender, connection, closed: false, relay, waker, used: false }
+    }
+
+    /// Moves bytes; true when the connection is over.
+    fn step(&mut self) -> bool {
+        if !self.closed {
+            let mut inner = Context::from_waker(&self.waker);
+            self.closed = Pin::new(&mut self.connection).poll(&mut inner).is_ready();
         }
-        let over = Pin::new(&mut self.connection).poll(cx).is_ready();
-        self.closed = over;
-        if over { Poll::Ready(()) } else { Poll::Pending }
+        self.closed
     }
 
     /// Whether it can take a request now. An idle connection that the upstream closed is found out here.
     fn is_fresh(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        self.drive(&mut cx).is_pending() && self.sender.is_ready()
+        self.relay.forget();
+        !self.step() && self.sender.is_ready()
+    }
+
+    /// Drives the connection for `ask`, which looks whether what it waits for is there.
+    pub(crate) fn drive<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut ask: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.relay.work(cx);
+        let waker = self.waker.clone();
+        let mut inner = Context::from_waker(&waker);
+        let mut answer = ask(&mut inner);
+        for _ in 0..ROUNDS {
+            if answer.is_ready() {
+                break;
+            }
+            self.relay.take();
+            self.step();
+            answer = ask(&mut inner);
+            if !self.relay.take() {
+                break;
+            }
+        }
+        if answer.is_pending() {
+            self.relay.rest();
+        }
+        answer
     }
 
     /// Sends a request and drives the connection until the head of the response is there.
@@ -128,22 +169,16 @@ impl Channel {
         request: Request<RequestBody>,
         timer: &Timer,
     ) -> Result<Response<Incoming>, Fail> {
-        let Self { sender, connection, closed, .. } = self;
-        let mut response = pin!(sender.try_send_request(request));
-        std::future::poll_fn(|cx| {
-            if !*closed {
-                *closed = Pin::new(&mut *connection).poll(cx).is_ready();
-            }
-            match response.as_mut().poll(cx) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-                Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                    Some(request) => Fail::NotSent(Box::new(request)),
-                    None if error.error().is_parse() => Fail::Garbled,
-                    None => Fail::Closed,
-                })),
-                Poll::Pending if timer.is_due(cx) => Poll::Ready(Err(Fail::Timeout)),
-                Poll::Pending => Poll::Pending,
-            }
+        let mut response = pin!(self.sender.try_send_request(request));
+        std::future::poll_fn(|cx| match self.drive(cx, |inner| response.as_mut().poll(inner)) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
+                Some(request) => Fail::NotSent(Box::new(request)),
+                None if error.error().is_parse() => Fail::Garbled,
+                None => Fail::Closed,
+            })),
+            Poll::Pending if timer.is_due(cx) => Poll::Ready(Err(Fail::Timeout)),
+            Poll::Pending => Poll::Pending,
         })
         .await
     }
@@ -182,7 +217,9 @@ impl Connections {
         timer: &Timer,
     ) -> Result<(http2::SendRequest<RequestBody>, StreamPlace), Fail> {
         let found = self.shared.borrow().get(&upstream.id).and_then(|list| {
-            list.iter().find(|shared| !shared.closed.get() && shared.streams.get() < STREAMS).cloned()
+            list.iter()
+                .find(|shared| !shared.closed.get() && shared.streams.get() < STREAMS)
+                .cloned()
         });
         if let Some(shared) = found {
             shared.streams.set(shared.streams.get() + 1);
@@ -211,11 +248,15 @@ pub(crate) async fn open(pool: &Pool, upstream: &Upstream, timer: &Timer) -> Res
     let stream = connect(pool, upstream, timer).await?;
     let (sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|_| Fail::Closed)?;
-    Ok(Channel { sender, connection, closed: false, used: false })
+    Ok(Channel::new(sender, connection))
 }
 
 /// A connection of the upstream's own, before anything is said on it.
-pub(crate) async fn connect(pool: &Pool, upstream: &Upstream, timer: &Timer) -> Result<Stream, Fail> {
+pub(crate) async fn connect(
+    pool: &Pool,
+    upstream: &Upstream,
+    timer: &Timer,
+) -> Result<Stream, Fail> {
     timer.set(pool.config.timeouts.connect);
     let connecting = pin!(dial(pool, upstream));
     let late = pin!(timer.due());
@@ -275,7 +316,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -287,7 +332,7 @@ impl AsyncWrite for Stream {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Plain(stream) => relay::write_gathered(stream, cx, pieces),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
         }
     }

@@ -22,15 +22,37 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 
 /// Takes away what is for one hop only (RFC 9110, 7.6.1), and what the message itself names as such.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
+    // One look at the names first: mostly there is nothing to take away, and each removal costs a search.
+    let mut found = 0u16;
+    for name in headers.keys() {
+        found |= match name.as_str() {
+            "connection" => 1,
+            "keep-alive" => 2,
+            "proxy-connection" => 4,
+            "proxy-authenticate" => 8,
+            "proxy-authorization" => 16,
+            "transfer-encoding" => 32,
+            "upgrade" => 64,
+            "http2-settings" => 128,
+            "te" => 256,
+            _ => 0,
+        };
+    }
+    if found == 0 {
+        return;
+    }
+    if found & 1 != 0 {
         let mut named = Vec::new();
         for value in headers.get_all(CONNECTION) {
             // The usual values name no field.
-            if value == "keep-alive" || value == "close" {
+            let bytes = value.as_bytes();
+            if bytes.eq_ignore_ascii_case(b"keep-alive") || bytes.eq_ignore_ascii_case(b"close") {
                 continue;
             }
             let tokens = value.to_str().unwrap_or_default().split(',');
-            named.extend(tokens.filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok()));
+            named.extend(
+                tokens.filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok()),
+            );
         }
         headers.remove(CONNECTION);
         for name in named {
@@ -40,16 +62,26 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
             }
         }
     }
-    headers.remove(KEEP_ALIVE);
-    headers.remove(PROXY_CONNECTION);
-    headers.remove(PROXY_AUTHENTICATE);
-    headers.remove(PROXY_AUTHORIZATION);
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(UPGRADE);
-    headers.remove(HTTP2_SETTINGS);
-    if let Some(value) = headers.remove(TE) {
+    for (bit, name) in [
+        (2, KEEP_ALIVE),
+        (4, PROXY_CONNECTION),
+        (8, PROXY_AUTHENTICATE),
+        (16, PROXY_AUTHORIZATION),
+        (32, TRANSFER_ENCODING),
+        (64, UPGRADE),
+        (128, HTTP2_SETTINGS),
+    ] {
+        if found & bit != 0 {
+            headers.remove(name);
+        }
+    }
+    if found & 256 != 0
+        && let Some(value) = headers.remove(TE)
+    {
         let wants = value.to_str().unwrap_or_default().split(',').any(|part| {
-            part.split(';').next().is_some_and(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+            part.split(';')
+                .next()
+                .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
         });
         if wants {
             headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -60,7 +92,9 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
 /// Fields that say how a message is framed or routed have no place behind it.
 pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
     strip(trailers);
-    for name in [CONTENT_LENGTH, HOST, COOKIE, http::header::AUTHORIZATION, http::header::CONTENT_ENCODING] {
+    for name in
+        [CONTENT_LENGTH, HOST, COOKIE, http::header::AUTHORIZATION, http::header::CONTENT_ENCODING]
+    {
         trailers.remove(name);
     }
 }
@@ -69,7 +103,11 @@ pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
 pub(crate) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let protocol = headers.get(UPGRADE)?;
     let asked = headers.get_all(CONNECTION).iter().any(|value| {
-        value.to_str().unwrap_or_default().split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+        value
+            .to_str()
+            .unwrap_or_default()
+            .split(',')
+            .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
     });
     // HTTP/2 in clear is spoken with prior knowledge; as an upgrade it would slip past every check here.
     let plain = !protocol.to_str().unwrap_or("h2c").to_ascii_lowercase().contains("h2c");
@@ -97,7 +135,7 @@ pub(crate) fn introduce(
     client: Option<IpAddr>,
     trusted: bool,
     secure: bool,
-    host: Option<&HeaderValue>,
+    host: Option<HeaderValue>,
 ) {
     let scheme = HeaderValue::from_static(if secure { "https" } else { "http" });
     if trusted {
@@ -116,7 +154,7 @@ pub(crate) fn introduce(
         if let Some(host) = host
             && !headers.contains_key(FORWARDED_HOST)
         {
-            headers.insert(FORWARDED_HOST, host.clone());
+            headers.insert(FORWARDED_HOST, host);
         }
         let client = client.and_then(|client| HeaderValue::from_str(&client.to_string()).ok());
         headers.insert(REAL_IP, client.unwrap_or_else(|| peer.clone()));
@@ -128,7 +166,7 @@ pub(crate) fn introduce(
     headers.insert(FORWARDED_PROTO, scheme);
     match host {
         Some(host) => {
-            headers.insert(FORWARDED_HOST, host.clone());
+            headers.insert(FORWARDED_HOST, host);
         }
         None => {
             headers.remove(FORWARDED_HOST);

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::head::{Checker, Refusal, Seen, State};
+use crate::relay;
 
 /// What the connection's task sees of its stream.
 #[derive(Default)]
@@ -157,7 +158,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             let before = out.filled().len();
             match Pin::new(&mut this.stream).poll_read(cx, out) {
                 Poll::Pending => {
-                    let in_body = matches!(this.checker.state(), State::Body { .. } | State::Chunks(_));
+                    let in_body =
+                        matches!(this.checker.state(), State::Body { .. } | State::Chunks(_));
                     this.signals.reading.store(in_body, Ordering::Relaxed);
                     return Poll::Pending;
                 }
@@ -203,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        let done = relay::write_gathered(&mut self.stream, cx, pieces);
         self.wrote(&done);
         done
     }

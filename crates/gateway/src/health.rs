@@ -124,7 +124,11 @@ fn change(pool: &Pool, upstream: &Upstream, healthy: bool, reason: &str) {
     upstream.healthy.store(healthy, Ordering::Relaxed);
     pool.refresh();
     if healthy {
-        tracing::info!(event = "gateway_upstream_healthy", pool = pool.config.name, upstream = upstream.address);
+        tracing::info!(
+            event = "gateway_upstream_healthy",
+            pool = pool.config.name,
+            upstream = upstream.address
+        );
     } else {
         tracing::warn!(
             event = "gateway_upstream_unhealthy",
@@ -149,22 +153,30 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
 async fn dial(pool: &Pool, upstream: &Upstream) -> Result<Box<dyn Wire>, String> {
     let told = |cause: io::Error| format!("cannot connect: {}", cause.kind());
-    let addresses = upstream.addresses().await.map_err(|_| "the name cannot be resolved".to_owned())?;
+    let addresses =
+        upstream.addresses().await.map_err(|_| "the name cannot be resolved".to_owned())?;
     let tcp = TcpStream::connect(&*addresses).await.map_err(told)?;
     if upstream.scheme == Scheme::Http {
         return Ok(Box::new(tcp));
     }
     let tls = pool.tls.clone().ok_or("no TLS")?;
     let host = pool.config.tls_name.as_deref();
-    let host = host.unwrap_or_else(|| upstream.address.rsplit_once(':').map_or("", |(host, _)| host));
+    let host =
+        host.unwrap_or_else(|| upstream.address.rsplit_once(':').map_or("", |(host, _)| host));
     let name = host.to_owned().try_into().map_err(|_| "the name is not fit for TLS".to_owned())?;
     let stream = tokio_rustls::TlsConnector::from(tls).connect(name, tcp).await;
     Ok(Box::new(stream.map_err(|cause| format!("TLS: {cause}"))?))
 }
 
-async fn ask(pool: &Pool, upstream: &Upstream, health: &Health, stream: Box<dyn Wire>) -> Result<(), String> {
+async fn ask(
+    pool: &Pool,
+    upstream: &Upstream,
+    health: &Health,
+    stream: Box<dyn Wire>,
+) -> Result<(), String> {
     let host = health.host.as_deref().unwrap_or(&upstream.address);
-    let mut request = Request::builder().method(health.method.clone()).header("user-agent", "gateway-health");
+    let mut request =
+        Request::builder().method(health.method.clone()).header("user-agent", "gateway-health");
     request = if pool.config.http2 {
         request.version(Version::HTTP_2).uri(format!("http://{host}{}", health.path))
     } else {
@@ -202,7 +214,9 @@ async fn ask_grpc(upstream: &Upstream, stream: Box<dyn Wire>) -> Result<(), Stri
     let status = status.or_else(|| body.trailers().and_then(|all| all.get("grpc-status").cloned()));
     match status {
         Some(status) if status == "0" => {}
-        Some(status) => return Err(format!("answered gRPC status {}", status.to_str().unwrap_or("?"))),
+        Some(status) => {
+            return Err(format!("answered gRPC status {}", status.to_str().unwrap_or("?")));
+        }
         None => return Err("answered without a gRPC status".to_owned()),
     }
     match body.to_bytes().get(5..) {
@@ -219,7 +233,8 @@ async fn exchange(
     let told = |error: hyper::Error| format!("no valid answer: {error}");
     if http2 {
         let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(told)?;
+        let (mut sender, connection) =
+            builder.handshake(TokioIo::new(stream)).await.map_err(told)?;
         tokio::spawn(connection);
         return sender.send_request(request).await.map_err(told);
     }

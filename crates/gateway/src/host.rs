@@ -73,7 +73,10 @@ mod tests {
         ] {
             assert_eq!(of_authority(text).as_deref(), Some(name), "{text}");
         }
-        for text in ["", ":80", "a b", "a@b", "a/b", "a:b", "a:+1", "a:99999", "[::1", "[::1]x", "a,b", "a:80:80"] {
+        for text in [
+            "", ":80", "a b", "a@b", "a/b", "a:b", "a:+1", "a:99999", "[::1", "[::1]x", "a,b",
+            "a:80:80",
+        ] {
             assert_eq!(of_authority(text), None, "{text}");
         }
         assert_eq!(pattern("*.Loja.com"), Some("*.loja.com".to_owned()));

@@ -15,14 +15,15 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// For an upstream that [`Pool::pick`] returned.
-    pub(crate) fn new(pool: Arc<Pool>, upstream: Arc<Upstream>) -> Self {
-        Self { pool, upstream, since: clock::micros(), settled: false }
+    pub(crate) fn new(pool: Arc<Pool>, upstream: Arc<Upstream>, since: u64) -> Self {
+        Self { pool, upstream, since, settled: false }
     }
 
     /// Says how it went, as far as is known: at the head of the answer, and again if the rest is cut off.
     pub(crate) fn settle(&mut self, outcome: Outcome) {
         self.settled = true;
-        self.pool.settle(&self.upstream, outcome, clock::micros() - self.since);
+        let now = clock::micros();
+        self.pool.settle(&self.upstream, outcome, now.saturating_sub(self.since), now);
     }
 }
 

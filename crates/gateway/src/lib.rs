@@ -34,6 +34,7 @@ mod limits;
 mod metrics;
 mod proxy;
 mod proxy_protocol;
+mod relay;
 mod send;
 mod session;
 mod shared;
@@ -80,7 +81,9 @@ pub enum StartError {
     /// The configuration is sound by itself, but files it names are not.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Faults(Vec<Fault>),
-    #[error("cannot listen on {address}: {cause}; choose another address or end what listens there")]
+    #[error(
+        "cannot listen on {address}: {cause}; choose another address or end what listens there"
+    )]
     Listen { address: SocketAddr, cause: std::io::Error },
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -107,7 +110,11 @@ impl Gateway {
     ///
     /// # Errors
     /// When an address is taken, or a file that the configuration names is unreadable.
-    pub fn start(config: Config, wall: kernel::Clock, variables: Variables) -> Result<Self, StartError> {
+    pub fn start(
+        config: Config,
+        wall: kernel::Clock,
+        variables: Variables,
+    ) -> Result<Self, StartError> {
         let secret: [u8; 32] = match &config.global.sticky_secret {
             Some(secret) => Sha256::digest(secret.0.as_bytes()).into(),
             None => rand::random(),
@@ -124,11 +131,16 @@ impl Gateway {
         change::open_log(&shared, &global).map_err(|fault| StartError::Faults(vec![fault]))?;
         let mut addresses = Addresses::default();
         let plain = global.bind.map(|address| listen(address, &mut addresses.plain)).transpose()?;
-        let secure = global.tls_bind.map(|address| listen(address, &mut addresses.tls)).transpose()?;
-        let metrics = global.metrics.map(|address| listen(address, &mut addresses.metrics)).transpose()?;
-        let admin = global.admin.map(|address| listen(address, &mut addresses.admin)).transpose()?;
-        let (handing, handed): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
-        let crew = Arc::new(Crew { handing, loads: (0..count).map(|_| AtomicUsize::new(0)).collect() });
+        let secure =
+            global.tls_bind.map(|address| listen(address, &mut addresses.tls)).transpose()?;
+        let metrics =
+            global.metrics.map(|address| listen(address, &mut addresses.metrics)).transpose()?;
+        let admin =
+            global.admin.map(|address| listen(address, &mut addresses.admin)).transpose()?;
+        let (handing, handed): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let crew =
+            Arc::new(Crew { handing, loads: (0..count).map(|_| AtomicUsize::new(0)).collect() });
         let mut threads = Vec::new();
         for (index, handed) in handed.into_iter().enumerate() {
             let mut doors = Vec::new();
@@ -263,7 +275,11 @@ async fn control(shared: Arc<Shared>, listener: TcpListener, admin: bool) {
     }
 }
 
-async fn controlled(shared: &Arc<Shared>, request: Request<Incoming>, admin: bool) -> Response<Bytes> {
+async fn controlled(
+    shared: &Arc<Shared>,
+    request: Request<Incoming>,
+    admin: bool,
+) -> Response<Bytes> {
     if let Some(answer) = admin::public(shared, request.method(), request.uri().path()) {
         return answer;
     }

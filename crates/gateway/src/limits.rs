@@ -113,7 +113,9 @@ mod tests {
         assert_eq!(gone(20, "2001:db8::2"), 0, "one network is one client");
         tokio::time::advance(Duration::from_millis(300)).await;
         assert_eq!(gone(20, "203.0.113.1"), 3);
-        let Verdict::Wait(seconds) = limiter.take_ip(ip("203.0.113.1")) else { panic!("let through") };
+        let Verdict::Wait(seconds) = limiter.take_ip(ip("203.0.113.1")) else {
+            panic!("let through")
+        };
         assert!((0.0..=0.1).contains(&seconds), "{seconds}");
     }
 }

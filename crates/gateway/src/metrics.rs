@@ -19,22 +19,44 @@ pub(crate) fn text(shared: &Shared) -> String {
     for (name, help, value) in [
         ("connections_accepted_total", "Connections that were accepted.", load(&house.accepted)),
         ("connections_turned_away_total", "Connections over the limit.", load(&house.turned_away)),
-        ("malformed_requests_total", "Requests refused before they were parsed.", load(&house.malformed)),
+        (
+            "malformed_requests_total",
+            "Requests refused before they were parsed.",
+            load(&house.malformed),
+        ),
         ("tls_failures_total", "TLS handshakes that failed.", load(&house.tls_failed)),
         ("unrouted_requests_total", "Requests that found no route.", load(&house.unrouted)),
         ("reloads_total", "Tables that were put in place.", load(&house.reloads)),
         ("reloads_refused_total", "Files that were refused.", load(&house.reloads_refused)),
     ] {
-        let _ = writeln!(out, "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} counter\nportaria_gateway_{name} {value}");
+        let _ = writeln!(
+            out,
+            "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} counter\nportaria_gateway_{name} {value}"
+        );
     }
     for (name, help, value) in [
-        ("connections", "Connections that are open.", shared.connections.load(Ordering::Relaxed) as u64),
-        ("requests_open", "Requests that are not answered to the end.", shared.requests.load(Ordering::Relaxed) as u64),
-        ("tunnels", "Connections that changed to another protocol.", shared.tunnels.load(Ordering::Relaxed) as u64),
+        (
+            "connections",
+            "Connections that are open.",
+            shared.connections.load(Ordering::Relaxed) as u64,
+        ),
+        (
+            "requests_open",
+            "Requests that are not answered to the end.",
+            shared.requests.load(Ordering::Relaxed) as u64,
+        ),
+        (
+            "tunnels",
+            "Connections that changed to another protocol.",
+            shared.tunnels.load(Ordering::Relaxed) as u64,
+        ),
         ("table_version", "The version of the table of routes.", table.version),
         ("draining", "1 while this node drains.", u64::from(shared.drained_since() != 0)),
     ] {
-        let _ = writeln!(out, "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} gauge\nportaria_gateway_{name} {value}");
+        let _ = writeln!(
+            out,
+            "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} gauge\nportaria_gateway_{name} {value}"
+        );
     }
     routes(&mut out, &table);
     upstreams(&mut out, &table);
@@ -71,7 +93,10 @@ fn routes(out: &mut String, table: &crate::table::Table) {
         sum.limited += route.stats.limited.load(Ordering::Relaxed);
     }
     let head = |out: &mut String, name: &str, kind: &str, help: &str| {
-        let _ = writeln!(out, "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} {kind}");
+        let _ = writeln!(
+            out,
+            "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} {kind}"
+        );
     };
     let labels = |(route, tenant): &(String, String)| {
         format!("route=\"{}\",tenant=\"{}\"", escaped(route), escaped(tenant))
@@ -89,12 +114,19 @@ fn routes(out: &mut String, table: &crate::table::Table) {
             }
         }
     }
-    head(out, "request_duration_seconds", "histogram", "From the head of a request to the end of its answer.");
+    head(
+        out,
+        "request_duration_seconds",
+        "histogram",
+        "From the head of a request to the end of its answer.",
+    );
     for (key, sum) in &sums {
         let mut total = 0;
         for (bucket, count) in sum.buckets.iter().enumerate() {
             total += count;
-            let bound = BOUNDS.get(bucket).map_or("+Inf".to_owned(), |bound| (*bound as f64 / 1e6).to_string());
+            let bound = BOUNDS
+                .get(bucket)
+                .map_or("+Inf".to_owned(), |bound| (*bound as f64 / 1e6).to_string());
             let _ = writeln!(
                 out,
                 "portaria_gateway_request_duration_seconds_bucket{{{},le=\"{bound}\"}} {total}",
@@ -109,7 +141,11 @@ fn routes(out: &mut String, table: &crate::table::Table) {
         );
     }
     for (name, help, value) in [
-        ("received_bytes_total", "Bytes of request bodies.", (|sum| sum.received) as fn(&Sum) -> u64),
+        (
+            "received_bytes_total",
+            "Bytes of request bodies.",
+            (|sum| sum.received) as fn(&Sum) -> u64,
+        ),
         ("sent_bytes_total", "Bytes of response bodies.", |sum| sum.sent),
         ("rate_limited_total", "Requests over their route's limit.", |sum| sum.limited),
     ] {
@@ -131,17 +167,54 @@ fn upstreams(out: &mut String, table: &crate::table::Table) {
     members.truncate(MOST);
     type Read = fn(&crate::upstream::Upstream, u64) -> f64;
     let series: [(&str, &str, &str, Read); 8] = [
-        ("upstream_requests_total", "counter", "Requests sent to an upstream, second tries included.", |m, _| m.counts.requests.load(Ordering::Relaxed) as f64),
-        ("upstream_connections_total", "counter", "Connections opened to an upstream.", |m, _| m.counts.connections.load(Ordering::Relaxed) as f64),
-        ("upstream_errors_total", "counter", "Attempts that failed, or were answered with 500 and above.", |m, _| m.counts.errors.load(Ordering::Relaxed) as f64),
-        ("upstream_retries_total", "counter", "Requests that went elsewhere after a failure here.", |m, _| m.counts.retries.load(Ordering::Relaxed) as f64),
-        ("upstream_ejections_total", "counter", "Times an upstream was ejected for its errors.", |m, _| m.counts.ejections.load(Ordering::Relaxed) as f64),
-        ("upstream_requests_open", "gauge", "Requests at an upstream now.", |m, _| f64::from(m.active())),
-        ("upstream_up", "gauge", "1 when an upstream is healthy, not ejected and not draining.", |m, now| f64::from(u8::from(m.usable(now) && !m.is_draining()))),
-        ("upstream_latency_seconds", "gauge", "Learned latency to the head of the answer.", |m, now| m.latency(now * 1000) / 1e6),
+        (
+            "upstream_requests_total",
+            "counter",
+            "Requests sent to an upstream, second tries included.",
+            |m, _| m.counts.requests.load(Ordering::Relaxed) as f64,
+        ),
+        ("upstream_connections_total", "counter", "Connections opened to an upstream.", |m, _| {
+            m.counts.connections.load(Ordering::Relaxed) as f64
+        }),
+        (
+            "upstream_errors_total",
+            "counter",
+            "Attempts that failed, or were answered with 500 and above.",
+            |m, _| m.counts.errors.load(Ordering::Relaxed) as f64,
+        ),
+        (
+            "upstream_retries_total",
+            "counter",
+            "Requests that went elsewhere after a failure here.",
+            |m, _| m.counts.retries.load(Ordering::Relaxed) as f64,
+        ),
+        (
+            "upstream_ejections_total",
+            "counter",
+            "Times an upstream was ejected for its errors.",
+            |m, _| m.counts.ejections.load(Ordering::Relaxed) as f64,
+        ),
+        ("upstream_requests_open", "gauge", "Requests at an upstream now.", |m, _| {
+            f64::from(m.active())
+        }),
+        (
+            "upstream_up",
+            "gauge",
+            "1 when an upstream is healthy, not ejected and not draining.",
+            |m, now| f64::from(u8::from(m.usable(now) && !m.is_draining())),
+        ),
+        (
+            "upstream_latency_seconds",
+            "gauge",
+            "Learned latency to the head of the answer.",
+            |m, now| m.latency(now * 1000) / 1e6,
+        ),
     ];
     for (name, kind, help, read) in series {
-        let _ = writeln!(out, "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} {kind}");
+        let _ = writeln!(
+            out,
+            "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} {kind}"
+        );
         for (pool, member) in &members {
             let _ = writeln!(
                 out,

@@ -33,7 +33,10 @@ pub(crate) struct Passage {
 }
 
 /// Answers a request, in any case.
-pub(crate) async fn handle(session: Rc<Session>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn handle(
+    session: Rc<Session>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let open = Open::new(&session);
     let signals = session.signals.clone();
     let upgrades = !session.http2 && request.headers().contains_key(header::UPGRADE);
@@ -86,8 +89,14 @@ async fn pass(session: &Rc<Session>, request: Request<Incoming>) -> Response<Res
         }));
     }
     let reader = Reader::of(request.headers());
-    let passage =
-        Passage { session: session.clone(), table: table.clone(), account, reader, client, trusted };
+    let passage = Box::new(Passage {
+        session: session.clone(),
+        table: table.clone(),
+        account,
+        reader,
+        client,
+        trusted,
+    });
     if let Some(token) = admin_token(session, &table, &request) {
         return own(passage, admin::answer(&worker.shared, &token, request).await);
     }
@@ -96,19 +105,29 @@ async fn pass(session: &Rc<Session>, request: Request<Incoming>) -> Response<Res
 
 /// On the data plane's own address the admin API is for this machine alone, and never for what a proxy in front
 /// passes on.
-fn admin_token(session: &Session, table: &Table, request: &Request<Incoming>) -> Option<crate::config::Token> {
+fn admin_token(
+    session: &Session,
+    table: &Table,
+    request: &Request<Incoming>,
+) -> Option<crate::config::Token> {
     let global = &table.global;
-    if global.admin.is_some() || !session.socket_peer.is_loopback() {
+    let token = global.admin_token.as_ref()?;
+    if global.admin.is_some()
+        || !session.socket_peer.is_loopback()
+        || !admin::is_for(request.uri().path())
+        || request.headers().contains_key("x-forwarded-for")
+    {
         return None;
     }
-    if request.headers().contains_key("x-forwarded-for") || !admin::is_for(request.uri().path()) {
-        return None;
-    }
-    global.admin_token.clone()
+    Some(token.clone())
 }
 
 impl Passage {
-    async fn route(mut self, mut request: Request<Incoming>, progress: Rc<Progress>) -> Response<ResponseBody> {
+    async fn route(
+        mut self: Box<Self>,
+        mut request: Request<Incoming>,
+        progress: Rc<Progress>,
+    ) -> Response<ResponseBody> {
         let table = self.table.clone();
         let shared = self.session.worker.shared.clone();
         let drained = shared.drained_since();
@@ -174,7 +193,9 @@ impl Passage {
             }
         }
         let config = &route.config;
-        if config.deny.contains(self.client) || (!config.allow.is_empty() && !config.allow.contains(self.client)) {
+        if config.deny.contains(self.client)
+            || (!config.allow.is_empty() && !config.allow.contains(self.client))
+        {
             return self.refuse(Trouble::Forbidden);
         }
         if let (Some(limiter), Some((_, key))) = (&route.limiter, &config.rate)
@@ -207,12 +228,11 @@ impl Passage {
         let upgrade =
             if request.body().is_end_stream() { forward::upgrade(request.headers()) } else { None };
         let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
-        let (mut parts, body) = request.into_parts();
-        let body = RequestBody::new(body, limit, progress);
-        self.prepare(&mut parts, &authority_text, target);
-        forward::edit(&mut parts.headers, &config.request_headers);
+        let mut request = request.map(|body| RequestBody::new(body, limit, progress));
+        self.prepare(&mut request, &authority_text, target);
+        forward::edit(request.headers_mut(), &config.request_headers);
         let pinned = self.session.secure && served.is_some() && !table.global.tls.hsts.is_zero();
-        let mut response = send::send(self, route.clone(), parts, body, upgrade.zip(on_upgrade)).await;
+        let mut response = send::send(self, route.clone(), request, upgrade.zip(on_upgrade)).await;
         let headers = response.headers_mut();
         if let Some(cors) = &config.cors {
             expose(cors, origin, headers);
@@ -231,10 +251,16 @@ impl Passage {
     }
 
     /// Makes the head fit for the upstream: one-hop fields away, forwarded ones true.
-    fn prepare(&mut self, parts: &mut http::request::Parts, authority: &str, target: Option<uri::PathAndQuery>) {
-        let headers = &mut parts.headers;
+    fn prepare(
+        &mut self,
+        request: &mut Request<RequestBody>,
+        authority: &str,
+        target: Option<uri::PathAndQuery>,
+    ) {
+        let http2 = request.version() == Version::HTTP_2;
+        let headers = request.headers_mut();
         forward::strip(headers);
-        if parts.version == Version::HTTP_2 {
+        if http2 {
             forward::join_cookies(headers);
             if let Ok(value) = HeaderValue::from_str(authority) {
                 headers.insert(HOST, value);
@@ -247,24 +273,24 @@ impl Passage {
             self.trusted.then_some(self.client),
             self.trusted,
             self.session.secure,
-            host.as_ref(),
+            host,
         );
-        let kept = self.trusted.then(|| headers.get(forward::REQUEST_ID).cloned()).flatten();
+        let kept = self.trusted.then(|| headers.get(forward::REQUEST_ID)).flatten();
         if kept.is_none_or(|id| id.len() > 128)
-            && let Ok(id) = HeaderValue::from_str(&self.account.id())
+            && let Ok(id) = HeaderValue::from_bytes(&self.account.id())
         {
             headers.insert(forward::REQUEST_ID, id);
         }
         match target {
-            Some(target) => parts.uri = Uri::from(target),
+            Some(target) => *request.uri_mut() = Uri::from(target),
             // In absolute form, as to a forward proxy, only the path is the upstream's.
-            None if parts.uri.authority().is_some() => {
-                let path = parts.uri.path_and_query().cloned();
-                parts.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+            None if request.uri().authority().is_some() => {
+                let path = request.uri().path_and_query().cloned();
+                *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
             }
             None => {}
         }
-        parts.version = Version::HTTP_11;
+        *request.version_mut() = Version::HTTP_11;
     }
 
     /// What a host's certificate asks of a connection.
@@ -305,13 +331,18 @@ impl Passage {
         }
     }
 
-    pub(crate) fn refuse(mut self, trouble: Trouble) -> Response<ResponseBody> {
+    pub(crate) fn refuse(mut self: Box<Self>, trouble: Trouble) -> Response<ResponseBody> {
         self.account.trouble = Some(trouble);
-        let answer = answer::error(trouble, self.reader, &self.account.id(), &self.table.global.error_pages);
+        let answer = answer::error(
+            trouble,
+            self.reader,
+            &self.account.id_text(),
+            &self.table.global.error_pages,
+        );
         own(self, answer)
     }
 
-    fn limited(self, limiter: &Limiter, seconds: f64) -> Response<ResponseBody> {
+    fn limited(self: Box<Self>, limiter: &Limiter, seconds: f64) -> Response<ResponseBody> {
         let rate = limiter.rate();
         let mut response = self.refuse(Trouble::Limited);
         *response.status_mut() = rate.status;
@@ -323,7 +354,7 @@ impl Passage {
         response
     }
 
-    fn redirect(self, to: &str, status: StatusCode) -> Response<ResponseBody> {
+    fn redirect(self: Box<Self>, to: &str, status: StatusCode) -> Response<ResponseBody> {
         let mut answer = Response::new(Bytes::new());
         *answer.status_mut() = status;
         match HeaderValue::from_str(to) {
@@ -343,9 +374,9 @@ enum Encryption {
 }
 
 /// An answer of our own, counted.
-pub(crate) fn own(mut passage: Passage, answer: Response<Bytes>) -> Response<ResponseBody> {
+pub(crate) fn own(mut passage: Box<Passage>, answer: Response<Bytes>) -> Response<ResponseBody> {
     passage.account.answered(answer.status());
-    answer.map(|bytes| ResponseBody::own(bytes, passage.account))
+    answer.map(|bytes| ResponseBody::own(bytes, passage))
 }
 
 /// What the request is for: `:authority`, the target's, or `Host`. Two that differ are refused.
@@ -356,7 +387,9 @@ fn authority(request: &Request<Incoming>) -> Result<&str, Trouble> {
         return Err(Trouble::BadHost);
     }
     match (request.uri().authority(), host) {
-        (Some(target), Some(host)) if !target.as_str().eq_ignore_ascii_case(host) => Err(Trouble::BadHost),
+        (Some(target), Some(host)) if !target.as_str().eq_ignore_ascii_case(host) => {
+            Err(Trouble::BadHost)
+        }
         (Some(target), _) if target.as_str().contains('@') => Err(Trouble::BadHost),
         (Some(target), _) => Ok(target.as_str()),
         (None, host) => Ok(host.unwrap_or_default()),
@@ -405,7 +438,8 @@ fn preflight(cors: &Cors, origin: Option<&HeaderValue>) -> Response<Bytes> {
         }
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age.as_secs()));
         if cors.credentials {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers
+                .insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
     }
     headers.insert(VARY, HeaderValue::from_static("origin"));
@@ -419,7 +453,8 @@ fn expose(cors: &Cors, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if cors.credentials {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers
+                .insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
     }
     if !cors.origins.is_empty() {

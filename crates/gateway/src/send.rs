@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::header::{CONNECTION, HOST, HeaderValue, SET_COOKIE, UPGRADE};
-use http::request::Parts;
 use http::{Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -22,17 +21,16 @@ use crate::timers::Timer;
 use crate::trouble::Trouble;
 use crate::tunnel;
 use crate::upstream::{Outcome, Upstream};
-use crate::{body, forward};
+use crate::{body, clock, forward};
 
 /// The protocol that a request asks to change to, and the client's side of it.
 pub(crate) type Change = (HeaderValue, OnUpgrade);
 
 /// Sends a prepared request to a member of its route's pool.
 pub(crate) async fn send(
-    mut passage: Passage,
+    mut passage: Box<Passage>,
     route: Arc<Route>,
-    parts: Parts,
-    body: RequestBody,
+    mut request: Request<RequestBody>,
     change: Option<Change>,
 ) -> Response<ResponseBody> {
     let Some(pool) = route.pool.clone() else { return passage.refuse(Trouble::Broken) };
@@ -45,25 +43,28 @@ pub(crate) async fn send(
         total.set(config.timeouts.total);
         total
     });
-    let cookie = config.sticky.as_ref().and_then(|sticky| sticky::cookie(&parts.headers, &sticky.cookie));
+    let cookie =
+        config.sticky.as_ref().and_then(|sticky| sticky::cookie(request.headers(), &sticky.cookie));
     let cookie = cookie.map(ToOwned::to_owned);
-    let hash = hash(&config.algorithm, &passage, &parts);
+    let hash = hash(&config.algorithm, &passage, &request);
     pool.budget.earn();
     // A method that may be repeated, and nothing of a body that is gone once it was sent.
-    let repeatable = matches!(body, RequestBody::Empty) && is_idempotent(&parts.method);
+    let repeatable =
+        matches!(request.body(), RequestBody::Empty) && is_idempotent(request.method());
     let mut tried: Vec<u32> = Vec::new();
-    let mut request = Request::from_parts(parts, body);
     if let Some((protocol, _)) = &change {
         request.headers_mut().insert(UPGRADE, protocol.clone());
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
     loop {
-        let wish = Wish { hash, sticky: cookie.as_deref(), tried: &tried };
+        // The first try begins with the request; time was asked then.
+        let now = if tried.is_empty() { passage.account.started } else { clock::micros() };
+        let wish = Wish { now, hash, sticky: cookie.as_deref(), tried: &tried };
         let upstream = match place(&pool, &wish, &timer).await {
             Ok(upstream) => upstream,
             Err(trouble) => return passage.refuse(trouble),
         };
-        let mut lease = Lease::new(pool.clone(), upstream.clone());
+        let mut lease = Lease::new(pool.clone(), upstream.clone(), now);
         passage.account.upstream = Some(upstream.clone());
         if !config.preserve_host
             && let Ok(host) = HeaderValue::from_str(&upstream.address)
@@ -73,17 +74,21 @@ pub(crate) async fn send(
         if let Some((_, on_upgrade)) = change {
             return tunnel::open(passage, lease, request, on_upgrade, &timer, response_span).await;
         }
-        let attempt = attempt(&passage, &pool, &upstream, request, repeatable, &timer, response_span).await;
+        let attempt =
+            attempt(&passage, &pool, &upstream, request, repeatable, &timer, response_span).await;
         let (fail, again) = match attempt {
             Ok((response, channel, place)) => {
                 let (mut head, inner) = response.into_parts();
                 let status = head.status;
-                let outcome = if status.is_server_error() { Outcome::ServerError } else { Outcome::Good };
+                let outcome =
+                    if status.is_server_error() { Outcome::ServerError } else { Outcome::Good };
                 lease.settle(outcome);
-                let mark = config.sticky.as_ref().filter(|_| {
-                    cookie.as_deref() != Some(sticky::text(&pool.mark(&upstream)))
-                });
-                let mark = mark.map(|sticky| set_cookie(sticky, &pool, &upstream, passage.session.secure));
+                let mark = config
+                    .sticky
+                    .as_ref()
+                    .filter(|_| cookie.as_deref() != Some(sticky::text(&pool.mark(&upstream))));
+                let mark =
+                    mark.map(|sticky| set_cookie(sticky, &pool, &upstream, passage.session.secure));
                 timer.set(config.timeouts.idle);
                 let flow = Flow {
                     inner,
@@ -106,7 +111,7 @@ pub(crate) async fn send(
                 }
                 head.version = Version::HTTP_11;
                 head.extensions.clear();
-                return Response::from_parts(head, ResponseBody::flow(flow, passage.account));
+                return Response::from_parts(head, ResponseBody::flow(flow, passage));
             }
             Err(failed) => failed,
         };
@@ -121,7 +126,8 @@ pub(crate) async fn send(
         drop(lease);
         tried.push(upstream.id);
         let elsewhere = pool.members.len() > tried.len();
-        let Some(next) = again.filter(|_| passage.account.retries < config.retries && elsewhere) else {
+        let Some(next) = again.filter(|_| passage.account.retries < config.retries && elsewhere)
+        else {
             return passage.refuse(trouble(&fail));
         };
         if total.as_ref().is_some_and(Timer::has_passed) || !pool.budget.spend() {
@@ -271,18 +277,18 @@ fn is_idempotent(method: &Method) -> bool {
     )
 }
 
-fn hash(algorithm: &Algorithm, passage: &Passage, parts: &Parts) -> u64 {
+fn hash(algorithm: &Algorithm, passage: &Passage, request: &Request<RequestBody>) -> u64 {
     let ip = || match passage.client {
         std::net::IpAddr::V4(v4) => balance::hash(&v4.octets()),
         std::net::IpAddr::V6(v6) => balance::hash(&v6.octets()),
     };
     match algorithm {
         Algorithm::IpHash | Algorithm::Maglev(HashOn::ClientIp) => ip(),
-        Algorithm::Maglev(HashOn::Path) => balance::hash(parts.uri.path().as_bytes()),
+        Algorithm::Maglev(HashOn::Path) => balance::hash(request.uri().path().as_bytes()),
         Algorithm::Maglev(HashOn::Header(name)) => {
-            parts.headers.get(name).map_or_else(ip, |value| balance::hash(value.as_bytes()))
+            request.headers().get(name).map_or_else(ip, |value| balance::hash(value.as_bytes()))
         }
-        Algorithm::Maglev(HashOn::Cookie(name)) => sticky::cookie(&parts.headers, name)
+        Algorithm::Maglev(HashOn::Cookie(name)) => sticky::cookie(request.headers(), name)
             .map_or_else(ip, |value| balance::hash(value.as_bytes())),
         _ => 0,
     }
@@ -295,8 +301,16 @@ pub(crate) fn set_cookie(
     secure: bool,
 ) -> HeaderValue {
     let mark = pool.mark(upstream);
-    let age = if sticky.age.is_zero() { String::new() } else { format!("; Max-Age={}", sticky.age.as_secs()) };
+    let age = if sticky.age.is_zero() {
+        String::new()
+    } else {
+        format!("; Max-Age={}", sticky.age.as_secs())
+    };
     let secure = if secure { "; Secure" } else { "" };
-    let text = format!("{}={}; Path=/{age}; HttpOnly; SameSite=Lax{secure}", sticky.cookie, sticky::text(&mark));
+    let text = format!(
+        "{}={}; Path=/{age}; HttpOnly; SameSite=Lax{secure}",
+        sticky.cookie,
+        sticky::text(&mark)
+    );
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

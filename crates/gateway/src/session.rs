@@ -21,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::clock;
 use crate::config::Limits;
 use crate::guard::{Guard, Signals};
 use crate::head::Checker;
@@ -30,7 +31,6 @@ use crate::timers::{TICK, Timer};
 use crate::tls::Served;
 use crate::trust;
 use crate::worker::{Local, Worker};
-use crate::clock;
 
 /// How a client of HTTP/2 begins (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -73,7 +73,12 @@ impl Drop for Open {
 }
 
 /// Serves a connection.
-pub(crate) async fn serve(worker: Rc<Worker>, mut socket: TcpStream, from: SocketAddr, secure: bool) {
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    mut socket: TcpStream,
+    from: SocketAddr,
+    secure: bool,
+) {
     let _ = socket.set_nodelay(true);
     let table = worker.table();
     let limits = table.global.limits.clone();
@@ -183,7 +188,8 @@ async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
     certificates: &crate::tls::Certificates,
     stream: S,
 ) -> io::Result<(tokio_rustls::server::TlsStream<S>, Arc<Served>)> {
-    let acceptor = tokio_rustls::LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+    let acceptor =
+        tokio_rustls::LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
     let start = acceptor.await?;
     let hello = start.client_hello();
     let name = hello.server_name().map(str::to_ascii_lowercase);
@@ -213,8 +219,13 @@ async fn speak_1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         })
     };
     let mut builder = http1::Builder::new();
-    builder.max_headers(limits.headers).max_buf_size(limits.head.max(64 << 10) + (64 << 10));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service).with_upgrades());
+    builder.max_buf_size(limits.head.max(64 << 10) + (64 << 10));
+    if limits.headers > 100 {
+        // Up to its standard the library parses without an allocation; our own check holds smaller limits.
+        builder.max_headers(limits.headers);
+    }
+    let mut connection =
+        pin!(builder.serve_connection(TokioIo::new(guard), service).with_upgrades());
     let signals = &session.signals;
     let worker = &session.worker;
     let timer = worker.timers.timer();
@@ -410,11 +421,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Ahead<S> {
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
-

@@ -90,7 +90,12 @@ impl Shared {
     }
 
     /// A place for a connection; `None` when there is none left.
-    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr, most: usize, most_per_ip: usize) -> Option<Place> {
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        most: usize,
+        most_per_ip: usize,
+    ) -> Option<Place> {
         // A tunnel has left its connection's count and still holds a socket.
         let tunnels = self.tunnels.load(Ordering::Relaxed);
         if self.connections.fetch_add(1, Ordering::Relaxed) + tunnels >= most {

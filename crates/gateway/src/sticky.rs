@@ -10,7 +10,8 @@ use sha2::Sha256;
 pub(crate) type Mark = [u8; 22];
 
 pub(crate) fn mark(secret: &[u8; 32], pool: &str, address: &str) -> Mark {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap_or_else(|_| unreachable!("any length fits"));
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret).unwrap_or_else(|_| unreachable!("any length fits"));
     mac.update(pool.as_bytes());
     mac.update(&[0]);
     mac.update(address.as_bytes());

@@ -71,7 +71,11 @@ impl Table {
                 match client_tls(&pool) {
                     Ok(tls) => Some(tls),
                     Err(reason) => {
-                        faults.push(Fault { line: pool.line, path: format!("pool {}", pool.name), reason });
+                        faults.push(Fault {
+                            line: pool.line,
+                            path: format!("pool {}", pool.name),
+                            reason,
+                        });
                         None
                     }
                 }
@@ -98,7 +102,9 @@ impl Table {
                             });
                             // A weight that the admin API set stays, unless the file's own has changed.
                             if was.is_none_or(|was| was.weight != backend.weight) {
-                                member.weight.store(backend.weight, std::sync::atomic::Ordering::Relaxed);
+                                member
+                                    .weight
+                                    .store(backend.weight, std::sync::atomic::Ordering::Relaxed);
                             }
                             if backend.health.is_none() {
                                 member.healthy.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -110,7 +116,8 @@ impl Table {
                 })
                 .collect();
             let name = pool.name.clone();
-            let pool = Pool::new(Arc::new(pool), members, old.map(|pool| &**pool), secret.clone(), tls);
+            let pool =
+                Pool::new(Arc::new(pool), members, old.map(|pool| &**pool), secret.clone(), tls);
             pools.insert(name, Arc::new(pool));
         }
         let certificates = match Certificates::load(&config.global.tls) {
@@ -122,7 +129,8 @@ impl Table {
         };
         let limiter = config.global.rate.map(|rate| {
             let kept = before.and_then(|table| table.limiter.clone());
-            kept.filter(|limiter| limiter.rate() == rate).unwrap_or_else(|| Arc::new(Limiter::new(rate)))
+            kept.filter(|limiter| limiter.rate() == rate)
+                .unwrap_or_else(|| Arc::new(Limiter::new(rate)))
         });
         let mut table = Self {
             version: before.map_or(1, |table| table.version + 1),
@@ -146,7 +154,8 @@ impl Table {
         let known = before.and_then(|table| table.routes.iter().find(|route| route.label == label));
         let limiter = config.rate.as_ref().map(|(rate, _)| {
             let kept = known.and_then(|route| route.limiter.clone());
-            kept.filter(|limiter| limiter.rate() == *rate).unwrap_or_else(|| Arc::new(Limiter::new(*rate)))
+            kept.filter(|limiter| limiter.rate() == *rate)
+                .unwrap_or_else(|| Arc::new(Limiter::new(*rate)))
         });
         let pool = match &config.action {
             Action::Forward { pool, .. } => self.pools.get(pool).cloned(),
@@ -172,7 +181,13 @@ impl Table {
 
     /// The route of a request: the exact host first, then the longest wildcard, then `*`; of a host's routes the
     /// longest prefix, and of these the one that asks for most.
-    pub(crate) fn find(&self, host: Option<&str>, path: &str, method: &Method, headers: &HeaderMap) -> Found<'_> {
+    pub(crate) fn find(
+        &self,
+        host: Option<&str>,
+        path: &str,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Found<'_> {
         let mut seen = false;
         let mut others = Vec::new();
         let mut result = None;
@@ -214,7 +229,10 @@ impl Paths {
         let routes = self.prefixes.entry(prefix.clone()).or_default();
         routes.push(route.clone());
         routes.sort_by_key(|route| {
-            std::cmp::Reverse((route.config.headers.len(), usize::from(!route.config.methods.is_empty())))
+            std::cmp::Reverse((
+                route.config.headers.len(),
+                usize::from(!route.config.methods.is_empty()),
+            ))
         });
     }
 
@@ -257,7 +275,10 @@ fn covers(prefix: &str, path: &str) -> bool {
 impl Route {
     fn suits(&self, method: &Method, headers: &HeaderMap, others: &mut Vec<Method>) -> bool {
         let fields = self.config.headers.iter().all(|(name, value)| {
-            headers.get_all(name).iter().any(|found| value.is_empty() || found.as_bytes() == value.as_bytes())
+            headers
+                .get_all(name)
+                .iter()
+                .any(|found| value.is_empty() || found.as_bytes() == value.as_bytes())
         });
         if !fields {
             return false;
@@ -297,8 +318,11 @@ fn client_tls(pool: &config::Pool) -> Result<Arc<rustls::ClientConfig>, String> 
             let certificates = CertificateDer::pem_file_iter(path)
                 .map_err(|cause| format!("tls_ca cannot be read: {cause}"))?;
             for certificate in certificates {
-                let certificate = certificate.map_err(|cause| format!("tls_ca is no PEM: {cause}"))?;
-                roots.add(certificate).map_err(|cause| format!("tls_ca holds no authority: {cause}"))?;
+                let certificate =
+                    certificate.map_err(|cause| format!("tls_ca is no PEM: {cause}"))?;
+                roots
+                    .add(certificate)
+                    .map_err(|cause| format!("tls_ca holds no authority: {cause}"))?;
             }
             if roots.is_empty() {
                 return Err("tls_ca holds no certificate".to_owned());
@@ -321,10 +345,13 @@ mod tests {
     use super::*;
 
     fn table(routes: &str) -> Table {
-        let text = format!("pools:\n  - {{name: p, backends: [{{address: \"10.0.0.1:80\"}}]}}\nroutes:\n{routes}");
+        let text = format!(
+            "pools:\n  - {{name: p, backends: [{{address: \"10.0.0.1:80\"}}]}}\nroutes:\n{routes}"
+        );
         let report = config::check(&text, &|_| None);
         assert!(report.faults.is_empty(), "{:?}", report.faults);
-        Table::new(report.config.expect("sound"), None, Arc::new([0; 32])).unwrap_or_else(|_| panic!("compiles"))
+        Table::new(report.config.expect("sound"), None, Arc::new([0; 32]))
+            .unwrap_or_else(|_| panic!("compiles"))
     }
 
     fn found(table: &Table, host: &str, path: &str, method: Method, headers: &HeaderMap) -> String {

@@ -50,8 +50,7 @@ impl Timers {
     }
 
     pub(crate) fn timer(self: &Rc<Self>) -> Timer {
-        let entry =
-            Rc::new(Entry { deadline: Cell::new(u64::MAX), waker: RefCell::new(None) });
+        let entry = Rc::new(Entry { deadline: Cell::new(u64::MAX), waker: RefCell::new(None) });
         let index = self.free.borrow_mut().pop();
         let mut entries = self.entries.borrow_mut();
         let index = match index {

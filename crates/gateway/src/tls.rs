@@ -130,5 +130,10 @@ fn load(certificate: &config::Certificate) -> Result<Served, String> {
     let mut config = builder.with_cert_resolver(Arc::new(Fixed(Arc::new(certified))));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(|cause| cause.to_string())?;
-    Ok(Served { config: Arc::new(config), names, not_after, client_ca: certificate.client_ca.clone() })
+    Ok(Served {
+        config: Arc::new(config),
+        names,
+        not_after,
+        client_ca: certificate.client_ca.clone(),
+    })
 }

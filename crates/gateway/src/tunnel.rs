@@ -32,7 +32,7 @@ const HALF_OPEN: Duration = Duration::from_secs(30);
 
 /// Asks the upstream for the protocol, on a connection of its own.
 pub(crate) async fn open(
-    mut passage: Passage,
+    mut passage: Box<Passage>,
     mut lease: Lease,
     request: Request<RequestBody>,
     client_side: OnUpgrade,
@@ -88,7 +88,7 @@ pub(crate) async fn open(
             _stream: None,
         };
         let flow = Flow { inner, channel: None, lease, idle, idle_span, total: None, worn };
-        return Response::from_parts(head, ResponseBody::flow(flow, passage.account));
+        return Response::from_parts(head, ResponseBody::flow(flow, passage));
     }
     let upstream_side = hyper::upgrade::on(&mut response);
     let protocol = response.headers().get(UPGRADE).cloned();
@@ -102,11 +102,14 @@ pub(crate) async fn open(
         headers.insert(UPGRADE, protocol);
     }
     if let Some(sticky) = &lease.pool.config.sticky {
-        headers.append(SET_COOKIE, send::set_cookie(sticky, &lease.pool, &lease.upstream, passage.session.secure));
+        headers.append(
+            SET_COOKIE,
+            send::set_cookie(sticky, &lease.pool, &lease.upstream, passage.session.secure),
+        );
     }
     *answer.headers_mut() = headers;
     tokio::task::spawn_local(run(worker, lease, client_side, upstream_side));
-    answer.map(|bytes| ResponseBody::own(bytes, passage.account))
+    answer.map(|bytes| ResponseBody::own(bytes, passage))
 }
 
 /// Passes bytes until either side ends, nothing is said for long, or the node is through with draining.

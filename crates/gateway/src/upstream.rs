@@ -134,8 +134,14 @@ impl Upstream {
     }
 
     /// Takes in how an attempt ended. True when it was ejected by that.
-    pub(crate) fn settle(&self, outcome: Outcome, took: u64, outlier: &Outlier, may_eject: bool) -> bool {
-        let now = clock::micros();
+    pub(crate) fn settle(
+        &self,
+        outcome: Outcome,
+        took: u64,
+        now: u64,
+        outlier: &Outlier,
+        may_eject: bool,
+    ) -> bool {
         let before = self.latency(now);
         let sample = match outcome {
             Outcome::Good => took as f64,
@@ -263,9 +269,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn errors_in_a_row_eject_and_one_trial_decides() {
         let upstream = upstream();
-        let fail = || upstream.settle(Outcome::Failed, 10, &OUTLIER, true);
+        let fail = || upstream.settle(Outcome::Failed, 10, clock::micros(), &OUTLIER, true);
         assert!(!fail() && !fail());
-        upstream.settle(Outcome::Good, 10, &OUTLIER, true);
+        upstream.settle(Outcome::Good, 10, clock::micros(), &OUTLIER, true);
         assert!(!fail() && !fail(), "a good answer begins the count again");
         assert!(fail());
         assert!(!upstream.usable(clock::millis()));
@@ -279,7 +285,7 @@ mod tests {
         assert!(!upstream.usable(clock::millis()), "twice as long");
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(upstream.breaker.admit(clock::millis()));
-        upstream.settle(Outcome::Good, 10, &OUTLIER, true);
+        upstream.settle(Outcome::Good, 10, clock::micros(), &OUTLIER, true);
         assert!(upstream.breaker.admit(clock::millis()) && upstream.breaker.admit(clock::millis()));
     }
 
@@ -288,8 +294,8 @@ mod tests {
         let upstream = upstream();
         clock::micros();
         tokio::time::advance(Duration::from_secs(1)).await;
-        upstream.settle(Outcome::Good, 1_000, &OUTLIER, true);
-        upstream.settle(Outcome::Good, 50_000, &OUTLIER, true);
+        upstream.settle(Outcome::Good, 1_000, clock::micros(), &OUTLIER, true);
+        upstream.settle(Outcome::Good, 50_000, clock::micros(), &OUTLIER, true);
         assert!((upstream.latency(clock::micros()) - 50_000.0).abs() < 1.0);
         tokio::time::advance(Duration::from_secs(30)).await;
         let later = upstream.latency(clock::micros());

@@ -105,7 +105,13 @@ pub(crate) fn run(
         for door in doors {
             match TcpListener::from_std(door.listener) {
                 Ok(listener) => {
-                    tokio::task::spawn_local(accept(worker.clone(), crew.clone(), index, listener, door.secure));
+                    tokio::task::spawn_local(accept(
+                        worker.clone(),
+                        crew.clone(),
+                        index,
+                        listener,
+                        door.secure,
+                    ));
                 }
                 Err(cause) => tracing::error!(event = "gateway_listen_failed", cause = %cause),
             }
@@ -136,7 +142,13 @@ pub(crate) fn run(
     Ok(())
 }
 
-async fn accept(worker: Rc<Worker>, crew: Arc<Crew>, index: usize, listener: TcpListener, secure: bool) {
+async fn accept(
+    worker: Rc<Worker>,
+    crew: Arc<Crew>,
+    index: usize,
+    listener: TcpListener,
+    secure: bool,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

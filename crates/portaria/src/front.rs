@@ -39,7 +39,12 @@ impl Front {
     pub(crate) fn start(file: &Path, clock: Clock) -> anyhow::Result<Self> {
         let report = read(file)?;
         for note in &report.notes {
-            tracing::info!(event = "gateway_config_note", line = note.line, field = note.path, note = note.reason);
+            tracing::info!(
+                event = "gateway_config_note",
+                line = note.line,
+                field = note.path,
+                note = note.reason
+            );
         }
         let Some(config) = report.config else {
             let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();

@@ -9,10 +9,19 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("auth", "belongs to sign-in, which portaria.toml and the panel set"),
     ("oidc", "belongs to sign-in: set oidc.* in portaria.toml (docs/sign-in.md)"),
     ("billing", "belongs to billing, not to the gateway; it changes nothing here"),
-    ("orchestration", "belongs to dedicated instances, not to the gateway; it changes nothing here"),
+    (
+        "orchestration",
+        "belongs to dedicated instances, not to the gateway; it changes nothing here",
+    ),
     ("redis", "is set by redis.url in portaria.toml; a single node needs none"),
-    ("tenant", "belongs to the platform: tenants are made in the panel or by `portaria tenant create`"),
-    ("tenants", "belongs to the platform: tenants are made in the panel or by `portaria tenant create`"),
+    (
+        "tenant",
+        "belongs to the platform: tenants are made in the panel or by `portaria tenant create`",
+    ),
+    (
+        "tenants",
+        "belongs to the platform: tenants are made in the panel or by `portaria tenant create`",
+    ),
     ("metrics", "needs no block: figures are at global.metrics_address, under /metrics"),
     ("cluster", "is read past: this node serves by itself, without Redis"),
 ];
@@ -29,7 +38,10 @@ pub(super) fn read(root: &Map<'_>) {
 /// Keys of `global` that give defaults or belong elsewhere.
 pub(super) fn defaults(map: &Map<'_>) {
     for (name, place) in [
-        ("ai", "is needed no more: choose `algorithm: ewma` for a pool, which learns from latency and errors"),
+        (
+            "ai",
+            "is needed no more: choose `algorithm: ewma` for a pool, which learns from latency and errors",
+        ),
         ("geoip", "is read past: no pool of this file asks for the nearest upstream"),
     ] {
         if map.node(name).is_some() {

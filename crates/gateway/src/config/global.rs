@@ -169,7 +169,10 @@ fn read_tls(map: Map<'_>, tls: &mut Tls) {
         let enabled = block.flag("enabled").unwrap_or(true);
         let authority = block.text("ca_cert").map(PathBuf::from);
         if enabled && authority.is_none() {
-            block.fault("enabled", "needs ca_cert: the authority that clients' certificates come from");
+            block.fault(
+                "enabled",
+                "needs ca_cert: the authority that clients' certificates come from",
+            );
         }
         block.finish();
         authority.filter(|_| enabled)
@@ -177,7 +180,8 @@ fn read_tls(map: Map<'_>, tls: &mut Tls) {
     let reading = map.reading();
     for (node, path) in map.items("certificates") {
         let item = reading.map(node, &path);
-        let hosts: Vec<String> = item.texts("hosts").iter().map(|host| host.to_lowercase()).collect();
+        let hosts: Vec<String> =
+            item.texts("hosts").iter().map(|host| host.to_lowercase()).collect();
         let client_ca = item.text("client_ca").map(PathBuf::from).or_else(|| common.clone());
         match (item.text("cert"), item.text("key")) {
             (Some(cert), Some(key)) => tls.certificates.push(Certificate {
@@ -200,14 +204,18 @@ pub(super) fn read_rate(map: &Map<'_>) -> Option<Rate> {
     let status = map.number("response_code", 400, 599).unwrap_or(429);
     let Some(per_second) = per_second else {
         if map.node("requests_per_second").is_none() {
-            map.fault("requests_per_second", "is missing; say how many requests a second are let through");
+            map.fault(
+                "requests_per_second",
+                "is missing; say how many requests a second are let through",
+            );
         }
         return None;
     };
     Some(Rate {
         per_second,
         burst: burst.map_or_else(|| per_second.max(1.0), |burst| burst as f64),
-        status: http::StatusCode::from_u16(status as u16).unwrap_or(http::StatusCode::TOO_MANY_REQUESTS),
+        status: http::StatusCode::from_u16(status as u16)
+            .unwrap_or(http::StatusCode::TOO_MANY_REQUESTS),
     })
 }
 

@@ -84,10 +84,14 @@ fn one(map: Map<'_>, pace: Pace) -> Option<Pool> {
     let outlier = map.block("outlier").map_or_else(standard_outlier, |block| {
         let standard = standard_outlier();
         let outlier = Outlier {
-            consecutive: block.number("consecutive_errors", 0, 1000).map_or(standard.consecutive, |n| n as u32),
+            consecutive: block
+                .number("consecutive_errors", 0, 1000)
+                .map_or(standard.consecutive, |n| n as u32),
             ejection: block.span("ejection_time").unwrap_or(standard.ejection),
             max_ejection: block.span("max_ejection_time").unwrap_or(standard.max_ejection),
-            max_share: block.real("max_ejection_percent", 0.0, 100.0).map_or(standard.max_share, |n| n / 100.0),
+            max_share: block
+                .real("max_ejection_percent", 0.0, 100.0)
+                .map_or(standard.max_share, |n| n / 100.0),
         };
         block.finish();
         outlier
@@ -102,7 +106,10 @@ fn one(map: Map<'_>, pace: Pace) -> Option<Pool> {
                 map.reading().fault(
                     backend.line,
                     &path,
-                    format!("{} is in this pool already; raise its weight instead", backend.address),
+                    format!(
+                        "{} is in this pool already; raise its weight instead",
+                        backend.address
+                    ),
                 );
             }
             backends.push(backend);
@@ -175,7 +182,8 @@ fn algorithm(map: &Map<'_>) -> Algorithm {
     );
     let on = map.parsed("hash_on", |text| {
         let header = |name: &str| {
-            http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))
+            http::HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| format!("{name:?} is no header name"))
         };
         match text.split_once(':') {
             None if text == "client_ip" => Ok(HashOn::ClientIp),
@@ -203,14 +211,17 @@ fn algorithm(map: &Map<'_>) -> Algorithm {
 
 fn sticky(map: &Map<'_>) -> Option<Sticky> {
     let mut on = map.flag("sticky_sessions").unwrap_or(false);
-    let mut sticky =
-        Sticky { cookie: "gateway_route".to_owned(), age: Duration::from_secs(3600) };
+    let mut sticky = Sticky { cookie: "gateway_route".to_owned(), age: Duration::from_secs(3600) };
     if let Some(block) = map.block("sticky") {
         on = block.flag("enabled").unwrap_or(true);
         if let Some(name) = block.parsed("cookie", |text| {
             let fine = !text.is_empty()
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-            if fine { Ok(text.to_owned()) } else { Err(format!("is {text:?}; use letters, digits, _ and -")) }
+            if fine {
+                Ok(text.to_owned())
+            } else {
+                Err(format!("is {text:?}; use letters, digits, _ and -"))
+            }
         }) {
             sticky.cookie = name;
         }
@@ -245,9 +256,7 @@ fn backend(map: Map<'_>, pace: Pace, common: Option<&Health>) -> Option<Backend>
 
 /// `HOST:PORT`, or with `http://` or `https://` in front.
 pub(crate) fn address(text: &str) -> Result<(Scheme, String), String> {
-    let wrong = || {
-        format!("is {text:?}; write HOST:PORT, or https://HOST:PORT")
-    };
+    let wrong = || format!("is {text:?}; write HOST:PORT, or https://HOST:PORT");
     let (scheme, rest) = if let Some(rest) = text.strip_prefix("https://") {
         (Scheme::Https, rest)
     } else {
@@ -262,7 +271,11 @@ pub(crate) fn address(text: &str) -> Result<(Scheme, String), String> {
         Some(0) => return Err(wrong()),
         Some(port) => port,
         None if rest != text && !rest.ends_with(':') => {
-            if scheme == Scheme::Https { 443 } else { 80 }
+            if scheme == Scheme::Https {
+                443
+            } else {
+                80
+            }
         }
         None => return Err(wrong()),
     };
@@ -294,7 +307,8 @@ fn health(map: Map<'_>, pace: Pace) -> Option<Health> {
             .unwrap_or(HealthKind::Http),
         method: map
             .parsed("method", |text| {
-                http::Method::from_bytes(text.as_bytes()).map_err(|_| format!("is {text:?}; use GET or HEAD"))
+                http::Method::from_bytes(text.as_bytes())
+                    .map_err(|_| format!("is {text:?}; use GET or HEAD"))
             })
             .unwrap_or(http::Method::GET),
         path: map
@@ -307,13 +321,17 @@ fn health(map: Map<'_>, pace: Pace) -> Option<Health> {
             })
             .unwrap_or_else(|| "/health".to_owned()),
         host: map.parsed("host", |text| {
-            http::HeaderValue::from_str(text).map(|_| text.to_owned()).map_err(|_| format!("is {text:?}, no host"))
+            http::HeaderValue::from_str(text)
+                .map(|_| text.to_owned())
+                .map_err(|_| format!("is {text:?}, no host"))
         }),
         interval: map.span("interval").unwrap_or(pace.interval),
         timeout: map.span("timeout").unwrap_or(pace.timeout),
         expected: ranges,
         body: map.text("expected_body"),
-        healthy_threshold: map.number("healthy_threshold", 1, 100).map_or(pace.healthy, |n| n as u32),
+        healthy_threshold: map
+            .number("healthy_threshold", 1, 100)
+            .map_or(pace.healthy, |n| n as u32),
         unhealthy_threshold: map
             .number("unhealthy_threshold", 1, 100)
             .or(map.number("retries", 1, 100))

@@ -237,7 +237,8 @@ impl<'n> Map<'n> {
     pub(crate) fn address(&self, key: &'static str) -> Option<SocketAddr> {
         self.parsed(key, |text| {
             // As in the seed's world, ":8080" means every address of the machine.
-            let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+            let full =
+                if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
             full.parse().map_err(|_| {
                 format!("is {text:?}; write IP:PORT, such as 127.0.0.1:8088 or 0.0.0.0:80")
             })
@@ -318,7 +319,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// Sizes: plain bytes, or `64KiB`, `10MB`, `1GiB`.
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("is {text:?}; write bytes, or a number with KiB, MiB, GiB, KB, MB or GB");
+    let wrong =
+        || format!("is {text:?}; write bytes, or a number with KiB, MiB, GiB, KB, MB or GB");
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
     let unit: u64 = match text[digits..].trim_start() {
@@ -348,6 +350,8 @@ mod tests {
         }
         assert_eq!(size("64KiB"), Ok(65_536));
         assert_eq!(size("10 MB"), Ok(10_000_000));
-        assert!(size("10 parsecs").is_err() && size("").is_err() && size("99999999999GiB").is_err());
+        assert!(
+            size("10 parsecs").is_err() && size("").is_err() && size("99999999999GiB").is_err()
+        );
     }
 }

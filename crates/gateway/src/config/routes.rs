@@ -57,8 +57,14 @@ fn one(map: Map<'_>, pools: &[Pool]) -> Route {
     }
     let prefix = map
         .parsed("path_prefix", |text| {
-            if !text.starts_with('/') || text.contains(['?', '#', '%']) || text.contains("/.") || text.contains("//") {
-                return Err(format!("is {text:?}; begin it with /, without query, escapes or dots"));
+            if !text.starts_with('/')
+                || text.contains(['?', '#', '%'])
+                || text.contains("/.")
+                || text.contains("//")
+            {
+                return Err(format!(
+                    "is {text:?}; begin it with /, without query, escapes or dots"
+                ));
             }
             Ok(text.trim_end_matches('/').to_owned())
         })
@@ -74,7 +80,11 @@ fn one(map: Map<'_>, pools: &[Pool]) -> Route {
     for (name, value, line) in map.pairs("match_headers") {
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) => headers.push((name, value)),
-            Err(_) => map.reading().fault(line, &map.at("match_headers"), format!("has {name:?}, no header name")),
+            Err(_) => map.reading().fault(
+                line,
+                &map.at("match_headers"),
+                format!("has {name:?}, no header name"),
+            ),
         }
     }
     let action = action(&map, &prefix, pools);
@@ -117,7 +127,10 @@ fn one(map: Map<'_>, pools: &[Pool]) -> Route {
 fn action(map: &Map<'_>, prefix: &str, pools: &[Pool]) -> Action {
     let strip = map.flag("strip_path_prefix").unwrap_or(false);
     let rewrite = map.parsed("rewrite_prefix", |text| {
-        if text.starts_with('/') && text.parse::<http::uri::PathAndQuery>().is_ok() && !text.contains('?') {
+        if text.starts_with('/')
+            && text.parse::<http::uri::PathAndQuery>().is_ok()
+            && !text.contains('?')
+        {
             Ok(text.trim_end_matches('/').to_owned())
         } else {
             Err(format!("is {text:?}; begin it with /, without query"))
@@ -125,7 +138,9 @@ fn action(map: &Map<'_>, prefix: &str, pools: &[Pool]) -> Action {
     });
     let redirect = map.block("redirect").map(|block| {
         let to = block.parsed("to", |text| {
-            if (text.starts_with('/') || text.starts_with("http://") || text.starts_with("https://"))
+            if (text.starts_with('/')
+                || text.starts_with("http://")
+                || text.starts_with("https://"))
                 && HeaderValue::from_str(text).is_ok()
             {
                 Ok(text.to_owned())
@@ -214,8 +229,15 @@ fn cors(map: &Map<'_>) -> Option<Cors> {
 
 /// Fields that carry the message itself: changing them would break or forge it.
 const FRAMING: &[&str] = &[
-    "connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade",
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 fn edits(map: &Map<'_>, key: &'static str) -> Edits {

@@ -52,9 +52,12 @@ pub(super) fn is_gateway_file(file: &Path) -> bool {
 pub(super) async fn serve(file: &Path) -> anyhow::Result<()> {
     let front = Front::start(file, Clock::System)?;
     let addresses = front.addresses();
-    for (what, address) in
-        [("http", addresses.plain), ("https", addresses.tls), ("admin API", addresses.admin), ("metrics", addresses.metrics)]
-    {
+    for (what, address) in [
+        ("http", addresses.plain),
+        ("https", addresses.tls),
+        ("admin API", addresses.admin),
+        ("metrics", addresses.metrics),
+    ] {
         if let Some(address) = address {
             line(&format!("portaria gateway: {what} on {address}"));
         }

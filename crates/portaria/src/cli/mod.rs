@@ -329,9 +329,11 @@ async fn run_command(command: Command, house: &House, out: &Out) -> anyhow::Resu
             };
             out.checks(&checks)
         }
-        Command::Config(_) | Command::Eval(_) | Command::Gateway(_) | Command::Demo { .. } | Command::Storm { .. } => {
-            Ok(())
-        }
+        Command::Config(_)
+        | Command::Eval(_)
+        | Command::Gateway(_)
+        | Command::Demo { .. }
+        | Command::Storm { .. } => Ok(()),
     }
 }
 

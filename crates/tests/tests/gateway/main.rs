@@ -1,0 +1,13 @@
+//! The gateway over real sockets: what it refuses, where it sends, what it survives.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps nothing fails, as it should")]
+
+mod balancing;
+mod changes;
+mod faults;
+mod http2;
+mod limits;
+mod messages;
+mod routing;
+mod smuggling;
+mod tunnels;
+mod world;
