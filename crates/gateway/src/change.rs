@@ -138,7 +138,10 @@ pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
         "" | "dry_run=false" => false,
         "dry_run=true" => true,
         _ => {
-            return problem(StatusCode::BAD_REQUEST, "the only parameter is dry_run, true or false");
+            return problem(
+                StatusCode::BAD_REQUEST,
+                "the only parameter is dry_run, true or false",
+            );
         }
     };
     let Ok(text) = std::str::from_utf8(body) else {

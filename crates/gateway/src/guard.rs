@@ -4,9 +4,10 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::head::{Checker, Refusal, Seen, State};
@@ -29,12 +30,17 @@ pub(crate) struct Signals {
     pub(crate) late: AtomicBool,
     /// What became of a request for another protocol.
     decision: AtomicU8,
+    /// Who reads, and waits for the decision.
+    undecided: Mutex<Option<Waker>>,
 }
 
 impl Signals {
     /// Answers a request for another protocol: all further bytes belong to it, or the next message follows.
     pub(crate) fn decide(&self, tunnel: bool) {
         self.decision.store(if tunnel { 2 } else { 1 }, Ordering::Relaxed);
+        if let Some(reader) = self.undecided.lock().take() {
+            reader.wake();
+        }
     }
 }
 
@@ -139,6 +145,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             }
             if this.checker.state() == State::Decide {
                 // Nothing is read for a protocol that is not agreed on.
+                *this.signals.undecided.lock() = Some(cx.waker().clone());
                 return Poll::Pending;
             }
             if !this.ahead.is_empty() {
@@ -224,8 +231,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         let Some(refusal) = this.refusal.or(late) else {
             return Pin::new(&mut this.stream).poll_shutdown(cx);
         };
-        let (text, written) =
-            this.farewell.get_or_insert_with(|| (crate::answer::raw(refusal).into_bytes(), 0));
+        // In a body the refusal was the answer to the request already.
+        let answered = matches!(this.checker.state(), State::Chunks(_));
+        let (text, written) = this.farewell.get_or_insert_with(|| {
+            let text = if answered { String::new() } else { crate::answer::raw(refusal) };
+            (text.into_bytes(), 0)
+        });
         while *written < text.len() {
             *written += ready!(Pin::new(&mut this.stream).poll_write(cx, &text[*written..]))?;
         }

@@ -133,6 +133,7 @@ impl Gateway {
         let plain = global.bind.map(|address| listen(address, &mut addresses.plain)).transpose()?;
         let secure =
             global.tls_bind.map(|address| listen(address, &mut addresses.tls)).transpose()?;
+        shared.tls_port.store(addresses.tls.map_or(0, |address| address.port()), Ordering::Relaxed);
         let metrics =
             global.metrics.map(|address| listen(address, &mut addresses.metrics)).transpose()?;
         let admin =

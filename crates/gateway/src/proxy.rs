@@ -183,7 +183,11 @@ impl Passage {
             Encryption::Fine => {}
             Encryption::Misdirected => return self.refuse(Trouble::Misdirected),
             Encryption::Redirect => {
-                let to = secure_address(&table, name.as_deref().unwrap_or_default(), request.uri());
+                let to = secure_address(
+                    shared.tls_port.load(Ordering::Relaxed),
+                    name.as_deref().unwrap_or_default(),
+                    request.uri(),
+                );
                 let status = if matches!(*request.method(), Method::GET | Method::HEAD) {
                     StatusCode::MOVED_PERMANENTLY
                 } else {
@@ -396,12 +400,9 @@ fn authority(request: &Request<Incoming>) -> Result<&str, Trouble> {
     }
 }
 
-fn secure_address(table: &Table, host: &str, uri: &Uri) -> String {
+fn secure_address(port: u16, host: &str, uri: &Uri) -> String {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let port = match table.global.tls_bind.map(|address| address.port()) {
-        None | Some(443) => String::new(),
-        Some(port) => format!(":{port}"),
-    };
+    let port = if matches!(port, 0 | 443) { String::new() } else { format!(":{port}") };
     let rest = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
     format!("https://{host}{port}{rest}")
 }

@@ -148,22 +148,19 @@ pub(crate) async fn serve(
     drop(table);
     // Until something is said, a connection costs no more than its socket.
     timer.set(limits.keep_alive);
-    let ending = pin!(worker.shared.ending.cancelled());
-    let first = async {
-        while ahead.len() < PREFACE.len() && PREFACE.starts_with(&ahead) {
-            ahead.reserve(4096);
-            if socket.read_buf(&mut ahead).await? == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+    let began = {
+        let mut beginning = pin!(within(&timer, begin(&mut socket, &mut ahead)));
+        tokio::select! {
+            biased;
+            began = &mut beginning => began,
+            () = worker.shared.ending.cancelled() => {
+                // A request may be on its way.
+                timer.set(FAREWELL);
+                beginning.await
             }
         }
-        Ok(())
     };
-    let first = tokio::select! {
-        biased;
-        first = within(&timer, first) => first,
-        () = ending => None,
-    };
-    if !matches!(first, Some(Ok(()))) {
+    if !matches!(began, Some(Ok(()))) {
         return;
     }
     drop(timer);
@@ -172,6 +169,17 @@ pub(crate) async fn serve(
     } else {
         speak_1(session(false, None), socket, ahead, &limits).await;
     }
+}
+
+/// Reads until it is plain which version of HTTP is spoken.
+async fn begin(socket: &mut TcpStream, ahead: &mut BytesMut) -> io::Result<()> {
+    while ahead.len() < PREFACE.len() && PREFACE.starts_with(ahead) {
+        ahead.reserve(4096);
+        if socket.read_buf(ahead).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
 }
 
 async fn within<F: Future>(timer: &Timer, future: F) -> Option<F::Output> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     by_ip: Mutex<HashMap<IpAddr, usize>>,
     pub(crate) log: Mutex<Option<Sink>>,
     pub(crate) log_version: AtomicU64,
+    /// The port on which TLS is spoken; 0 when none is.
+    pub(crate) tls_port: AtomicU16,
     pub(crate) wall: kernel::Clock,
     pub(crate) variables: crate::Variables,
     pub(crate) history: History,
@@ -68,6 +70,7 @@ impl Shared {
             by_ip: Mutex::default(),
             log: Mutex::new(None),
             log_version: AtomicU64::new(0),
+            tls_port: AtomicU16::new(0),
             wall,
             variables,
             history: History::default(),

@@ -26,7 +26,14 @@ async fn one_hop_fields_end_here_and_forwarded_ones_are_true() {
     assert_eq!(answer.header("x-kept"), Some("1"));
     let got = origin.last();
     assert!(got.head.starts_with("GET /p?q=1 HTTP/1.1\r\n"), "{}", got.head);
-    for name in ["connection", "x-secret", "keep-alive", "proxy-connection", "forwarded", "x-forwarded-port"] {
+    for name in [
+        "connection",
+        "x-secret",
+        "keep-alive",
+        "proxy-connection",
+        "forwarded",
+        "x-forwarded-port",
+    ] {
         assert_eq!(got.header(name), None, "{name}");
     }
     for (name, value) in [
@@ -100,14 +107,19 @@ async fn bodies_arrive_whole_however_they_are_framed() {
     let gateway = world::gateway(&world::file(&[origin.at], ""));
     let mut peer = Peer::connect(world::plain(&gateway)).await;
     let body = "x".repeat(300_000);
-    peer.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await;
+    peer.send(
+        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            .as_bytes(),
+    )
+    .await;
     assert_eq!(peer.answer().await.unwrap().text(), "300000");
     assert_eq!(origin.last().header("content-length"), Some("300000"));
     let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;ext=1\r\nabcde\r\n3\r\nfgh\r\n0\r\n\r\n";
     assert_eq!(peer.ask(chunked).await.text(), "8");
     assert_eq!(origin.last().body, b"abcdefgh");
     // A client that waits for leave to send gets it.
-    peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n").await;
+    peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        .await;
     let leave = peer.answer().await.unwrap();
     assert_eq!(leave.status, 100);
     peer.send(b"abc").await;
@@ -193,7 +205,11 @@ async fn head_and_empty_answers_keep_the_connection() {
     assert_eq!(head.header("content-length"), Some("500"));
     assert_eq!(peer.ask(&get("a", "/304")).await.header("etag"), Some("\"x\""));
     assert_eq!(peer.ask(&get("a", "/204")).await.status, 204);
-    assert_eq!(origin.connections.load(std::sync::atomic::Ordering::SeqCst), 1, "one connection served all");
+    assert_eq!(
+        origin.connections.load(std::sync::atomic::Ordering::SeqCst),
+        1,
+        "one connection served all"
+    );
     // HTTP/1.0 is answered and closed.
     let mut old = Peer::connect(world::plain(&gateway)).await;
     old.send(b"GET /204 HTTP/1.0\r\n\r\n").await;

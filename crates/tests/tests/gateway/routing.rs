@@ -80,22 +80,31 @@ routes:
     )
     .await;
     let got = origin.last();
-    assert_eq!((got.header("x-gone"), got.all("x-add"), got.all("x-set")), (None, vec!["1", "2"], vec!["1"]));
+    assert_eq!(
+        (got.header("x-gone"), got.all("x-add"), got.all("x-set")),
+        (None, vec!["1", "2"], vec!["1"])
+    );
     assert_eq!((answer.header("server"), answer.header("x-out")), (None, Some("3")));
     assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example"));
     assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     let count = origin.count();
     let preflight = |from: &str| {
-        format!("OPTIONS / HTTP/1.1\r\nHost: a\r\nOrigin: {from}\r\nAccess-Control-Request-Method: PUT\r\n\r\n")
+        format!(
+            "OPTIONS / HTTP/1.1\r\nHost: a\r\nOrigin: {from}\r\nAccess-Control-Request-Method: PUT\r\n\r\n"
+        )
     };
     let answer = world::fetch(at, &preflight("https://app.example")).await;
-    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("https://app.example")));
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin")),
+        (204, Some("https://app.example"))
+    );
     assert!(answer.header("access-control-allow-methods").unwrap().contains("PUT"));
     let answer = world::fetch(at, &preflight("https://evil.example")).await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, None));
     assert_eq!(origin.count(), count, "a preflight is answered here");
-    let answer = world::fetch(at, "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\n\r\n").await;
+    let answer =
+        world::fetch(at, "GET / HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\n\r\n").await;
     assert_eq!(answer.header("access-control-allow-origin"), None);
     gateway.stop().await;
 }
@@ -104,12 +113,15 @@ routes:
 async fn our_own_answers_speak_the_readers_language_and_may_be_branded() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.html");
-    std::fs::write(&page, "<p>Loja Sol: {{reason}} {{detail}} {{status}} {{request_id}}</p>").unwrap();
+    std::fs::write(&page, "<p>Loja Sol: {{reason}} {{detail}} {{status}} {{request_id}}</p>")
+        .unwrap();
     let origin = Origin::named("a").await;
     let text = world::file(&[origin.at], "").replace("host: \"*\"", "host: a");
     let gateway = world::gateway(&text);
     let ask = |accept: &str, language: &str| {
-        format!("GET / HTTP/1.1\r\nHost: b\r\nAccept: {accept}\r\nAccept-Language: {language}\r\n\r\n")
+        format!(
+            "GET / HTTP/1.1\r\nHost: b\r\nAccept: {accept}\r\nAccept-Language: {language}\r\n\r\n"
+        )
     };
     let at = world::plain(&gateway);
     let answer = world::fetch(at, &ask("application/json", "en")).await;
@@ -181,7 +193,9 @@ routes:
     let report = gateway::check(text, &|_| None);
     assert!(report.faults.is_empty(), "{:?}", report.faults);
     let noted: Vec<&str> = report.notes.iter().map(|note| note.path.as_str()).collect();
-    for name in ["cluster", "tenants", "billing", "oidc", "orchestration", "global.ai", "global.geoip"] {
+    for name in
+        ["cluster", "tenants", "billing", "oidc", "orchestration", "global.ai", "global.geoip"]
+    {
         assert!(noted.contains(&name), "{name} in {noted:?}");
     }
     // A protection that is asked for and not there is no note, it is a fault.
@@ -194,7 +208,8 @@ routes:
 #[tokio::test]
 async fn variables_are_filled_in_and_missed_when_missing() {
     let text = "global: {bind_address: \"127.0.0.1:0\", admin_token: \"${TOKEN}\"}\n";
-    let report = gateway::check(text, &|name| (name == "TOKEN").then(|| "0123456789abcdef".to_owned()));
+    let report =
+        gateway::check(text, &|name| (name == "TOKEN").then(|| "0123456789abcdef".to_owned()));
     assert!(report.faults.is_empty(), "{:?}", report.faults);
     let report = gateway::check(text, &|_| None);
     assert!(report.faults[0].reason.contains("TOKEN"), "{:?}", report.faults);
@@ -223,14 +238,22 @@ routes:
         );
         world::fetch(admin, &request).await
     };
-    for token in ["", "Authorization: Bearer \r\n", "Authorization: Bearer 0123456789abcdeX\r\n", "Authorization: Basic 0123456789abcdef\r\n"] {
+    for token in [
+        "",
+        "Authorization: Bearer \r\n",
+        "Authorization: Bearer 0123456789abcdeX\r\n",
+        "Authorization: Basic 0123456789abcdef\r\n",
+    ] {
         let request = format!("GET /v1/gateway/pools HTTP/1.1\r\nHost: x\r\n{token}\r\n");
         assert_eq!(world::fetch(admin, &request).await.status, 401, "{token}");
     }
     let explained = call("GET", "/v1/gateway/explain?host=a.example&path=/x", "").await.json();
     assert_eq!(explained["pool"], "web");
     assert!(explained["why"][0].as_str().unwrap().contains("line 5"), "{explained}");
-    assert_eq!(call("GET", "/v1/gateway/explain?host=b.example&path=/", "").await.json()["status"], 404);
+    assert_eq!(
+        call("GET", "/v1/gateway/explain?host=b.example&path=/", "").await.json()["status"],
+        404
+    );
 
     let body = format!("{{\"address\": \"{}\", \"weight\": 3}}", b.at);
     let added = call("POST", "/v1/gateway/pools/web/upstreams", &body).await;
@@ -259,7 +282,11 @@ routes:
     let other = world::file(&[b.at], "").replace("BIND", "\"127.0.0.1:0\"");
     let dry = call("PUT", "/v1/gateway/config?dry_run=true", &other).await.json();
     assert_eq!(dry["routes_removed"][0], "a.example/", "{dry}");
-    assert_eq!(world::fetch(at, &get("a.example", "/")).await.text(), "a", "a dry run changes nothing");
+    assert_eq!(
+        world::fetch(at, &get("a.example", "/")).await.text(),
+        "a",
+        "a dry run changes nothing"
+    );
     let refused = call("PUT", "/v1/gateway/config", "pools: 1\n").await;
     assert_eq!((refused.status, refused.json()["faults"][0]["line"].as_u64()), (422, Some(1)));
     assert_eq!(call("PUT", "/v1/gateway/config", &other).await.status, 200);
@@ -293,14 +320,18 @@ async fn versions_can_be_gone_back_to() {
     assert_eq!(world::fetch(at, &get("x", "/")).await.text(), "a");
     let list = format!("GET /v1/gateway/versions HTTP/1.1\r\nHost: x\r\n{auth}\r\n");
     let list = world::fetch(admin, &list).await.json();
-    assert_eq!((list["serving"].as_u64(), list["versions"].as_array().unwrap().len()), (Some(3), 3));
+    assert_eq!(
+        (list["serving"].as_u64(), list["versions"].as_array().unwrap().len()),
+        (Some(3), 3)
+    );
     gateway.stop().await;
 }
 
 #[tokio::test]
 async fn without_an_admin_address_this_machine_alone_may_call() {
     let origin = Origin::doing(|_| Do::Say(ok("upstream"))).await;
-    let with = world::file(&[origin.at], "").replace("global:\n", "global:\n  admin_token: 0123456789abcdef\n");
+    let with = world::file(&[origin.at], "")
+        .replace("global:\n", "global:\n  admin_token: 0123456789abcdef\n");
     let gateway = world::gateway(&with);
     let at = world::plain(&gateway);
     let call = |extra: &str| format!("GET /v1/gateway/status HTTP/1.1\r\nHost: x\r\n{extra}\r\n");
@@ -313,6 +344,9 @@ async fn without_an_admin_address_this_machine_alone_may_call() {
     gateway.stop().await;
     // Without a token there is no admin API at all.
     let gateway = world::gateway(&world::file(&[origin.at], ""));
-    assert_eq!(world::fetch(world::plain(&gateway), &call("Authorization: Bearer \r\n")).await.text(), "upstream");
+    assert_eq!(
+        world::fetch(world::plain(&gateway), &call("Authorization: Bearer \r\n")).await.text(),
+        "upstream"
+    );
     gateway.stop().await;
 }

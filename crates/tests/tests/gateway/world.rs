@@ -277,7 +277,8 @@ impl Peer {
         if header(head, "transfer-encoding").is_some() {
             loop {
                 let Some(line) = self.line().await else { return (body, false) };
-                let size = usize::from_str_radix(line.split(';').next().unwrap().trim(), 16).unwrap();
+                let size =
+                    usize::from_str_radix(line.split(';').next().unwrap().trim(), 16).unwrap();
                 if size == 0 {
                     while let Some(line) = self.line().await {
                         if line.is_empty() {
@@ -345,7 +346,8 @@ impl Peer {
         let mut head = self.head().await?;
         let status: u16 = head.split(' ').nth(1)?.parse().ok()?;
         let none = method == "HEAD" || status == 204 || status == 304 || status < 200;
-        let (body, whole) = if none { (Vec::new(), true) } else { self.body(&mut head, true).await };
+        let (body, whole) =
+            if none { (Vec::new(), true) } else { self.body(&mut head, true).await };
         Some(Answer { status, head, body, whole })
     }
 
