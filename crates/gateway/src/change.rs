@@ -202,6 +202,9 @@ pub(crate) fn rollback(shared: &Shared, body: &[u8]) -> Response<Bytes> {
     }
 }
 
+/// A status, and what to do.
+type Refused = (StatusCode, &'static str);
+
 fn field(body: &[u8], name: &str) -> Option<Value> {
     serde_json::from_slice::<Value>(body).ok()?.get(name).cloned()
 }
@@ -210,7 +213,7 @@ fn field(body: &[u8], name: &str) -> Option<Value> {
 fn with_pool(
     shared: &Shared,
     pool: &str,
-    edit: impl FnOnce(&mut config::Pool) -> Result<(), Response<Bytes>>,
+    edit: impl FnOnce(&mut config::Pool) -> Result<(), Refused>,
 ) -> Response<Bytes> {
     let Some(mut config) = shared.history.newest() else {
         return problem(StatusCode::CONFLICT, "nothing is in place yet");
@@ -218,8 +221,8 @@ fn with_pool(
     let Some(found) = config.pools.iter_mut().find(|known| known.name == pool) else {
         return problem(StatusCode::NOT_FOUND, "there is no pool of this name");
     };
-    if let Err(refusal) = edit(found) {
-        return refusal;
+    if let Err((status, detail)) = edit(found) {
+        return problem(status, detail);
     }
     applied(apply(shared, config, "admin API"))
 }
@@ -241,11 +244,11 @@ pub(crate) fn add(shared: &Shared, pool: &str, body: &[u8]) -> Response<Bytes> {
     };
     let weight = match weight_of(body) {
         Ok(weight) => weight.unwrap_or(1),
-        Err(refusal) => return refusal,
+        Err((status, detail)) => return problem(status, detail),
     };
     with_pool(shared, pool, |pool| {
         if pool.backends.iter().any(|backend| backend.address == address) {
-            return Err(problem(StatusCode::CONFLICT, "the pool has this upstream already"));
+            return Err((StatusCode::CONFLICT, "the pool has this upstream already"));
         }
         pool.backends.push(config::Backend {
             scheme,
@@ -260,15 +263,14 @@ pub(crate) fn add(shared: &Shared, pool: &str, body: &[u8]) -> Response<Bytes> {
     })
 }
 
-fn weight_of(body: &[u8]) -> Result<Option<u32>, Response<Bytes>> {
+fn weight_of(body: &[u8]) -> Result<Option<u32>, Refused> {
     match field(body, "weight") {
         None => Ok(None),
         Some(value) => match value.as_u64() {
             Some(weight @ 0..=10_000) => Ok(Some(weight as u32)),
-            _ => Err(problem(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "weight is a whole number from 0 to 10000",
-            )),
+            _ => {
+                Err((StatusCode::UNPROCESSABLE_ENTITY, "weight is a whole number from 0 to 10000"))
+            }
         },
     }
 }
@@ -278,7 +280,7 @@ fn weight_of(body: &[u8]) -> Result<Option<u32>, Response<Bytes>> {
 pub(crate) fn patch(shared: &Shared, pool: &str, address: &str, body: &[u8]) -> Response<Bytes> {
     let weight = match weight_of(body) {
         Ok(weight) => weight,
-        Err(refusal) => return refusal,
+        Err((status, detail)) => return problem(status, detail),
     };
     let draining = match field(body, "draining") {
         None => None,
@@ -316,7 +318,7 @@ pub(crate) fn remove(shared: &Shared, pool: &str, address: &str) -> Response<Byt
         let count = pool.backends.len();
         pool.backends.retain(|backend| backend.address != address);
         if pool.backends.len() == count {
-            return Err(problem(StatusCode::NOT_FOUND, "the pool has no upstream at this address"));
+            return Err((StatusCode::NOT_FOUND, "the pool has no upstream at this address"));
         }
         Ok(())
     })

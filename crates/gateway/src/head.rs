@@ -169,9 +169,8 @@ impl Checker {
             if end + 1 > self.limit {
                 return Err(too_large(first));
             }
-            let line = match bytes[start..end].split_last() {
-                Some((b'\r', line)) => line,
-                _ => return Err(bad("a line ends without a carriage return")),
+            let Some((b'\r', line)) = bytes[start..end].split_last() else {
+                return Err(bad("a line ends without a carriage return"));
             };
             start = end + 1;
             if first {
@@ -390,10 +389,10 @@ impl Facts {
                     return Err(bad("the Host is another than the target's"));
                 }
             }
-            6 if name.eq_ignore_ascii_case(b"expect") => {
-                if !value.eq_ignore_ascii_case(b"100-continue") {
-                    return Err(Refusal { status: 417, reason: "the expectation is not known" });
-                }
+            6 if name.eq_ignore_ascii_case(b"expect")
+                && !value.eq_ignore_ascii_case(b"100-continue") =>
+            {
+                return Err(Refusal { status: 417, reason: "the expectation is not known" });
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
             10 if name.eq_ignore_ascii_case(b"connection") => {

@@ -146,9 +146,8 @@ impl Passage {
             None if authority_text.is_empty() => None,
             None => return self.refuse(Trouble::BadHost),
         };
-        let normal = match forward::normal_path(request.uri().path()) {
-            Ok(normal) => normal,
-            Err(()) => return self.refuse(Trouble::BadPath),
+        let Ok(normal) = forward::normal_path(request.uri().path()) else {
+            return self.refuse(Trouble::BadPath);
         };
         let path = normal.as_deref().unwrap_or(request.uri().path());
         if let Some(limiter) = &table.limiter

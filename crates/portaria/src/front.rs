@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use gateway::{Gateway, Report, Variables};
 use kernel::Clock;
 use tokio_util::sync::CancellationToken;
 
-/// How often the file is looked at: a change is to be live within a second.
-const LOOK: Duration = Duration::from_millis(300);
+/// How often the file is looked at. A change is taken in when two looks saw the same, so that one that is still being
+/// written is not; that is to be within a second.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// A gateway and the task that keeps it in step with its file.
 pub(crate) struct Front {
@@ -29,15 +30,19 @@ fn variables() -> Variables {
 /// # Errors
 /// When it cannot be read; what is wrong in it is in the report.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Report> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the gateway's file {}", file.display()))?;
-    Ok(gateway::check(&text, &*variables()))
+    Ok(gateway::check(&text_of(file)?, &*variables()))
+}
+
+fn text_of(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the gateway's file {}", file.display()))
 }
 
 impl Front {
     /// Starts the gateway of a file.
     pub(crate) fn start(file: &Path, clock: Clock) -> anyhow::Result<Self> {
-        let report = read(file)?;
+        let text = text_of(file)?;
+        let report = gateway::check(&text, &*variables());
         for note in &report.notes {
             tracing::info!(
                 event = "gateway_config_note",
@@ -52,7 +57,7 @@ impl Front {
         };
         let gateway = Arc::new(Gateway::start(config, clock, variables())?);
         let stop = CancellationToken::new();
-        let watcher = tokio::spawn(watch(gateway.clone(), file.to_owned(), stop.clone()));
+        let watcher = tokio::spawn(watch(gateway.clone(), file.to_owned(), text, stop.clone()));
         Ok(Self { gateway, stop, watcher })
     }
 
@@ -71,7 +76,7 @@ impl Front {
 }
 
 /// Takes a changed file in, by itself or on SIGHUP. A file with faults changes nothing.
-async fn watch(gateway: Arc<Gateway>, file: PathBuf, stop: CancellationToken) {
+async fn watch(gateway: Arc<Gateway>, file: PathBuf, mut taken: String, stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
@@ -80,41 +85,44 @@ async fn watch(gateway: Arc<Gateway>, file: PathBuf, stop: CancellationToken) {
             return;
         }
     };
-    let mut seen = stamp(&file);
+    let mut seen = taken.clone();
     loop {
         let asked = tokio::select! {
             () = stop.cancelled() => return,
             _ = hangup.recv() => true,
             () = tokio::time::sleep(LOOK) => false,
         };
-        let now = stamp(&file);
-        if !asked && (now == seen || now.is_none()) {
-            continue;
-        }
-        seen = now;
-        let report = match read(&file) {
-            Ok(report) => report,
+        let text = match text_of(&file) {
+            Ok(text) => text,
             Err(error) => {
-                tracing::error!(event = "gateway_config_refused", reason = error.to_string());
+                // Between removal and renaming there may be none for a moment.
+                if asked {
+                    tracing::error!(event = "gateway_config_refused", reason = error.to_string());
+                }
                 continue;
             }
         };
-        let faults = match report.config {
-            Some(config) => gateway.apply(config).err().unwrap_or_default(),
-            None => report.faults,
-        };
-        for fault in faults {
-            tracing::error!(
-                event = "gateway_config_refused",
-                line = fault.line,
-                field = fault.path,
-                reason = fault.reason
-            );
+        let settled = text == seen && text != taken;
+        if settled || asked {
+            take_in(&gateway, &text);
+            taken.clone_from(&text);
         }
+        seen = text;
     }
 }
 
-fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
-    let facts = std::fs::metadata(file).ok()?;
-    Some((facts.modified().ok()?, facts.len()))
+fn take_in(gateway: &Gateway, text: &str) {
+    let report = gateway::check(text, &*variables());
+    let faults = match report.config {
+        Some(config) => gateway.apply(config).err().unwrap_or_default(),
+        None => report.faults,
+    };
+    for fault in faults {
+        tracing::error!(
+            event = "gateway_config_refused",
+            line = fault.line,
+            field = fault.path,
+            reason = fault.reason
+        );
+    }
 }

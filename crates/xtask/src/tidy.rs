@@ -11,6 +11,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("db", &["kernel"]),
     ("queue", &["db", "kernel"]),
     ("tenancy", &["db", "kernel", "queue"]),
+    ("gateway", &["kernel"]),
     ("messaging", &["kernel"]),
     ("models", &["kernel", "messaging"]),
     ("sandbox", &["kernel"]),

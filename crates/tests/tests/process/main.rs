@@ -4,5 +4,6 @@
 mod channels;
 mod command_line;
 mod crash;
+mod front;
 mod program;
 mod roles;
