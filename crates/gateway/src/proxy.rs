@@ -131,7 +131,7 @@ impl Passage {
         let table = self.table.clone();
         let shared = self.session.worker.shared.clone();
         let drained = shared.drained_since();
-        if drained != 0 && self.session.since > drained {
+        if drained != 0 && self.session.since >= drained {
             return self.refuse(Trouble::Draining);
         }
         if table.global.block.contains(self.client) {
