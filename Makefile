@@ -4,7 +4,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/portaria/target
 PACKAGES = postgresql redis-server chromium chromium-driver ca-certificates curl nginx nghttp2-client
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help demo run init migrate worker test screenshots coverage lint storm storm-proof bench tools
+.PHONY: help demo run init migrate worker test screenshots coverage lint storm storm-proof bench bench-gateway tools
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -67,3 +67,12 @@ storm-proof: ## A build that stores repeated messages twice: the storm must fail
 
 bench: ## The benchmarks of docs/benchmarks.md
 	bench/run.sh
+
+bench-gateway: ## The gateway beside nginx and HAProxy, as in docs/benchmarks.md
+	@missing=""; for p in nginx haproxy wrk nghttp2-client curl openssl; do \
+	  dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+	bench/gateway.sh

@@ -2,11 +2,11 @@
 //! the house.
 //!
 //! Each worker is a thread with a runtime of its own; requests meet nothing that is shared but an immutable
-//! [`table`], swapped whole, and atomics. Upstream connections belong to a worker and are driven by the request
+//! table, swapped whole, and atomics. Upstream connections belong to a worker and are driven by the request
 //! that uses them.
 //!
 //! # Invariants
-//! - No request is passed on whose framing two readers could understand differently ([`head`]).
+//! - No request is passed on whose framing two readers could understand differently.
 //! - A change of the table is seen whole or not at all, and touches no connection.
 //! - What a stranger says of others (`X-Forwarded-For` and its kin) is never passed on as true.
 //! - Nothing outside this process is asked while a request waits, but its upstream.
