@@ -10,6 +10,7 @@ cargo build --release --package portaria --package bench
 portaria="$CARGO_TARGET_DIR/release/portaria"
 holder="$CARGO_TARGET_DIR/release/hold"
 dir="$(mktemp -d)"
+chmod 755 "$dir"
 started=()
 finish() {
   for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done

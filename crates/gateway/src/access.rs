@@ -96,10 +96,7 @@ impl Writer {
         text.push_str(",\"route\":");
         string_or_null(&mut text, route.map(|route| route.label.as_str()));
         text.push_str(",\"upstream\":");
-        string_or_null(
-            &mut text,
-            account.upstream.as_ref().map(|upstream| upstream.address.as_str()),
-        );
+        string_or_null(&mut text, account.upstream());
         text.push_str(",\"error\":");
         let cut = account.cut.then_some("upstream_cut_off");
         string_or_null(&mut text, account.trouble.map(|trouble| trouble.code()).or(cut));

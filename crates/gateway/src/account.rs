@@ -1,7 +1,6 @@
 //! What a request comes to: counted when it is over, however it ended, and written to the access log.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::{Method, StatusCode};
@@ -9,10 +8,9 @@ use http::{Method, StatusCode};
 use crate::access::Writer;
 use crate::body::Progress;
 use crate::clock;
-use crate::stats::HouseStats;
 use crate::table::Route;
 use crate::trouble::Trouble;
-use crate::upstream::Upstream;
+use crate::worker::{Near, Worker};
 
 /// Nginx's number for a client that went away before there was an answer.
 const GONE: u16 = 499;
@@ -20,8 +18,9 @@ const GONE: u16 = 499;
 /// One request. Dropping it counts it.
 pub(crate) struct Account {
     pub(crate) started: u64,
-    pub(crate) route: Option<Arc<Route>>,
-    pub(crate) upstream: Option<Arc<Upstream>>,
+    pub(crate) route: Option<Near<Route>>,
+    /// Place of the upstream in the route's pool.
+    pub(crate) upstream: Option<usize>,
     pub(crate) status: u16,
     pub(crate) trouble: Option<Trouble>,
     pub(crate) progress: Rc<Progress>,
@@ -32,7 +31,7 @@ pub(crate) struct Account {
     /// The upstream broke off.
     pub(crate) cut: bool,
     pub(crate) request_id: u128,
-    pub(crate) house: Arc<HouseStats>,
+    pub(crate) worker: Rc<Worker>,
     pub(crate) line: Option<Box<Line>>,
 }
 
@@ -63,6 +62,12 @@ impl Account {
         text
     }
 
+    /// The address of the upstream that was asked last.
+    pub(crate) fn upstream(&self) -> Option<&str> {
+        let pool = self.route.as_ref()?.pool.as_ref()?;
+        Some(&pool.members.get(self.upstream?)?.address)
+    }
+
     pub(crate) fn id_text(&self) -> String {
         String::from_utf8_lossy(&self.id()).into_owned()
     }
@@ -76,10 +81,11 @@ impl Drop for Account {
         let took = clock::micros() - self.started;
         match &self.route {
             Some(route) => {
-                route.stats.count(self.status, took, self.progress.received.get(), self.sent);
+                let received = self.progress.received.get();
+                route.stats.count(self.worker.index, self.status, took, received, self.sent);
             }
             None => {
-                self.house.unrouted.fetch_add(1, Ordering::Relaxed);
+                self.worker.shared.house.unrouted.fetch_add(1, Ordering::Relaxed);
             }
         }
         if let Some(line) = self.line.take() {

@@ -131,7 +131,7 @@ fn drain(shared: &Shared) -> Response<Bytes> {
         StatusCode::ACCEPTED,
         &json!({
             "state": "draining",
-            "requests": shared.requests.load(Ordering::Relaxed),
+            "requests": shared.requests.sum(),
             "connections": shared.connections.load(Ordering::Relaxed),
             "tunnels": shared.tunnels.load(Ordering::Relaxed),
             "deadline_seconds": table.global.drain_deadline.as_secs_f64(),
@@ -177,7 +177,7 @@ fn status(shared: &Shared) -> Value {
         "state": if shared.drained_since() == 0 { "serving" } else { "draining" },
         "version": table.version,
         "connections": shared.connections.load(Ordering::Relaxed),
-        "requests": shared.requests.load(Ordering::Relaxed),
+        "requests": shared.requests.sum(),
         "tunnels": shared.tunnels.load(Ordering::Relaxed),
         "routes": table.routes.len(),
         "pools": table.pools.len(),

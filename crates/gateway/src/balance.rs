@@ -35,10 +35,12 @@ pub(crate) struct Pool {
 /// Who may be chosen now, prepared so that choosing is a few steps. Made anew when anybody's state changes.
 pub(crate) struct View {
     members: Vec<Arc<Upstream>>,
+    /// Where each stands in the pool.
+    places: Vec<usize>,
     /// One smooth round of weighted turns, as places in `members`.
     round: Vec<u16>,
     maglev: Vec<u16>,
-    sticky: HashMap<sticky::Mark, Arc<Upstream>>,
+    sticky: HashMap<sticky::Mark, usize>,
     /// None is healthy enough, so health is not looked at.
     pub(crate) panic: bool,
 }
@@ -151,8 +153,8 @@ impl Pool {
         self.view.load()
     }
 
-    /// The member for a request, with a place taken there, or why there is none.
-    pub(crate) fn pick(&self, wish: &Wish<'_>) -> Result<(Arc<Upstream>, Why), NoPick> {
+    /// Which of `members` a request goes to, with a place taken there, or why there is none.
+    pub(crate) fn pick(&self, wish: &Wish<'_>) -> Result<(usize, Why), NoPick> {
         let view = self.view.load();
         let now = wish.now;
         if view.members.is_empty() {
@@ -170,28 +172,29 @@ impl Pool {
             }
             view.panic || upstream.breaker.admit(now / 1000)
         };
-        if let Some(upstream) = wish.sticky.and_then(|mark| view.sticky.get(mark.as_bytes()))
-            && take(upstream)
+        if let Some(place) = wish.sticky.and_then(|mark| view.sticky.get(mark.as_bytes()))
+            && take(&self.members[*place])
         {
-            return Ok((self.enter(upstream), Why::Sticky));
+            return Ok((self.enter(*place), Why::Sticky));
         }
         let (start, why) = self.first(&view, wish, now);
         let count = view.members.len();
         // From the one that is due onwards, whoever can be taken.
         for step in 0..count {
-            let upstream = &view.members[(start + step) % count];
-            if take(upstream) {
+            let at = (start + step) % count;
+            if take(&view.members[at]) {
                 let why = if view.panic { Why::Panic } else { why };
-                return Ok((self.enter(upstream), why));
+                return Ok((self.enter(view.places[at]), why));
             }
         }
         Err(if full { NoPick::Full } else { NoPick::Nobody })
     }
 
-    fn enter(&self, upstream: &Arc<Upstream>) -> Arc<Upstream> {
+    fn enter(&self, place: usize) -> usize {
+        let upstream = &self.members[place];
         upstream.active.fetch_add(1, Ordering::Relaxed);
         upstream.counts.requests.fetch_add(1, Ordering::Relaxed);
-        upstream.clone()
+        place
     }
 
     /// The end of a request at an upstream.
@@ -259,6 +262,7 @@ impl View {
     fn empty() -> Self {
         Self {
             members: Vec::new(),
+            places: Vec::new(),
             round: Vec::new(),
             maglev: Vec::new(),
             sticky: HashMap::new(),
@@ -297,12 +301,14 @@ impl View {
         let maglev = if hashes { maglev(&chosen, &weights) } else { Vec::new() };
         let sticky = if config.sticky.is_some() {
             // Also those that take nobody new: who is there may stay.
-            let fit = all.iter().filter(|member| member.usable(now) && member.weight() > 0);
-            fit.map(|m| (sticky::mark(secret, &config.name, &m.address), m.clone())).collect()
+            let fit = all.iter().enumerate().filter(|(_, m)| m.usable(now) && m.weight() > 0);
+            fit.map(|(at, m)| (sticky::mark(secret, &config.name, &m.address), at)).collect()
         } else {
             HashMap::new()
         };
-        Self { members: chosen, round, maglev, sticky, panic }
+        let place = |member: &Arc<Upstream>| all.iter().position(|m| Arc::ptr_eq(m, member));
+        let places = chosen.iter().filter_map(place).collect();
+        Self { members: chosen, places, round, maglev, sticky, panic }
     }
 }
 
@@ -475,9 +481,9 @@ mod tests {
     fn turns(pool: &Pool, count: usize) -> Vec<String> {
         (0..count)
             .map(|_| {
-                let (upstream, _) = pool.pick(&wish(0)).expect("picks");
-                pool.leave(&upstream);
-                upstream.address[7..8].to_owned()
+                let (place, _) = pool.pick(&wish(0)).expect("picks");
+                pool.leave(&pool.members[place]);
+                pool.members[place].address[7..8].to_owned()
             })
             .collect()
     }
@@ -510,9 +516,9 @@ mod tests {
     }
 
     fn pick(pool: &Pool, hash: u64) -> String {
-        let (upstream, _) = pool.pick(&wish(hash)).expect("picks");
-        pool.leave(&upstream);
-        upstream.address.clone()
+        let (place, _) = pool.pick(&wish(hash)).expect("picks");
+        pool.leave(&pool.members[place]);
+        pool.members[place].address.clone()
     }
 
     #[test]
@@ -547,10 +553,10 @@ mod tests {
         let pool = pool("    max_requests: 1\n", &[1, 1]);
         let first = pool.pick(&wish(0)).expect("picks").0;
         let second = pool.pick(&wish(0)).expect("picks").0;
-        assert_ne!(first.id, second.id);
+        assert_ne!(first, second);
         assert_eq!(pool.pick(&wish(0)).err(), Some(NoPick::Full));
-        pool.leave(&first);
-        assert_eq!(pool.pick(&wish(0)).expect("picks").0.id, first.id);
+        pool.leave(&pool.members[first]);
+        assert_eq!(pool.pick(&wish(0)).expect("picks").0, first);
     }
 
     #[test]
@@ -560,8 +566,8 @@ mod tests {
         let text = sticky::text(&mark);
         for _ in 0..10 {
             let wish = Wish { now: clock::micros(), hash: 0, sticky: Some(text), tried: &[] };
-            let (upstream, why) = pool.pick(&wish).expect("picks");
-            assert_eq!((upstream.id, why), (pool.members[2].id, Why::Sticky));
+            let (place, why) = pool.pick(&wish).expect("picks");
+            assert_eq!((place, why), (2, Why::Sticky));
         }
         for bad in ["", "10.0.0.2:80", "AAAAAAAAAAAAAAAAAAAAAA"] {
             let wish = Wish { now: clock::micros(), hash: 0, sticky: Some(bad), tried: &[] };

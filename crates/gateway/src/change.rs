@@ -77,6 +77,7 @@ pub(crate) fn apply(shared: &Shared, config: Config, by: &'static str) -> Result
         open_log(shared, &table.global).map_err(|fault| vec![fault])?;
     }
     shared.table.store(Arc::new(table));
+    shared.version.store(version, Ordering::Release);
     shared.house.reloads.fetch_add(1, Ordering::Relaxed);
     shared.history.push(version, shared.wall.now(), by, config);
     tracing::info!(event = "gateway_table_changed", version, by);

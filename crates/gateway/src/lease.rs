@@ -1,37 +1,40 @@
 //! A place at an upstream: taken when it is picked, given back whatever happens.
 
-use std::sync::Arc;
-
 use crate::balance::Pool;
 use crate::clock;
 use crate::upstream::{Outcome, Upstream};
+use crate::worker::Near;
 
 pub(crate) struct Lease {
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) pool: Near<Pool>,
+    place: usize,
     since: u64,
     settled: bool,
 }
 
 impl Lease {
-    /// For an upstream that [`Pool::pick`] returned.
-    pub(crate) fn new(pool: Arc<Pool>, upstream: Arc<Upstream>, since: u64) -> Self {
-        Self { pool, upstream, since, settled: false }
+    /// For what [`Pool::pick`] returned. `since` in microseconds.
+    pub(crate) fn new(pool: Near<Pool>, place: usize, since: u64) -> Self {
+        Self { pool, place, since, settled: false }
+    }
+
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.pool.members[self.place]
     }
 
     /// Says how it went, as far as is known: at the head of the answer, and again if the rest is cut off.
     pub(crate) fn settle(&mut self, outcome: Outcome) {
         self.settled = true;
         let now = clock::micros();
-        self.pool.settle(&self.upstream, outcome, now.saturating_sub(self.since), now);
+        self.pool.settle(self.upstream(), outcome, now.saturating_sub(self.since), now);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.settled {
-            self.upstream.breaker.give_back();
+            self.upstream().breaker.give_back();
         }
-        self.pool.leave(&self.upstream);
+        self.pool.leave(self.upstream());
     }
 }

@@ -201,7 +201,7 @@ impl Gateway {
         let deadline = self.shared.table.load().global.drain_deadline;
         let mut left = deadline;
         while !left.is_zero() {
-            let open = self.shared.requests.load(Ordering::Relaxed)
+            let open = self.shared.requests.sum()
                 + self.shared.tunnels.load(Ordering::Relaxed)
                 + self.shared.connections.load(Ordering::Relaxed);
             if open == 0 {

@@ -43,7 +43,7 @@ pub(crate) fn text(shared: &Shared) -> String {
         (
             "requests_open",
             "Requests that are not answered to the end.",
-            shared.requests.load(Ordering::Relaxed) as u64,
+            shared.requests.sum() as u64,
         ),
         (
             "tunnels",
@@ -88,8 +88,8 @@ fn routes(out: &mut String, table: &crate::table::Table) {
             *to += from;
         }
         sum.micros += micros;
-        sum.received += route.stats.received.load(Ordering::Relaxed);
-        sum.sent += route.stats.sent.load(Ordering::Relaxed);
+        sum.received += route.stats.received();
+        sum.sent += route.stats.sent();
         sum.limited += route.stats.limited.load(Ordering::Relaxed);
     }
     let head = |out: &mut String, name: &str, kind: &str, help: &str| {

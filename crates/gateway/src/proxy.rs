@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -20,12 +19,13 @@ use crate::session::{Open, Session};
 use crate::table::{Found, Route, Table};
 use crate::tls::Served;
 use crate::trouble::Trouble;
+use crate::worker::{LocalRoute, LocalTable};
 use crate::{admin, clock, host, send, trust};
 
 /// A request on its way, and what was found out about it.
 pub(crate) struct Passage {
     pub(crate) session: Rc<Session>,
-    pub(crate) table: Arc<Table>,
+    pub(crate) table: Rc<LocalTable>,
     pub(crate) account: Account,
     pub(crate) reader: Reader,
     pub(crate) client: IpAddr,
@@ -38,11 +38,10 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let open = Open::new(&session);
-    let signals = session.signals.clone();
     let upgrades = !session.http2 && request.headers().contains_key(header::UPGRADE);
     let mut response = pass(&session, request).await;
     if upgrades {
-        signals.decide(response.status() == StatusCode::SWITCHING_PROTOCOLS);
+        session.signals.decide(response.status() == StatusCode::SWITCHING_PROTOCOLS);
     }
     if session.worker.shared.drained_since() != 0 && !session.http2 && !upgrades {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -74,7 +73,7 @@ async fn pass(session: &Rc<Session>, request: Request<Incoming>) -> Response<Res
         whole: false,
         cut: false,
         request_id: rand::random(),
-        house: worker.shared.house.clone(),
+        worker: worker.clone(),
         line: None,
     };
     if let Some(writer) = worker.log() {
@@ -129,7 +128,8 @@ impl Passage {
         progress: Rc<Progress>,
     ) -> Response<ResponseBody> {
         let table = self.table.clone();
-        let shared = self.session.worker.shared.clone();
+        let worker = self.session.worker.clone();
+        let shared = &worker.shared;
         let drained = shared.drained_since();
         if drained != 0 && self.session.since >= drained {
             return self.refuse(Trouble::Draining);
@@ -157,7 +157,7 @@ impl Passage {
             return self.limited(limiter, seconds);
         }
         let route = match table.find(name.as_deref(), path, request.method(), request.headers()) {
-            Found::Route(route) => route.clone(),
+            Found::Route(route) => table.route(route),
             Found::Method(methods) => {
                 let list: Vec<&str> = methods.iter().map(Method::as_str).collect();
                 let allow = HeaderValue::from_str(&list.join(", "));
@@ -171,6 +171,7 @@ impl Passage {
             Found::NoHost if self.session.http2 => return self.refuse(Trouble::Misdirected),
             Found::NoHost => return self.refuse(Trouble::UnknownHost),
         };
+        let LocalRoute { route, pool } = route;
         self.account.route = Some(route.clone());
         if let Some(tenant) = &route.config.tenant
             && shared.tenants.load().contains(tenant)
@@ -178,7 +179,7 @@ impl Passage {
             return self.refuse(Trouble::TenantDraining);
         }
         let served = name.as_deref().and_then(|name| table.certificates.of(name)).cloned();
-        match self.encryption(&route, served.as_deref()) {
+        match self.encryption(route, served.as_deref()) {
             Encryption::Fine => {}
             Encryption::Misdirected => return self.refuse(Trouble::Misdirected),
             Encryption::Redirect => {
@@ -235,7 +236,9 @@ impl Passage {
         self.prepare(&mut request, &authority_text, target);
         forward::edit(request.headers_mut(), &config.request_headers);
         let pinned = self.session.secure && served.is_some() && !table.global.tls.hsts.is_zero();
-        let mut response = send::send(self, route.clone(), request, upgrade.zip(on_upgrade)).await;
+        let mut response =
+            send::send(self, pool.clone(), route.config.timeout, request, upgrade.zip(on_upgrade))
+                .await;
         let headers = response.headers_mut();
         if let Some(cors) = &config.cors {
             expose(cors, origin, headers);

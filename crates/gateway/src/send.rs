@@ -1,8 +1,8 @@
 //! To the upstream and back: picking, waiting for a place, trying again where that is safe.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, HeaderValue, SET_COOKIE, UPGRADE};
 use http::{Method, Request, Response, Uri, Version};
@@ -16,11 +16,11 @@ use crate::config::{Algorithm, HashOn};
 use crate::lease::Lease;
 use crate::proxy::Passage;
 use crate::sticky;
-use crate::table::Route;
 use crate::timers::Timer;
 use crate::trouble::Trouble;
 use crate::tunnel;
 use crate::upstream::{Outcome, Upstream};
+use crate::worker::Near;
 use crate::{body, clock, forward};
 
 /// The protocol that a request asks to change to, and the client's side of it.
@@ -29,13 +29,14 @@ pub(crate) type Change = (HeaderValue, OnUpgrade);
 /// Sends a prepared request to a member of its route's pool.
 pub(crate) async fn send(
     mut passage: Box<Passage>,
-    route: Arc<Route>,
+    pool: Option<Near<Pool>>,
+    span: Option<Duration>,
     mut request: Request<RequestBody>,
     change: Option<Change>,
 ) -> Response<ResponseBody> {
-    let Some(pool) = route.pool.clone() else { return passage.refuse(Trouble::Broken) };
-    let config = pool.config.clone();
-    let response_span = route.config.timeout.unwrap_or(config.timeouts.response);
+    let Some(pool) = pool else { return passage.refuse(Trouble::Broken) };
+    let config = &*pool.config;
+    let response_span = span.unwrap_or(config.timeouts.response);
     let worker = passage.session.worker.clone();
     let timer = worker.timers.timer();
     let total = (!config.timeouts.total.is_zero()).then(|| {
@@ -60,12 +61,13 @@ pub(crate) async fn send(
         // The first try begins with the request; time was asked then.
         let now = if tried.is_empty() { passage.account.started } else { clock::micros() };
         let wish = Wish { now, hash, sticky: cookie.as_deref(), tried: &tried };
-        let upstream = match place(&pool, &wish, &timer).await {
-            Ok(upstream) => upstream,
+        let place = match place(&pool, &wish, &timer).await {
+            Ok(place) => place,
             Err(trouble) => return passage.refuse(trouble),
         };
-        let mut lease = Lease::new(pool.clone(), upstream.clone(), now);
-        passage.account.upstream = Some(upstream.clone());
+        let mut lease = Lease::new(pool.clone(), place, now);
+        let upstream = &*pool.members[place];
+        passage.account.upstream = Some(place);
         if !config.preserve_host
             && let Ok(host) = HeaderValue::from_str(&upstream.address)
         {
@@ -75,7 +77,7 @@ pub(crate) async fn send(
             return tunnel::open(passage, lease, request, on_upgrade, &timer, response_span).await;
         }
         let attempt =
-            attempt(&passage, &pool, &upstream, request, repeatable, &timer, response_span).await;
+            attempt(&passage, &pool, upstream, request, repeatable, &timer, response_span).await;
         let (fail, again) = match attempt {
             Ok((response, channel, place)) => {
                 let (mut head, inner) = response.into_parts();
@@ -86,9 +88,9 @@ pub(crate) async fn send(
                 let mark = config
                     .sticky
                     .as_ref()
-                    .filter(|_| cookie.as_deref() != Some(sticky::text(&pool.mark(&upstream))));
+                    .filter(|_| cookie.as_deref() != Some(sticky::text(&pool.mark(upstream))));
                 let mark =
-                    mark.map(|sticky| set_cookie(sticky, &pool, &upstream, passage.session.secure));
+                    mark.map(|sticky| set_cookie(sticky, &pool, upstream, passage.session.secure));
                 timer.set(config.timeouts.idle);
                 let flow = Flow {
                     inner,
@@ -149,7 +151,7 @@ async fn attempt(
     mut request: Request<RequestBody>,
     repeatable: bool,
     timer: &Timer,
-    span: std::time::Duration,
+    span: Duration,
 ) -> Result<Attempt, (Fail, Option<Box<Request<RequestBody>>>)> {
     let connections = &passage.session.worker.connections;
     if pool.config.http2 {
@@ -224,9 +226,9 @@ fn for_http2(request: &mut Request<RequestBody>, upstream: &Upstream) {
 }
 
 /// A member with a place; waits for one when all are full.
-async fn place(pool: &Arc<Pool>, wish: &Wish<'_>, timer: &Timer) -> Result<Arc<Upstream>, Trouble> {
+async fn place(pool: &Pool, wish: &Wish<'_>, timer: &Timer) -> Result<usize, Trouble> {
     match pool.pick(wish) {
-        Ok((upstream, _)) => return Ok(upstream),
+        Ok((place, _)) => return Ok(place),
         Err(NoPick::Nobody) => return Err(Trouble::NoUpstream),
         Err(NoPick::Full) => {}
     }
@@ -247,7 +249,7 @@ async fn place(pool: &Arc<Pool>, wish: &Wish<'_>, timer: &Timer) -> Result<Arc<U
         let late = pin!(timer.due());
         // Asked for after the wish to be told, so that none is missed in between.
         match pool.pick(wish) {
-            Ok((upstream, _)) => return Ok(upstream),
+            Ok((place, _)) => return Ok(place),
             Err(NoPick::Nobody) => return Err(Trouble::NoUpstream),
             Err(NoPick::Full) => {}
         }

@@ -60,7 +60,7 @@ pub(crate) struct Open(Rc<Session>);
 impl Open {
     pub(crate) fn new(session: &Rc<Session>) -> Self {
         session.open.set(session.open.get() + 1);
-        session.worker.shared.requests.fetch_add(1, Ordering::Relaxed);
+        session.worker.shared.requests.add(session.worker.index);
         Self(session.clone())
     }
 }
@@ -68,7 +68,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get() - 1);
-        self.0.worker.shared.requests.fetch_sub(1, Ordering::Relaxed);
+        self.0.worker.shared.requests.take(self.0.worker.index);
     }
 }
 

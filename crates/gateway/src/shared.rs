@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Sink;
 use crate::change::History;
 use crate::clock;
-use crate::stats::HouseStats;
+use crate::stats::{HouseStats, Sharded};
 use crate::table::Table;
 
 pub(crate) struct Shared {
-    pub(crate) table: Arc<ArcSwap<Table>>,
+    pub(crate) table: ArcSwap<Table>,
+    /// The version of the table, where workers look for a newer one.
+    pub(crate) version: AtomicU64,
     /// Signs sticky cookies.
     pub(crate) secret: Arc<[u8; 32]>,
     pub(crate) house: Arc<HouseStats>,
@@ -33,7 +35,7 @@ pub(crate) struct Shared {
     /// Tenants that drain.
     pub(crate) tenants: ArcSwap<HashSet<String>>,
     pub(crate) connections: AtomicUsize,
-    pub(crate) requests: AtomicUsize,
+    pub(crate) requests: Sharded,
     pub(crate) tunnels: AtomicUsize,
     by_ip: Mutex<HashMap<IpAddr, usize>>,
     pub(crate) log: Mutex<Option<Sink>>,
@@ -55,7 +57,8 @@ impl Shared {
         variables: crate::Variables,
     ) -> Self {
         Self {
-            table: Arc::new(ArcSwap::from_pointee(table)),
+            version: AtomicU64::new(table.version),
+            table: ArcSwap::from_pointee(table),
             secret,
             house: Arc::default(),
             closing: CancellationToken::new(),
@@ -65,7 +68,7 @@ impl Shared {
             drained_since: AtomicU64::new(0),
             tenants: ArcSwap::default(),
             connections: AtomicUsize::new(0),
-            requests: AtomicUsize::new(0),
+            requests: Sharded::default(),
             tunnels: AtomicUsize::new(0),
             by_ip: Mutex::default(),
             log: Mutex::new(None),

@@ -29,6 +29,8 @@ pub(crate) struct Table {
 }
 
 pub(crate) struct Route {
+    /// Its place in the table.
+    pub(crate) index: usize,
     pub(crate) config: config::Route,
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) limiter: Option<Arc<Limiter>>,
@@ -162,6 +164,7 @@ impl Table {
             Action::Redirect { .. } => None,
         };
         let route = Arc::new(Route {
+            index: self.routes.len(),
             pool,
             limiter,
             stats: known.map_or_else(Arc::default, |route| route.stats.clone()),

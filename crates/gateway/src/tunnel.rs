@@ -40,7 +40,7 @@ pub(crate) async fn open(
     span: Duration,
 ) -> Response<ResponseBody> {
     let worker = passage.session.worker.clone();
-    let stream = match client::connect(&lease.pool, &lease.upstream, timer).await {
+    let stream = match client::connect(&lease.pool, lease.upstream(), timer).await {
         Ok(stream) => stream,
         Err(fail) => {
             lease.settle(Outcome::Failed);
@@ -83,7 +83,7 @@ pub(crate) async fn open(
         forward::strip(&mut head.headers);
         let worn = Worn {
             connections: worker.connections.clone(),
-            upstream: lease.upstream.id,
+            upstream: lease.upstream().id,
             timers: worker.timers.clone(),
             _stream: None,
         };
@@ -104,7 +104,7 @@ pub(crate) async fn open(
     if let Some(sticky) = &lease.pool.config.sticky {
         headers.append(
             SET_COOKIE,
-            send::set_cookie(sticky, &lease.pool, &lease.upstream, passage.session.secure),
+            send::set_cookie(sticky, &lease.pool, lease.upstream(), passage.session.secure),
         );
     }
     *answer.headers_mut() = headers;

@@ -2,6 +2,7 @@
 //! a few atomics.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -9,15 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::Cache;
 use hyper::rt::Executor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::access::Writer;
+use crate::balance::Pool;
 use crate::client::Connections;
 use crate::shared::Shared;
-use crate::table::Table;
+use crate::table::{Route, Table};
 use crate::timers::{TICK, Timers};
 use crate::{clock, session};
 
@@ -38,9 +39,76 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) connections: Rc<Connections>,
     pub(crate) timers: Rc<Timers>,
-    table: RefCell<Cache<Arc<arc_swap::ArcSwap<Table>>, Arc<Table>>>,
+    /// Which of the workers it is.
+    pub(crate) index: usize,
+    local: RefCell<Rc<LocalTable>>,
     log: RefCell<Option<Rc<Writer>>>,
     log_version: Cell<u64>,
+}
+
+/// Something shared, held by one worker: its references are counted here. Counting those of the shared one at every
+/// request would pass a line of memory from worker to worker.
+pub(crate) struct Near<T>(Rc<Held<T>>);
+
+struct Held<T>(Arc<T>);
+
+impl<T> Near<T> {
+    fn new(shared: Arc<T>) -> Self {
+        Self(Rc::new(Held(shared)))
+    }
+}
+
+impl<T> Clone for Near<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> std::ops::Deref for Near<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0.0
+    }
+}
+
+/// The table as one worker holds it.
+pub(crate) struct LocalTable {
+    shared: Arc<Table>,
+    routes: Vec<LocalRoute>,
+}
+
+pub(crate) struct LocalRoute {
+    pub(crate) route: Near<Route>,
+    pub(crate) pool: Option<Near<Pool>>,
+}
+
+impl LocalTable {
+    fn new(shared: Arc<Table>) -> Self {
+        let mut pools: HashMap<&str, Near<Pool>> = HashMap::new();
+        for (name, pool) in &shared.pools {
+            pools.insert(name, Near::new(pool.clone()));
+        }
+        let routes = shared.routes.iter().map(|route| LocalRoute {
+            route: Near::new(route.clone()),
+            pool: route
+                .pool
+                .as_ref()
+                .and_then(|pool| pools.get(pool.config.name.as_str()).cloned()),
+        });
+        let routes = routes.collect();
+        Self { shared, routes }
+    }
+
+    pub(crate) fn route(&self, route: &Route) -> &LocalRoute {
+        &self.routes[route.index]
+    }
+}
+
+impl std::ops::Deref for LocalTable {
+    type Target = Table;
+    fn deref(&self) -> &Table {
+        &self.shared
+    }
 }
 
 /// A listener and what is spoken on it.
@@ -64,8 +132,12 @@ pub(crate) struct Crew {
 
 impl Worker {
     /// The table as it is now.
-    pub(crate) fn table(&self) -> Arc<Table> {
-        self.table.borrow_mut().load().clone()
+    pub(crate) fn table(&self) -> Rc<LocalTable> {
+        let version = self.shared.version.load(Ordering::Acquire);
+        if self.local.borrow().version != version {
+            *self.local.borrow_mut() = Rc::new(LocalTable::new(self.shared.table.load_full()));
+        }
+        self.local.borrow().clone()
     }
 
     /// The access log, if there is one.
@@ -96,7 +168,8 @@ pub(crate) fn run(
         let worker = Rc::new(Worker {
             connections: Rc::default(),
             timers: Rc::default(),
-            table: RefCell::new(Cache::new(shared.table.clone())),
+            index,
+            local: RefCell::new(Rc::new(LocalTable::new(shared.table.load_full()))),
             log: RefCell::new(None),
             log_version: Cell::new(0),
             shared,
