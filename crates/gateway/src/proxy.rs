@@ -1,5 +1,6 @@
 //! A request: route, limits, upstream, response.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -36,7 +37,7 @@ pub(crate) struct Passage {
 pub(crate) async fn handle(
     session: Rc<Session>,
     request: Request<Incoming>,
-) -> Response<ResponseBody> {
+) -> Result<Response<ResponseBody>, Infallible> {
     let open = Open::new(&session);
     let upgrades = !session.http2 && request.headers().contains_key(header::UPGRADE);
     let mut response = pass(&session, request).await;
@@ -48,7 +49,7 @@ pub(crate) async fn handle(
     }
     // The request stays open until its answer is written.
     response.body_mut().open = Some(open);
-    response
+    Ok(response)
 }
 
 async fn pass(session: &Rc<Session>, request: Request<Incoming>) -> Response<ResponseBody> {

@@ -1,7 +1,6 @@
 //! One connection of a client, from its first byte to its last.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -130,7 +129,7 @@ pub(crate) async fn serve(
     if secure {
         timer.set(limits.tls_handshake);
         let stream = Ahead { stream: socket, ahead: std::mem::take(&mut ahead) };
-        let handshake = within(&timer, shake(&table.certificates, stream)).await;
+        let handshake = within(&timer, Box::pin(shake(&table.certificates, stream))).await;
         let Some(Ok((stream, served))) = handshake else {
             worker.shared.house.tls_failed.fetch_add(1, Ordering::Relaxed);
             return;
@@ -139,9 +138,9 @@ pub(crate) async fn serve(
         drop(timer);
         drop(table);
         if http2 {
-            speak_2(session(true, Some(served)), stream, &limits).await;
+            Box::pin(speak_2(session(true, Some(served)), stream, &limits)).await;
         } else {
-            speak_1(session(false, Some(served)), stream, BytesMut::new(), &limits).await;
+            Box::pin(speak_1(session(false, Some(served)), stream, BytesMut::new(), &limits)).await;
         }
         return;
     }
@@ -165,9 +164,9 @@ pub(crate) async fn serve(
     }
     drop(timer);
     if ahead.starts_with(PREFACE) {
-        speak_2(session(true, None), Ahead { stream: socket, ahead }, &limits).await;
+        Box::pin(speak_2(session(true, None), Ahead { stream: socket, ahead }, &limits)).await;
     } else {
-        speak_1(session(false, None), socket, ahead, &limits).await;
+        Box::pin(speak_1(session(false, None), socket, ahead, &limits)).await;
     }
 }
 
@@ -223,7 +222,8 @@ async fn speak_1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let session = session.clone();
         service_fn(move |request: Request<Incoming>| {
             let session = session.clone();
-            async move { Ok::<_, Infallible>(proxy::handle(session, request).await) }
+            // Boxed at once: it is large, and would be moved several times, and kept by idle connections.
+            Box::pin(proxy::handle(session, request))
         })
     };
     let mut builder = http1::Builder::new();
@@ -340,7 +340,8 @@ async fn speak_2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         let session = session.clone();
         service_fn(move |request: Request<Incoming>| {
             let session = session.clone();
-            async move { Ok::<_, Infallible>(proxy::handle(session, request).await) }
+            // Boxed at once: it is large, and would be moved several times, and kept by idle connections.
+            Box::pin(proxy::handle(session, request))
         })
     };
     let mut builder = http2::Builder::new(Local);

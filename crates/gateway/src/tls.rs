@@ -130,6 +130,8 @@ fn load(certificate: &config::Certificate) -> Result<Served, String> {
     let mut config = builder.with_cert_resolver(Arc::new(Fixed(Arc::new(certified))));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(|cause| cause.to_string())?;
+    // One is what a client needs to come back; more are made and sent for nothing.
+    config.send_tls13_tickets = 1;
     Ok(Served {
         config: Arc::new(config),
         names,
