@@ -48,6 +48,10 @@ impl History {
 /// Puts a configuration in place. The new version, or what is wrong.
 pub(crate) fn apply(shared: &Shared, config: Config, by: &'static str) -> Result<u64, Vec<Fault>> {
     let _turn = shared.changing.lock();
+    apply_in_turn(shared, config, by)
+}
+
+fn apply_in_turn(shared: &Shared, config: Config, by: &'static str) -> Result<u64, Vec<Fault>> {
     let before = shared.table.load_full();
     let table = match Table::new(config.clone(), Some(&before), shared.secret.clone()) {
         Ok(table) => table,
@@ -76,6 +80,7 @@ pub(crate) fn apply(shared: &Shared, config: Config, by: &'static str) -> Result
     {
         open_log(shared, &table.global).map_err(|fault| vec![fault])?;
     }
+    table.take_effect();
     shared.table.store(Arc::new(table));
     shared.version.store(version, Ordering::Release);
     shared.house.reloads.fetch_add(1, Ordering::Relaxed);
@@ -216,6 +221,7 @@ fn with_pool(
     pool: &str,
     edit: impl FnOnce(&mut config::Pool) -> Result<(), Refused>,
 ) -> Response<Bytes> {
+    let _turn = shared.changing.lock();
     let Some(mut config) = shared.history.newest() else {
         return problem(StatusCode::CONFLICT, "nothing is in place yet");
     };
@@ -225,7 +231,7 @@ fn with_pool(
     if let Err((status, detail)) = edit(found) {
         return problem(status, detail);
     }
-    applied(apply(shared, config, "admin API"))
+    applied(apply_in_turn(shared, config, "admin API"))
 }
 
 /// Adds an upstream: `{"address": "HOST:PORT", "weight": 1}`. Checks are those of the pool's first member.

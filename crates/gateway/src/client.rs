@@ -146,16 +146,13 @@ impl Channel {
         let waker = self.waker.clone();
         let mut inner = Context::from_waker(&waker);
         let mut answer = ask(&mut inner);
-        for _ in 0..ROUNDS {
-            if answer.is_ready() {
+        for round in 0..ROUNDS {
+            // What woke in the last round is left for `rest`, so that it is not lost.
+            if answer.is_ready() || (!self.relay.take() && round > 0) {
                 break;
             }
-            self.relay.take();
             self.step();
             answer = ask(&mut inner);
-            if !self.relay.take() {
-                break;
-            }
         }
         if answer.is_pending() {
             self.relay.rest();

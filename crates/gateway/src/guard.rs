@@ -87,7 +87,9 @@ impl<S> Guard<S> {
             self.checker.decide(decision == 2);
         }
         if self.refusal.is_none() && self.passed < self.ahead.len() {
-            match self.checker.look(&self.ahead[self.passed..]) {
+            let seen = self.checker.look(&self.ahead[self.passed..]);
+            self.forget_decision();
+            match seen {
                 Seen::Pass(count) => self.passed += count,
                 Seen::Refuse(count, refusal) => {
                     self.passed += count;
@@ -96,6 +98,13 @@ impl<S> Guard<S> {
             }
         }
         self.tell_in_head();
+    }
+
+    /// A decision of before is not one for the request that just asked.
+    fn forget_decision(&self) {
+        if self.checker.state() == State::Decide {
+            self.signals.decision.store(0, Ordering::Relaxed);
+        }
     }
 
     fn tell_in_head(&self) {
@@ -177,7 +186,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             if fresh.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let count = match this.checker.look(fresh) {
+            let seen = this.checker.look(fresh);
+            this.forget_decision();
+            let count = match seen {
                 Seen::Pass(count) => count,
                 Seen::Refuse(count, refusal) => {
                     this.refuse(refusal);

@@ -114,6 +114,7 @@ fn admin_token(
     let token = global.admin_token.as_ref()?;
     if global.admin.is_some()
         || !session.socket_peer.is_loopback()
+        || !session.peer.is_loopback()
         || !admin::is_for(request.uri().path())
         || request.headers().contains_key("x-forwarded-for")
     {
@@ -265,8 +266,14 @@ impl Passage {
         target: Option<uri::PathAndQuery>,
     ) {
         let http2 = request.version() == Version::HTTP_2;
+        let endless = matches!(request.body(), RequestBody::Stream { .. })
+            && request.body().size_hint().exact().is_none();
         let headers = request.headers_mut();
         forward::strip(headers);
+        if endless {
+            // Otherwise the body of a GET would be left behind.
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         if http2 {
             forward::join_cookies(headers);
             if let Ok(value) = HeaderValue::from_str(authority) {

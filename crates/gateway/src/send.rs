@@ -4,7 +4,9 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HOST, HeaderValue, SET_COOKIE, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, SET_COOKIE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -36,6 +38,8 @@ pub(crate) async fn send(
 ) -> Response<ResponseBody> {
     let Some(pool) = pool else { return passage.refuse(Trouble::Broken) };
     let config = &*pool.config;
+    // Upstreams of HTTP/2 know no upgrade; for them it is a request like others.
+    let change = change.filter(|_| !config.http2);
     let response_span = span.unwrap_or(config.timeouts.response);
     let worker = passage.session.worker.clone();
     let timer = worker.timers.timer();
@@ -107,6 +111,10 @@ pub(crate) async fn send(
                     },
                 };
                 passage.account.answered(status);
+                if head.headers.contains_key(TRANSFER_ENCODING) {
+                    // Chunks decide; a length beside them would cut the answer short for the client.
+                    head.headers.remove(CONTENT_LENGTH);
+                }
                 forward::strip(&mut head.headers);
                 if let Some(mark) = mark {
                     head.headers.append(SET_COOKIE, mark);
@@ -215,6 +223,7 @@ fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
 }
 
 fn for_http2(request: &mut Request<RequestBody>, upstream: &Upstream) {
+    request.headers_mut().remove(TRANSFER_ENCODING);
     let host = request.headers_mut().remove(HOST);
     let authority = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or(&upstream.address);
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);

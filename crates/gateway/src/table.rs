@@ -26,6 +26,9 @@ pub(crate) struct Table {
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) certificates: Arc<Certificates>,
+    /// Weights of upstreams that are there already, and those that are checked no more: told to them when the table
+    /// is put in place, not when it is only looked at.
+    news: Vec<(Arc<Upstream>, Option<u32>, bool)>,
 }
 
 pub(crate) struct Route {
@@ -68,6 +71,7 @@ impl Table {
     ) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut pools = HashMap::new();
+        let mut news = Vec::new();
         for pool in config.pools {
             let tls = if pool.backends.iter().any(|backend| backend.scheme == Scheme::Https) {
                 match client_tls(&pool) {
@@ -103,14 +107,12 @@ impl Table {
                                 pool.config.backends.iter().find(|b| b.address == backend.address)
                             });
                             // A weight that the admin API set stays, unless the file's own has changed.
-                            if was.is_none_or(|was| was.weight != backend.weight) {
-                                member
-                                    .weight
-                                    .store(backend.weight, std::sync::atomic::Ordering::Relaxed);
-                            }
-                            if backend.health.is_none() {
-                                member.healthy.store(true, std::sync::atomic::Ordering::Relaxed);
-                            }
+                            let changed = was.is_none_or(|was| was.weight != backend.weight);
+                            news.push((
+                                member.clone(),
+                                changed.then_some(backend.weight),
+                                backend.health.is_none(),
+                            ));
                             member.clone()
                         }
                         None => Arc::new(Upstream::new(backend)),
@@ -144,11 +146,28 @@ impl Table {
             routes: Vec::new(),
             limiter,
             certificates,
+            news,
         };
         for route in config.routes {
             table.add(route, before);
         }
         if faults.is_empty() { Ok(table) } else { Err(faults) }
+    }
+
+    /// Tells upstreams what this table says of them.
+    pub(crate) fn take_effect(&self) {
+        use std::sync::atomic::Ordering;
+        for (upstream, weight, unchecked) in &self.news {
+            if let Some(weight) = weight {
+                upstream.weight.store(*weight, Ordering::Relaxed);
+            }
+            if *unchecked {
+                upstream.healthy.store(true, Ordering::Relaxed);
+            }
+        }
+        for pool in self.pools.values() {
+            pool.refresh();
+        }
     }
 
     fn add(&mut self, config: config::Route, before: Option<&Self>) {

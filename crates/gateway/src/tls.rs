@@ -72,11 +72,11 @@ impl Certificates {
         }
     }
 
-    /// How a name is served; a star stands for one label, as browsers read it.
+    /// How a name is served. Browsers let a star stand for one label; here it covers any depth, as it does in
+    /// routes, so that what a certificate asks of clients holds for every host that such a route serves.
     pub(crate) fn of(&self, name: &str) -> Option<&Arc<Served>> {
-        self.exact
-            .get(name)
-            .or_else(|| name.split_once('.').and_then(|(_, rest)| self.wild.get(rest)))
+        let wild = || name.match_indices('.').find_map(|(dot, _)| self.wild.get(&name[dot + 1..]));
+        self.exact.get(name).or_else(wild)
     }
 
     pub(crate) fn first(&self) -> Option<&Arc<Served>> {

@@ -2,7 +2,7 @@
 //! that the test can pair a phone with.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -31,22 +31,33 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let address = format!("127.0.0.1:{}", free_port());
         let program = build_folder().join("portaria");
         assert!(program.exists(), "run the tests with `cargo xtask test`");
-        let mut child = Command::new(program)
-            .args(["demo", "--listen", &address])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let process = Ends(child);
-        let ready = lines.any(|line| line.unwrap().contains("Ctrl-C ends the demo"));
-        assert!(ready, "the demo ended before it was ready");
+        let mut tries = 0;
+        let (process, mut lines, address) = loop {
+            let address = format!("127.0.0.1:{}", free_port());
+            let mut child = Command::new(&program)
+                .args(["demo", "--listen", &address])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .process_group(0)
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let mut said = child.stderr.take().unwrap();
+            let process = Ends(child);
+            if lines.any(|line| line.unwrap().contains("Ctrl-C ends the demo")) {
+                std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+                break (process, lines, address);
+            }
+            let mut cause = String::new();
+            said.read_to_string(&mut cause).unwrap();
+            tries += 1;
+            // Between asking for a free port and listening on it somebody else may take it.
+            assert!(cause.contains("cannot listen") && tries < 5, "the demo ended: {cause}");
+        };
         // The pipe must be read on, or the demo would stop at its next line.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || lines.by_ref().for_each(drop));
         Self { _process: process, url: format!("http://{address}") }
     }
 
