@@ -15,7 +15,7 @@ use crate::config::{Action, Token};
 use crate::shared::Shared;
 use crate::stats::BOUNDS;
 use crate::table::{Found, Table};
-use crate::{change, clock, host, metrics};
+use crate::{change, clock, forward, host, metrics};
 
 /// Bytes of a request to the admin API.
 const BODY: usize = 4 << 20;
@@ -311,8 +311,12 @@ fn explain(table: &Table, uri: &Uri) -> Response<Bytes> {
     let Some(name) = host::of_authority(&host_text) else {
         return problem(StatusCode::BAD_REQUEST, "host is missing, or no host name");
     };
+    let Ok(read) = forward::read_path(&path) else {
+        let why = "the path leads above the root, or means different things to different readers";
+        return json_answer(StatusCode::OK, &json!({"status": 400, "why": [why]}));
+    };
     let mut why = Vec::new();
-    let route = match table.find(Some(&name), &path, &method, &HeaderMap::new()) {
+    let route = match table.find(Some(&name), &read.matched, &method, &HeaderMap::new()) {
         Found::Route(route) => route,
         Found::Method(methods) => {
             let list: Vec<&str> = methods.iter().map(Method::as_str).collect();

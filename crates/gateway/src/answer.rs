@@ -33,8 +33,13 @@ impl Reader {
 pub(crate) fn raw(refusal: Refusal) -> String {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
     let body = format!("{}: {}\n", status.canonical_reason().unwrap_or("Error"), refusal.reason);
+    let (code, later) = if status == StatusCode::SERVICE_UNAVAILABLE {
+        ("connection_limit", "retry-after: 1\r\n")
+    } else {
+        ("malformed_request", "")
+    };
     format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\nx-gateway-error: malformed_request\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {} {}\r\ncontent-type: text/plain; charset=utf-8\r\nx-gateway-error: {code}\r\n{later}content-length: {}\r\nconnection: close\r\n\r\n{body}",
         status.as_u16(),
         status.canonical_reason().unwrap_or("Error"),
         body.len(),
@@ -111,6 +116,8 @@ fn portuguese(trouble: Trouble) -> (&'static str, &'static str) {
         Trouble::BadBody => {
             ("Pedido malformado", "O conteúdo enviado está malformado ou não chegou ao fim.")
         }
+        Trouble::SlowBody => ("Tempo esgotado", "O conteúdo do pedido não chegou a tempo."),
+        Trouble::HeadTooLarge => ("Pedido grande demais", "O cabeçalho do pedido é grande demais."),
         Trouble::Forbidden => {
             ("Acesso não permitido", "Este endereço não pode ser acessado de onde você está.")
         }

@@ -25,11 +25,18 @@ pub(crate) struct Pool {
     view: ArcSwap<View>,
     cursor: Arc<AtomicUsize>,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) waiting: AtomicUsize,
-    pub(crate) freed: Notify,
+    pub(crate) queue: Arc<Queue>,
     secret: Arc<[u8; 32]>,
     /// How HTTPS upstreams are spoken to.
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Requests that wait for a place. It outlives changes of the table, so that those who wait hear of places that are
+/// given back after one.
+#[derive(Default)]
+pub(crate) struct Queue {
+    pub(crate) waiting: AtomicUsize,
+    pub(crate) freed: Notify,
 }
 
 /// Who may be chosen now, prepared so that choosing is a few steps. Made anew when anybody's state changes.
@@ -89,8 +96,7 @@ impl Pool {
                     || Arc::new(Budget::new(config.retry_share, config.retry_floor)),
                     |pool| pool.budget.clone(),
                 ),
-            waiting: AtomicUsize::new(0),
-            freed: Notify::new(),
+            queue: before.map_or_else(Arc::default, |pool| pool.queue.clone()),
             config,
             secret,
             tls,
@@ -144,8 +150,9 @@ impl Pool {
         let now = clock::millis();
         let all = self.members.len();
         let out = self.members.iter().filter(|member| member.breaker.is_open(now)).count();
-        let most =
-            ((all as f64 * self.config.outlier.max_share) as usize).max(usize::from(all > 1));
+        let share = self.config.outlier.max_share;
+        // A share that is less than one member still lets one of several go.
+        let most = ((all as f64 * share) as usize).max(usize::from(all > 1 && share > 0.0));
         out < most
     }
 
@@ -199,9 +206,10 @@ impl Pool {
 
     /// The end of a request at an upstream.
     pub(crate) fn leave(&self, upstream: &Upstream) {
-        upstream.active.fetch_sub(1, Ordering::Relaxed);
-        if self.waiting.load(Ordering::Relaxed) > 0 {
-            self.freed.notify_one();
+        // In one order with who looks for a place after saying that they wait: one of both sees the other.
+        upstream.active.fetch_sub(1, Ordering::SeqCst);
+        if self.queue.waiting.load(Ordering::SeqCst) > 0 {
+            self.queue.freed.notify_one();
         }
     }
 

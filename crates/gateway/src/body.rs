@@ -10,18 +10,65 @@ use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::client::{Channel, Worn};
+use crate::client::{Channel, StreamPlace, Worn};
 use crate::lease::Lease;
 use crate::proxy::Passage;
 use crate::session::Open;
-use crate::timers::Timer;
+use crate::timers::{Timer, Timers};
 use crate::upstream::Outcome;
+use crate::worker::Worker;
 
 /// What became of a request's body.
-#[derive(Default)]
 pub(crate) struct Progress {
     pub(crate) received: Cell<u64>,
     pub(crate) fault: Cell<Option<Fault>>,
+    /// Since when more is awaited from the client, in milliseconds of the worker's timers; 0 when it is not.
+    awaited: Cell<u64>,
+    /// What had been received when the upstream was last given time.
+    seen: Cell<u64>,
+    timers: Rc<Timers>,
+    /// How long a client may leave its body standing.
+    patience: Duration,
+}
+
+impl Progress {
+    pub(crate) fn new(timers: Rc<Timers>, patience: Duration) -> Self {
+        Self {
+            received: Cell::new(0),
+            fault: Cell::new(None),
+            awaited: Cell::new(0),
+            seen: Cell::new(0),
+            timers,
+            patience,
+        }
+    }
+
+    /// Whether the upstream's time for an answer is over. It does not run while the client still sends, or while the
+    /// upstream still takes what is sent.
+    pub(crate) fn is_late(&self, timer: &Timer, span: Duration, cx: &mut Context<'_>) -> bool {
+        loop {
+            if !timer.is_due(cx) {
+                return false;
+            }
+            if timer.is_over() {
+                return true;
+            }
+            let since = self.awaited.get();
+            if since != 0 {
+                let end = since + self.patience.as_millis() as u64;
+                if timer.now() >= end {
+                    self.fault.set(Some(Fault::Stalled));
+                    return true;
+                }
+                timer.set(Duration::from_millis(end - timer.now()));
+            } else if self.received.get() != self.seen.get() {
+                self.seen.set(self.received.get());
+                timer.set(span);
+            } else {
+                return true;
+            }
+        }
+    }
 }
 
 /// Why a request's body ended early. The fault is the client's.
@@ -29,6 +76,7 @@ pub(crate) struct Progress {
 pub(crate) enum Fault {
     TooLarge,
     Broken,
+    Stalled,
 }
 
 impl std::fmt::Display for Fault {
@@ -36,6 +84,7 @@ impl std::fmt::Display for Fault {
         f.write_str(match self {
             Self::TooLarge => "the body is too large",
             Self::Broken => "the client did not send its body to the end",
+            Self::Stalled => "the client stopped in the middle of its body",
         })
     }
 }
@@ -69,7 +118,14 @@ impl Body for RequestBody {
         let Self::Stream { inner, left, progress } = self.get_mut() else {
             return Poll::Ready(None);
         };
-        let frame = match std::task::ready!(Pin::new(inner).poll_frame(cx)) {
+        let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
+            if progress.awaited.get() == 0 {
+                progress.awaited.set(progress.timers.now().max(1));
+            }
+            return Poll::Pending;
+        };
+        progress.awaited.set(0);
+        let frame = match frame {
             None => return Poll::Ready(None),
             Some(Err(_)) => {
                 progress.fault.set(Some(Fault::Broken));
@@ -118,6 +174,8 @@ impl Body for RequestBody {
 pub(crate) struct ResponseBody {
     kind: Kind,
     passage: Box<Passage>,
+    /// A piece was handed over, and the next was not asked for.
+    untaken: bool,
     /// Keeps the request counted as open.
     pub(crate) open: Option<Open>,
 }
@@ -135,8 +193,6 @@ pub(crate) struct Flow {
     pub(crate) lease: Lease,
     pub(crate) idle: Timer,
     pub(crate) idle_span: Duration,
-    /// Runs out when the whole request has taken too long.
-    pub(crate) total: Option<Timer>,
     pub(crate) worn: Worn,
 }
 
@@ -154,11 +210,30 @@ impl std::error::Error for Cut {}
 
 impl ResponseBody {
     pub(crate) fn own(bytes: Bytes, passage: Box<Passage>) -> Self {
-        Self { kind: Kind::Own((!bytes.is_empty()).then_some(bytes)), passage, open: None }
+        Self {
+            kind: Kind::Own((!bytes.is_empty()).then_some(bytes)),
+            passage,
+            untaken: false,
+            open: None,
+        }
     }
 
     pub(crate) fn flow(flow: Flow, passage: Box<Passage>) -> Self {
-        Self { kind: Kind::Flow(Box::new(flow)), passage, open: None }
+        Self { kind: Kind::Flow(Box::new(flow)), passage, untaken: false, open: None }
+    }
+
+    /// Tells the session whether the client takes what comes.
+    fn taken(&mut self, yes: bool) {
+        let session = &self.passage.session;
+        if self.untaken == yes {
+            self.untaken = !yes;
+            if yes {
+                session.untaken.set(session.untaken.get() - 1);
+                session.taken.set(session.taken.get().wrapping_add(1));
+            } else {
+                session.untaken.set(session.untaken.get() + 1);
+            }
+        }
     }
 }
 
@@ -171,6 +246,7 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.get_mut();
+        this.taken(true);
         let frame = match &mut this.kind {
             Kind::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Kind::Flow(flow) => std::task::ready!(flow.poll(cx)),
@@ -180,6 +256,7 @@ impl Body for ResponseBody {
                 if let Some(data) = frame.data_ref() {
                     this.passage.account.sent += data.len() as u64;
                 }
+                this.taken(false);
             }
             Some(Err(_)) => this.passage.account.cut = true,
             None => this.passage.account.whole = true,
@@ -204,6 +281,7 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
+        self.taken(true);
         // A body whose length is known is dropped when its last byte was taken, not asked for its end.
         if self.is_end_stream() {
             self.passage.account.whole = true;
@@ -212,6 +290,26 @@ impl Drop for ResponseBody {
 }
 
 impl Flow {
+    /// For an answer whose head is there.
+    pub(crate) fn new(
+        inner: Incoming,
+        channel: Option<Channel>,
+        lease: Lease,
+        idle: Timer,
+        worker: &Worker,
+        stream: Option<StreamPlace>,
+    ) -> Self {
+        let idle_span = lease.pool.config.timeouts.idle;
+        idle.set(idle_span);
+        let worn = Worn {
+            connections: worker.connections.clone(),
+            upstream: lease.upstream().id,
+            timers: worker.timers.clone(),
+            _stream: stream,
+        };
+        Self { inner, channel, lease, idle, idle_span, worn }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let inner = &mut self.inner;
         // Driving the connection is what brings the next piece.
@@ -231,13 +329,14 @@ impl Flow {
             Poll::Ready(Some(Err(_))) => return self.cut("the upstream broke off its answer"),
             Poll::Pending => {}
         }
-        if self.idle.is_due(cx) {
-            return self.cut("the upstream stopped in the middle of its answer");
+        if !self.idle.is_due(cx) {
+            return Poll::Pending;
         }
-        if self.total.as_ref().is_some_and(|total| total.is_due(cx)) {
-            return self.cut("the whole request took too long");
-        }
-        Poll::Pending
+        self.cut(if self.idle.is_over() {
+            "the whole request took too long"
+        } else {
+            "the upstream stopped in the middle of its answer"
+        })
     }
 
     fn cut(&mut self, why: &'static str) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {

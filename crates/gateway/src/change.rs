@@ -261,6 +261,7 @@ pub(crate) fn add(shared: &Shared, pool: &str, body: &[u8]) -> Response<Bytes> {
             scheme,
             address,
             weight,
+            draining: false,
             priority: 0,
             region: None,
             health: pool.backends.first().and_then(|backend| backend.health.clone()),
@@ -297,25 +298,13 @@ pub(crate) fn patch(shared: &Shared, pool: &str, address: &str, body: &[u8]) -> 
     if weight.is_none() && draining.is_none() {
         return problem(StatusCode::BAD_REQUEST, "send {\"weight\": N} or {\"draining\": true}");
     }
-    let table = shared.table.load_full();
-    let Some(known) = table.pools.get(pool) else {
-        return problem(StatusCode::NOT_FOUND, "there is no pool of this name");
-    };
-    let Some(member) = known.members.iter().find(|member| member.address == address) else {
-        return problem(StatusCode::NOT_FOUND, "the pool has no upstream at this address");
-    };
-    if let Some(draining) = draining {
-        member.draining.store(draining, Ordering::Relaxed);
-        known.refresh();
-        tracing::info!(event = "gateway_upstream_drain", pool, upstream = address, on = draining);
-    }
-    let Some(weight) = weight else {
-        return json_answer(StatusCode::OK, &json!({"version": table.version}));
-    };
     with_pool(shared, pool, |pool| {
-        if let Some(backend) = pool.backends.iter_mut().find(|backend| backend.address == address) {
-            backend.weight = weight;
-        }
+        let found = pool.backends.iter_mut().find(|backend| backend.address == address);
+        let Some(backend) = found else {
+            return Err((StatusCode::NOT_FOUND, "the pool has no upstream at this address"));
+        };
+        backend.weight = weight.unwrap_or(backend.weight);
+        backend.draining = draining.unwrap_or(backend.draining);
         Ok(())
     })
 }

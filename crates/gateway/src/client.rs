@@ -12,16 +12,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::balance::Pool;
-use crate::body::RequestBody;
+use crate::body::{Progress, RequestBody};
 use crate::config::Scheme;
 use crate::relay::{self, Relay};
 use crate::timers::{Timer, Timers};
@@ -165,19 +167,25 @@ impl Channel {
         &mut self,
         request: Request<RequestBody>,
         timer: &Timer,
+        span: Duration,
+        progress: &Progress,
     ) -> Result<Response<Incoming>, Fail> {
         let mut response = pin!(self.sender.try_send_request(request));
         std::future::poll_fn(|cx| match self.drive(cx, |inner| response.as_mut().poll(inner)) {
             Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-            Poll::Ready(Err(mut error)) => Poll::Ready(Err(match error.take_message() {
-                Some(request) => Fail::NotSent(Box::new(request)),
-                None if error.error().is_parse() => Fail::Garbled,
-                None => Fail::Closed,
-            })),
-            Poll::Pending if timer.is_due(cx) => Poll::Ready(Err(Fail::Timeout)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(failed(error))),
+            Poll::Pending if progress.is_late(timer, span, cx) => Poll::Ready(Err(Fail::Timeout)),
             Poll::Pending => Poll::Pending,
         })
         .await
+    }
+}
+
+pub(crate) fn failed(mut error: TrySendError<Request<RequestBody>>) -> Fail {
+    match error.take_message() {
+        Some(request) => Fail::NotSent(Box::new(request)),
+        None if error.error().is_parse() => Fail::Garbled,
+        None => Fail::Closed,
     }
 }
 
@@ -289,14 +297,18 @@ async fn secure(
     upstream: &Upstream,
     tcp: TcpStream,
 ) -> Result<Stream, Fail> {
+    let name = server_name(pool, upstream).ok_or(Fail::Tls)?;
+    let stream = tokio_rustls::TlsConnector::from(tls).connect(name, tcp).await;
+    stream.map(|stream| Stream::Tls(Box::new(stream))).map_err(|_| Fail::Tls)
+}
+
+/// The name that an upstream's certificate must be for.
+pub(crate) fn server_name(pool: &Pool, upstream: &Upstream) -> Option<ServerName<'static>> {
     let host = match &pool.config.tls_name {
         Some(name) => name.as_str(),
         None => upstream.address.rsplit_once(':').map_or("", |(host, _)| host),
     };
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let name = host.try_into().map_err(|_| Fail::Tls)?;
-    let stream = tokio_rustls::TlsConnector::from(tls).connect(name, tcp).await;
-    stream.map(|stream| Stream::Tls(Box::new(stream))).map_err(|_| Fail::Tls)
+    host.trim_start_matches('[').trim_end_matches(']').to_owned().try_into().ok()
 }
 
 impl AsyncRead for Stream {

@@ -254,6 +254,8 @@ pub struct Backend {
     /// `host:port`.
     pub address: String,
     pub weight: u32,
+    /// Finishes what it has and gets nobody new.
+    pub draining: bool,
     pub priority: u32,
     pub region: Option<String>,
     pub health: Option<Health>,
@@ -348,7 +350,7 @@ pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Report {
     let map = reading.map(&root, "");
     let global = global::read(&map);
     let pools = pools::read(&map);
-    let routes = routes::read(&map, &pools);
+    let routes = routes::read(&map, &global, &pools);
     elsewhere::read(&map);
     map.finish();
     let (faults, notes) = reading.finish();

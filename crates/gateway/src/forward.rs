@@ -1,5 +1,6 @@
 //! What of a message is for the next hop only, what is passed on, and what is added.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{
@@ -7,6 +8,7 @@ use http::header::{
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::PathAndQuery;
+use percent_encoding::AsciiSet;
 
 use crate::config::{Edits, PathChange};
 
@@ -175,6 +177,13 @@ pub(crate) fn introduce(
     headers.insert(REAL_IP, peer.clone());
 }
 
+/// Whether a proxy in front says that the client came by HTTPS. The proxy nearest to us has the last word.
+pub(crate) fn claims_https(headers: &HeaderMap) -> bool {
+    let last = headers.get_all(FORWARDED_PROTO).iter().next_back();
+    let text = last.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.rsplit(',').next().is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+}
+
 pub(crate) fn edit(headers: &mut HeaderMap, edits: &Edits) {
     for name in &edits.remove {
         headers.remove(name);
@@ -187,9 +196,47 @@ pub(crate) fn edit(headers: &mut HeaderMap, edits: &Edits) {
     }
 }
 
+/// A path, read once for routes and upstreams.
+pub(crate) struct PathRead<'p> {
+    /// As routes see it: decoded, without `.`, `..` and doubled slashes, so that no other spelling of an address
+    /// gets around what a route says of it.
+    pub(crate) matched: Cow<'p, str>,
+    /// As it is passed on when that is not as it came: without `.` and `..`.
+    cleaned: Option<String>,
+}
+
+impl PathRead<'_> {
+    /// The path as it is passed on.
+    pub(crate) fn passed<'u>(&'u self, uri: &'u http::Uri) -> &'u str {
+        self.cleaned.as_deref().unwrap_or(uri.path())
+    }
+}
+
+/// Reads a path. An error when it leads above the root, or means different things to those who decode it and those
+/// who do not.
+pub(crate) fn read_path(path: &str) -> Result<PathRead<'_>, ()> {
+    let cleaned = normal_path(path)?;
+    let base = cleaned.as_deref().unwrap_or(path);
+    if !base.contains('%') && !base.contains("//") {
+        let matched = cleaned.clone().map_or(Cow::Borrowed(path), Cow::Owned);
+        return Ok(PathRead { matched, cleaned });
+    }
+    let decoded = percent_encoding::percent_decode_str(base).decode_utf8_lossy();
+    if decoded.contains('\0') || decoded.split('/').any(|part| part == "." || part == "..") {
+        return Err(());
+    }
+    let mut matched = String::with_capacity(decoded.len());
+    for c in decoded.chars() {
+        if c != '/' || !matched.ends_with('/') {
+            matched.push(c);
+        }
+    }
+    Ok(PathRead { matched: Cow::Owned(matched), cleaned })
+}
+
 /// The path as routes and upstreams should both see it: without `.` and `..`, also where they are escaped.
 /// `None` when it is fine as it is, an error when it leads above the root.
-pub(crate) fn normal_path(path: &str) -> Result<Option<String>, ()> {
+fn normal_path(path: &str) -> Result<Option<String>, ()> {
     if !path.contains("/.") && !path.contains("%2e") && !path.contains("%2E") {
         return Ok(None);
     }
@@ -224,24 +271,52 @@ pub(crate) fn normal_path(path: &str) -> Result<Option<String>, ()> {
     Ok(Some(format!("/{}", kept.join("/"))))
 }
 
+/// What stays as it is in a path that is written anew.
+const PLAIN: &AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
 /// The target for the upstream. `None` when it is the one that came.
 pub(crate) fn target(
-    path: &str,
-    query: Option<&str>,
-    normalised: bool,
+    uri: &http::Uri,
+    read: &PathRead<'_>,
     prefix: &str,
     change: &PathChange,
 ) -> Option<PathAndQuery> {
+    let path = read.passed(uri);
     let mut target = match change {
-        PathChange::Keep if !normalised => return None,
+        PathChange::Keep if read.cleaned.is_none() => return None,
         PathChange::Keep => path.to_owned(),
         PathChange::Replace(to) => {
-            let rest = path.strip_prefix(prefix).unwrap_or(path);
+            let after = |path: &str| {
+                let rest = path.strip_prefix(prefix)?;
+                (rest.is_empty() || rest.starts_with('/')).then(|| rest.to_owned())
+            };
+            let rest = after(path).unwrap_or_else(|| {
+                let rest = read.matched.strip_prefix(prefix).unwrap_or(&read.matched);
+                percent_encoding::utf8_percent_encode(rest, PLAIN).to_string()
+            });
             let joined = format!("{to}{rest}");
             if joined.starts_with('/') { joined } else { format!("/{joined}") }
         }
     };
-    if let Some(query) = query {
+    if let Some(query) = uri.query() {
         target.push('?');
         target.push_str(query);
     }
@@ -295,16 +370,41 @@ mod tests {
     #[test]
     fn prefixes_are_replaced() {
         let replace = |to: &str| PathChange::Replace(to.to_owned());
-        for (path, query, prefix, change, target_path) in [
-            ("/api/x", Some("q=1"), "/api", replace(""), "/x?q=1"),
-            ("/api", None, "/api", replace(""), "/"),
-            ("/api/x", None, "/api", replace("/v2"), "/v2/x"),
-            ("/api", None, "/api", replace("/v2"), "/v2"),
+        for (uri, prefix, change, target_path) in [
+            ("/api/x?q=1", "/api", replace(""), "/x?q=1"),
+            ("/api", "/api", replace(""), "/"),
+            ("/api/x", "/api", replace("/v2"), "/v2/x"),
+            ("/api", "/api", replace("/v2"), "/v2"),
+            ("/api/a%2Fb%20c", "/api", replace(""), "/a%2Fb%20c"),
+            ("//api/a%20b", "/api", replace("/v2"), "/v2/a%20b"),
+            ("/x/../api/y", "", PathChange::Keep, "/api/y"),
         ] {
-            let found = target(path, query, false, prefix, &change).expect("changes");
+            let uri: http::Uri = uri.parse().expect("address");
+            let read = read_path(uri.path()).expect("path");
+            let found = target(&uri, &read, prefix, &change).expect("changes");
             assert_eq!(found.as_str(), target_path);
         }
-        assert!(target("/x", None, false, "", &PathChange::Keep).is_none());
+        let uri = http::Uri::from_static("/x");
+        let read = read_path("/x").expect("path");
+        assert!(target(&uri, &read, "", &PathChange::Keep).is_none());
+    }
+
+    #[test]
+    fn every_spelling_of_a_path_meets_its_route() {
+        for (path, matched) in [
+            ("/admin/x", "/admin/x"),
+            ("//admin//x", "/admin/x"),
+            ("/%61dmin", "/admin"),
+            ("/admin%2Fx", "/admin/x"),
+            ("/%2e/admin", "/admin"),
+            ("/caf%C3%A9", "/café"),
+            ("/%zz", "/%zz"),
+        ] {
+            assert_eq!(read_path(path).expect(path).matched, matched, "{path}");
+        }
+        for path in ["/public/..%2fadmin", "/a%00b", "/../x", "/a/%2e%2e%2Fb"] {
+            assert!(read_path(path).is_err(), "{path}");
+        }
     }
 
     #[test]

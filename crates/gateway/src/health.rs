@@ -16,11 +16,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::balance::Pool;
-use crate::clock;
 use crate::config::{Health, HealthKind, Scheme};
 use crate::shared::Shared;
 use crate::table::Table;
 use crate::upstream::Upstream;
+use crate::{client, clock};
 
 /// Bytes of an answer that are read for `expected_body`.
 const BODY: usize = 64 << 10;
@@ -160,10 +160,7 @@ async fn dial(pool: &Pool, upstream: &Upstream) -> Result<Box<dyn Wire>, String>
         return Ok(Box::new(tcp));
     }
     let tls = pool.tls.clone().ok_or("no TLS")?;
-    let host = pool.config.tls_name.as_deref();
-    let host =
-        host.unwrap_or_else(|| upstream.address.rsplit_once(':').map_or("", |(host, _)| host));
-    let name = host.to_owned().try_into().map_err(|_| "the name is not fit for TLS".to_owned())?;
+    let name = client::server_name(pool, upstream).ok_or("the name is not fit for TLS")?;
     let stream = tokio_rustls::TlsConnector::from(tls).connect(name, tcp).await;
     Ok(Box::new(stream.map_err(|cause| format!("TLS: {cause}"))?))
 }

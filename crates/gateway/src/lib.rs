@@ -180,6 +180,13 @@ impl Gateway {
         self.addresses
     }
 
+    /// What a configuration that is sound by itself lacks on this machine: certificates, keys and authorities that
+    /// cannot be read.
+    #[must_use]
+    pub fn faults_here(config: Config) -> Vec<Fault> {
+        Table::new(config, None, Arc::new([0; 32])).err().unwrap_or_default()
+    }
+
     /// Puts another configuration in place; connections do not notice. The version that serves now.
     ///
     /// # Errors
@@ -201,10 +208,8 @@ impl Gateway {
         let deadline = self.shared.table.load().global.drain_deadline;
         let mut left = deadline;
         while !left.is_zero() {
-            let open = self.shared.requests.sum()
-                + self.shared.tunnels.load(Ordering::Relaxed)
-                + self.shared.connections.load(Ordering::Relaxed);
-            if open == 0 {
+            let open = self.shared.connections.load(Ordering::Relaxed);
+            if open == 0 && self.shared.requests.sum() == 0 {
                 break;
             }
             let step = left.min(Duration::from_millis(20));

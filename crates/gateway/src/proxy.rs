@@ -55,7 +55,8 @@ pub(crate) async fn handle(
 async fn pass(session: &Rc<Session>, request: Request<Incoming>) -> Response<ResponseBody> {
     let worker = &session.worker;
     let table = worker.table();
-    let progress = Rc::new(Progress::default());
+    let patience = table.global.limits.idle_timeout;
+    let progress = Rc::new(Progress::new(worker.timers.clone(), patience));
     let trusted = !table.global.trusted.is_empty() && table.global.trusted.contains(session.peer);
     let client = if trusted {
         trust::client(session.peer, &table.global.trusted, request.headers())
@@ -136,6 +137,13 @@ impl Passage {
         if drained != 0 && self.session.since >= drained {
             return self.refuse(Trouble::Draining);
         }
+        if *request.method() == Method::CONNECT {
+            // No forward proxy; HTTP/1.1 is refused before it is parsed.
+            return self.refuse(Trouble::Method);
+        }
+        if self.session.http2 && request.headers().len() > table.global.limits.headers {
+            return self.refuse(Trouble::HeadTooLarge);
+        }
         if table.global.block.contains(self.client) {
             return self.refuse(Trouble::Forbidden);
         }
@@ -148,10 +156,10 @@ impl Passage {
             None if authority_text.is_empty() => None,
             None => return self.refuse(Trouble::BadHost),
         };
-        let Ok(normal) = forward::normal_path(request.uri().path()) else {
+        let Ok(read) = forward::read_path(request.uri().path()) else {
             return self.refuse(Trouble::BadPath);
         };
-        let path = normal.as_deref().unwrap_or(request.uri().path());
+        let path = &*read.matched;
         if let Some(limiter) = &table.limiter
             && !table.global.rate_exclude.iter().any(|prefix| path.starts_with(prefix.as_str()))
             && let Verdict::Wait(seconds) = limiter.take_ip(self.client)
@@ -181,7 +189,7 @@ impl Passage {
             return self.refuse(Trouble::TenantDraining);
         }
         let served = name.as_deref().and_then(|name| table.certificates.of(name)).cloned();
-        match self.encryption(route, served.as_deref()) {
+        match self.encryption(route, served.as_deref(), request.headers()) {
             Encryption::Fine => {}
             Encryption::Misdirected => return self.refuse(Trouble::Misdirected),
             Encryption::Redirect => {
@@ -224,13 +232,13 @@ impl Passage {
         }
         let change = match &config.action {
             Action::Redirect { to, status } => {
-                let to = fill(to, name.as_deref().unwrap_or_default(), path, request.uri().query());
+                let (path, query) = (read.passed(request.uri()), request.uri().query());
+                let to = fill(to, name.as_deref().unwrap_or_default(), path, query);
                 return self.redirect(&to, *status);
             }
             Action::Forward { path, .. } => path,
         };
-        let target =
-            forward::target(path, request.uri().query(), normal.is_some(), &config.prefix, change);
+        let target = forward::target(request.uri(), &read, &config.prefix, change);
         let upgrade =
             if request.body().is_end_stream() { forward::upgrade(request.headers()) } else { None };
         let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
@@ -276,9 +284,13 @@ impl Passage {
         }
         if http2 {
             forward::join_cookies(headers);
-            if let Ok(value) = HeaderValue::from_str(authority) {
-                headers.insert(HOST, value);
-            }
+        }
+        // HTTP/2 says it elsewhere, and HTTP/1.0 may say it in the target alone.
+        if (http2 || !headers.contains_key(HOST))
+            && !authority.is_empty()
+            && let Ok(value) = HeaderValue::from_str(authority)
+        {
+            headers.insert(HOST, value);
         }
         let host = headers.get(HOST).cloned();
         forward::introduce(
@@ -308,8 +320,14 @@ impl Passage {
     }
 
     /// What a host's certificate asks of a connection.
-    fn encryption(&self, route: &Route, served: Option<&Served>) -> Encryption {
+    fn encryption(
+        &self,
+        route: &Route,
+        served: Option<&Served>,
+        headers: &HeaderMap,
+    ) -> Encryption {
         let table = &self.table;
+        let claims_https = || self.trusted && forward::claims_https(headers);
         match (served, &self.session.served) {
             // A connection made under another certificate was not checked as this host demands.
             (Some(wanted), Some(had)) if !wanted.is_like(had) => Encryption::Misdirected,
@@ -317,20 +335,17 @@ impl Passage {
             (_, Some(_)) => Encryption::Fine,
             (Some(wanted), None)
                 if wanted.client_ca.is_some()
-                    || (table.global.tls.force && route.config.tls_required != Some(false)) =>
+                    || (table.global.tls.force
+                        && route.config.tls_required != Some(false)
+                        && !claims_https()) =>
             {
                 Encryption::Redirect
             }
-            (_, None) if route.config.tls_required == Some(true) && !self.claims_https() => {
+            (_, None) if route.config.tls_required == Some(true) && !claims_https() => {
                 Encryption::Redirect
             }
             _ => Encryption::Fine,
         }
-    }
-
-    /// A trusted proxy in front has ended the encryption.
-    fn claims_https(&self) -> bool {
-        self.trusted
     }
 
     fn count(&self, limiter: &Limiter, key: &RateKey, headers: &HeaderMap) -> Verdict {

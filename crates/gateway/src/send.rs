@@ -1,7 +1,9 @@
 //! To the upstream and back: picking, waiting for a place, trying again where that is safe.
 
+use std::future::Future as _;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{
@@ -11,9 +13,9 @@ use http::{Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use crate::balance::{self, NoPick, Pool, Wish};
+use crate::balance::{self, NoPick, Pool, Queue, Wish};
 use crate::body::{Flow, RequestBody, ResponseBody};
-use crate::client::{self, Channel, Fail, Worn};
+use crate::client::{self, Channel, Fail};
 use crate::config::{Algorithm, HashOn};
 use crate::lease::Lease;
 use crate::proxy::Passage;
@@ -39,15 +41,13 @@ pub(crate) async fn send(
     let Some(pool) = pool else { return passage.refuse(Trouble::Broken) };
     let config = &*pool.config;
     // Upstreams of HTTP/2 know no upgrade; for them it is a request like others.
-    let change = change.filter(|_| !config.http2);
+    let mut change = change.filter(|_| !config.http2);
     let response_span = span.unwrap_or(config.timeouts.response);
     let worker = passage.session.worker.clone();
     let timer = worker.timers.timer();
-    let total = (!config.timeouts.total.is_zero()).then(|| {
-        let total = worker.timers.timer();
-        total.set(config.timeouts.total);
-        total
-    });
+    if !config.timeouts.total.is_zero() {
+        timer.limit(config.timeouts.total);
+    }
     let cookie =
         config.sticky.as_ref().and_then(|sticky| sticky::cookie(request.headers(), &sticky.cookie));
     let cookie = cookie.map(ToOwned::to_owned);
@@ -77,12 +77,27 @@ pub(crate) async fn send(
         {
             request.headers_mut().insert(HOST, host);
         }
-        if let Some((_, on_upgrade)) = change {
-            return tunnel::open(passage, lease, request, on_upgrade, &timer, response_span).await;
+        if change.is_some() {
+            // Nothing was sent yet: who cannot be reached is not the last one asked.
+            match client::connect(&pool, upstream, &timer).await {
+                Ok(stream) => {
+                    let Some((_, on_upgrade)) = change.take() else { unreachable!("it is some") };
+                    let ways = tunnel::Ways { stream, client_side: on_upgrade };
+                    return tunnel::open(passage, lease, request, ways, timer, response_span).await;
+                }
+                Err(fail) => {
+                    lease.settle(Outcome::Failed);
+                    drop(lease);
+                    if again(&mut passage, &pool, &mut tried, place, &timer) {
+                        continue;
+                    }
+                    return passage.refuse(trouble(&fail));
+                }
+            }
         }
         let attempt =
             attempt(&passage, &pool, upstream, request, repeatable, &timer, response_span).await;
-        let (fail, again) = match attempt {
+        let (fail, next) = match attempt {
             Ok((response, channel, place)) => {
                 let (mut head, inner) = response.into_parts();
                 let status = head.status;
@@ -95,21 +110,7 @@ pub(crate) async fn send(
                     .filter(|_| cookie.as_deref() != Some(sticky::text(&pool.mark(upstream))));
                 let mark =
                     mark.map(|sticky| set_cookie(sticky, &pool, upstream, passage.session.secure));
-                timer.set(config.timeouts.idle);
-                let flow = Flow {
-                    inner,
-                    channel,
-                    lease,
-                    idle: timer,
-                    idle_span: config.timeouts.idle,
-                    total,
-                    worn: Worn {
-                        connections: worker.connections.clone(),
-                        upstream: upstream.id,
-                        timers: worker.timers.clone(),
-                        _stream: place,
-                    },
-                };
+                let flow = Flow::new(inner, channel, lease, timer, &worker, place);
                 passage.account.answered(status);
                 if head.headers.contains_key(TRANSFER_ENCODING) {
                     // Chunks decide; a length beside them would cut the answer short for the client.
@@ -130,23 +131,39 @@ pub(crate) async fn send(
             return passage.refuse(match fault {
                 body::Fault::TooLarge => Trouble::TooLarge,
                 body::Fault::Broken => Trouble::BadBody,
+                body::Fault::Stalled => Trouble::SlowBody,
             });
         }
         lease.settle(Outcome::Failed);
         drop(lease);
-        tried.push(upstream.id);
-        let elsewhere = pool.members.len() > tried.len();
-        let Some(next) = again.filter(|_| passage.account.retries < config.retries && elsewhere)
-        else {
-            return passage.refuse(trouble(&fail));
-        };
-        if total.as_ref().is_some_and(Timer::has_passed) || !pool.budget.spend() {
+        let Some(next) = next else { return passage.refuse(trouble(&fail)) };
+        if !again(&mut passage, &pool, &mut tried, place, &timer) {
             return passage.refuse(trouble(&fail));
         }
-        upstream.counts.retries.fetch_add(1, Ordering::Relaxed);
-        passage.account.retries += 1;
         request = *next;
     }
+}
+
+/// Whether a request that failed at one member may be sent to another, which is counted then.
+fn again(
+    passage: &mut Passage,
+    pool: &Pool,
+    tried: &mut Vec<u32>,
+    place: usize,
+    timer: &Timer,
+) -> bool {
+    let upstream = &pool.members[place];
+    tried.push(upstream.id);
+    let elsewhere = pool.members.len() > tried.len();
+    let may = passage.account.retries < pool.config.retries
+        && elsewhere
+        && !timer.is_over()
+        && pool.budget.spend();
+    if may {
+        upstream.counts.retries.fetch_add(1, Ordering::Relaxed);
+        passage.account.retries += 1;
+    }
+    may
 }
 
 type Attempt = (Response<Incoming>, Option<Channel>, Option<client::StreamPlace>);
@@ -170,15 +187,18 @@ async fn attempt(
         let spare = repeatable.then(|| copy(&request));
         for_http2(&mut request, upstream);
         timer.set(span);
-        let response = pin!(sender.send_request(request));
-        let late = pin!(timer.due());
-        let response = tokio::select! {
-            biased;
-            response = response => response.map_err(|_| Fail::Closed),
-            () = late => Err(Fail::Timeout),
-        };
-        return match response {
+        let mut response = pin!(sender.try_send_request(request));
+        let progress = &passage.account.progress;
+        let response = std::future::poll_fn(|cx| match response.as_mut().poll(cx) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(client::failed(error))),
+            Poll::Pending if progress.is_late(timer, span, cx) => Poll::Ready(Err(Fail::Timeout)),
+            Poll::Pending => Poll::Pending,
+        });
+        return match response.await {
             Ok(response) => Ok((response, None, Some(place))),
+            // A connection that was about to end took no more requests.
+            Err(Fail::NotSent(back)) => Err((Fail::Closed, Some(back))),
             Err(fail) => {
                 let spare = spare.filter(|_| matches!(fail, Fail::Closed));
                 Err((fail, spare.map(Box::new)))
@@ -196,7 +216,7 @@ async fn attempt(
         let used = channel.used;
         let spare = repeatable.then(|| copy(&request));
         timer.set(span);
-        match channel.exchange(request, timer).await {
+        match channel.exchange(request, timer, span, &passage.account.progress).await {
             Ok(response) => return Ok((response, Some(channel), None)),
             // The upstream closed an idle connection just now: nothing was lost, and nobody is to blame.
             Err(Fail::NotSent(back)) if used => request = *back,
@@ -241,20 +261,21 @@ async fn place(pool: &Pool, wish: &Wish<'_>, timer: &Timer) -> Result<usize, Tro
         Err(NoPick::Nobody) => return Err(Trouble::NoUpstream),
         Err(NoPick::Full) => {}
     }
-    struct Waiting<'p>(&'p Pool);
+    struct Waiting<'p>(&'p Queue);
     impl Drop for Waiting<'_> {
         fn drop(&mut self) {
-            self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.0.waiting.fetch_sub(1, Ordering::SeqCst);
         }
     }
-    let waiting = pool.waiting.fetch_add(1, Ordering::Relaxed);
-    let _waiting = Waiting(pool);
+    let queue = &*pool.queue;
+    let waiting = queue.waiting.fetch_add(1, Ordering::SeqCst);
+    let _waiting = Waiting(queue);
     if waiting >= pool.config.max_pending {
         return Err(Trouble::Busy);
     }
     timer.set(pool.config.queue_timeout);
     loop {
-        let freed = pin!(pool.freed.notified());
+        let freed = pin!(queue.freed.notified());
         let late = pin!(timer.due());
         // Asked for after the wish to be told, so that none is missed in between.
         match pool.pick(wish) {

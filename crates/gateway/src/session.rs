@@ -20,25 +20,31 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::clock;
 use crate::config::Limits;
 use crate::guard::{Guard, Signals};
-use crate::head::Checker;
-use crate::proxy;
+use crate::head::{Checker, Refusal};
 use crate::proxy_protocol;
+use crate::shared::Place;
 use crate::timers::{TICK, Timer};
 use crate::tls::Served;
 use crate::trust;
 use crate::worker::{Local, Worker};
+use crate::{answer, clock, proxy};
 
 /// How a client of HTTP/2 begins (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const FULL: Refusal = Refusal {
+    status: 503,
+    reason: "this server has as many connections as it may; try again in a moment",
+};
 /// After the last answer on a connection that ends, so long is waited for the client to close.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What the requests of a connection have in common.
 pub(crate) struct Session {
     pub(crate) worker: Rc<Worker>,
+    /// Given back when the last of its requests and tunnels is over.
+    _place: Place,
     /// Who connected, or for whom the load balancer in front speaks.
     pub(crate) peer: IpAddr,
     pub(crate) peer_text: HeaderValue,
@@ -51,6 +57,9 @@ pub(crate) struct Session {
     pub(crate) signals: Arc<Signals>,
     /// Requests that are not answered yet.
     pub(crate) open: Cell<usize>,
+    /// Answers of which a piece was handed over and not taken yet, and pieces that were taken.
+    pub(crate) untaken: Cell<usize>,
+    pub(crate) taken: Cell<u32>,
 }
 
 /// Counts a request as open while it lives.
@@ -83,15 +92,15 @@ pub(crate) async fn serve(
     let limits = table.global.limits.clone();
     let mut peer = trust::plain(from.ip());
     let socket_peer = peer;
-    let place = worker.shared.admit(peer, limits.connections, limits.connections_per_ip);
-    let Some(_place) = place else {
+    let turn_away = |socket: &TcpStream| {
         worker.shared.house.turned_away.fetch_add(1, Ordering::Relaxed);
         if !secure {
             // As far as it can be said without waiting.
-            let _ = socket.try_write(
-                b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
-            );
+            let _ = socket.try_write(answer::raw(FULL).as_bytes());
         }
+    };
+    let Some(mut place) = worker.shared.admit(limits.connections) else {
+        turn_away(&socket);
         return;
     };
     let mut ahead = BytesMut::new();
@@ -111,12 +120,17 @@ pub(crate) async fn serve(
             }
         }
     }
+    if !place.count_for(peer, limits.connections_per_ip) {
+        turn_away(&socket);
+        return;
+    }
     let Ok(peer_text) = HeaderValue::from_str(&peer.to_string()) else { return };
     let session = |http2, served| {
         Rc::new(Session {
             worker: worker.clone(),
+            _place: place,
             peer,
-            peer_text: peer_text.clone(),
+            peer_text,
             socket_peer,
             secure,
             http2,
@@ -124,6 +138,8 @@ pub(crate) async fn serve(
             since: clock::millis(),
             signals: Arc::default(),
             open: Cell::new(0),
+            untaken: Cell::new(0),
+            taken: Cell::new(0),
         })
     };
     if secure {
@@ -356,7 +372,7 @@ async fn speak_2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     let ending = session.worker.shared.ending.clone();
     let mut ended = pin!(ending.cancelled());
     let mut told = false;
-    let mut was_open = true;
+    let mut last = None;
     std::future::poll_fn(|cx| {
         if !told && ended.as_mut().poll(cx).is_ready() {
             told = true;
@@ -365,23 +381,30 @@ async fn speak_2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         if connection.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let open = session.open.get() > 0;
-        if open != was_open {
-            was_open = open;
-            if open {
-                timer.off();
-            } else {
-                timer.set(limits.keep_alive);
+        // While something waits to be taken, each piece that is taken gives the client new time.
+        let state = match (session.open.get(), session.untaken.get()) {
+            (0, _) => State2::Idle,
+            (_, 0) => State2::Working,
+            _ => State2::Untaken(session.taken.get()),
+        };
+        if last != Some(state) {
+            last = Some(state);
+            match state {
+                State2::Idle => timer.set(limits.keep_alive),
+                State2::Working => timer.off(),
+                State2::Untaken(_) => timer.set(limits.idle_timeout),
             }
         }
         if timer.is_due(cx) {
-            if told {
+            if told || state != State2::Idle {
                 return Poll::Ready(());
             }
             // Nothing was asked for a while: the client is told to go.
             told = true;
             connection.as_mut().graceful_shutdown();
             timer.set(FAREWELL + TICK);
+            // The timer is asked again, so that it wakes.
+            let _ = timer.is_due(cx);
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
@@ -389,6 +412,17 @@ async fn speak_2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         Poll::Pending
     })
     .await;
+}
+
+/// What an HTTP/2 connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State2 {
+    /// A request.
+    Idle,
+    /// Upstreams.
+    Working,
+    /// The client; with the number of pieces that were taken.
+    Untaken(u32),
 }
 
 /// A stream with bytes that were read before.

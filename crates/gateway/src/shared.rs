@@ -96,29 +96,12 @@ impl Shared {
     }
 
     /// A place for a connection; `None` when there is none left.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        peer: IpAddr,
-        most: usize,
-        most_per_ip: usize,
-    ) -> Option<Place> {
-        // A tunnel has left its connection's count and still holds a socket.
-        let tunnels = self.tunnels.load(Ordering::Relaxed);
-        if self.connections.fetch_add(1, Ordering::Relaxed) + tunnels >= most {
+    pub(crate) fn admit(self: &Arc<Self>, most: usize) -> Option<Place> {
+        if self.connections.fetch_add(1, Ordering::Relaxed) >= most {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let mut place = Place { shared: self.clone(), peer: None };
-        if most_per_ip > 0 {
-            let mut by_ip = self.by_ip.lock();
-            let count = by_ip.entry(peer).or_default();
-            if *count >= most_per_ip {
-                return None;
-            }
-            *count += 1;
-            place.peer = Some(peer);
-        }
-        Some(place)
+        Some(Place { shared: self.clone(), peer: None })
     }
 }
 
@@ -126,6 +109,23 @@ impl Shared {
 pub(crate) struct Place {
     shared: Arc<Shared>,
     peer: Option<IpAddr>,
+}
+
+impl Place {
+    /// Counts the connection for who is at its other end; false when they have as many as they may.
+    pub(crate) fn count_for(&mut self, peer: IpAddr, most: usize) -> bool {
+        if most == 0 {
+            return true;
+        }
+        let mut by_ip = self.shared.by_ip.lock();
+        let count = by_ip.entry(peer).or_default();
+        if *count >= most {
+            return false;
+        }
+        *count += 1;
+        self.peer = Some(peer);
+        true
+    }
 }
 
 impl Drop for Place {

@@ -26,9 +26,17 @@ pub(crate) struct Table {
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) certificates: Arc<Certificates>,
-    /// Weights of upstreams that are there already, and those that are checked no more: told to them when the table
-    /// is put in place, not when it is only looked at.
-    news: Vec<(Arc<Upstream>, Option<u32>, bool)>,
+    news: Vec<News>,
+}
+
+/// What a table says of an upstream that is there already: told to it when the table is put in place, not when it is
+/// only looked at.
+struct News {
+    upstream: Arc<Upstream>,
+    weight: u32,
+    draining: bool,
+    /// Its health is asked no more.
+    unchecked: bool,
 }
 
 pub(crate) struct Route {
@@ -103,16 +111,12 @@ impl Table {
                     });
                     match known {
                         Some(member) => {
-                            let was = old.and_then(|pool| {
-                                pool.config.backends.iter().find(|b| b.address == backend.address)
+                            news.push(News {
+                                upstream: member.clone(),
+                                weight: backend.weight,
+                                draining: backend.draining,
+                                unchecked: backend.health.is_none(),
                             });
-                            // A weight that the admin API set stays, unless the file's own has changed.
-                            let changed = was.is_none_or(|was| was.weight != backend.weight);
-                            news.push((
-                                member.clone(),
-                                changed.then_some(backend.weight),
-                                backend.health.is_none(),
-                            ));
                             member.clone()
                         }
                         None => Arc::new(Upstream::new(backend)),
@@ -157,9 +161,14 @@ impl Table {
     /// Tells upstreams what this table says of them.
     pub(crate) fn take_effect(&self) {
         use std::sync::atomic::Ordering;
-        for (upstream, weight, unchecked) in &self.news {
-            if let Some(weight) = weight {
-                upstream.weight.store(*weight, Ordering::Relaxed);
+        for News { upstream, weight, draining, unchecked } in &self.news {
+            upstream.weight.store(*weight, Ordering::Relaxed);
+            if upstream.draining.swap(*draining, Ordering::Relaxed) != *draining {
+                tracing::info!(
+                    event = "gateway_upstream_drain",
+                    upstream = upstream.address,
+                    on = draining
+                );
             }
             if *unchecked {
                 upstream.healthy.store(true, Ordering::Relaxed);

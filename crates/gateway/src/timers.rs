@@ -21,6 +21,8 @@ pub(crate) struct Timers {
 struct Entry {
     /// In milliseconds of [`clock`]; `u64::MAX` when off.
     deadline: Cell<u64>,
+    /// No deadline lies behind it.
+    ceiling: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -50,7 +52,11 @@ impl Timers {
     }
 
     pub(crate) fn timer(self: &Rc<Self>) -> Timer {
-        let entry = Rc::new(Entry { deadline: Cell::new(u64::MAX), waker: RefCell::new(None) });
+        let entry = Rc::new(Entry {
+            deadline: Cell::new(u64::MAX),
+            ceiling: Cell::new(u64::MAX),
+            waker: RefCell::new(None),
+        });
         let index = self.free.borrow_mut().pop();
         let mut entries = self.entries.borrow_mut();
         let index = match index {
@@ -69,15 +75,26 @@ impl Timers {
 
 impl Timer {
     pub(crate) fn set(&self, after: Duration) {
-        self.entry.deadline.set(self.timers.now() + (after + TICK).as_millis() as u64);
+        let wanted = self.timers.now() + (after + TICK).as_millis() as u64;
+        self.entry.deadline.set(wanted.min(self.entry.ceiling.get()));
+    }
+
+    /// Whatever is set from here on, it is due after this span at the latest.
+    pub(crate) fn limit(&self, span: Duration) {
+        self.entry.ceiling.set(self.timers.now() + (span + TICK).as_millis() as u64);
+    }
+
+    /// The span of [`Self::limit`] is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.entry.ceiling.get() <= self.timers.now()
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.timers.now()
     }
 
     pub(crate) fn off(&self) {
-        self.entry.deadline.set(u64::MAX);
-    }
-
-    pub(crate) fn has_passed(&self) -> bool {
-        self.entry.deadline.get() <= self.timers.now()
+        self.entry.deadline.set(self.entry.ceiling.get());
     }
 
     /// Whether it is due; if not, the task is woken when it is.

@@ -52,6 +52,8 @@ troubles! {
     BadHost Client BAD_REQUEST "bad_host" "The host name is malformed or contradicts itself.";
     BadPath Client BAD_REQUEST "bad_path" "The path is malformed.";
     BadBody Client BAD_REQUEST "bad_body" "The request's body is malformed or was not sent to its end.";
+    SlowBody Client REQUEST_TIMEOUT "slow_body" "The request's body did not come in time.";
+    HeadTooLarge Client REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The request has more header fields than are taken here.";
     Forbidden Client FORBIDDEN "address_not_allowed" "This address may not be reached from where you are.";
     TooLarge Client PAYLOAD_TOO_LARGE "body_too_large" "The request's body is larger than is taken here.";
     Limited Client TOO_MANY_REQUESTS "rate_limited" "There were too many requests. Try again a little later.";

@@ -15,13 +15,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::body::{Flow, RequestBody, ResponseBody};
-use crate::client::{self, Worn};
+use crate::client;
 use crate::lease::Lease;
 use crate::proxy::Passage;
+use crate::session::Session;
 use crate::timers::Timer;
 use crate::trouble::Trouble;
 use crate::upstream::Outcome;
-use crate::worker::Worker;
 use crate::{forward, send};
 
 /// A tunnel in which nothing was said for so long is closed.
@@ -30,23 +30,22 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// When one side has ended, the other has so long between two words.
 const HALF_OPEN: Duration = Duration::from_secs(30);
 
+/// Both ends of what may become a tunnel.
+pub(crate) struct Ways {
+    pub(crate) stream: client::Stream,
+    pub(crate) client_side: OnUpgrade,
+}
+
 /// Asks the upstream for the protocol, on a connection of its own.
 pub(crate) async fn open(
     mut passage: Box<Passage>,
     mut lease: Lease,
     request: Request<RequestBody>,
-    client_side: OnUpgrade,
-    timer: &Timer,
+    ways: Ways,
+    timer: Timer,
     span: Duration,
 ) -> Response<ResponseBody> {
-    let worker = passage.session.worker.clone();
-    let stream = match client::connect(&lease.pool, lease.upstream(), timer).await {
-        Ok(stream) => stream,
-        Err(fail) => {
-            lease.settle(Outcome::Failed);
-            return passage.refuse(send::trouble(&fail));
-        }
-    };
+    let Ways { stream, client_side } = ways;
     let Ok((mut sender, connection)) = http1::handshake(TokioIo::new(stream)).await else {
         lease.settle(Outcome::Failed);
         return passage.refuse(Trouble::Closed);
@@ -56,12 +55,14 @@ pub(crate) async fn open(
         let _ = connection.with_upgrades().await;
     });
     timer.set(span);
-    let answer = pin!(sender.send_request(request));
-    let late = pin!(timer.due());
-    let response = tokio::select! {
-        biased;
-        response = answer => response.map_err(|error| if error.is_parse() { Trouble::Garbled } else { Trouble::Closed }),
-        () = late => Err(Trouble::Timeout),
+    let response = {
+        let answer = pin!(sender.send_request(request));
+        let late = pin!(timer.due());
+        tokio::select! {
+            biased;
+            response = answer => response.map_err(|error| if error.is_parse() { Trouble::Garbled } else { Trouble::Closed }),
+            () = late => Err(Trouble::Timeout),
+        }
     };
     let mut response = match response {
         Ok(response) => response,
@@ -76,18 +77,9 @@ pub(crate) async fn open(
     lease.settle(outcome);
     passage.account.answered(response.status());
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let idle = worker.timers.timer();
-        let idle_span = lease.pool.config.timeouts.idle;
-        idle.set(idle_span);
         let (mut head, inner) = response.into_parts();
         forward::strip(&mut head.headers);
-        let worn = Worn {
-            connections: worker.connections.clone(),
-            upstream: lease.upstream().id,
-            timers: worker.timers.clone(),
-            _stream: None,
-        };
-        let flow = Flow { inner, channel: None, lease, idle, idle_span, total: None, worn };
+        let flow = Flow::new(inner, None, lease, timer, &passage.session.worker, None);
         return Response::from_parts(head, ResponseBody::flow(flow, passage));
     }
     let upstream_side = hyper::upgrade::on(&mut response);
@@ -108,13 +100,15 @@ pub(crate) async fn open(
         );
     }
     *answer.headers_mut() = headers;
-    tokio::task::spawn_local(run(worker, lease, client_side, upstream_side));
+    tokio::task::spawn_local(run(passage.session.clone(), lease, client_side, upstream_side));
     answer.map(|bytes| ResponseBody::own(bytes, passage))
 }
 
 /// Passes bytes until either side ends, nothing is said for long, or the node is through with draining.
-async fn run(worker: Rc<Worker>, lease: Lease, client_side: OnUpgrade, upstream_side: OnUpgrade) {
+/// The session is held: its connection counts until the tunnel's end.
+async fn run(session: Rc<Session>, lease: Lease, client_side: OnUpgrade, upstream_side: OnUpgrade) {
     let (Ok(client), Ok(upstream)) = (client_side.await, upstream_side.await) else { return };
+    let worker = &session.worker;
     worker.shared.tunnels.fetch_add(1, Ordering::Relaxed);
     let (client_read, client_write) = tokio::io::split(TokioIo::new(client));
     let (upstream_read, upstream_write) = tokio::io::split(TokioIo::new(upstream));

@@ -81,7 +81,7 @@ impl Upstream {
             weight: AtomicU32::new(backend.weight),
             active: AtomicU32::new(0),
             healthy: AtomicBool::new(true),
-            draining: AtomicBool::new(false),
+            draining: AtomicBool::new(backend.draining),
             verdict: Mutex::new(String::new()),
             latency: AtomicU64::new(0),
             latency_at: AtomicU64::new(0),
@@ -97,7 +97,7 @@ impl Upstream {
     }
 
     pub(crate) fn active(&self) -> u32 {
-        self.active.load(Ordering::Relaxed)
+        self.active.load(Ordering::SeqCst)
     }
 
     /// Ejected or not checked well: not for ordinary traffic.
@@ -252,6 +252,7 @@ mod tests {
             scheme,
             address,
             weight: 1,
+            draining: false,
             priority: 0,
             region: None,
             health: None,

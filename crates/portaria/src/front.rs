@@ -25,12 +25,19 @@ fn variables() -> Variables {
     Arc::new(|name| std::env::var(name).ok())
 }
 
-/// Reads a gateway's file.
+/// Reads a gateway's file, and the certificates it names.
 ///
 /// # Errors
 /// When it cannot be read; what is wrong in it is in the report.
 pub(crate) fn read(file: &Path) -> anyhow::Result<Report> {
-    Ok(gateway::check(&text_of(file)?, &*variables()))
+    let mut report = gateway::check(&text_of(file)?, &*variables());
+    if let Some(config) = &report.config {
+        report.faults = Gateway::faults_here(config.clone());
+    }
+    if !report.faults.is_empty() {
+        report.config = None;
+    }
+    Ok(report)
 }
 
 fn text_of(file: &Path) -> anyhow::Result<String> {

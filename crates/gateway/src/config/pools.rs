@@ -245,6 +245,7 @@ fn backend(map: Map<'_>, pace: Pace, common: Option<&Health>) -> Option<Backend>
         scheme,
         address,
         weight: map.number("weight", 0, 10_000).unwrap_or(1) as u32,
+        draining: map.flag("draining").unwrap_or(false),
         priority: map.number("priority", 0, 100).unwrap_or(0) as u32,
         region: map.text("region"),
         health,

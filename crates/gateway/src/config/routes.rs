@@ -7,10 +7,10 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::global::{networks, read_rate};
 use super::read::{Map, like};
-use super::{Action, Cors, Edits, PathChange, Pool, RateKey, Route};
+use super::{Action, Cors, Edits, Global, PathChange, Pool, RateKey, Route};
 use crate::host;
 
-pub(super) fn read(root: &Map<'_>, pools: &[Pool]) -> Vec<Route> {
+pub(super) fn read(root: &Map<'_>, global: &Global, pools: &[Pool]) -> Vec<Route> {
     let mut routes = Vec::new();
     let mut taken: HashMap<(String, String, Vec<String>, Vec<String>), usize> = HashMap::new();
     for (node, path) in root.items("routes") {
@@ -36,7 +36,34 @@ pub(super) fn read(root: &Map<'_>, pools: &[Pool]) -> Vec<Route> {
         }
         routes.push(route);
     }
+    note_ways_around(root, global, &routes);
     routes
+}
+
+/// A pool that one host guards by client certificates and another leads to without.
+fn note_ways_around(root: &Map<'_>, global: &Global, routes: &[Route]) {
+    let guarded: Vec<&String> = global
+        .tls
+        .certificates
+        .iter()
+        .filter(|certificate| certificate.client_ca.is_some())
+        .flat_map(|certificate| &certificate.hosts)
+        .collect();
+    let is_guarded = |route: &Route| route.hosts.iter().all(|host| guarded.contains(&host));
+    for open in routes.iter().filter(|route| !is_guarded(route)) {
+        let Action::Forward { pool, .. } = &open.action else { continue };
+        let same = |route: &&Route| matches!(&route.action, Action::Forward { pool: other, .. } if other == pool);
+        if let Some(route) = routes.iter().filter(same).find(|route| is_guarded(route)) {
+            root.reading().note(
+                open.line,
+                "routes",
+                format!(
+                    "leads to pool {pool} without a client certificate, which {} demands; give that host a pool of its own if the upstream relies on it",
+                    route.hosts.join(", ")
+                ),
+            );
+        }
+    }
 }
 
 fn one(map: Map<'_>, pools: &[Pool]) -> Route {

@@ -3,6 +3,7 @@
 
 mod balancing;
 mod changes;
+mod edges;
 mod faults;
 mod http2;
 mod limits;
