@@ -339,8 +339,12 @@ fn explain(table: &Table, uri: &Uri) -> Response<Bytes> {
         }
     };
     why.push(format!(
-        "route {} (line {}) is the most exact one for host and path",
-        route.label, route.config.line
+        "route {} ({}) is the most exact one for host and path",
+        route.label,
+        match route.config.line {
+            0 => "of a tenant's domain".to_owned(),
+            line => format!("line {line}"),
+        }
     ));
     if let Some(served) = table.certificates.of(&name) {
         why.push(format!("TLS under the certificate for {}", served.names.join(", ")));
@@ -350,6 +354,13 @@ fn explain(table: &Table, uri: &Uri) -> Response<Bytes> {
         return json_answer(
             StatusCode::OK,
             &json!({"status": status.as_u16(), "route": route.label, "why": why}),
+        );
+    }
+    if route.config.action == Action::Nothing {
+        why.push("this host does not serve the path".to_owned());
+        return json_answer(
+            StatusCode::OK,
+            &json!({"status": 404, "route": route.label, "why": why}),
         );
     }
     let Some(pool) = &route.pool else {

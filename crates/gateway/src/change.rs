@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::access::Sink;
 use crate::admin::{json_answer, problem};
 use crate::config::{self, Config, Fault};
+use crate::hosted::{self, Hosted};
 use crate::shared::Shared;
 use crate::table::Table;
 
@@ -51,9 +52,46 @@ pub(crate) fn apply(shared: &Shared, config: Config, by: &'static str) -> Result
     apply_in_turn(shared, config, by)
 }
 
+/// Puts other hosts beside those of the file. The new version; the one that serves when nothing changed.
+pub(crate) fn host(shared: &Shared, hosted: Hosted) -> Result<u64, Vec<Fault>> {
+    let _turn = shared.changing.lock();
+    let serving = shared.table.load().version;
+    if *shared.hosted.lock() == hosted {
+        return Ok(serving);
+    }
+    let Some(config) = shared.history.newest() else { return Ok(serving) };
+    let before = std::mem::replace(&mut *shared.hosted.lock(), hosted);
+    let done = put_in_place(shared, config, "domains");
+    if done.is_err() {
+        *shared.hosted.lock() = before;
+    }
+    done
+}
+
 fn apply_in_turn(shared: &Shared, config: Config, by: &'static str) -> Result<u64, Vec<Fault>> {
+    let version = put_in_place(shared, config.clone(), by)?;
+    shared.history.push(version, shared.wall.now(), by, config);
+    Ok(version)
+}
+
+/// The table of a configuration and the hosts beside it.
+pub(crate) fn table(
+    config: Config,
+    hosted: &Hosted,
+    before: Option<&Table>,
+    secret: Arc<[u8; 32]>,
+) -> Result<Table, Vec<Fault>> {
+    let (config, refused) = hosted::merge(config, hosted);
+    for reason in refused {
+        tracing::warn!(event = "gateway_domain_refused", reason);
+    }
+    Table::new(config, before, secret)
+}
+
+fn put_in_place(shared: &Shared, config: Config, by: &'static str) -> Result<u64, Vec<Fault>> {
     let before = shared.table.load_full();
-    let table = match Table::new(config.clone(), Some(&before), shared.secret.clone()) {
+    let hosted = shared.hosted.lock().clone();
+    let table = match table(config, &hosted, Some(&before), shared.secret.clone()) {
         Ok(table) => table,
         Err(faults) => {
             shared.house.reloads_refused.fetch_add(1, Ordering::Relaxed);
@@ -84,7 +122,6 @@ fn apply_in_turn(shared: &Shared, config: Config, by: &'static str) -> Result<u6
     shared.table.store(Arc::new(table));
     shared.version.store(version, Ordering::Release);
     shared.house.reloads.fetch_add(1, Ordering::Relaxed);
-    shared.history.push(version, shared.wall.now(), by, config);
     tracing::info!(event = "gateway_table_changed", version, by);
     Ok(version)
 }
@@ -159,7 +196,8 @@ pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
         return applied(apply(shared, config, "admin API"));
     }
     let before = shared.table.load_full();
-    let table = match Table::new(config, Some(&before), shared.secret.clone()) {
+    let hosted = shared.hosted.lock().clone();
+    let table = match table(config, &hosted, Some(&before), shared.secret.clone()) {
         Ok(table) => table,
         Err(found) => return faults(&found),
     };
@@ -226,7 +264,12 @@ fn with_pool(
         return problem(StatusCode::CONFLICT, "nothing is in place yet");
     };
     let Some(found) = config.pools.iter_mut().find(|known| known.name == pool) else {
-        return problem(StatusCode::NOT_FOUND, "there is no pool of this name");
+        let detail = if shared.table.load().pools.contains_key(pool) {
+            "this pool comes from a tenant's domain; change the domain"
+        } else {
+            "there is no pool of this name"
+        };
+        return problem(StatusCode::NOT_FOUND, detail);
     };
     if let Err((status, detail)) = edit(found) {
         return problem(status, detail);
@@ -258,14 +301,10 @@ pub(crate) fn add(shared: &Shared, pool: &str, body: &[u8]) -> Response<Bytes> {
             return Err((StatusCode::CONFLICT, "the pool has this upstream already"));
         }
         pool.backends.push(config::Backend {
-            scheme,
-            address,
             weight,
-            draining: false,
-            priority: 0,
-            region: None,
             health: pool.backends.first().and_then(|backend| backend.health.clone()),
             line: pool.line,
+            ..config::Backend::plain(scheme, address)
         });
         Ok(())
     })

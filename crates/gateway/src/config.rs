@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use pools::address as parse_address;
+pub(crate) use pools::{address as parse_address, standard_check};
 pub use read::Fault;
 
 use crate::trust::Networks;
@@ -259,6 +259,8 @@ pub struct Backend {
     pub priority: u32,
     pub region: Option<String>,
     pub health: Option<Health>,
+    /// Addresses on private networks are not connected to.
+    pub public_only: bool,
     pub line: usize,
 }
 
@@ -307,8 +309,16 @@ pub struct Route {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    Forward { pool: String, path: PathChange },
-    Redirect { to: String, status: http::StatusCode },
+    Forward {
+        pool: String,
+        path: PathChange,
+    },
+    Redirect {
+        to: String,
+        status: http::StatusCode,
+    },
+    /// Not found.
+    Nothing,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -333,6 +343,30 @@ pub struct Cors {
     pub headers: String,
     pub credentials: bool,
     pub max_age: Duration,
+}
+
+impl Route {
+    /// A route that asks for nothing but host and prefix.
+    pub(crate) fn plain(host: String, prefix: String, action: Action) -> Self {
+        Self {
+            line: 0,
+            hosts: vec![host],
+            prefix,
+            methods: Vec::new(),
+            headers: Vec::new(),
+            action,
+            tenant: None,
+            tls_required: None,
+            rate: None,
+            cors: None,
+            request_headers: Edits::default(),
+            response_headers: Edits::default(),
+            timeout: None,
+            body_limit: None,
+            allow: Networks::default(),
+            deny: Networks::default(),
+        }
+    }
 }
 
 /// Reads a file's text. `variables` looks up `${NAME}`.

@@ -20,6 +20,7 @@ mod admin;
 mod answer;
 mod balance;
 mod body;
+mod budget;
 mod change;
 mod client;
 mod clock;
@@ -29,6 +30,7 @@ mod guard;
 mod head;
 mod health;
 mod host;
+mod hosted;
 mod lease;
 mod limits;
 mod metrics;
@@ -67,6 +69,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 pub use config::{Config, Fault, Report, check};
+pub use hosted::{Hosted, HostedPool, HostedRoute, HostedTo};
 
 use shared::Shared;
 use table::Table;
@@ -112,6 +115,7 @@ impl Gateway {
     /// When an address is taken, or a file that the configuration names is unreadable.
     pub fn start(
         config: Config,
+        hosted: Hosted,
         wall: kernel::Clock,
         variables: Variables,
     ) -> Result<Self, StartError> {
@@ -120,13 +124,15 @@ impl Gateway {
             None => rand::random(),
         };
         let secret = Arc::new(secret);
-        let table = Table::new(config.clone(), None, secret.clone()).map_err(StartError::Faults)?;
+        let table = change::table(config.clone(), &hosted, None, secret.clone())
+            .map_err(StartError::Faults)?;
         let global = table.global.clone();
         let count = match global.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
         let shared = Arc::new(Shared::new(table, secret, wall, variables));
+        *shared.hosted.lock() = hosted;
         shared.history.push(1, shared.wall.now(), "start", config);
         change::open_log(&shared, &global).map_err(|fault| StartError::Faults(vec![fault]))?;
         let mut addresses = Addresses::default();
@@ -193,6 +199,14 @@ impl Gateway {
     /// What is wrong; the table that serves stays.
     pub fn apply(&self, config: Config) -> Result<u64, Vec<Fault>> {
         change::apply(&self.shared, config, "file")
+    }
+
+    /// Puts other hosts beside those of the file, all at once. The version that serves now.
+    ///
+    /// # Errors
+    /// When the table cannot be made; what served goes on.
+    pub fn host(&self, hosted: Hosted) -> Result<u64, Vec<Fault>> {
+        change::host(&self.shared, hosted)
     }
 
     /// What it counts, in the text format of Prometheus.

@@ -236,6 +236,7 @@ impl Passage {
                 let to = fill(to, name.as_deref().unwrap_or_default(), path, query);
                 return self.redirect(&to, *status);
             }
+            Action::Nothing => return self.refuse(Trouble::NoRoute),
             Action::Forward { path, .. } => path,
         };
         let target = forward::target(request.uri(), &read, &config.prefix, change);

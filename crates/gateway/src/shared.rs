@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Sink;
 use crate::change::History;
 use crate::clock;
+use crate::hosted::Hosted;
 use crate::stats::{HouseStats, Sharded};
 use crate::table::Table;
 
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) wall: kernel::Clock,
     pub(crate) variables: crate::Variables,
     pub(crate) history: History,
+    /// Hosts beside those of the file.
+    pub(crate) hosted: Mutex<Hosted>,
     /// One change at a time.
     pub(crate) changing: Mutex<()>,
 }
@@ -77,6 +80,7 @@ impl Shared {
             wall,
             variables,
             history: History::default(),
+            hosted: Mutex::default(),
             changing: Mutex::new(()),
         }
     }

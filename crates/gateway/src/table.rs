@@ -107,6 +107,7 @@ impl Table {
                                 && member.scheme == backend.scheme
                                 && member.priority == backend.priority
                                 && member.region == backend.region
+                                && member.public_only == backend.public_only
                         })
                     });
                     match known {
@@ -152,8 +153,11 @@ impl Table {
             certificates,
             news,
         };
+        let known: HashMap<&str, &Arc<Route>> = before.map_or_else(HashMap::new, |table| {
+            table.routes.iter().map(|route| (route.label.as_str(), route)).collect()
+        });
         for route in config.routes {
-            table.add(route, before);
+            table.add(route, &known);
         }
         if faults.is_empty() { Ok(table) } else { Err(faults) }
     }
@@ -179,9 +183,9 @@ impl Table {
         }
     }
 
-    fn add(&mut self, config: config::Route, before: Option<&Self>) {
+    fn add(&mut self, config: config::Route, known: &HashMap<&str, &Arc<Route>>) {
         let label = label(&config);
-        let known = before.and_then(|table| table.routes.iter().find(|route| route.label == label));
+        let known = known.get(label.as_str());
         let limiter = config.rate.as_ref().map(|(rate, _)| {
             let kept = known.and_then(|route| route.limiter.clone());
             kept.filter(|limiter| limiter.rate() == *rate)
@@ -189,7 +193,7 @@ impl Table {
         });
         let pool = match &config.action {
             Action::Forward { pool, .. } => self.pools.get(pool).cloned(),
-            Action::Redirect { .. } => None,
+            Action::Redirect { .. } | Action::Nothing => None,
         };
         let route = Arc::new(Route {
             index: self.routes.len(),

@@ -24,6 +24,8 @@ pub(crate) struct Upstream {
     pub(crate) address: String,
     pub(crate) priority: u32,
     pub(crate) region: Option<String>,
+    /// A tenant named it: it must not lead to a private network.
+    pub(crate) public_only: bool,
     pub(crate) weight: AtomicU32,
     pub(crate) active: AtomicU32,
     /// The verdict of active checks; true where there are none.
@@ -78,6 +80,7 @@ impl Upstream {
             address: backend.address.clone(),
             priority: backend.priority,
             region: backend.region.clone(),
+            public_only: backend.public_only,
             weight: AtomicU32::new(backend.weight),
             active: AtomicU32::new(0),
             healthy: AtomicBool::new(true),
@@ -170,6 +173,17 @@ impl Upstream {
 
     /// Where to connect. A name is looked up again after ten seconds; an old answer is better than none.
     pub(crate) async fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        let mut found = self.resolve().await?;
+        if self.public_only {
+            found.retain(|address| !kernel::net::is_private(address.ip()));
+            if found.is_empty() {
+                return Err(std::io::Error::other("the address is on a private network"));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn resolve(&self) -> std::io::Result<Vec<SocketAddr>> {
         if let Ok(address) = self.address.parse() {
             return Ok(vec![address]);
         }
@@ -248,16 +262,7 @@ mod tests {
 
     fn upstream() -> Upstream {
         let (scheme, address) = crate::config::parse_address("127.0.0.1:1").expect("address");
-        Upstream::new(&Backend {
-            scheme,
-            address,
-            weight: 1,
-            draining: false,
-            priority: 0,
-            region: None,
-            health: None,
-            line: 1,
-        })
+        Upstream::new(&Backend::plain(scheme, address))
     }
 
     const OUTLIER: Outlier = Outlier {

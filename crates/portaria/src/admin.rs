@@ -35,6 +35,7 @@ impl From<UseCaseError> for Problem {
             UseCaseError::Tenant(error) => error.into(),
             UseCaseError::Vault(error) => error.into(),
             UseCaseError::Channel(error) => error.into(),
+            UseCaseError::Domain(error) => error.into(),
             UseCaseError::Storage(error) => error.into(),
             UseCaseError::Files(error) => Self::internal(&error),
         }

@@ -1,12 +1,14 @@
 //! Configuration: a file, the environment on top, checked before anything starts.
 
 mod envfile;
+mod instance;
 mod settings;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use instance::Instance;
 pub use settings::{Kind, SETTINGS, Setting};
 
 use crate::names;
@@ -50,24 +52,11 @@ pub struct Config {
     pub oidc: Option<oidc::Settings>,
     /// The gateway's file.
     pub gateway: Option<PathBuf>,
+    /// Where a gateway by itself reaches the processes that serve this house.
+    pub gateway_house: Vec<String>,
     /// The demo: letters are shown on a page, and a stand-in phone writes.
     pub demo: bool,
     values: Values,
-}
-
-/// The tenant that a dedicated instance makes for itself.
-#[derive(Clone)]
-pub struct Instance {
-    pub slug: kernel::Slug,
-    pub name: String,
-    pub llm_provider: Option<models::Provider>,
-    pub llm_model: Option<String>,
-    pub llm_temperature: Option<f64>,
-    pub llm_max_tokens: Option<u32>,
-    pub gemini_api_key: Option<String>,
-    pub openai_api_key: Option<String>,
-    pub context_messages: Option<usize>,
-    pub whaticket: Option<channels::NewChannel>,
 }
 
 /// Effective values with where each came from.
@@ -313,18 +302,7 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
     let instance = match text("instance.id") {
         None => None,
         Some(id) => match id.parse::<kernel::Slug>() {
-            Ok(slug) => Some(Instance {
-                name: text("instance.name").unwrap_or_else(|| slug.to_string()),
-                slug,
-                llm_provider: text("instance.llm_provider").and_then(|p| p.parse().ok()),
-                llm_model: text("instance.llm_model"),
-                llm_temperature: text("instance.llm_temperature").and_then(|t| t.parse().ok()),
-                llm_max_tokens: text("instance.llm_max_tokens").and_then(|t| t.parse().ok()),
-                gemini_api_key: text("instance.gemini_api_key"),
-                openai_api_key: text("instance.openai_api_key"),
-                context_messages: text("instance.context_messages").and_then(|t| t.parse().ok()),
-                whaticket: whaticket(&id, &text, warnings),
-            }),
+            Ok(slug) => Some(instance::read(&id, slug, &text, warnings)),
             Err(bad) => {
                 faults.push(Fault {
                     key: "instance.id".to_owned(),
@@ -460,6 +438,10 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
         panel_idle: Duration::from_secs(3600 * number("panel.idle_hours")),
         panel_session: Duration::from_secs(86_400 * number("panel.session_days")),
         gateway: text("gateway.config").map(PathBuf::from),
+        gateway_house: match text("gateway.house") {
+            Some(list) => list.split(',').map(|one| one.trim().to_owned()).collect(),
+            None => text("server.listen").into_iter().collect(),
+        },
         house_name: text("instance.name").unwrap_or_else(|| "Portaria".to_owned()),
         oidc,
         demo: false,
@@ -489,46 +471,6 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
         webhook_token: text("webhooks.token"),
         instance,
         values,
-    })
-}
-
-/// The Whaticket channel of the instance's tenant, when all that it needs is there.
-fn whaticket(
-    id: &str,
-    text: &dyn Fn(&str) -> Option<String>,
-    warnings: &mut Vec<String>,
-) -> Option<channels::NewChannel> {
-    let base_url = text("instance.whatsapp_api_url")?;
-    let login = match (text("instance.whaticket_email"), text("instance.whaticket_password")) {
-        (Some(email), Some(password)) => Some(channels::NewLogin { email, password }),
-        _ => None,
-    };
-    let api_key = text("instance.whatsapp_token").unwrap_or_default();
-    let Some(secret) = text("security.whaticket_secret") else {
-        warnings.push(
-            "the Whaticket channel is not made: SHARED_SECRET is missing, and without it nobody could tell \
-             its webhooks from forged ones"
-                .to_owned(),
-        );
-        return None;
-    };
-    if api_key.is_empty() && login.is_none() {
-        warnings.push(
-            "the Whaticket channel is not made: WHATSAPP_BEARER_TOKEN is missing (or WHATICKET_JWT_EMAIL and \
-             WHATICKET_JWT_PASSWORD for servers that take a login's token)"
-                .to_owned(),
-        );
-        return None;
-    }
-    Some(channels::NewChannel {
-        kind: messaging::Kind::Whaticket,
-        instance: text("instance.domain").unwrap_or_else(|| id.to_owned()),
-        base_url,
-        api_key,
-        webhook_token: text("webhooks.token").unwrap_or_default(),
-        secret,
-        login,
-        account: None,
     })
 }
 

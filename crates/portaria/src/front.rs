@@ -2,16 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use gateway::{Gateway, Report, Variables};
+use gateway::{Gateway, Hosted, Report, Variables};
 use kernel::Clock;
 use tokio_util::sync::CancellationToken;
 
-/// How often the file is looked at. A change is taken in when two looks saw the same, so that one that is still being
-/// written is not; that is to be within a second.
-const LOOK: Duration = Duration::from_millis(250);
+use crate::hosts::{Follower, Hosts, LOOK};
 
 /// A gateway and the task that keeps it in step with its file.
 pub(crate) struct Front {
@@ -47,7 +44,11 @@ fn text_of(file: &Path) -> anyhow::Result<String> {
 
 impl Front {
     /// Starts the gateway of a file.
-    pub(crate) fn start(file: &Path, clock: Clock) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        file: &Path,
+        clock: Clock,
+        hosts: Option<Hosts>,
+    ) -> anyhow::Result<Self> {
         let text = text_of(file)?;
         let report = gateway::check(&text, &*variables());
         for note in &report.notes {
@@ -62,9 +63,17 @@ impl Front {
             let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
             bail!("{} has faults:\n  {}", file.display(), faults.join("\n  "));
         };
-        let gateway = Arc::new(Gateway::start(config, clock, variables())?);
+        let (hosted, follower) = match hosts {
+            Some(hosts) => {
+                let epoch = hosts.db.signals().epoch();
+                (hosts.read().await?, Some(Follower::new(hosts, epoch)))
+            }
+            None => (Hosted::default(), None),
+        };
+        let gateway = Arc::new(Gateway::start(config, hosted, clock, variables())?);
         let stop = CancellationToken::new();
-        let watcher = tokio::spawn(watch(gateway.clone(), file.to_owned(), text, stop.clone()));
+        let watcher =
+            tokio::spawn(watch(gateway.clone(), file.to_owned(), text, follower, stop.clone()));
         Ok(Self { gateway, stop, watcher })
     }
 
@@ -82,8 +91,15 @@ impl Front {
     }
 }
 
-/// Takes a changed file in, by itself or on SIGHUP. A file with faults changes nothing.
-async fn watch(gateway: Arc<Gateway>, file: PathBuf, mut taken: String, stop: CancellationToken) {
+/// Takes a changed file in, by itself or on SIGHUP, and changed domains. A file with faults changes nothing. It is
+/// taken in when two looks saw the same, so that one that is still being written is not; that is to be within a second.
+async fn watch(
+    gateway: Arc<Gateway>,
+    file: PathBuf,
+    mut taken: String,
+    mut follower: Option<Follower>,
+    stop: CancellationToken,
+) {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => hangup,
@@ -99,6 +115,9 @@ async fn watch(gateway: Arc<Gateway>, file: PathBuf, mut taken: String, stop: Ca
             _ = hangup.recv() => true,
             () = tokio::time::sleep(LOOK) => false,
         };
+        if let Some(follower) = &mut follower {
+            follower.look(&gateway).await;
+        }
         let text = match text_of(&file) {
             Ok(text) => text,
             Err(error) => {

@@ -18,12 +18,14 @@ use tenancy::Vault;
 use web::Door;
 
 use crate::config::Config;
+use crate::hosts::Hosts;
 
 /// Tables of all rooms, in the order they are made.
 pub fn migrations() -> Vec<Migration> {
     let mut all: Vec<Migration> = [
         tenancy::MIGRATIONS,
         queue::MIGRATIONS,
+        domains::MIGRATIONS,
         hooks::MIGRATIONS,
         inbox::MIGRATIONS,
         notices::MIGRATIONS,
@@ -163,6 +165,11 @@ impl House {
             oidc,
             messengers,
         })
+    }
+
+    /// Tenants' domains for a gateway, with this house at these addresses.
+    pub(crate) fn hosts(&self, house: Vec<String>) -> Hosts {
+        Hosts { db: self.db.clone(), house, private: self.config.allow_private_upstreams }
     }
 
     /// A worker for these lanes.

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod front;
 mod health;
+mod hosts;
 pub mod house;
 mod http;
 mod loadtest;

@@ -1,6 +1,6 @@
 //! Running the house: listening, working, and stopping without losing anything.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -69,10 +69,6 @@ pub(crate) async fn serve_with(
     let stop = CancellationToken::new();
     let mut tasks = Vec::new();
     let mut address = None;
-    let front = match &house.config.gateway {
-        Some(file) if role == Role::All => Some(Front::start(file, house.clock.clone())?),
-        _ => None,
-    };
     if role != Role::Worker {
         let listener = TcpListener::bind(&house.config.listen)
             .await
@@ -105,6 +101,13 @@ pub(crate) async fn serve_with(
             }
         }));
     }
+    let front = match (&house.config.gateway, address) {
+        (Some(file), Some(address)) if role == Role::All => {
+            let hosts = house.hosts(vec![near(address).to_string()]);
+            Some(Front::start(file, house.clock.clone(), Some(hosts)).await?)
+        }
+        _ => None,
+    };
     if role != Role::Api {
         channels::schedule(&house.db, house.clock.now()).await?;
         let queue = house.queue(lanes);
@@ -120,6 +123,16 @@ pub(crate) async fn serve_with(
         version = env!("CARGO_PKG_VERSION"),
     );
     Ok(Serving { address, stop, tasks, front, house })
+}
+
+/// Where this process itself reaches an address that it listens on.
+fn near(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 impl Serving {

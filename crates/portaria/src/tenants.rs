@@ -1,6 +1,7 @@
 //! Use cases that touch several rooms at once: a tenant comes, changes state, goes.
 
 use channels::{ChannelError, NewChannel};
+use domains::{DomainError, NewDomain};
 use kernel::{JobId, Slug, TenantId};
 use models::{ModelRef, Provider};
 use queue::Lane;
@@ -18,6 +19,8 @@ pub enum UseCaseError {
     Vault(#[from] VaultError),
     #[error(transparent)]
     Channel(#[from] ChannelError),
+    #[error(transparent)]
+    Domain(#[from] DomainError),
     #[error(transparent)]
     Storage(#[from] db::Error),
     #[error("the tenant's files could not be removed: {0}")]
@@ -104,6 +107,7 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     removed.extend(assistant::remove_tenant(&mut tx).await?);
     removed.extend(channels::remove_tenant(&mut tx).await?);
     removed.extend(hooks::remove_tenant(&mut tx).await?);
+    removed.extend(domains::remove_tenant(&mut tx).await?);
     removed.extend(notices::remove_tenant(&mut tx).await?);
     removed.extend(web::remove_tenant(&mut tx).await?);
     removed.extend(identity::remove_tenant(&mut tx).await?);
@@ -131,7 +135,32 @@ pub async fn ensure_instance(
     if let Some(channel) = &instance.whaticket {
         ensure_channel(house, instance, channel).await?;
     }
+    ensure_domains(house, instance).await?;
     Ok(made)
+}
+
+/// Gives the instance's tenant the domains of its settings that it has not.
+async fn ensure_domains(house: &House, instance: &Instance) -> Result<(), UseCaseError> {
+    if instance.domains.is_empty() {
+        return Ok(());
+    }
+    let tenant = tenancy::by_slug(&house.db, instance.slug.as_str()).await?;
+    for (host, purpose) in &instance.domains {
+        let new = NewDomain { host: host.clone(), purpose: *purpose, upstream: None, region: None };
+        let mut tx = house.db.begin(tenant.id).await?;
+        match domains::add(&mut tx, &new, false, house.clock.now()).await {
+            Ok(_) => tx.commit().await?,
+            Err(DomainError::Taken(host)) => {
+                drop(tx);
+                let there = domains::list(&mut house.db.read(tenant.id).await?).await?;
+                if !there.iter().any(|domain| domain.host == host) {
+                    return Err(DomainError::Taken(host).into());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Adds the instance's channel unless its tenant has one of that kind.

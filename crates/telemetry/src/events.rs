@@ -38,6 +38,8 @@ pub const EVENTS: &[(&str, &str)] = &[
         "gateway_config_refused",
         "the gateway's file has a fault and was not taken; line, field, reason. What served goes on",
     ),
+    ("gateway_domain_refused", "a tenant's domain cannot be served as it stands; the reason"),
+    ("gateway_domains_unread", "the domains could not be read; those that were known are served"),
     ("gateway_draining", "this node takes nothing new and finishes what it has"),
     ("gateway_listen_failed", "an address of the gateway could not be served; the cause"),
     ("gateway_ready", "the gateway serves; where, and with how many threads"),

@@ -69,20 +69,25 @@ fn one(map: Map<'_>, pace: Pace) -> Option<Pool> {
     let http2 = map
         .one_of("protocol", &[("http1", false), ("http2", true), ("h2", true), ("grpc", true)])
         .unwrap_or(false);
+    let standard = Pool::plain(String::new());
     let timeouts = Timeouts {
-        connect: map.span("connect_timeout").unwrap_or(Duration::from_secs(5)),
-        response: map.span("timeout").unwrap_or(Duration::from_secs(60)),
-        idle: map.span("idle_timeout").unwrap_or(Duration::from_secs(60)),
-        total: map.duration("total_timeout").unwrap_or(Duration::ZERO),
+        connect: map.span("connect_timeout").unwrap_or(standard.timeouts.connect),
+        response: map.span("timeout").unwrap_or(standard.timeouts.response),
+        idle: map.span("idle_timeout").unwrap_or(standard.timeouts.idle),
+        total: map.duration("total_timeout").unwrap_or(standard.timeouts.total),
     };
-    let (retry_share, retry_floor) = map.block("retry_budget").map_or((0.2, 10.0), |block| {
-        let percent = block.real("percent", 0.0, 100.0).unwrap_or(20.0);
-        let floor = block.real("min_per_second", 0.0, 1_000_000.0).unwrap_or(10.0);
-        block.finish();
-        (percent / 100.0, floor)
-    });
-    let outlier = map.block("outlier").map_or_else(standard_outlier, |block| {
-        let standard = standard_outlier();
+    let (retry_share, retry_floor) =
+        map.block("retry_budget").map_or((standard.retry_share, standard.retry_floor), |block| {
+            let percent = block.real("percent", 0.0, 100.0);
+            let floor = block.real("min_per_second", 0.0, 1_000_000.0);
+            block.finish();
+            (
+                percent.map_or(standard.retry_share, |percent| percent / 100.0),
+                floor.unwrap_or(standard.retry_floor),
+            )
+        });
+    let outlier = map.block("outlier").map_or(standard.outlier, |block| {
+        let standard = standard.outlier;
         let outlier = Outlier {
             consecutive: block
                 .number("consecutive_errors", 0, 1000)
@@ -127,14 +132,16 @@ fn one(map: Map<'_>, pace: Pace) -> Option<Pool> {
             .unwrap_or(true),
         tls_ca: map.text("tls_ca").map(PathBuf::from),
         tls_name: map.text("tls_server_name"),
-        retries: map.number("retries", 0, 10).unwrap_or(1) as u32,
+        retries: map.number("retries", 0, 10).map_or(standard.retries, |n| n as u32),
         retry_share,
         retry_floor,
         timeouts,
         max_requests: map.number("max_requests", 0, 1_000_000).unwrap_or(0) as usize,
-        max_pending: map.number("max_pending", 0, 1_000_000).unwrap_or(1024) as usize,
-        queue_timeout: map.span("queue_timeout").unwrap_or(Duration::from_secs(5)),
-        slow_start: map.duration("slow_start").unwrap_or(Duration::ZERO),
+        max_pending: map
+            .number("max_pending", 0, 1_000_000)
+            .map_or(standard.max_pending, |n| n as usize),
+        queue_timeout: map.span("queue_timeout").unwrap_or(standard.queue_timeout),
+        slow_start: map.duration("slow_start").unwrap_or(standard.slow_start),
         panic_threshold: map.real("panic_threshold", 0.0, 100.0).unwrap_or(0.0) / 100.0,
         outlier,
         backends,
@@ -143,12 +150,74 @@ fn one(map: Map<'_>, pace: Pace) -> Option<Pool> {
     (!pool.name.is_empty()).then_some(pool)
 }
 
-fn standard_outlier() -> Outlier {
-    Outlier {
-        consecutive: 5,
-        ejection: Duration::from_secs(10),
-        max_ejection: Duration::from_secs(300),
-        max_share: 0.5,
+impl Pool {
+    /// A pool as it is where the file says nothing else, without members.
+    pub(crate) fn plain(name: String) -> Self {
+        Self {
+            name,
+            line: 0,
+            tenant: None,
+            algorithm: Algorithm::Ewma,
+            sticky: None,
+            http2: false,
+            preserve_host: true,
+            tls_ca: None,
+            tls_name: None,
+            retries: 1,
+            retry_share: 0.2,
+            retry_floor: 10.0,
+            timeouts: Timeouts {
+                connect: Duration::from_secs(5),
+                response: Duration::from_secs(60),
+                idle: Duration::from_secs(60),
+                total: Duration::ZERO,
+            },
+            max_requests: 0,
+            max_pending: 1024,
+            queue_timeout: Duration::from_secs(5),
+            slow_start: Duration::ZERO,
+            panic_threshold: 0.0,
+            outlier: Outlier {
+                consecutive: 5,
+                ejection: Duration::from_secs(10),
+                max_ejection: Duration::from_secs(300),
+                max_share: 0.5,
+            },
+            backends: Vec::new(),
+        }
+    }
+}
+
+impl Backend {
+    /// A member as it is where nothing else is said.
+    pub(crate) fn plain(scheme: Scheme, address: String) -> Self {
+        Self {
+            scheme,
+            address,
+            weight: 1,
+            draining: false,
+            priority: 0,
+            region: None,
+            health: None,
+            public_only: false,
+            line: 0,
+        }
+    }
+}
+
+/// A look every two seconds at a path that answers 200.
+pub(crate) fn standard_check(path: &str) -> Health {
+    Health {
+        kind: HealthKind::Http,
+        method: http::Method::GET,
+        path: path.to_owned(),
+        host: None,
+        interval: Duration::from_secs(2),
+        timeout: Duration::from_secs(2),
+        expected: vec![(200, 200)],
+        body: None,
+        healthy_threshold: 1,
+        unhealthy_threshold: 2,
     }
 }
 
@@ -249,6 +318,7 @@ fn backend(map: Map<'_>, pace: Pace, common: Option<&Health>) -> Option<Backend>
         priority: map.number("priority", 0, 100).unwrap_or(0) as u32,
         region: map.text("region"),
         health,
+        public_only: false,
         line: map.line,
     };
     map.finish();

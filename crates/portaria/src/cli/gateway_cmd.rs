@@ -10,6 +10,7 @@ use serde_json::json;
 use super::out::{Out, line};
 use super::stop_signal;
 use crate::front::{self, Front};
+use crate::house::House;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GatewayCommand {
@@ -48,9 +49,10 @@ pub(super) fn is_gateway_file(file: &Path) -> bool {
     file.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
 }
 
-/// A gateway on a file alone: no database, nothing else of the house.
-pub(super) async fn serve(file: &Path) -> anyhow::Result<()> {
-    let front = Front::start(file, Clock::System)?;
+/// A gateway by itself: on a file alone, or with the tenants' domains of a house that other processes serve.
+pub(super) async fn serve(file: &Path, house: Option<House>) -> anyhow::Result<()> {
+    let hosts = house.as_ref().map(|house| house.hosts(house.config.gateway_house.clone()));
+    let front = Front::start(file, Clock::System, hosts).await?;
     let addresses = front.addresses();
     for (what, address) in [
         ("http", addresses.plain),
@@ -64,5 +66,8 @@ pub(super) async fn serve(file: &Path) -> anyhow::Result<()> {
     }
     stop_signal().await?;
     front.stop().await;
+    if let Some(house) = house {
+        house.db.close().await;
+    }
     Ok(())
 }

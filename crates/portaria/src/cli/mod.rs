@@ -3,6 +3,7 @@
 mod assistant_cmd;
 mod channel_cmd;
 mod deed;
+mod domain_cmd;
 mod eval_cmd;
 mod gateway_cmd;
 mod hook_cmd;
@@ -145,6 +146,9 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Hosts of tenants: whose they are, what they are for.
+    #[command(subcommand)]
+    Domain(domain_cmd::DomainCommand),
     /// The gateway in front of everything.
     #[command(subcommand)]
     Gateway(gateway_cmd::GatewayCommand),
@@ -281,10 +285,13 @@ async fn dispatch(cli: Cli, deed: Option<deed::Deed>, out: &Out) -> anyhow::Resu
         return print_roles(&config, out);
     }
     if let Command::Serve { role: Role::Gateway, .. } = &cli.command {
-        let file = config.gateway.context(
+        let file = config.gateway.clone().context(
             "serve --role gateway needs its file: --config FILE.yaml, or gateway.config in portaria.toml",
         )?;
-        return gateway_cmd::serve(&file).await;
+        // The gateway's file alone needs no database; beside portaria.toml it serves tenants' domains, too.
+        let alone = cli.config.as_deref().is_some_and(gateway_cmd::is_gateway_file);
+        let house = if alone { None } else { Some(House::open(config, Clock::System).await?) };
+        return gateway_cmd::serve(&file, house).await;
     }
     let house = House::open(config, Clock::System).await?;
     let done = run_command(cli.command, &house, out).await;
@@ -303,6 +310,7 @@ async fn run_command(command: Command, house: &House, out: &Out) -> anyhow::Resu
         Command::Serve { role, lanes, .. } => run_server(house.clone(), role, &lanes).await,
         Command::Chat { tenant, text } => chat(house, &tenant, text, out).await,
         Command::Tenant(command) => tenant_cmd::run(house, command, out).await,
+        Command::Domain(command) => domain_cmd::run(house, command, out).await,
         Command::Channel(command) => channel_cmd::run(house, command, out).await,
         Command::Send(args) => message_cmd::send(house, args, out).await,
         Command::Journey(args) => message_cmd::journey(house, args, out).await,

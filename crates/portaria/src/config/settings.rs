@@ -144,6 +144,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "The gateway's own file, in YAML (docs/gateway.md). With it `serve` listens as a gateway, too.",
     },
     Setting {
+        key: "gateway.house",
+        variables: &["PORTARIA_GATEWAY_HOUSE"],
+        default: "",
+        kind: Kind::Text,
+        about: "Where a gateway by itself (--role gateway) reaches this house: HOST:PORT, several with commas; server.listen when empty.",
+    },
+    Setting {
         key: "data.dir",
         variables: &["PORTARIA_DATA"],
         default: "./data",
@@ -433,6 +440,34 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         kind: Kind::Text,
         about: "The domain by which Whaticket webhooks name the instance's tenant (X-Company-Domain); its id when empty.",
+    },
+    Setting {
+        key: "instance.site_domain",
+        variables: &["PORTARIA_INSTANCE_SITE_DOMAIN", "DOMAIN_WEBSITE"],
+        default: "",
+        kind: Kind::Text,
+        about: "Domain of the instance's site, served by the gateway.",
+    },
+    Setting {
+        key: "instance.api_domain",
+        variables: &["PORTARIA_INSTANCE_API_DOMAIN", "DOMAIN_API"],
+        default: "",
+        kind: Kind::Text,
+        about: "Domain of the instance's API and webhooks; it serves no pages.",
+    },
+    Setting {
+        key: "instance.panel_domain",
+        variables: &["PORTARIA_INSTANCE_PANEL_DOMAIN", "DOMAIN_DASHBOARD"],
+        default: "",
+        kind: Kind::Text,
+        about: "Domain of the instance's panel.",
+    },
+    Setting {
+        key: "instance.panel_api_domain",
+        variables: &["PORTARIA_INSTANCE_PANEL_API_DOMAIN", "DOMAIN_DASH_API"],
+        default: "",
+        kind: Kind::Text,
+        about: "A second domain of the instance's API, as programs beside its panel know it.",
     },
     Setting {
         key: "instance.whatsapp_api_url",

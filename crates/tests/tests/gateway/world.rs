@@ -20,7 +20,8 @@ pub(crate) fn gateway(text: &str) -> Gateway {
     let report = gateway::check(&text, &|_| None);
     let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
     let config = report.config.unwrap_or_else(|| panic!("{faults:?}\n{text}"));
-    Gateway::start(config, kernel::Clock::System, Arc::new(|_| None)).unwrap()
+    let hosted = gateway::Hosted::default();
+    Gateway::start(config, hosted, kernel::Clock::System, Arc::new(|_| None)).unwrap()
 }
 
 fn with_bind(text: &str) -> String {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::program::Place;
 
 /// An upstream that answers every request with its name.
-fn upstream(name: &'static str) -> SocketAddr {
+pub(crate) fn upstream(name: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -29,7 +29,7 @@ fn upstream(name: &'static str) -> SocketAddr {
     at
 }
 
-fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -47,7 +47,7 @@ fn get(at: SocketAddr) -> String {
     ask(at, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 }
 
-fn until(what: &str, done: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
         assert!(Instant::now() < deadline, "{what}");

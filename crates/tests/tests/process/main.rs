@@ -4,6 +4,7 @@
 mod channels;
 mod command_line;
 mod crash;
+mod domains;
 mod front;
 mod program;
 mod roles;

@@ -61,17 +61,7 @@ impl Place {
 
     /// Starts `serve` and waits for its line.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Running {
-        let mut child = self
-            .command(&[&["serve"], arguments].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        assert!(line.starts_with("portaria "), "not ready: {line:?}");
-        Running { child, line }
+        Running::start(self.command(&[&["serve"], arguments].concat()))
     }
 }
 
@@ -82,6 +72,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Starts a command that serves, and waits for its line.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.starts_with("portaria "), "not ready: {line:?}");
+        Self { child, line }
+    }
+
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
