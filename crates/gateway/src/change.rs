@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::access::Sink;
 use crate::admin::{json_answer, problem};
 use crate::config::{self, Config, Fault};
-use crate::hosted::{self, Hosted};
-use crate::shared::Shared;
+use crate::hosted;
+use crate::shared::{Beside, Shared};
 use crate::table::Table;
 
 /// Versions that can be gone back to.
@@ -52,18 +52,25 @@ pub(crate) fn apply(shared: &Shared, config: Config, by: &'static str) -> Result
     apply_in_turn(shared, config, by)
 }
 
-/// Puts other hosts beside those of the file. The new version; the one that serves when nothing changed.
-pub(crate) fn host(shared: &Shared, hosted: Hosted) -> Result<u64, Vec<Fault>> {
+/// Puts something else beside the file. The new version; the one that serves when nothing changed.
+pub(crate) fn beside(
+    shared: &Shared,
+    by: &'static str,
+    edit: impl FnOnce(&mut Beside),
+) -> Result<u64, Vec<Fault>> {
     let _turn = shared.changing.lock();
     let serving = shared.table.load().version;
-    if *shared.hosted.lock() == hosted {
+    let before = shared.beside.lock().clone();
+    let mut after = before.clone();
+    edit(&mut after);
+    if after == before {
         return Ok(serving);
     }
     let Some(config) = shared.history.newest() else { return Ok(serving) };
-    let before = std::mem::replace(&mut *shared.hosted.lock(), hosted);
-    let done = put_in_place(shared, config, "domains");
+    *shared.beside.lock() = after;
+    let done = put_in_place(shared, config, by);
     if done.is_err() {
-        *shared.hosted.lock() = before;
+        *shared.beside.lock() = before;
     }
     done
 }
@@ -74,24 +81,24 @@ fn apply_in_turn(shared: &Shared, config: Config, by: &'static str) -> Result<u6
     Ok(version)
 }
 
-/// The table of a configuration and the hosts beside it.
+/// The table of a configuration and what is beside it.
 pub(crate) fn table(
     config: Config,
-    hosted: &Hosted,
+    beside: &Beside,
     before: Option<&Table>,
     secret: Arc<[u8; 32]>,
 ) -> Result<Table, Vec<Fault>> {
-    let (config, refused) = hosted::merge(config, hosted);
+    let (config, refused) = hosted::merge(config, &beside.hosted);
     for reason in refused {
         tracing::warn!(event = "gateway_domain_refused", reason);
     }
-    Table::new(config, before, secret)
+    Table::new(config, &beside.certified, before, secret)
 }
 
 fn put_in_place(shared: &Shared, config: Config, by: &'static str) -> Result<u64, Vec<Fault>> {
     let before = shared.table.load_full();
-    let hosted = shared.hosted.lock().clone();
-    let table = match table(config, &hosted, Some(&before), shared.secret.clone()) {
+    let beside = shared.beside.lock().clone();
+    let table = match table(config, &beside, Some(&before), shared.secret.clone()) {
         Ok(table) => table,
         Err(faults) => {
             shared.house.reloads_refused.fetch_add(1, Ordering::Relaxed);
@@ -196,8 +203,8 @@ pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
         return applied(apply(shared, config, "admin API"));
     }
     let before = shared.table.load_full();
-    let hosted = shared.hosted.lock().clone();
-    let table = match table(config, &hosted, Some(&before), shared.secret.clone()) {
+    let beside = shared.beside.lock().clone();
+    let table = match table(config, &beside, Some(&before), shared.secret.clone()) {
         Ok(table) => table,
         Err(found) => return faults(&found),
     };

@@ -75,9 +75,27 @@ impl std::fmt::Debug for Token {
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
     pub certificates: Vec<Certificate>,
+    /// Certificates by ACME for hosts that have none.
+    pub auto: Option<Auto>,
+    /// Hosts of `auto` whose clients must show a certificate of an authority; the last entry, without hosts, is for
+    /// all others.
+    pub client_authorities: Vec<(Vec<String>, PathBuf)>,
     /// A host with a certificate answers plain HTTP with a redirect.
     pub force: bool,
     pub hsts: Duration,
+}
+
+/// Whom certificates come from, and where they are kept by a node without a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auto {
+    pub email: Option<String>,
+    pub folder: PathBuf,
+    /// Address of the authority's directory.
+    pub directory: String,
+    /// The authority of the directory's own certificate, when it is not a public one.
+    pub root: Option<PathBuf>,
+    /// Prove hosts by TLS-ALPN-01 instead of HTTP-01.
+    pub tls_alpn: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -88,6 +106,8 @@ pub struct Certificate {
     pub key: PathBuf,
     /// Clients must show a certificate of one of these authorities.
     pub client_ca: Option<PathBuf>,
+    /// An OCSP response, DER, that is sent with it.
+    pub ocsp: Option<PathBuf>,
     pub line: usize,
 }
 

@@ -68,10 +68,11 @@ use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-pub use config::{Config, Fault, Report, check};
+pub use config::{Auto, Config, Fault, Report, check};
 pub use hosted::{Hosted, HostedPool, HostedRoute, HostedTo};
+pub use tls::{Certified, HostedCertificate, HostedChallenge};
 
-use shared::Shared;
+use shared::{Beside, Shared};
 use table::Table;
 use worker::{Crew, Door};
 
@@ -124,7 +125,8 @@ impl Gateway {
             None => rand::random(),
         };
         let secret = Arc::new(secret);
-        let table = change::table(config.clone(), &hosted, None, secret.clone())
+        let beside = Beside { hosted, certified: Certified::default() };
+        let table = change::table(config.clone(), &beside, None, secret.clone())
             .map_err(StartError::Faults)?;
         let global = table.global.clone();
         let count = match global.workers {
@@ -132,7 +134,7 @@ impl Gateway {
             count => count,
         };
         let shared = Arc::new(Shared::new(table, secret, wall, variables));
-        *shared.hosted.lock() = hosted;
+        *shared.beside.lock() = beside;
         shared.history.push(1, shared.wall.now(), "start", config);
         change::open_log(&shared, &global).map_err(|fault| StartError::Faults(vec![fault]))?;
         let mut addresses = Addresses::default();
@@ -190,7 +192,7 @@ impl Gateway {
     /// cannot be read.
     #[must_use]
     pub fn faults_here(config: Config) -> Vec<Fault> {
-        Table::new(config, None, Arc::new([0; 32])).err().unwrap_or_default()
+        Table::new(config, &Certified::default(), None, Arc::new([0; 32])).err().unwrap_or_default()
     }
 
     /// Puts another configuration in place; connections do not notice. The version that serves now.
@@ -206,7 +208,34 @@ impl Gateway {
     /// # Errors
     /// When the table cannot be made; what served goes on.
     pub fn host(&self, hosted: Hosted) -> Result<u64, Vec<Fault>> {
-        change::host(&self.shared, hosted)
+        change::beside(&self.shared, "domains", |beside| beside.hosted = hosted)
+    }
+
+    /// Puts other certificates beside those of the file, all at once. The version that serves now.
+    ///
+    /// # Errors
+    /// When the table cannot be made; what served goes on.
+    pub fn certify(&self, certified: Certified) -> Result<u64, Vec<Fault>> {
+        change::beside(&self.shared, "certificates", |beside| beside.certified = certified)
+    }
+
+    /// What the file that serves says of certificates by ACME.
+    #[must_use]
+    pub fn automatic(&self) -> Option<Auto> {
+        self.shared.table.load().global.tls.auto.clone()
+    }
+
+    /// Hosts without a certificate that somebody asked for since the last call.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        self.shared.asked()
+    }
+
+    /// Whether a host is served here with a certificate that the program gets, or is to get.
+    #[must_use]
+    pub fn is_automatic(&self, host: &str) -> bool {
+        let table = self.shared.table.load();
+        table.names(host) && table.certificates.is_automatic(host)
     }
 
     /// What it counts, in the text format of Prometheus.

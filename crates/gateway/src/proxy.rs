@@ -160,6 +160,11 @@ impl Passage {
             return self.refuse(Trouble::BadPath);
         };
         let path = &*read.matched;
+        if let Some(name) = &name
+            && let Some(answer) = challenge(&table, name, path)
+        {
+            return own(self, answer);
+        }
         if let Some(limiter) = &table.limiter
             && !table.global.rate_exclude.iter().any(|prefix| path.starts_with(prefix.as_str()))
             && let Verdict::Wait(seconds) = limiter.take_ip(self.client)
@@ -189,7 +194,7 @@ impl Passage {
             return self.refuse(Trouble::TenantDraining);
         }
         let served = name.as_deref().and_then(|name| table.certificates.of(name)).cloned();
-        match self.encryption(route, served.as_deref(), request.headers()) {
+        match self.encryption(route, name.as_deref(), served.as_deref(), request.headers()) {
             Encryption::Fine => {}
             Encryption::Misdirected => return self.refuse(Trouble::Misdirected),
             Encryption::Redirect => {
@@ -324,12 +329,23 @@ impl Passage {
     fn encryption(
         &self,
         route: &Route,
+        name: Option<&str>,
         served: Option<&Served>,
         headers: &HeaderMap,
     ) -> Encryption {
         let table = &self.table;
         let claims_https = || self.trusted && forward::claims_https(headers);
+        let lacking = served.is_none().then_some(name).flatten();
+        let guarded = lacking.is_some_and(|name| table.certificates.guards(name));
+        if let Some(name) = lacking
+            && table.names(name)
+            && table.certificates.lacks(name)
+        {
+            self.session.worker.shared.ask_for(name);
+        }
         match (served, &self.session.served) {
+            (None, Some(_)) if guarded => Encryption::Misdirected,
+            (None, None) if guarded => Encryption::Redirect,
             // A connection made under another certificate was not checked as this host demands.
             (Some(wanted), Some(had)) if !wanted.is_like(had) => Encryption::Misdirected,
             (None, Some(had)) if had.client_ca.is_some() => Encryption::Misdirected,
@@ -395,6 +411,22 @@ impl Passage {
             Err(_) => self.refuse(Trouble::BadPath),
         }
     }
+}
+
+/// The answer to an authority that looks whether a host is ours (RFC 8555, 8.3). Any token is answered: only the
+/// account whose thumbprint it carries can use that.
+fn challenge(table: &Table, host: &str, path: &str) -> Option<Response<Bytes>> {
+    let token = path.strip_prefix("/.well-known/acme-challenge/")?;
+    let thumbprint = table.certificates.thumbprint()?;
+    let sound = (1..=128).contains(&token.len())
+        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if !sound || !table.names(host) || !table.certificates.is_automatic(host) {
+        return None;
+    }
+    let mut answer = Response::new(Bytes::from(format!("{token}.{thumbprint}")));
+    let kind = HeaderValue::from_static("application/octet-stream");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Some(answer)
 }
 
 enum Encryption {

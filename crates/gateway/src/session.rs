@@ -26,7 +26,7 @@ use crate::head::{Checker, Refusal};
 use crate::proxy_protocol;
 use crate::shared::Place;
 use crate::timers::{TICK, Timer};
-use crate::tls::Served;
+use crate::tls::{ACME_ALPN, Served};
 use crate::trust;
 use crate::worker::{Local, Worker};
 use crate::{answer, clock, proxy};
@@ -145,7 +145,7 @@ pub(crate) async fn serve(
     if secure {
         timer.set(limits.tls_handshake);
         let stream = Ahead { stream: socket, ahead: std::mem::take(&mut ahead) };
-        let handshake = within(&timer, Box::pin(shake(&table.certificates, stream))).await;
+        let handshake = within(&timer, Box::pin(shake(&worker, stream))).await;
         let Some(Ok((stream, served))) = handshake else {
             worker.shared.house.tls_failed.fetch_add(1, Ordering::Relaxed);
             return;
@@ -206,9 +206,10 @@ async fn within<F: Future>(timer: &Timer, future: F) -> Option<F::Output> {
     }
 }
 
-/// A TLS handshake under the certificate of the name that the client asks for.
+/// A TLS handshake under the certificate of the name that the client asks for. A host that is to get a certificate is
+/// waited for, as long as a handshake may take.
 async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
-    certificates: &crate::tls::Certificates,
+    worker: &Worker,
     stream: S,
 ) -> io::Result<(tokio_rustls::server::TlsStream<S>, Arc<Served>)> {
     let acceptor =
@@ -216,12 +217,29 @@ async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
     let start = acceptor.await?;
     let hello = start.client_hello();
     let name = hello.server_name().map(str::to_ascii_lowercase);
-    let served = name
-        .as_deref()
-        .and_then(|name| certificates.of(name))
-        .or_else(|| certificates.first())
-        .cloned()
-        .ok_or_else(|| io::Error::other("no certificate"))?;
+    let prove = hello.alpn().is_some_and(|mut all| all.any(|one| one == ACME_ALPN));
+    let none = || io::Error::other("no certificate");
+    if prove {
+        let table = worker.table();
+        let challenge = name.and_then(|name| table.certificates.challenge(&name).cloned());
+        let mut stream = start.into_stream(challenge.ok_or_else(none)?).await?;
+        tokio::io::AsyncWriteExt::shutdown(&mut stream).await?;
+        return Err(io::Error::other("it was a challenge"));
+    }
+    let served = loop {
+        let table = worker.table();
+        let certificates = &table.certificates;
+        let Some(name) = name.as_deref() else {
+            break certificates.first().cloned().ok_or_else(none)?;
+        };
+        if !table.names(name) || !certificates.lacks(name) {
+            let found = certificates.of(name).or_else(|| certificates.first());
+            break found.cloned().ok_or_else(none)?;
+        }
+        worker.shared.ask_for(name);
+        drop(table);
+        tokio::time::sleep(TICK).await;
+    };
     let stream = start.into_stream(served.config.clone()).await?;
     Ok((stream, served))
 }

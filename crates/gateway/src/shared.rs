@@ -15,6 +15,7 @@ use crate::clock;
 use crate::hosted::Hosted;
 use crate::stats::{HouseStats, Sharded};
 use crate::table::Table;
+use crate::tls::Certified;
 
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
@@ -46,13 +47,34 @@ pub(crate) struct Shared {
     pub(crate) wall: kernel::Clock,
     pub(crate) variables: crate::Variables,
     pub(crate) history: History,
-    /// Hosts beside those of the file.
-    pub(crate) hosted: Mutex<Hosted>,
+    pub(crate) beside: Mutex<Beside>,
+    /// Hosts without a certificate that somebody asked for.
+    asked: Mutex<HashSet<String>>,
     /// One change at a time.
     pub(crate) changing: Mutex<()>,
 }
 
+/// What the program gives beside the file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Beside {
+    pub(crate) hosted: Hosted,
+    pub(crate) certified: Certified,
+}
+
 impl Shared {
+    /// Somebody asked for a host that has no certificate. Only for hosts that are served here.
+    pub(crate) fn ask_for(&self, host: &str) {
+        let mut asked = self.asked.lock();
+        if !asked.contains(host) {
+            asked.insert(host.to_owned());
+        }
+    }
+
+    /// The hosts that were asked for since the last call.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().drain().collect()
+    }
+
     pub(crate) fn new(
         table: Table,
         secret: Arc<[u8; 32]>,
@@ -80,7 +102,8 @@ impl Shared {
             wall,
             variables,
             history: History::default(),
-            hosted: Mutex::default(),
+            beside: Mutex::default(),
+            asked: Mutex::default(),
             changing: Mutex::new(()),
         }
     }

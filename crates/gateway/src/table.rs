@@ -11,7 +11,7 @@ use crate::balance::Pool;
 use crate::config::{self, Action, Config, Fault, Scheme};
 use crate::limits::Limiter;
 use crate::stats::RouteStats;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Certified};
 use crate::upstream::Upstream;
 
 /// Everything that a request may meet.
@@ -74,6 +74,7 @@ impl Table {
     /// Makes a table; what is the same as in `before` keeps its state.
     pub(crate) fn new(
         config: Config,
+        certified: &Certified,
         before: Option<&Self>,
         secret: Arc<[u8; 32]>,
     ) -> Result<Self, Vec<Fault>> {
@@ -129,7 +130,8 @@ impl Table {
                 Pool::new(Arc::new(pool), members, old.map(|pool| &**pool), secret.clone(), tls);
             pools.insert(name, Arc::new(pool));
         }
-        let certificates = match Certificates::load(&config.global.tls) {
+        let old = before.map(|table| &*table.certificates);
+        let certificates = match Certificates::load(&config.global.tls, certified, old) {
             Ok(certificates) => Arc::new(certificates),
             Err(more) => {
                 faults.extend(more);
@@ -160,6 +162,11 @@ impl Table {
             table.add(route, &known);
         }
         if faults.is_empty() { Ok(table) } else { Err(faults) }
+    }
+
+    /// Whether a route names the host without a star, so that it may have a certificate of its own.
+    pub(crate) fn names(&self, host: &str) -> bool {
+        self.hosts.contains_key(host)
     }
 
     /// Tells upstreams what this table says of them.
@@ -385,7 +392,8 @@ mod tests {
         );
         let report = config::check(&text, &|_| None);
         assert!(report.faults.is_empty(), "{:?}", report.faults);
-        Table::new(report.config.expect("sound"), None, Arc::new([0; 32]))
+        let certified = Certified::default();
+        Table::new(report.config.expect("sound"), &certified, None, Arc::new([0; 32]))
             .unwrap_or_else(|_| panic!("compiles"))
     }
 

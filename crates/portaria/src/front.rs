@@ -8,13 +8,14 @@ use gateway::{Gateway, Hosted, Report, Variables};
 use kernel::Clock;
 use tokio_util::sync::CancellationToken;
 
+use crate::certificates::Keeper;
 use crate::hosts::{Follower, Hosts, LOOK};
 
 /// A gateway and the task that keeps it in step with its file.
 pub(crate) struct Front {
     gateway: Arc<Gateway>,
     stop: CancellationToken,
-    watcher: tokio::task::JoinHandle<()>,
+    watchers: [tokio::task::JoinHandle<()>; 2],
 }
 
 fn variables() -> Variables {
@@ -49,6 +50,8 @@ impl Front {
         clock: Clock,
         hosts: Option<Hosts>,
     ) -> anyhow::Result<Self> {
+        // One provider in the whole tree; a second installation only says that it is there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let text = text_of(file)?;
         let report = gateway::check(&text, &*variables());
         for note in &report.notes {
@@ -63,6 +66,7 @@ impl Front {
             let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
             bail!("{} has faults:\n  {}", file.display(), faults.join("\n  "));
         };
+        let certificates = hosts.as_ref().map(|hosts| hosts.certificates.clone());
         let (hosted, follower) = match hosts {
             Some(hosts) => {
                 let epoch = hosts.db.signals().epoch();
@@ -70,11 +74,13 @@ impl Front {
             }
             None => (Hosted::default(), None),
         };
-        let gateway = Arc::new(Gateway::start(config, hosted, clock, variables())?);
+        let gateway = Arc::new(Gateway::start(config, hosted, clock.clone(), variables())?);
+        let keeper = Keeper::new(gateway.clone(), clock, certificates);
         let stop = CancellationToken::new();
         let watcher =
             tokio::spawn(watch(gateway.clone(), file.to_owned(), text, follower, stop.clone()));
-        Ok(Self { gateway, stop, watcher })
+        let keeper = tokio::spawn(keeper.run(stop.clone()));
+        Ok(Self { gateway, stop, watchers: [watcher, keeper] })
     }
 
     pub(crate) fn addresses(&self) -> gateway::Addresses {
@@ -83,8 +89,10 @@ impl Front {
 
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        // A watcher that panicked is over as well.
-        let _ = self.watcher.await;
+        for watcher in self.watchers {
+            // One that panicked is over as well.
+            let _ = watcher.await;
+        }
         if let Some(gateway) = Arc::into_inner(self.gateway) {
             gateway.stop().await;
         }

@@ -23,6 +23,7 @@ pub(crate) struct Hosts {
     pub(crate) db: Db,
     /// `HOST:PORT` of the processes that serve this house.
     pub(crate) house: Vec<String>,
+    pub(crate) certificates: domains::Certificates,
     /// Whether servers of tenants may be on private networks.
     pub(crate) private: bool,
 }

@@ -169,7 +169,17 @@ impl House {
 
     /// Tenants' domains for a gateway, with this house at these addresses.
     pub(crate) fn hosts(&self, house: Vec<String>) -> Hosts {
-        Hosts { db: self.db.clone(), house, private: self.config.allow_private_upstreams }
+        let private = self.config.allow_private_upstreams;
+        Hosts { db: self.db.clone(), house, certificates: self.certificates(), private }
+    }
+
+    /// Certificates of the gateway's hosts, as all its nodes share them.
+    pub(crate) fn certificates(&self) -> domains::Certificates {
+        domains::Certificates {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            vault: self.vault.clone(),
+        }
     }
 
     /// A worker for these lanes.

@@ -1,6 +1,7 @@
 //! Portaria: the command line, the configuration, and the wiring of the rooms.
 
 mod admin;
+mod certificates;
 pub mod cli;
 pub mod config;
 mod demo;

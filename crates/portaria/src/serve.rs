@@ -166,6 +166,7 @@ async fn upkeep(house: House, stop: CancellationToken) {
             let _ = web::prune_idempotency(&house.db, house.clock.now()).await;
             let _ = hooks::prune(&house.db, house.clock.now()).await;
             let _ = pages::prune_mail(&house).await;
+            let _ = house.certificates().prune().await;
         }
     }
 }

@@ -38,6 +38,13 @@ pub const EVENTS: &[(&str, &str)] = &[
         "gateway_config_refused",
         "the gateway's file has a fault and was not taken; line, field, reason. What served goes on",
     ),
+    (
+        "gateway_certificate_failed",
+        "a host got no certificate; the authority's reason, and when it is tried again",
+    ),
+    ("gateway_certificate_made", "a host got a certificate; until when it holds"),
+    ("gateway_certificate_unusable", "a kept certificate cannot be served; the reason"),
+    ("gateway_certificates_unread", "certificates could not be looked after just now; the reason"),
     ("gateway_domain_refused", "a tenant's domain cannot be served as it stands; the reason"),
     ("gateway_domains_unread", "the domains could not be read; those that were known are served"),
     ("gateway_draining", "this node takes nothing new and finishes what it has"),

@@ -12,7 +12,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("queue", &["db", "kernel"]),
     ("tenancy", &["db", "kernel", "queue"]),
     ("gateway", &["kernel"]),
-    ("domains", &["db", "kernel", "tenancy", "web"]),
+    ("acme", &["kernel"]),
+    ("domains", &["acme", "db", "kernel", "tenancy", "web"]),
     ("messaging", &["kernel"]),
     ("models", &["kernel", "messaging"]),
     ("sandbox", &["kernel"]),
@@ -57,6 +58,10 @@ const SYSTEM: &[(&str, &str)] = &[
     ("crates/bench/src/desk.rs", "makes the person who looks"),
     ("crates/channels/src/locate.rs", "finding the channel of a webhook, the house's list"),
     ("crates/db/src/engine.rs", "defines it"),
+    (
+        "crates/domains/src/certificates.rs",
+        "certificates belong to hosts, also to those of no tenant",
+    ),
     ("crates/domains/src/store.rs", "the gateway serves the hosts of all tenants"),
     ("crates/identity/src/mail.rs", "letters belong to people, not to a tenant"),
     ("crates/identity/src/membership.rs", "invitations to a tenant that is gone"),
@@ -104,6 +109,7 @@ const LONG: &[(&str, &str)] = &[];
 
 /// Files with SQL beside the `store.rs` files, each with its reason.
 const SQL: &[&str] = &[
+    "crates/domains/src/certificates.rs",
     "crates/assistant/src/settings.rs",
     // A million rows: by the house itself they would take an hour.
     "crates/bench/src/channels.rs",

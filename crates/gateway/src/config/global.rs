@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::read::Map;
-use super::{AccessLog, Certificate, ClientIp, ErrorPages, Global, Limits, Rate, Tls, Token};
+use super::{AccessLog, Auto, Certificate, ClientIp, ErrorPages, Global, Limits, Rate, Tls, Token};
 use crate::trust::Networks;
+
+/// The directory that is asked unless the file names another.
+const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
 /// An open door is no default: shorter than this is refused.
 const SECRET: usize = 16;
@@ -51,13 +54,14 @@ pub(super) fn read(root: &Map<'_>) -> Global {
     if let Some(tls) = map.block("tls") {
         read_tls(tls, &mut global.tls);
     }
-    if !global.tls.certificates.is_empty() && global.tls_bind.is_none() {
+    let has_certificates = !global.tls.certificates.is_empty() || global.tls.auto.is_some();
+    if has_certificates && global.tls_bind.is_none() {
         global.tls_bind = Some(([0, 0, 0, 0], 443).into());
     }
-    if global.tls_bind.is_some() && global.tls.certificates.is_empty() {
+    if global.tls_bind.is_some() && !has_certificates {
         map.fault(
             "tls_bind_address",
-            "listens for TLS, but global.tls.certificates is empty; add one, or take the address away",
+            "listens for TLS, but global.tls.certificates is empty; add one, set tls.auto_cert, or take the address away",
         );
     }
     if global.bind.is_none() && global.tls_bind.is_none() {
@@ -154,13 +158,24 @@ pub(super) fn networks(map: &Map<'_>, key: &'static str) -> Networks {
 }
 
 fn read_tls(map: Map<'_>, tls: &mut Tls) {
-    map.pass(&["acme_email", "cert_dir"]);
-    if map.flag("auto_cert").unwrap_or(false) {
-        map.fault(
-            "auto_cert",
-            "asks for certificates by ACME, which this version has not; list certificates instead",
-        );
-    }
+    let auto = Auto {
+        email: map.parsed("acme_email", |text| {
+            let fine = text.contains('@') && !text.contains([' ', ',', '?']);
+            fine.then(|| text.to_owned()).ok_or_else(|| format!("is {text:?}, no e-mail address"))
+        }),
+        folder: map.text("cert_dir").unwrap_or_else(|| "certificates".to_owned()).into(),
+        directory: map
+            .parsed("acme_directory", |text| match text.parse::<url::Url>() {
+                Ok(url) if url.scheme() == "https" => Ok(text.to_owned()),
+                _ => Err(format!("is {text:?}; write the https:// address of a directory")),
+            })
+            .unwrap_or_else(|| LETS_ENCRYPT.to_owned()),
+        root: map.text("acme_ca").map(PathBuf::from),
+        tls_alpn: map
+            .one_of("acme_challenge", &[("http-01", false), ("tls-alpn-01", true)])
+            .unwrap_or(false),
+    };
+    tls.auto = map.flag("auto_cert").unwrap_or(false).then_some(auto);
     tls.force = map.flag("force").unwrap_or(true);
     if let Some(age) = map.duration("hsts") {
         tls.hsts = age;
@@ -183,17 +198,25 @@ fn read_tls(map: Map<'_>, tls: &mut Tls) {
         let hosts: Vec<String> =
             item.texts("hosts").iter().map(|host| host.to_lowercase()).collect();
         let client_ca = item.text("client_ca").map(PathBuf::from).or_else(|| common.clone());
-        match (item.text("cert"), item.text("key")) {
-            (Some(cert), Some(key)) => tls.certificates.push(Certificate {
+        let ocsp = item.text("ocsp").map(PathBuf::from);
+        match (item.text("cert"), item.text("key"), client_ca) {
+            (Some(cert), Some(key), client_ca) => tls.certificates.push(Certificate {
                 hosts,
                 cert: cert.into(),
                 key: key.into(),
                 client_ca,
+                ocsp,
                 line: item.line,
             }),
+            (None, None, Some(authority)) if tls.auto.is_some() && !hosts.is_empty() => {
+                tls.client_authorities.push((hosts, authority));
+            }
             _ => item.fault("cert", "needs both cert and key: the paths of two PEM files"),
         }
         item.finish();
+    }
+    if let Some(authority) = common.filter(|_| tls.auto.is_some()) {
+        tls.client_authorities.push((Vec::new(), authority));
     }
     map.finish();
 }

@@ -27,6 +27,7 @@ const OTHERS: &[&str] = &[
     "eval",
     "config",
     "migrate",
+    "certificates",
     "doctor",
     "user",
     "operator",

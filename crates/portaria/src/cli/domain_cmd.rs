@@ -31,6 +31,10 @@ pub(super) enum DomainCommand {
         #[arg(long)]
         tenant: String,
     },
+    /// Say why hosts have no certificate, and until when each is left alone.
+    Certificates,
+    /// Let a host's certificate be ordered again at once.
+    Retry { host: String },
     /// Take a domain away.
     Remove {
         #[arg(long)]
@@ -67,6 +71,29 @@ pub(super) async fn run(house: &House, command: DomainCommand, out: &Out) -> any
                 lines.join("\n")
             };
             out.done(&all, &text);
+        }
+        DomainCommand::Certificates => {
+            let failures = house.certificates().failures().await?;
+            let lines: Vec<String> = failures
+                .iter()
+                .map(|(host, reason, until)| {
+                    format!("{host}  {reason}  (again at {})", until.rfc3339())
+                })
+                .collect();
+            let value: Vec<_> = failures
+                .iter()
+                .map(|(host, reason, until)| json!({"host": host, "reason": reason, "again_at": until}))
+                .collect();
+            let text = match lines.is_empty() {
+                true => "No host was refused a certificate.".to_owned(),
+                false => lines.join("\n"),
+            };
+            out.done(&json!(value), &text);
+        }
+        DomainCommand::Retry { host } => {
+            house.certificates().forgive(&host).await?;
+            let text = format!("{host} gets its certificate when it is asked for next.");
+            out.done(&json!({ "host": host }), &text);
         }
         DomainCommand::Remove { tenant, host } => {
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;

@@ -47,8 +47,8 @@ fn get(at: SocketAddr) -> String {
     ask(at, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 }
 
-pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(20));

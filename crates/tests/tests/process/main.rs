@@ -1,6 +1,7 @@
 //! The real program in processes of its own: started, killed, started again.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing fails, as it should")]
 
+mod certificates;
 mod channels;
 mod command_line;
 mod crash;
