@@ -1,7 +1,5 @@
 //! Which member of a pool a request goes to.
 
-use std::collections::HashMap;
-use std::hash::Hasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,13 +9,10 @@ use tokio::sync::Notify;
 use crate::budget::Budget;
 use crate::clock;
 use crate::config::{self, Algorithm};
+use crate::geo::Point;
 use crate::sticky;
 use crate::upstream::{Outcome, Upstream};
-
-/// Slots of a Maglev table: a prime, a hundred times as large as pools are.
-const MAGLEV: usize = 5003;
-/// Steps of a round at most; larger weights are scaled down.
-const ROUND: usize = 4096;
+use crate::view::{MAGLEV, View};
 
 /// A pool while it serves.
 pub(crate) struct Pool {
@@ -40,26 +35,18 @@ pub(crate) struct Queue {
     pub(crate) freed: Notify,
 }
 
-/// Who may be chosen now, prepared so that choosing is a few steps. Made anew when anybody's state changes.
-pub(crate) struct View {
-    members: Vec<Arc<Upstream>>,
-    /// Where each stands in the pool.
-    places: Vec<usize>,
-    /// One smooth round of weighted turns, as places in `members`.
-    round: Vec<u16>,
-    maglev: Vec<u16>,
-    sticky: HashMap<sticky::Mark, usize>,
-    /// None is healthy enough, so health is not looked at.
-    pub(crate) panic: bool,
-}
-
 /// What a choice may depend on.
+#[derive(Default)]
 pub(crate) struct Wish<'a> {
     /// Microseconds of [`clock`].
     pub(crate) now: u64,
     /// A hash of what `hash_on` names.
     pub(crate) hash: u64,
     pub(crate) sticky: Option<&'a str>,
+    /// The region whose members are preferred.
+    pub(crate) region: Option<&'a str>,
+    /// Where the client is.
+    pub(crate) at: Option<Point>,
     /// Upstreams that this request has tried.
     pub(crate) tried: &'a [u32],
 }
@@ -72,6 +59,7 @@ pub(crate) enum Why {
     FewestRequests,
     Quickest,
     Hash,
+    Nearest,
     /// Every member is unhealthy.
     Panic,
 }
@@ -164,38 +152,59 @@ impl Pool {
     /// Which of `members` a request goes to, with a place taken there, or why there is none.
     pub(crate) fn pick(&self, wish: &Wish<'_>) -> Result<(usize, Why), NoPick> {
         let view = self.view.load();
-        let now = wish.now;
         if view.members.is_empty() {
             return Err(NoPick::Nobody);
         }
         let mut full = false;
-        let mut take = |upstream: &Arc<Upstream>| {
-            if wish.tried.contains(&upstream.id) {
-                return false;
-            }
-            let most = self.config.max_requests;
-            if most > 0 && upstream.active() as usize >= most {
-                full = true;
-                return false;
-            }
-            view.panic || upstream.breaker.admit(now / 1000)
-        };
         if let Some(place) = wish.sticky.and_then(|mark| view.sticky.get(mark.as_bytes()))
-            && take(&self.members[*place])
+            && self.take(&self.members[*place], wish, view.panic, &mut full)
         {
             return Ok((self.enter(*place), Why::Sticky));
         }
-        let (start, why) = self.first(&view, wish, now);
-        let count = view.members.len();
-        // From the one that is due onwards, whoever can be taken.
-        for step in 0..count {
-            let at = (start + step) % count;
-            if take(&view.members[at]) {
-                let why = if view.panic { Why::Panic } else { why };
-                return Ok((self.enter(view.places[at]), why));
+        // Those of the region first, then whoever there is.
+        let near = wish.region.and_then(|region| view.regions.get(region));
+        for view in near.into_iter().chain([&**view]) {
+            if let Some(picked) = self.pick_in(view, wish, &mut full) {
+                return Ok(picked);
             }
         }
         Err(if full { NoPick::Full } else { NoPick::Nobody })
+    }
+
+    fn take(&self, upstream: &Upstream, wish: &Wish<'_>, panic: bool, full: &mut bool) -> bool {
+        if wish.tried.contains(&upstream.id) {
+            return false;
+        }
+        let most = self.config.max_requests;
+        if most > 0 && upstream.active() as usize >= most {
+            *full = true;
+            return false;
+        }
+        panic || upstream.breaker.admit(wish.now / 1000)
+    }
+
+    fn pick_in(&self, view: &View, wish: &Wish<'_>, full: &mut bool) -> Option<(usize, Why)> {
+        let count = view.members.len();
+        if self.config.algorithm == Algorithm::Geo
+            && let Some(at) = wish.at
+        {
+            for index in view.by_distance(at, wish.now) {
+                if self.take(&view.members[index], wish, view.panic, full) {
+                    return Some((self.enter(view.places[index]), Why::Nearest));
+                }
+            }
+            return None;
+        }
+        let (start, why) = self.first(view, wish, wish.now);
+        // From the one that is due onwards, whoever can be taken.
+        for step in 0..count {
+            let index = (start + step) % count;
+            if self.take(&view.members[index], wish, view.panic, full) {
+                let why = if view.panic { Why::Panic } else { why };
+                return Some((self.enter(view.places[index]), why));
+            }
+        }
+        None
     }
 
     fn enter(&self, place: usize) -> usize {
@@ -217,7 +226,7 @@ impl Pool {
     fn first(&self, view: &View, wish: &Wish<'_>, now: u64) -> (usize, Why) {
         let count = view.members.len();
         match self.config.algorithm {
-            Algorithm::RoundRobin | Algorithm::Geo => {
+            Algorithm::RoundRobin => {
                 let turn = self.cursor.fetch_add(1, Ordering::Relaxed);
                 (usize::from(view.round[turn % view.round.len()]), Why::Turn)
             }
@@ -232,7 +241,8 @@ impl Pool {
                     .min_by(|a, b| load(&view.members[*a]).total_cmp(&load(&view.members[*b])));
                 (least.unwrap_or(0), Why::FewestRequests)
             }
-            Algorithm::Ewma => {
+            // Where a client is unknown, the quicker is near enough.
+            Algorithm::Ewma | Algorithm::Geo => {
                 if count == 1 {
                     return (0, Why::Quickest);
                 }
@@ -267,161 +277,13 @@ pub(crate) enum NoPick {
     Full,
 }
 
-impl View {
-    fn empty() -> Self {
-        Self {
-            members: Vec::new(),
-            places: Vec::new(),
-            round: Vec::new(),
-            maglev: Vec::new(),
-            sticky: HashMap::new(),
-            panic: false,
-        }
-    }
-
-    fn of(config: &config::Pool, all: &[Arc<Upstream>], secret: &[u8; 32]) -> Self {
-        let now = clock::millis();
-        let open: Vec<&Arc<Upstream>> = all.iter().filter(|member| !member.is_draining()).collect();
-        let mut levels: Vec<u32> = open.iter().map(|member| member.priority).collect();
-        levels.sort_unstable();
-        levels.dedup();
-        let mut chosen: Vec<Arc<Upstream>> = Vec::new();
-        for level in &levels {
-            let there: Vec<_> = open.iter().filter(|member| member.priority == *level).collect();
-            let good: Vec<_> = there.iter().filter(|member| member.usable(now)).collect();
-            let share = good.len() as f64 / there.len().max(1) as f64;
-            if !good.is_empty() && (share > config.panic_threshold || config.panic_threshold == 0.0)
-            {
-                chosen = good.into_iter().map(|member| Arc::clone(member)).collect();
-                break;
-            }
-        }
-        let panic = chosen.is_empty() && !open.is_empty();
-        if panic {
-            let first = levels.first().copied().unwrap_or(0);
-            chosen = open.iter().filter(|m| m.priority == first).map(|m| Arc::clone(m)).collect();
-        }
-        let weights: Vec<f64> = chosen
-            .iter()
-            .map(|member| f64::from(member.weight()) * member.ramp(config.slow_start, now))
-            .collect();
-        let round = smooth(&weights);
-        let hashes = matches!(config.algorithm, Algorithm::IpHash | Algorithm::Maglev(_));
-        let maglev = if hashes { maglev(&chosen, &weights) } else { Vec::new() };
-        let sticky = if config.sticky.is_some() {
-            // Also those that take nobody new: who is there may stay.
-            let fit = all.iter().enumerate().filter(|(_, m)| m.usable(now) && m.weight() > 0);
-            fit.map(|(at, m)| (sticky::mark(secret, &config.name, &m.address), at)).collect()
-        } else {
-            HashMap::new()
-        };
-        let place = |member: &Arc<Upstream>| all.iter().position(|m| Arc::ptr_eq(m, member));
-        let places = chosen.iter().filter_map(place).collect();
-        Self { members: chosen, places, round, maglev, sticky, panic }
-    }
-}
-
-/// One round of smooth weighted turns: nobody twice in a row who need not be.
-fn smooth(weights: &[f64]) -> Vec<u16> {
-    let whole: Vec<i64> =
-        weights.iter().map(|weight| (weight * 100.0).round().max(1.0) as i64).collect();
-    let divisor = whole.iter().copied().fold(0, gcd).max(1);
-    let mut shares: Vec<i64> = whole.iter().map(|weight| weight / divisor).collect();
-    let sum: i64 = shares.iter().sum();
-    if sum > ROUND as i64 {
-        shares = shares.iter().map(|share| (share * ROUND as i64 / sum).max(1)).collect();
-    }
-    let total: i64 = shares.iter().sum();
-    let mut credit = vec![0i64; shares.len()];
-    let mut round = Vec::with_capacity(total as usize);
-    for _ in 0..total {
-        for (credit, share) in credit.iter_mut().zip(&shares) {
-            *credit += share;
-        }
-        let Some(best) = (0..credit.len()).rev().max_by_key(|index| credit[*index]) else { break };
-        credit[best] -= total;
-        round.push(best as u16);
-    }
-    round
-}
-
-fn gcd(a: i64, b: i64) -> i64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// A Maglev table (Eisenbud et al., NSDI 2016): when a member goes, only its own share moves, nearly.
-fn maglev(members: &[Arc<Upstream>], weights: &[f64]) -> Vec<u16> {
-    if members.is_empty() {
-        return Vec::new();
-    }
-    let most = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-    let mut walks: Vec<(usize, usize, usize)> = members
-        .iter()
-        .map(|member| {
-            let hash = hash(member.address.as_bytes());
-            let skip = (hash >> 32) as usize % (MAGLEV - 1) + 1;
-            (hash as u32 as usize % MAGLEV, skip, 0)
-        })
-        .collect();
-    let mut table = vec![u16::MAX; MAGLEV];
-    let mut filled = 0;
-    let mut turn = vec![0f64; members.len()];
-    while filled < MAGLEV {
-        for (index, walk) in walks.iter_mut().enumerate() {
-            turn[index] += weights[index] / most;
-            if turn[index] < 1.0 {
-                continue;
-            }
-            turn[index] -= 1.0;
-            loop {
-                let slot = (walk.0 + walk.1 * walk.2) % MAGLEV;
-                walk.2 += 1;
-                if table[slot] == u16::MAX {
-                    table[slot] = index as u16;
-                    filled += 1;
-                    break;
-                }
-            }
-            if filled == MAGLEV {
-                break;
-            }
-        }
-    }
-    table
-}
-
-/// A hash that is the same in every process and version: clients keep their upstream over restarts.
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-    hasher.write(bytes);
-    // FNV alone leaves neighbours near each other.
-    let mut mixed = hasher.finish();
-    mixed ^= mixed >> 33;
-    mixed = mixed.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    mixed ^= mixed >> 33;
-    mixed = mixed.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    mixed ^ (mixed >> 33)
-}
-
-struct Fnv(u64);
-
-impl std::hash::Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::config;
+    use crate::view::hash;
 
     fn pool(extra: &str, weights: &[u32]) -> Pool {
         let mut text = format!("pools:\n  - name: p\n{extra}    backends:\n");
@@ -438,7 +300,7 @@ mod tests {
     }
 
     fn wish(hash: u64) -> Wish<'static> {
-        Wish { now: clock::micros(), hash, sticky: None, tried: &[] }
+        Wish { now: clock::micros(), hash, ..Wish::default() }
     }
 
     fn turns(pool: &Pool, count: usize) -> Vec<String> {
@@ -528,12 +390,12 @@ mod tests {
         let mark = pool.mark(&pool.members[2]);
         let text = sticky::text(&mark);
         for _ in 0..10 {
-            let wish = Wish { now: clock::micros(), hash: 0, sticky: Some(text), tried: &[] };
+            let wish = Wish { now: clock::micros(), sticky: Some(text), ..Wish::default() };
             let (place, why) = pool.pick(&wish).expect("picks");
             assert_eq!((place, why), (2, Why::Sticky));
         }
         for bad in ["", "10.0.0.2:80", "AAAAAAAAAAAAAAAAAAAAAA"] {
-            let wish = Wish { now: clock::micros(), hash: 0, sticky: Some(bad), tried: &[] };
+            let wish = Wish { now: clock::micros(), sticky: Some(bad), ..Wish::default() };
             assert_ne!(pool.pick(&wish).expect("picks").1, Why::Sticky);
         }
     }

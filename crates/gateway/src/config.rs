@@ -7,8 +7,10 @@ mod elsewhere;
 mod global;
 mod pools;
 mod read;
+mod regions;
 mod routes;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +28,22 @@ pub struct Config {
     pub global: Global,
     pub pools: Vec<Pool>,
     pub routes: Vec<Route>,
+    pub regions: Regions,
+}
+
+/// A MaxMind database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Geo {
+    pub path: PathBuf,
+    /// Countries that get 403, by their two letters.
+    pub blocked: Vec<String>,
+}
+
+/// Which region the requests of tenants prefer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Regions {
+    pub default: Option<String>,
+    pub by_tenant: HashMap<String, String>,
 }
 
 /// What reading a file gave.
@@ -60,6 +78,7 @@ pub struct Global {
     /// Security headers that answers get when they have none of their own.
     pub security_headers: bool,
     pub block: Networks,
+    pub geo: Option<Geo>,
 }
 
 /// A secret that never prints itself.
@@ -278,6 +297,8 @@ pub struct Backend {
     pub draining: bool,
     pub priority: u32,
     pub region: Option<String>,
+    /// Latitude and longitude, its own or its region's.
+    pub at: Option<(f64, f64)>,
     pub health: Option<Health>,
     /// Addresses on private networks are not connected to.
     pub public_only: bool,
@@ -325,6 +346,11 @@ pub struct Route {
     pub body_limit: Option<u64>,
     pub allow: Networks,
     pub deny: Networks,
+    /// Countries that may, and that may not, by their two letters.
+    pub allow_countries: Vec<String>,
+    pub deny_countries: Vec<String>,
+    /// Upstreams of this region are preferred.
+    pub region: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -385,6 +411,9 @@ impl Route {
             body_limit: None,
             allow: Networks::default(),
             deny: Networks::default(),
+            allow_countries: Vec::new(),
+            deny_countries: Vec::new(),
+            region: None,
         }
     }
 }
@@ -403,11 +432,13 @@ pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Report {
     let reading = Reading::new(variables);
     let map = reading.map(&root, "");
     let global = global::read(&map);
-    let pools = pools::read(&map);
-    let routes = routes::read(&map, &global, &pools);
+    let pools = pools::read(&map, global.geo.is_some());
+    let mut routes = routes::read(&map, &global, &pools);
+    let regions = regions::tenants(&map);
+    regions::assign(&mut routes, &regions);
     elsewhere::read(&map);
     map.finish();
     let (faults, notes) = reading.finish();
-    let config = faults.is_empty().then_some(Config { global, pools, routes });
+    let config = faults.is_empty().then_some(Config { global, pools, routes, regions });
     Report { config, faults, notes }
 }

@@ -27,6 +27,9 @@ const BODY: usize = 64 << 10;
 /// How often it is looked whether time changed anybody's state.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Looks between two at the GeoIP file: a minute.
+const GEO_LOOKS: u32 = 600;
+
 /// The checks that run.
 #[derive(Default)]
 struct Checks(HashMap<u32, (Health, JoinHandle<()>)>);
@@ -36,11 +39,19 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut checks = Checks::default();
     let mut version = 0;
     let mut ticks = tokio::time::interval(LOOK);
+    let mut looks = 0u32;
     loop {
         let table = shared.table.load_full();
         if table.version != version {
             version = table.version;
             checks.follow(&table, &shared);
+        }
+        looks = looks.wrapping_add(1);
+        if looks.is_multiple_of(GEO_LOOKS)
+            && let Some(geo) = table.geo.clone()
+        {
+            // Read on a thread where that may take its time; the next look finds it done.
+            tokio::task::spawn_blocking(move || geo.refresh());
         }
         let now = clock::millis();
         for pool in table.pools.values() {

@@ -33,6 +33,8 @@ pub struct HostedRoute {
     /// Begins with `/`.
     pub prefix: String,
     pub tenant: String,
+    /// Servers of this region are preferred; `None` for what the file says of the tenant.
+    pub region: Option<String>,
     pub to: HostedTo,
 }
 
@@ -87,7 +89,8 @@ pub(crate) fn merge(mut config: Config, hosted: &Hosted) -> (Config, Vec<String>
             continue;
         }
         let tenant = Some(route.tenant.clone());
-        config.routes.push(Route { tenant, ..Route::plain(host, prefix, action) });
+        let region = route.region.clone().or_else(|| config.regions.of(tenant.as_deref()));
+        config.routes.push(Route { tenant, region, ..Route::plain(host, prefix, action) });
     }
     (config, refused)
 }
@@ -129,6 +132,7 @@ mod tests {
             host: host.to_owned(),
             prefix: prefix.to_owned(),
             tenant: "loja".to_owned(),
+            region: None,
             to,
         };
         let to = |pool: &str| HostedTo::Pool(pool.to_owned());

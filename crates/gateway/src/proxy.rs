@@ -13,7 +13,7 @@ use hyper::body::{Body as _, Incoming};
 use crate::account::{Account, Line};
 use crate::answer::{self, Reader};
 use crate::body::{Progress, RequestBody, ResponseBody};
-use crate::config::{Action, Cors, RateKey};
+use crate::config::{self, Action, Cors, RateKey};
 use crate::forward;
 use crate::limits::{Limiter, Verdict};
 use crate::session::{Open, Session};
@@ -212,8 +212,13 @@ impl Passage {
             }
         }
         let config = &route.config;
+        if !self.may_come_from(config, &table) {
+            return self.refuse(Trouble::Forbidden);
+        }
         if config.deny.contains(self.client)
-            || (!config.allow.is_empty() && !config.allow.contains(self.client))
+            || (!config.allow.is_empty()
+                && config.allow_countries.is_empty()
+                && !config.allow.contains(self.client))
         {
             return self.refuse(Trouble::Forbidden);
         }
@@ -270,6 +275,23 @@ impl Passage {
         }
         forward::edit(headers, &config.response_headers);
         response
+    }
+
+    /// Whether the client's country may reach the route. Networks that a route lets in need no country.
+    fn may_come_from(&self, config: &config::Route, table: &Table) -> bool {
+        let blocked = table.global.geo.as_ref().map_or(&[][..], |geo| &geo.blocked);
+        let asks = !blocked.is_empty()
+            || !config.allow_countries.is_empty()
+            || !config.deny_countries.is_empty();
+        if !asks || config.allow.contains(self.client) {
+            return true;
+        }
+        let country = table.geo.as_ref().and_then(|geo| geo.country(self.client));
+        let is_in =
+            |list: &[String]| country.as_ref().is_some_and(|country| list.contains(country));
+        !is_in(blocked)
+            && !is_in(&config.deny_countries)
+            && (config.allow_countries.is_empty() || is_in(&config.allow_countries))
     }
 
     /// Makes the head fit for the upstream: one-hop fields away, forwarded ones true.

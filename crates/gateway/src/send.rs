@@ -13,7 +13,7 @@ use http::{Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use crate::balance::{self, NoPick, Pool, Queue, Wish};
+use crate::balance::{NoPick, Pool, Queue, Wish};
 use crate::body::{Flow, RequestBody, ResponseBody};
 use crate::client::{self, Channel, Fail};
 use crate::config::{Algorithm, HashOn};
@@ -25,7 +25,7 @@ use crate::trouble::Trouble;
 use crate::tunnel;
 use crate::upstream::{Outcome, Upstream};
 use crate::worker::Near;
-use crate::{body, clock, forward};
+use crate::{body, clock, forward, view};
 
 /// The protocol that a request asks to change to, and the client's side of it.
 pub(crate) type Change = (HeaderValue, OnUpgrade);
@@ -52,6 +52,13 @@ pub(crate) async fn send(
         config.sticky.as_ref().and_then(|sticky| sticky::cookie(request.headers(), &sticky.cookie));
     let cookie = cookie.map(ToOwned::to_owned);
     let hash = hash(&config.algorithm, &passage, &request);
+    let table = passage.table.clone();
+    let at = match (&config.algorithm, &table.geo) {
+        (Algorithm::Geo, Some(geo)) => geo.point(passage.client),
+        _ => None,
+    };
+    let route = passage.account.route.clone();
+    let region = route.as_ref().and_then(|route| route.config.region.as_deref());
     pool.budget.earn();
     // A method that may be repeated, and nothing of a body that is gone once it was sent.
     let repeatable =
@@ -64,7 +71,8 @@ pub(crate) async fn send(
     loop {
         // The first try begins with the request; time was asked then.
         let now = if tried.is_empty() { passage.account.started } else { clock::micros() };
-        let wish = Wish { now, hash, sticky: cookie.as_deref(), tried: &tried };
+        let sticky = cookie.as_deref();
+        let wish = Wish { now, hash, sticky, region, at, tried: &tried };
         let place = match place(&pool, &wish, &timer).await {
             Ok(place) => place,
             Err(trouble) => return passage.refuse(trouble),
@@ -311,17 +319,17 @@ fn is_idempotent(method: &Method) -> bool {
 
 fn hash(algorithm: &Algorithm, passage: &Passage, request: &Request<RequestBody>) -> u64 {
     let ip = || match passage.client {
-        std::net::IpAddr::V4(v4) => balance::hash(&v4.octets()),
-        std::net::IpAddr::V6(v6) => balance::hash(&v6.octets()),
+        std::net::IpAddr::V4(v4) => view::hash(&v4.octets()),
+        std::net::IpAddr::V6(v6) => view::hash(&v6.octets()),
     };
     match algorithm {
         Algorithm::IpHash | Algorithm::Maglev(HashOn::ClientIp) => ip(),
-        Algorithm::Maglev(HashOn::Path) => balance::hash(request.uri().path().as_bytes()),
+        Algorithm::Maglev(HashOn::Path) => view::hash(request.uri().path().as_bytes()),
         Algorithm::Maglev(HashOn::Header(name)) => {
-            request.headers().get(name).map_or_else(ip, |value| balance::hash(value.as_bytes()))
+            request.headers().get(name).map_or_else(ip, |value| view::hash(value.as_bytes()))
         }
         Algorithm::Maglev(HashOn::Cookie(name)) => sticky::cookie(request.headers(), name)
-            .map_or_else(ip, |value| balance::hash(value.as_bytes())),
+            .map_or_else(ip, |value| view::hash(value.as_bytes())),
         _ => 0,
     }
 }

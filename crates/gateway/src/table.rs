@@ -8,7 +8,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::balance::Pool;
-use crate::config::{self, Action, Config, Fault, Scheme};
+use crate::config::{self, Action, Algorithm, Config, Fault, Scheme};
+use crate::geo::Geo;
 use crate::limits::Limiter;
 use crate::stats::RouteStats;
 use crate::tls::{Certificates, Certified};
@@ -26,6 +27,7 @@ pub(crate) struct Table {
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) certificates: Arc<Certificates>,
+    pub(crate) geo: Option<Arc<Geo>>,
     news: Vec<News>,
 }
 
@@ -108,6 +110,7 @@ impl Table {
                                 && member.scheme == backend.scheme
                                 && member.priority == backend.priority
                                 && member.region == backend.region
+                                && member.at == backend.at
                                 && member.public_only == backend.public_only
                         })
                     });
@@ -138,6 +141,30 @@ impl Table {
                 Arc::default()
             }
         };
+        let geo = match &config.global.geo {
+            None => None,
+            Some(wanted) => {
+                let known = before.and_then(|table| table.geo.clone());
+                match known
+                    .filter(|known| known.path() == wanted.path)
+                    .map_or_else(|| Geo::open(&wanted.path).map(Arc::new), Ok)
+                {
+                    Ok(geo) => Some(geo),
+                    Err(reason) => {
+                        let path = "global.geoip.database_path".to_owned();
+                        let reason = format!("cannot be read: {reason}");
+                        faults.push(Fault { line: 1, path, reason });
+                        None
+                    }
+                }
+            }
+        };
+        let by_distance = pools.values().any(|pool| pool.config.algorithm == Algorithm::Geo);
+        if by_distance && geo.as_ref().is_some_and(|geo| !geo.knows_places()) {
+            let path = "global.geoip.database_path".to_owned();
+            let reason = "knows countries only; the nearest upstream is told by a City database";
+            faults.push(Fault { line: 1, path, reason: reason.to_owned() });
+        }
         let limiter = config.global.rate.map(|rate| {
             let kept = before.and_then(|table| table.limiter.clone());
             kept.filter(|limiter| limiter.rate() == rate)
@@ -153,6 +180,7 @@ impl Table {
             routes: Vec::new(),
             limiter,
             certificates,
+            geo,
             news,
         };
         let known: HashMap<&str, &Arc<Route>> = before.map_or_else(HashMap::new, |table| {

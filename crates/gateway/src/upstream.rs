@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::clock;
 use crate::config::{Backend, Outlier, Scheme};
+use crate::geo::Point;
 
 /// Latency forgets with this time constant.
 const MEMORY_MICROS: f64 = 10_000_000.0;
@@ -24,6 +25,7 @@ pub(crate) struct Upstream {
     pub(crate) address: String,
     pub(crate) priority: u32,
     pub(crate) region: Option<String>,
+    pub(crate) at: Option<Point>,
     /// A tenant named it: it must not lead to a private network.
     pub(crate) public_only: bool,
     pub(crate) weight: AtomicU32,
@@ -80,6 +82,7 @@ impl Upstream {
             address: backend.address.clone(),
             priority: backend.priority,
             region: backend.region.clone(),
+            at: backend.at,
             public_only: backend.public_only,
             weight: AtomicU32::new(backend.weight),
             active: AtomicU32::new(0),

@@ -62,6 +62,7 @@ impl Hosts {
                     host: domain.host.clone(),
                     prefix: prefix.to_owned(),
                     tenant: slug.clone(),
+                    region: domain.region.clone(),
                     to,
                 });
             };

@@ -48,6 +48,11 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("gateway_domain_refused", "a tenant's domain cannot be served as it stands; the reason"),
     ("gateway_domains_unread", "the domains could not be read; those that were known are served"),
     ("gateway_draining", "this node takes nothing new and finishes what it has"),
+    ("gateway_geoip_changed", "a new GeoIP database was taken in"),
+    (
+        "gateway_geoip_unread",
+        "the GeoIP database changed and cannot be read; the one that was stays",
+    ),
     ("gateway_listen_failed", "an address of the gateway could not be served; the cause"),
     ("gateway_ready", "the gateway serves; where, and with how many threads"),
     ("gateway_restart_needed", "a setting was changed that takes effect at the next start only"),

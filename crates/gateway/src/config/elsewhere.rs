@@ -20,7 +20,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     (
         "tenants",
-        "belongs to the platform: tenants are made in the panel or by `portaria tenant create`",
+        "belongs to the platform, but for region_routing: tenants are made in the panel or by `portaria tenant create`",
     ),
     ("metrics", "needs no block: figures are at global.metrics_address, under /metrics"),
     ("cluster", "is read past: this node serves by itself, without Redis"),
@@ -37,16 +37,12 @@ pub(super) fn read(root: &Map<'_>) {
 
 /// Keys of `global` that give defaults or belong elsewhere.
 pub(super) fn defaults(map: &Map<'_>) {
-    for (name, place) in [
-        (
-            "ai",
+    if map.node("ai").is_some() {
+        map.reading().note(
+            map.line_of("ai"),
+            &map.at("ai"),
             "is needed no more: choose `algorithm: ewma` for a pool, which learns from latency and errors",
-        ),
-        ("geoip", "is read past: no pool of this file asks for the nearest upstream"),
-    ] {
-        if map.node(name).is_some() {
-            map.reading().note(map.line_of(name), &map.at(name), place);
-        }
+        );
     }
     // The pools' reader looks at it.
     map.pass(&["health_check"]);

@@ -33,6 +33,7 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         sticky_secret: None,
         security_headers: false,
         block: Networks::default(),
+        geo: None,
     };
     let Some(map) = root.block("global") else {
         global.bind = Some(([0, 0, 0, 0], 80).into());
@@ -127,6 +128,7 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         }
         block.finish();
     }
+    global.geo = super::regions::geoip(&map);
     super::elsewhere::defaults(&map);
     map.finish();
     global

@@ -18,7 +18,7 @@ struct Pace {
     unhealthy: u32,
 }
 
-pub(super) fn read(root: &Map<'_>) -> Vec<Pool> {
+pub(super) fn read(root: &Map<'_>, geo: bool) -> Vec<Pool> {
     let pace = root.block("global").and_then(|global| global.block("health_check")).map_or(
         Pace {
             interval: Duration::from_secs(30),
@@ -41,11 +41,18 @@ pub(super) fn read(root: &Map<'_>) -> Vec<Pool> {
             pace
         },
     );
+    // With `cluster.geo_routing` pools that have regions prefer the nearest unless they say otherwise.
+    let wide = root
+        .block("cluster")
+        .filter(|cluster| cluster.is_block())
+        .and_then(|cluster| cluster.flag("geo_routing"))
+        .unwrap_or(false);
+    let places = Places { geo, wide };
     let mut names: HashSet<String> = HashSet::new();
     let mut pools = Vec::new();
     for (node, path) in root.items("pools") {
         let map = root.reading().map(node, &path);
-        if let Some(pool) = one(map, pace) {
+        if let Some(pool) = one(map, pace, places) {
             if !names.insert(pool.name.clone()) {
                 root.reading().fault(
                     pool.line,
@@ -59,7 +66,15 @@ pub(super) fn read(root: &Map<'_>) -> Vec<Pool> {
     pools
 }
 
-fn one(map: Map<'_>, pace: Pace) -> Option<Pool> {
+/// What is known of places.
+#[derive(Clone, Copy)]
+struct Places {
+    /// There is a database to look clients up in.
+    geo: bool,
+    wide: bool,
+}
+
+fn one(map: Map<'_>, pace: Pace, places: Places) -> Option<Pool> {
     let name = map.text("name").filter(|name| !name.is_empty());
     if name.is_none() {
         map.fault("name", "is missing; routes name their pool by it");
@@ -120,6 +135,7 @@ fn one(map: Map<'_>, pace: Pace) -> Option<Pool> {
             backends.push(backend);
         }
     }
+    let algorithm = nearest(&map, algorithm, &backends, places);
     let pool = Pool {
         name: name.unwrap_or_default(),
         line: map.line,
@@ -198,6 +214,7 @@ impl Backend {
             draining: false,
             priority: 0,
             region: None,
+            at: None,
             health: None,
             public_only: false,
             line: 0,
@@ -268,14 +285,35 @@ fn algorithm(map: &Map<'_>) -> Algorithm {
         Name::Ewma => Algorithm::Ewma,
         Name::Ip => Algorithm::IpHash,
         Name::Maglev => Algorithm::Maglev(on.unwrap_or(HashOn::ClientIp)),
-        Name::Geo => {
-            map.fault(
-                "algorithm",
-                "asks for the nearest upstream, which this version cannot tell; use ewma, which prefers the quicker",
-            );
-            Algorithm::Geo
-        }
+        Name::Geo => Algorithm::Geo,
     }
+}
+
+/// The nearest upstream is told by where clients and upstreams are.
+fn nearest(map: &Map<'_>, algorithm: Algorithm, backends: &[Backend], places: Places) -> Algorithm {
+    let unsaid = map.node("algorithm").is_none();
+    let all_known = !backends.is_empty() && backends.iter().all(|backend| backend.at.is_some());
+    if unsaid && places.wide && places.geo && all_known {
+        return Algorithm::Geo;
+    }
+    if algorithm != Algorithm::Geo {
+        return algorithm;
+    }
+    if !places.geo {
+        map.fault("algorithm", "needs global.geoip with a database_path to tell where clients are");
+    }
+    for backend in backends.iter().filter(|backend| backend.at.is_none()) {
+        map.reading().fault(
+            backend.line,
+            &map.at("backends"),
+            format!(
+                "{} needs latitude and longitude, or a region that is known: {}",
+                backend.address,
+                crate::geo::regions()
+            ),
+        );
+    }
+    algorithm
 }
 
 fn sticky(map: &Map<'_>) -> Option<Sticky> {
@@ -310,13 +348,16 @@ fn backend(map: Map<'_>, pace: Pace, common: Option<&Health>) -> Option<Backend>
     let health =
         map.block("health_check").and_then(|block| health(block, pace)).or_else(|| common.cloned());
     let (scheme, address) = address.unwrap_or((Scheme::Http, String::new()));
+    let region = map.text("region");
+    let point = map.real("latitude", -90.0, 90.0).zip(map.real("longitude", -180.0, 180.0));
     let backend = Backend {
         scheme,
         address,
         weight: map.number("weight", 0, 10_000).unwrap_or(1) as u32,
         draining: map.flag("draining").unwrap_or(false),
         priority: map.number("priority", 0, 100).unwrap_or(0) as u32,
-        region: map.text("region"),
+        at: point.or_else(|| region.as_deref().and_then(crate::geo::region)),
+        region,
         health,
         public_only: false,
         line: map.line,

@@ -110,6 +110,11 @@ impl<'n> Map<'n> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
+    /// Whether it has keys at all: an empty block, and something that is no block, have none.
+    pub(crate) fn is_block(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
     pub(crate) fn reading(&self) -> &'n Reading<'n> {
         self.reading
     }

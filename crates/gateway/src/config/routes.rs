@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::global::{networks, read_rate};
 use super::read::{Map, like};
+use super::regions::countries;
 use super::{Action, Cors, Edits, Global, PathChange, Pool, RateKey, Route};
 use crate::host;
 
@@ -15,7 +16,7 @@ pub(super) fn read(root: &Map<'_>, global: &Global, pools: &[Pool]) -> Vec<Route
     let mut taken: HashMap<(String, String, Vec<String>, Vec<String>), usize> = HashMap::new();
     for (node, path) in root.items("routes") {
         let map = root.reading().map(node, &path);
-        let route = one(map, pools);
+        let route = one(map, pools, global.geo.is_some());
         let mut methods: Vec<String> = route.methods.iter().map(ToString::to_string).collect();
         methods.sort();
         let mut headers: Vec<String> =
@@ -66,7 +67,7 @@ fn note_ways_around(root: &Map<'_>, global: &Global, routes: &[Route]) {
     }
 }
 
-fn one(map: Map<'_>, pools: &[Pool]) -> Route {
+fn one(map: Map<'_>, pools: &[Pool], geo: bool) -> Route {
     let mut hosts = Vec::new();
     let mut listed = map.texts("hosts");
     listed.extend(map.text("host"));
@@ -146,7 +147,19 @@ fn one(map: Map<'_>, pools: &[Pool]) -> Route {
         body_limit: map.size("body_limit"),
         allow: networks(&map, "allow"),
         deny: networks(&map, "deny"),
+        allow_countries: countries(&map, "allow_countries"),
+        deny_countries: countries(&map, "deny_countries"),
+        region: None,
     };
+    if !geo {
+        for (key, list) in
+            [("allow_countries", &route.allow_countries), ("deny_countries", &route.deny_countries)]
+        {
+            if !list.is_empty() {
+                map.fault(key, "needs global.geoip with a database_path to tell countries by");
+            }
+        }
+    }
     map.finish();
     route
 }

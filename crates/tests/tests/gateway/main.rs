@@ -8,6 +8,7 @@ mod faults;
 mod http2;
 mod limits;
 mod messages;
+mod places;
 mod routing;
 mod smuggling;
 mod tunnels;
