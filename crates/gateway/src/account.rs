@@ -33,6 +33,8 @@ pub(crate) struct Account {
     pub(crate) request_id: u128,
     pub(crate) worker: Rc<Worker>,
     pub(crate) line: Option<Box<Line>>,
+    /// Of our own making: no client asked.
+    pub(crate) silent: bool,
 }
 
 /// What only the access log needs.
@@ -48,6 +50,26 @@ pub(crate) struct Line {
 }
 
 impl Account {
+    /// A request that begins now.
+    pub(crate) fn new(worker: Rc<Worker>, progress: Rc<Progress>) -> Self {
+        Self {
+            started: clock::micros(),
+            route: None,
+            upstream: None,
+            status: 0,
+            trouble: None,
+            progress,
+            sent: 0,
+            retries: 0,
+            whole: false,
+            cut: false,
+            request_id: rand::random(),
+            worker,
+            line: None,
+            silent: false,
+        }
+    }
+
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = status.as_u16();
     }
@@ -75,6 +97,9 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        if self.silent {
+            return;
+        }
         if self.status == 0 {
             self.status = GONE;
         }

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
+use crate::cache::Purge;
 use crate::config::{Action, Token};
 use crate::shared::Shared;
 use crate::stats::BOUNDS;
@@ -89,6 +90,7 @@ pub(crate) async fn answer(
         ("GET", ["v1", "gateway", "versions"]) => {
             json_answer(StatusCode::OK, &change::versions(shared))
         }
+        ("POST", ["v1", "gateway", "cache", "purge"]) => purge(&shared.table.load(), &body),
         ("PUT", ["v1", "gateway", "config"]) => change::put(shared, &parts.uri, &body),
         ("POST", ["v1", "gateway", "rollback"]) => change::rollback(shared, &body),
         ("POST", ["v1", "gateway", "pools", pool, "upstreams"]) => change::add(shared, pool, &body),
@@ -169,6 +171,25 @@ fn tenant_drain(shared: &Shared, tenant: &str, on: bool) -> Response<Bytes> {
     let state = if on { "draining" } else { "serving" };
     let status = if on { StatusCode::ACCEPTED } else { StatusCode::OK };
     json_answer(status, &json!({"tenant": tenant, "state": state, "requests_at_upstreams": open}))
+}
+
+/// Forgets answers: `{"tenant": …}`, `{"tag": …}`, `{"host": …}`, with `"path"` if one is meant, or `{"all": true}`.
+fn purge(table: &Table, body: &[u8]) -> Response<Bytes> {
+    let usage = "send one of {\"tenant\": SLUG}, {\"tag\": TAG}, {\"host\": HOST}, {\"host\": HOST, \"path\": PATH}, {\"all\": true}";
+    let Ok(Value::Object(wanted)) = serde_json::from_slice(body) else {
+        return problem(StatusCode::BAD_REQUEST, usage);
+    };
+    let text = |name: &str| wanted.get(name).and_then(Value::as_str);
+    let what = match (wanted.len(), text("tenant"), text("tag"), text("host"), text("path")) {
+        (1, Some(tenant), None, None, None) => Purge::Tenant(tenant),
+        (1, None, Some(tag), None, None) => Purge::Tag(tag),
+        (1, None, None, Some(host), None) => Purge::Host(host),
+        (2, None, None, Some(host), Some(path)) => Purge::Path(host, path),
+        (1, None, None, None, None) if wanted.get("all") == Some(&Value::Bool(true)) => Purge::All,
+        _ => return problem(StatusCode::BAD_REQUEST, usage),
+    };
+    let purged = table.cache.as_ref().map_or(0, |cache| cache.purge(&what));
+    json_answer(StatusCode::OK, &json!({"purged": purged}))
 }
 
 fn status(shared: &Shared) -> Value {

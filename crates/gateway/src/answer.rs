@@ -133,6 +133,7 @@ fn portuguese(trouble: Trouble) -> (&'static str, &'static str) {
         Trouble::TenantDraining => {
             ("Em mudança", "O serviço está mudando de lugar. Tente de novo em instantes.")
         }
+        Trouble::NotCached => ("Sem cópia", "Não há cópia desta resposta aqui."),
         Trouble::NoUpstream => {
             ("Serviço indisponível", "Não há servidor que possa responder agora.")
         }

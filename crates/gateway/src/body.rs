@@ -7,10 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::client::{Channel, StreamPlace, Worn};
+use crate::compress::{Coding, Flowing};
+use crate::extra::{Capture, Extra};
 use crate::lease::Lease;
 use crate::proxy::Passage;
 use crate::session::Open;
@@ -176,11 +179,13 @@ pub(crate) struct ResponseBody {
     passage: Box<Passage>,
     /// A piece was handed over, and the next was not asked for.
     untaken: bool,
+    /// What is done to it on its way; mostly nothing.
+    extra: Option<Box<Extra>>,
     /// Keeps the request counted as open.
     pub(crate) open: Option<Open>,
 }
 
-enum Kind {
+pub(crate) enum Kind {
     Own(Option<Bytes>),
     Flow(Box<Flow>),
 }
@@ -210,16 +215,39 @@ impl std::error::Error for Cut {}
 
 impl ResponseBody {
     pub(crate) fn own(bytes: Bytes, passage: Box<Passage>) -> Self {
-        Self {
-            kind: Kind::Own((!bytes.is_empty()).then_some(bytes)),
-            passage,
-            untaken: false,
-            open: None,
-        }
+        Self::of(Kind::Own((!bytes.is_empty()).then_some(bytes)), passage)
     }
 
     pub(crate) fn flow(flow: Flow, passage: Box<Passage>) -> Self {
-        Self { kind: Kind::Flow(Box::new(flow)), passage, untaken: false, open: None }
+        Self::of(Kind::Flow(Box::new(flow)), passage)
+    }
+
+    fn of(kind: Kind, passage: Box<Passage>) -> Self {
+        Self { kind, passage, untaken: false, extra: None, open: None }
+    }
+
+    /// Keeps what passes, if it comes to its end.
+    pub(crate) fn capture(&mut self, capture: Capture) {
+        self.extra.get_or_insert_default().capture = Some(capture);
+    }
+
+    /// Compresses what passes.
+    pub(crate) fn encode(&mut self, coding: Coding) {
+        self.extra.get_or_insert_default().flowing = Some(Flowing::new(coding));
+    }
+
+    /// Gives something else instead, and lets the upstream go.
+    pub(crate) fn replace(&mut self, status: StatusCode, bytes: Bytes) {
+        self.kind = Kind::Own((!bytes.is_empty()).then_some(bytes));
+        self.passage.account.answered(status);
+    }
+
+    /// The next piece as the client gets it.
+    fn passed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match &mut self.extra {
+            None => self.kind.next(cx),
+            Some(extra) => extra.next(&mut self.kind, cx),
+        }
     }
 
     /// Tells the session whether the client takes what comes.
@@ -247,10 +275,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.get_mut();
         this.taken(true);
-        let frame = match &mut this.kind {
-            Kind::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Kind::Flow(flow) => std::task::ready!(flow.poll(cx)),
-        };
+        let frame = std::task::ready!(this.passed(cx));
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
@@ -265,6 +290,9 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
+        if self.extra.as_ref().is_some_and(|extra| extra.has_more()) {
+            return false;
+        }
         match &self.kind {
             Kind::Own(bytes) => bytes.is_none(),
             Kind::Flow(flow) => flow.inner.is_end_stream(),
@@ -272,6 +300,9 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.extra.as_ref().is_some_and(|extra| extra.has_more()) {
+            return SizeHint::default();
+        }
         match &self.kind {
             Kind::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Flow(flow) => flow.inner.size_hint(),
@@ -285,6 +316,18 @@ impl Drop for ResponseBody {
         // A body whose length is known is dropped when its last byte was taken, not asked for its end.
         if self.is_end_stream() {
             self.passage.account.whole = true;
+            if let Some(extra) = &mut self.extra {
+                extra.keep();
+            }
+        }
+    }
+}
+
+impl Kind {
+    pub(crate) fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Flow(flow) => flow.poll(cx),
         }
     }
 }

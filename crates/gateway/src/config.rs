@@ -79,6 +79,10 @@ pub struct Global {
     pub security_headers: bool,
     pub block: Networks,
     pub geo: Option<Geo>,
+    /// Bytes of answers that are kept.
+    pub cache_size: u64,
+    /// Whether text is compressed for clients that take it so.
+    pub compress: bool,
 }
 
 /// A secret that never prints itself.
@@ -351,6 +355,19 @@ pub struct Route {
     pub deny_countries: Vec<String>,
     /// Upstreams of this region are preferred.
     pub region: Option<String>,
+    /// Answers that may be kept are.
+    pub cache: Option<CacheRule>,
+    /// `None`: as `global` says.
+    pub compress: Option<bool>,
+}
+
+/// What a route keeps of its answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheRule {
+    /// How long what says nothing of itself is kept; zero for not at all.
+    pub standard: Duration,
+    /// Bytes of a body at most.
+    pub largest: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -414,6 +431,8 @@ impl Route {
             allow_countries: Vec::new(),
             deny_countries: Vec::new(),
             region: None,
+            cache: None,
+            compress: None,
         }
     }
 }

@@ -58,6 +58,28 @@ pub(crate) fn text(shared: &Shared) -> String {
             "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} gauge\nportaria_gateway_{name} {value}"
         );
     }
+    if let Some(cache) = &table.cache {
+        let (bytes, entries) = cache.filled();
+        let counts = &cache.counts;
+        for (name, kind, help, value) in [
+            ("cache_hits_total", "counter", "Answers from the cache.", load(&counts.hits)),
+            (
+                "cache_stale_total",
+                "counter",
+                "Old answers given while fetched.",
+                load(&counts.stale),
+            ),
+            ("cache_misses_total", "counter", "Answers that were fetched.", load(&counts.misses)),
+            ("cache_stored_total", "counter", "Answers that were kept.", load(&counts.stored)),
+            ("cache_bytes", "gauge", "Bytes that the cache reckons with.", bytes),
+            ("cache_entries", "gauge", "Addresses with kept answers.", entries as u64),
+        ] {
+            let _ = writeln!(
+                out,
+                "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} {kind}\nportaria_gateway_{name} {value}"
+            );
+        }
+    }
     routes(&mut out, &table);
     upstreams(&mut out, &table);
     certificates(&mut out, &table);

@@ -16,12 +16,13 @@ use crate::body::{Progress, RequestBody, ResponseBody};
 use crate::config::{self, Action, Cors, RateKey};
 use crate::forward;
 use crate::limits::{Limiter, Verdict};
+use crate::serve::{self, Wanted};
 use crate::session::{Open, Session};
 use crate::table::{Found, Route, Table};
 use crate::tls::Served;
 use crate::trouble::Trouble;
 use crate::worker::{LocalRoute, LocalTable};
-use crate::{admin, clock, host, send, trust};
+use crate::{admin, host, trust};
 
 /// A request on its way, and what was found out about it.
 pub(crate) struct Passage {
@@ -63,21 +64,7 @@ async fn pass(session: &Rc<Session>, request: Request<Incoming>) -> Response<Res
     } else {
         session.peer
     };
-    let mut account = Account {
-        started: clock::micros(),
-        route: None,
-        upstream: None,
-        status: 0,
-        trouble: None,
-        progress: progress.clone(),
-        sent: 0,
-        retries: 0,
-        whole: false,
-        cut: false,
-        request_id: rand::random(),
-        worker: worker.clone(),
-        line: None,
-    };
+    let mut account = Account::new(worker.clone(), progress.clone());
     if let Some(writer) = worker.log() {
         account.line = Some(Box::new(Line {
             writer,
@@ -257,9 +244,18 @@ impl Passage {
         self.prepare(&mut request, &authority_text, target);
         forward::edit(request.headers_mut(), &config.request_headers);
         let pinned = self.session.secure && served.is_some() && !table.global.tls.hsts.is_zero();
-        let mut response =
-            send::send(self, pool.clone(), route.config.timeout, request, upgrade.zip(on_upgrade))
-                .await;
+        let keeps = config.cache.is_some() && table.cache.is_some() && upgrade.is_none();
+        let wanted = Wanted {
+            pool: pool.clone(),
+            span: config.timeout,
+            key: keeps.then(|| {
+                let host = name.as_deref().unwrap_or_default();
+                serve::key(route, self.session.secure, host, request.uri())
+            }),
+            rule: config.cache.clone(),
+            compress: config.compress.unwrap_or(table.global.compress),
+        };
+        let mut response = serve::answer(self, request, wanted, upgrade.zip(on_upgrade)).await;
         let headers = response.headers_mut();
         if let Some(cors) = &config.cors {
             expose(cors, origin, headers);
@@ -292,6 +288,23 @@ impl Passage {
         !is_in(blocked)
             && !is_in(&config.deny_countries)
             && (config.allow_countries.is_empty() || is_in(&config.allow_countries))
+    }
+
+    /// A request of our own beside this one, which no client waits for.
+    pub(crate) fn again(&self) -> Box<Self> {
+        let worker = &self.session.worker;
+        let progress = Rc::new(Progress::new(worker.timers.clone(), std::time::Duration::MAX));
+        let mut account = Account::new(worker.clone(), progress);
+        account.silent = true;
+        account.route.clone_from(&self.account.route);
+        Box::new(Self {
+            session: self.session.clone(),
+            table: self.table.clone(),
+            account,
+            reader: self.reader,
+            client: self.client,
+            trusted: self.trusted,
+        })
     }
 
     /// Makes the head fit for the upstream: one-hop fields away, forwarded ones true.

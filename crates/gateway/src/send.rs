@@ -241,7 +241,7 @@ async fn attempt(
 }
 
 /// The same request once more; only for those without a body.
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+pub(crate) fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(RequestBody::Empty);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();

@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::balance::Pool;
+use crate::cache::Cache;
 use crate::config::{self, Action, Algorithm, Config, Fault, Scheme};
 use crate::geo::Geo;
 use crate::limits::Limiter;
@@ -28,6 +29,8 @@ pub(crate) struct Table {
     pub(crate) limiter: Option<Arc<Limiter>>,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) geo: Option<Arc<Geo>>,
+    /// Where routes keep answers, when any does.
+    pub(crate) cache: Option<Arc<Cache>>,
     news: Vec<News>,
 }
 
@@ -165,6 +168,11 @@ impl Table {
             let reason = "knows countries only; the nearest upstream is told by a City database";
             faults.push(Fault { line: 1, path, reason: reason.to_owned() });
         }
+        let size = config.global.cache_size;
+        let cache = config.routes.iter().any(|route| route.cache.is_some()).then(|| {
+            let known = before.and_then(|table| table.cache.clone());
+            known.filter(|cache| cache.size() == size).unwrap_or_else(|| Arc::new(Cache::new(size)))
+        });
         let limiter = config.global.rate.map(|rate| {
             let kept = before.and_then(|table| table.limiter.clone());
             kept.filter(|limiter| limiter.rate() == rate)
@@ -181,6 +189,7 @@ impl Table {
             limiter,
             certificates,
             geo,
+            cache,
             news,
         };
         let known: HashMap<&str, &Arc<Route>> = before.map_or_else(HashMap::new, |table| {

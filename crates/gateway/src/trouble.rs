@@ -59,6 +59,7 @@ troubles! {
     Limited Client TOO_MANY_REQUESTS "rate_limited" "There were too many requests. Try again a little later.";
     Draining Gateway SERVICE_UNAVAILABLE "draining" "This server is about to be replaced. Try again at once.";
     TenantDraining Gateway SERVICE_UNAVAILABLE "tenant_draining" "The service moves to another place. Try again in a moment.";
+    NotCached Client GATEWAY_TIMEOUT "not_cached" "The answer is not kept here, and was asked for only if it were.";
     NoUpstream Upstream SERVICE_UNAVAILABLE "no_upstream" "No server is there that could answer.";
     Busy Upstream SERVICE_UNAVAILABLE "busy" "All servers have as much to do as they can. Try again in a moment.";
     Refused Upstream BAD_GATEWAY "upstream_refused" "The server could not be reached.";

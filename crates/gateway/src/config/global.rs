@@ -34,6 +34,8 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         security_headers: false,
         block: Networks::default(),
         geo: None,
+        cache_size: 64 << 20,
+        compress: false,
     };
     let Some(map) = root.block("global") else {
         global.bind = Some(([0, 0, 0, 0], 80).into());
@@ -90,6 +92,17 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         global.rate = read_rate(&block);
         block.finish();
     }
+    if let Some(block) = map.block("cache") {
+        if let Some(size) = block.size("size") {
+            if (1 << 20..=1 << 40).contains(&size) {
+                global.cache_size = size;
+            } else {
+                block.fault("size", format!("is {size} bytes; use 1MiB to 1024GiB"));
+            }
+        }
+        block.finish();
+    }
+    global.compress = map.flag("compression").unwrap_or(false);
     if let Some(block) = map.block("limits") {
         read_limits(block, &mut global.limits);
     }

@@ -135,6 +135,11 @@ impl<'n> Map<'n> {
         (!matches!(node.value, Value::Null)).then_some(node)
     }
 
+    /// Whether a key has a plain value.
+    pub(crate) fn is_text(&self, key: &'static str) -> bool {
+        self.node(key).is_some_and(|node| matches!(node.value, Value::Scalar(_)))
+    }
+
     pub(crate) fn block(&self, key: &'static str) -> Option<Map<'n>> {
         let node = self.node(key)?;
         Some(self.reading.map(node, &self.at(key)))

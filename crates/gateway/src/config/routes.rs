@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use super::global::{networks, read_rate};
 use super::read::{Map, like};
 use super::regions::countries;
-use super::{Action, Cors, Edits, Global, PathChange, Pool, RateKey, Route};
+use super::{Action, CacheRule, Cors, Edits, Global, PathChange, Pool, RateKey, Route};
 use crate::host;
 
 pub(super) fn read(root: &Map<'_>, global: &Global, pools: &[Pool]) -> Vec<Route> {
@@ -150,6 +150,8 @@ fn one(map: Map<'_>, pools: &[Pool], geo: bool) -> Route {
         allow_countries: countries(&map, "allow_countries"),
         deny_countries: countries(&map, "deny_countries"),
         region: None,
+        cache: cache(&map),
+        compress: map.flag("compression"),
     };
     if !geo {
         for (key, list) in
@@ -162,6 +164,28 @@ fn one(map: Map<'_>, pools: &[Pool], geo: bool) -> Route {
     }
     map.finish();
     route
+}
+
+/// `cache: true`, or a block.
+fn cache(map: &Map<'_>) -> Option<CacheRule> {
+    let mut rule = CacheRule { standard: Duration::ZERO, largest: 1 << 20 };
+    if map.is_text("cache") {
+        return map.flag("cache").unwrap_or(false).then_some(rule);
+    }
+    let block = map.block("cache")?;
+    let enabled = block.flag("enabled").unwrap_or(true);
+    if let Some(span) = block.duration("default_ttl") {
+        rule.standard = span;
+    }
+    if let Some(size) = block.size("max_object") {
+        if (1..=1 << 30).contains(&size) {
+            rule.largest = size;
+        } else {
+            block.fault("max_object", format!("is {size} bytes; use 1 to 1GiB"));
+        }
+    }
+    block.finish();
+    enabled.then_some(rule)
 }
 
 fn action(map: &Map<'_>, prefix: &str, pools: &[Pool]) -> Action {
