@@ -121,6 +121,10 @@ fn portuguese(trouble: Trouble) -> (&'static str, &'static str) {
         Trouble::Forbidden => {
             ("Acesso não permitido", "Este endereço não pode ser acessado de onde você está.")
         }
+        Trouble::Suspicious => (
+            "Pedido bloqueado",
+            "O pedido parece um ataque e não foi encaminhado. Se não é, informe o número abaixo a quem cuida deste site.",
+        ),
         Trouble::TooLarge => {
             ("Conteúdo grande demais", "O que foi enviado é maior do que se aceita aqui.")
         }

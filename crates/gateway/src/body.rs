@@ -1,6 +1,7 @@
 //! Bodies on their way through: counted, watched for standing still, never held as a whole.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -97,7 +98,21 @@ impl std::error::Error for Fault {}
 /// A request's body on its way to an upstream.
 pub(crate) enum RequestBody {
     Empty,
-    Stream { inner: Incoming, left: u64, progress: Rc<Progress> },
+    Stream {
+        inner: Incoming,
+        left: u64,
+        progress: Rc<Progress>,
+        /// What was read to be looked at.
+        ahead: Option<Box<Ahead>>,
+    },
+}
+
+/// The beginning of a body, read before it is passed on.
+#[derive(Default)]
+pub(crate) struct Ahead {
+    frames: VecDeque<Frame<Bytes>>,
+    length: u64,
+    ended: bool,
 }
 
 impl RequestBody {
@@ -106,19 +121,48 @@ impl RequestBody {
         if inner.is_end_stream() {
             return Self::Empty;
         }
-        Self::Stream { inner, left: if limit == 0 { u64::MAX } else { limit }, progress }
+        let left = if limit == 0 { u64::MAX } else { limit };
+        Self::Stream { inner, left, progress, ahead: None }
     }
-}
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = Fault;
+    /// Reads up to `most` bytes, or to the end, and keeps them for the upstream.
+    pub(crate) async fn look(&mut self, most: usize, timer: &Timer) -> Result<Vec<u8>, Fault> {
+        let mut seen = Vec::new();
+        while seen.len() < most {
+            let patience = match self {
+                Self::Empty => break,
+                Self::Stream { progress, .. } => progress.patience,
+            };
+            timer.set(patience);
+            let frame = std::future::poll_fn(|cx| match self.poll_inner(cx) {
+                Poll::Pending if timer.is_due(cx) => Poll::Ready(Some(Err(Fault::Stalled))),
+                other => other,
+            })
+            .await;
+            let Self::Stream { ahead, .. } = self else { break };
+            let ahead = ahead.get_or_insert_default();
+            match frame {
+                None => {
+                    ahead.ended = true;
+                    break;
+                }
+                Some(Err(fault)) => return Err(fault),
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        ahead.length += data.len() as u64;
+                        seen.extend_from_slice(data);
+                    }
+                    ahead.frames.push_back(frame);
+                }
+            }
+        }
+        seen.truncate(most);
+        Ok(seen)
+    }
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let Self::Stream { inner, left, progress } = self.get_mut() else {
+    /// The next piece from the client.
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let Self::Stream { inner, left, progress, .. } = self else {
             return Poll::Ready(None);
         };
         let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
@@ -157,10 +201,34 @@ impl Body for RequestBody {
         };
         Poll::Ready(Some(Ok(frame)))
     }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = self.get_mut();
+        if let Self::Stream { ahead: Some(ahead), .. } = this {
+            if let Some(frame) = ahead.frames.pop_front() {
+                ahead.length -= frame.data_ref().map_or(0, |data| data.len() as u64);
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if ahead.ended {
+                return Poll::Ready(None);
+            }
+        }
+        this.poll_inner(cx)
+    }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
+            Self::Stream { ahead: Some(ahead), .. } if !ahead.frames.is_empty() => false,
+            Self::Stream { ahead: Some(ahead), inner, .. } => ahead.ended || inner.is_end_stream(),
             Self::Stream { inner, .. } => inner.is_end_stream(),
         }
     }
@@ -168,7 +236,18 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream { inner, .. } => inner.size_hint(),
+            Self::Stream { inner, ahead: None, .. } => inner.size_hint(),
+            Self::Stream { inner, ahead: Some(ahead), .. } => {
+                let hint = inner.size_hint();
+                let mut sum = SizeHint::new();
+                if let Some(upper) = hint.upper() {
+                    sum.set_upper(upper + ahead.length);
+                } else if ahead.ended {
+                    sum.set_upper(ahead.length);
+                }
+                sum.set_lower(hint.lower() + ahead.length);
+                sum
+            }
         }
     }
 }

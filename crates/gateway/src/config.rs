@@ -9,6 +9,7 @@ mod pools;
 mod read;
 mod regions;
 mod routes;
+mod waf;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -83,6 +84,37 @@ pub struct Global {
     pub cache_size: u64,
     /// Whether text is compressed for clients that take it so.
     pub compress: bool,
+    pub waf: Option<Waf>,
+}
+
+/// A firewall for requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waf {
+    /// Whether a match is refused, or only told.
+    pub block: bool,
+    pub level: WafLevel,
+    /// Bytes of a body that are looked at.
+    pub body: usize,
+    /// Prefixes of paths that are not looked at.
+    pub without_paths: Vec<String>,
+    pub without_rules: Vec<u16>,
+    pub log: bool,
+}
+
+/// How much is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WafLevel {
+    Basic,
+    Standard,
+    Strict,
+}
+
+/// What a route makes of the firewall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WafMode {
+    Off,
+    Detect,
+    Block,
 }
 
 /// A secret that never prints itself.
@@ -359,6 +391,7 @@ pub struct Route {
     pub cache: Option<CacheRule>,
     /// `None`: as `global` says.
     pub compress: Option<bool>,
+    pub waf: Option<WafMode>,
 }
 
 /// What a route keeps of its answers.
@@ -433,6 +466,7 @@ impl Route {
             region: None,
             cache: None,
             compress: None,
+            waf: None,
         }
     }
 }

@@ -58,6 +58,18 @@ pub(crate) fn text(shared: &Shared) -> String {
             "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} gauge\nportaria_gateway_{name} {value}"
         );
     }
+    if table.global.waf.is_some() {
+        let _ = writeln!(
+            out,
+            "# HELP portaria_gateway_waf_matches_total Requests that a rule of the firewall matched.\n# TYPE portaria_gateway_waf_matches_total counter"
+        );
+        for (id, name, count) in shared.waf.all().filter(|(.., count)| *count > 0) {
+            let _ = writeln!(
+                out,
+                "portaria_gateway_waf_matches_total{{rule=\"{id}\",name=\"{name}\"}} {count}"
+            );
+        }
+    }
     if let Some(cache) = &table.cache {
         let (bytes, entries) = cache.filled();
         let counts = &cache.counts;

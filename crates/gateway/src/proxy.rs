@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY, VARY};
+use http::header::{CONNECTION, HOST, HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header, uri};
 use hyper::body::{Body as _, Incoming};
 
 use crate::account::{Account, Line};
 use crate::answer::{self, Reader};
 use crate::body::{Progress, RequestBody, ResponseBody};
-use crate::config::{self, Action, Cors, RateKey};
+use crate::config::{self, Action, RateKey, WafMode};
 use crate::forward;
 use crate::limits::{Limiter, Verdict};
 use crate::serve::{self, Wanted};
@@ -22,7 +22,7 @@ use crate::table::{Found, Route, Table};
 use crate::tls::Served;
 use crate::trouble::Trouble;
 use crate::worker::{LocalRoute, LocalTable};
-use crate::{admin, host, trust};
+use crate::{admin, cors, host, trust, waf};
 
 /// A request on its way, and what was found out about it.
 pub(crate) struct Passage {
@@ -219,12 +219,12 @@ impl Passage {
         if limit > 0 && request.body().size_hint().lower() > limit {
             return self.refuse(Trouble::TooLarge);
         }
-        let origin = config.cors.as_ref().and_then(|cors| allowed(cors, request.headers()));
+        let origin = config.cors.as_ref().and_then(|cors| cors::allowed(cors, request.headers()));
         if let Some(cors) = &config.cors
             && *request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
         {
-            let answer = preflight(cors, origin.as_ref());
+            let answer = cors::preflight(cors, origin.as_ref());
             return own(self, answer);
         }
         let change = match &config.action {
@@ -239,8 +239,17 @@ impl Passage {
         let target = forward::target(request.uri(), &read, &config.prefix, change);
         let upgrade =
             if request.body().is_end_stream() { forward::upgrade(request.headers()) } else { None };
+        let firewall = firewall(config, &table.global, path).map(|waf| {
+            let found = waf::look_at_head(&waf, path, request.uri().query(), request.headers());
+            (waf, found)
+        });
         let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let mut request = request.map(|body| RequestBody::new(body, limit, progress));
+        if let Some((waf, found)) = firewall
+            && let Some(refused) = self.look(&waf, route, found, &mut request).await
+        {
+            return self.refuse(refused);
+        }
         self.prepare(&mut request, &authority_text, target);
         forward::edit(request.headers_mut(), &config.request_headers);
         let pinned = self.session.secure && served.is_some() && !table.global.tls.hsts.is_zero();
@@ -258,7 +267,7 @@ impl Passage {
         let mut response = serve::answer(self, request, wanted, upgrade.zip(on_upgrade)).await;
         let headers = response.headers_mut();
         if let Some(cors) = &config.cors {
-            expose(cors, origin, headers);
+            cors::expose(cors, origin, headers);
         }
         if pinned && !headers.contains_key(STRICT_TRANSPORT_SECURITY) {
             let value = format!("max-age={}", table.global.tls.hsts.as_secs());
@@ -271,6 +280,28 @@ impl Passage {
         }
         forward::edit(headers, &config.response_headers);
         response
+    }
+
+    /// What the firewall says of a request, when it is not to be passed on.
+    async fn look(
+        &self,
+        waf: &config::Waf,
+        route: &Route,
+        mut found: Option<waf::Match>,
+        request: &mut Request<RequestBody>,
+    ) -> Option<Trouble> {
+        if found.is_none() && waf::reads(request.headers()) {
+            let timer = self.session.worker.timers.timer();
+            let body = match request.body_mut().look(waf.body, &timer).await {
+                Ok(body) => body,
+                Err(fault) => return Some(fault.into()),
+            };
+            found = waf::look_at_body(waf, request.headers(), &body);
+        }
+        let found = found?;
+        let matches = &self.session.worker.shared.waf;
+        waf::note(matches, found, waf, &route.label, &self.account.id_text());
+        waf.block.then_some(Trouble::Suspicious)
     }
 
     /// Whether the client's country may reach the route. Networks that a route lets in need no country.
@@ -448,6 +479,21 @@ impl Passage {
     }
 }
 
+/// The firewall of a route, as it and the file want it.
+fn firewall(route: &config::Route, global: &config::Global, path: &str) -> Option<config::Waf> {
+    let waf = global.waf.as_ref()?;
+    let block = match route.waf {
+        Some(WafMode::Off) => return None,
+        Some(WafMode::Detect) => false,
+        Some(WafMode::Block) => true,
+        None => waf.block,
+    };
+    if waf.without_paths.iter().any(|prefix| path.starts_with(prefix.as_str())) {
+        return None;
+    }
+    Some(config::Waf { block, ..waf.clone() })
+}
+
 /// The answer to an authority that looks whether a host is ours (RFC 8555, 8.3). Any token is answered: only the
 /// account whose thumbprint it carries can use that.
 fn challenge(table: &Table, host: &str, path: &str) -> Option<Response<Bytes>> {
@@ -504,56 +550,6 @@ fn secure_address(port: u16, host: &str, uri: &Uri) -> String {
 fn fill(to: &str, host: &str, path: &str, query: Option<&str>) -> String {
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     to.replace("{host}", host).replace("{path}", path).replace("{query}", &query)
-}
-
-/// The origin that may read the answer.
-fn allowed(cors: &Cors, headers: &HeaderMap) -> Option<HeaderValue> {
-    let origin = headers.get(header::ORIGIN)?;
-    if cors.origins.is_empty() {
-        return Some(HeaderValue::from_static("*"));
-    }
-    let text = origin.to_str().ok()?.to_lowercase();
-    cors.origins.contains(&text).then(|| origin.clone())
-}
-
-fn preflight(cors: &Cors, origin: Option<&HeaderValue>) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::new());
-    *answer.status_mut() = StatusCode::NO_CONTENT;
-    let headers = answer.headers_mut();
-    if let Some(origin) = origin {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        for (name, text) in [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, &cors.methods),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers),
-        ] {
-            if let Ok(value) = HeaderValue::from_str(text) {
-                headers.insert(name, value);
-            }
-        }
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age.as_secs()));
-        if cors.credentials {
-            headers
-                .insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        }
-    }
-    headers.insert(VARY, HeaderValue::from_static("origin"));
-    answer
-}
-
-fn expose(cors: &Cors, origin: Option<HeaderValue>, headers: &mut HeaderMap) {
-    // The gateway speaks for the route; what the upstream says of origins is not mixed in.
-    headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
-    headers.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
-    if let Some(origin) = origin {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        if cors.credentials {
-            headers
-                .insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        }
-    }
-    if !cors.origins.is_empty() {
-        headers.append(VARY, HeaderValue::from_static("origin"));
-    }
 }
 
 /// For upstreams that say nothing themselves.

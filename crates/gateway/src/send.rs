@@ -25,7 +25,7 @@ use crate::trouble::Trouble;
 use crate::tunnel;
 use crate::upstream::{Outcome, Upstream};
 use crate::worker::Near;
-use crate::{body, clock, forward, view};
+use crate::{clock, forward, view};
 
 /// The protocol that a request asks to change to, and the client's side of it.
 pub(crate) type Change = (HeaderValue, OnUpgrade);
@@ -136,11 +136,7 @@ pub(crate) async fn send(
         };
         // A client that broke off its own body says nothing about the upstream.
         if let Some(fault) = passage.account.progress.fault.get() {
-            return passage.refuse(match fault {
-                body::Fault::TooLarge => Trouble::TooLarge,
-                body::Fault::Broken => Trouble::BadBody,
-                body::Fault::Stalled => Trouble::SlowBody,
-            });
+            return passage.refuse(fault.into());
         }
         lease.settle(Outcome::Failed);
         drop(lease);

@@ -16,6 +16,7 @@ use crate::hosted::Hosted;
 use crate::stats::{HouseStats, Sharded};
 use crate::table::Table;
 use crate::tls::Certified;
+use crate::waf::Matches;
 
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) variables: crate::Variables,
     pub(crate) history: History,
     pub(crate) beside: Mutex<Beside>,
+    pub(crate) waf: Matches,
     /// Hosts without a certificate that somebody asked for.
     asked: Mutex<HashSet<String>>,
     /// One change at a time.
@@ -104,6 +106,7 @@ impl Shared {
             history: History::default(),
             beside: Mutex::default(),
             asked: Mutex::default(),
+            waf: Matches::default(),
             changing: Mutex::new(()),
         }
     }

@@ -2,6 +2,8 @@
 
 use http::StatusCode;
 
+use crate::body::Fault;
+
 /// Where an error came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -16,6 +18,16 @@ impl Origin {
             Self::Upstream => "upstream",
             Self::Client => "client",
             Self::Gateway => "gateway",
+        }
+    }
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TooLarge => Self::TooLarge,
+            Fault::Broken => Self::BadBody,
+            Fault::Stalled => Self::SlowBody,
         }
     }
 }
@@ -55,6 +67,7 @@ troubles! {
     SlowBody Client REQUEST_TIMEOUT "slow_body" "The request's body did not come in time.";
     HeadTooLarge Client REQUEST_HEADER_FIELDS_TOO_LARGE "head_too_large" "The request has more header fields than are taken here.";
     Forbidden Client FORBIDDEN "address_not_allowed" "This address may not be reached from where you are.";
+    Suspicious Client FORBIDDEN "blocked_by_firewall" "The request looks like an attack and was not passed on. If it is none, tell who runs this site its number.";
     TooLarge Client PAYLOAD_TOO_LARGE "body_too_large" "The request's body is larger than is taken here.";
     Limited Client TOO_MANY_REQUESTS "rate_limited" "There were too many requests. Try again a little later.";
     Draining Gateway SERVICE_UNAVAILABLE "draining" "This server is about to be replaced. Try again at once.";

@@ -66,6 +66,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("gateway_upstream_ejected", "an upstream was ejected for errors in a row"),
     ("gateway_upstream_healthy", "checks found an upstream healthy again"),
     ("gateway_upstream_unhealthy", "checks found an upstream unhealthy; the reason"),
+    (
+        "gateway_waf_match",
+        "a rule of the firewall matched a request; which, where, and whether it was blocked",
+    ),
     ("gateway_watch_failed", "the gateway's file is not watched; the cause"),
     ("gateway_worker_failed", "a thread of the gateway ended with an error"),
     ("handed_over", "a conversation changed its owner; the reason"),

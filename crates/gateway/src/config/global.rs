@@ -36,6 +36,7 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         geo: None,
         cache_size: 64 << 20,
         compress: false,
+        waf: None,
     };
     let Some(map) = root.block("global") else {
         global.bind = Some(([0, 0, 0, 0], 80).into());
@@ -131,16 +132,7 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         }
         block.finish();
     }
-    if let Some(block) = map.block("waf") {
-        block.pass(&["ruleset_path", "level", "log_violations", "blocking_mode", "logging"]);
-        if block.flag("enabled").unwrap_or(false) {
-            block.fault(
-                "enabled",
-                "asks for a firewall of request bodies, which this version has not; set it to false",
-            );
-        }
-        block.finish();
-    }
+    global.waf = map.block("waf").and_then(super::waf::read);
     global.geo = super::regions::geoip(&map);
     super::elsewhere::defaults(&map);
     map.finish();

@@ -152,6 +152,7 @@ fn one(map: Map<'_>, pools: &[Pool], geo: bool) -> Route {
         region: None,
         cache: cache(&map),
         compress: map.flag("compression"),
+        waf: super::waf::mode(&map),
     };
     if !geo {
         for (key, list) in

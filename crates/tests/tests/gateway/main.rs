@@ -6,6 +6,7 @@ mod caching;
 mod changes;
 mod edges;
 mod faults;
+mod firewall;
 mod http2;
 mod limits;
 mod messages;

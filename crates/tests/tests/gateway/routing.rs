@@ -200,7 +200,7 @@ routes:
     let unsafe_text = text.replace("waf: {enabled: false", "waf: {enabled: true");
     let report = gateway::check(&unsafe_text, &|_| None);
     assert_eq!(report.faults.len(), 1, "{:?}", report.faults);
-    assert_eq!(report.faults[0].path, "global.waf.enabled");
+    assert_eq!(report.faults[0].path, "global.waf.ruleset_path");
 }
 
 #[tokio::test]
