@@ -73,6 +73,8 @@ pub struct Global {
     pub trusted: Networks,
     pub proxy_protocol: Option<Networks>,
     pub drain_deadline: Duration,
+    /// Where a new process asks for the listeners.
+    pub upgrade_socket: Option<PathBuf>,
     pub access_log: Option<AccessLog>,
     pub error_pages: ErrorPages,
     pub sticky_secret: Option<Token>,

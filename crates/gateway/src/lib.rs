@@ -83,7 +83,7 @@ pub use tls::{Certified, HostedCertificate, HostedChallenge};
 
 use shared::{Beside, Shared};
 use table::Table;
-use worker::{Crew, Door};
+use worker::Crew;
 
 /// Looks up `${NAME}` of a file.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -106,6 +106,7 @@ pub enum StartError {
 pub struct Gateway {
     shared: Arc<Shared>,
     addresses: Addresses,
+    listeners: Vec<(Door, TcpListener)>,
     threads: Vec<JoinHandle<std::io::Result<()>>>,
 }
 
@@ -118,8 +119,22 @@ pub struct Addresses {
     pub admin: Option<SocketAddr>,
 }
 
+/// What a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Plain,
+    Tls,
+    Metrics,
+    Admin,
+}
+
+impl Door {
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Tls, Self::Metrics, Self::Admin];
+}
+
 impl Gateway {
-    /// Binds, and serves until it is stopped. Call within a tokio runtime, on which checks and the admin API run.
+    /// Binds, and serves until it is stopped. A listener of `inherited` takes the place of one that would be bound to
+    /// the same address; connections that wait in its queue are served. Call within a tokio runtime, on which checks and the admin API run.
     ///
     /// # Errors
     /// When an address is taken, or a file that the configuration names is unreadable.
@@ -128,6 +143,7 @@ impl Gateway {
         hosted: Hosted,
         wall: kernel::Clock,
         variables: Variables,
+        inherited: Vec<(Door, TcpListener)>,
     ) -> Result<Self, StartError> {
         let secret: [u8; 32] = match &config.global.sticky_secret {
             Some(secret) => Sha256::digest(secret.0.as_bytes()).into(),
@@ -147,14 +163,38 @@ impl Gateway {
         shared.history.push(1, shared.wall.now(), "start", config);
         change::open_log(&shared, &global).map_err(|fault| StartError::Faults(vec![fault]))?;
         let mut addresses = Addresses::default();
-        let plain = global.bind.map(|address| listen(address, &mut addresses.plain)).transpose()?;
-        let secure =
-            global.tls_bind.map(|address| listen(address, &mut addresses.tls)).transpose()?;
+        let mut listeners: Vec<(Door, TcpListener)> = Vec::new();
+        let mut inherited = inherited;
+        for (door, address) in [
+            (Door::Plain, global.bind),
+            (Door::Tls, global.tls_bind),
+            (Door::Metrics, global.metrics),
+            (Door::Admin, global.admin),
+        ] {
+            let Some(address) = address else { continue };
+            let same = |(known, listener): &(Door, TcpListener)| {
+                *known == door && listener.local_addr().is_ok_and(|at| at == address)
+            };
+            let listener = match inherited.iter().position(same) {
+                Some(at) => inherited.swap_remove(at).1,
+                None => listen(address)?,
+            };
+            let at = listener.local_addr().ok();
+            match door {
+                Door::Plain => addresses.plain = at,
+                Door::Tls => addresses.tls = at,
+                Door::Metrics => addresses.metrics = at,
+                Door::Admin => addresses.admin = at,
+            }
+            listeners.push((door, listener));
+        }
+        let copy = |wanted: Door| {
+            let found = listeners.iter().find(|(door, _)| *door == wanted);
+            found.map(|(_, listener)| listener.try_clone()).transpose().map_err(StartError::Thread)
+        };
+        let (plain, secure) = (copy(Door::Plain)?, copy(Door::Tls)?);
+        let (metrics, admin) = (copy(Door::Metrics)?, copy(Door::Admin)?);
         shared.tls_port.store(addresses.tls.map_or(0, |address| address.port()), Ordering::Relaxed);
-        let metrics =
-            global.metrics.map(|address| listen(address, &mut addresses.metrics)).transpose()?;
-        let admin =
-            global.admin.map(|address| listen(address, &mut addresses.admin)).transpose()?;
         let (handing, handed): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let crew =
@@ -165,7 +205,7 @@ impl Gateway {
             for (listener, is_secure) in [(&plain, false), (&secure, true)] {
                 if let Some(listener) = listener {
                     let listener = listener.try_clone().map_err(StartError::Thread)?;
-                    doors.push(Door { listener, secure: is_secure });
+                    doors.push(worker::Door { listener, secure: is_secure });
                 }
             }
             let (shared, crew) = (shared.clone(), crew.clone());
@@ -189,7 +229,7 @@ impl Gateway {
             tls = addresses.tls.map(|address| address.to_string()),
             version = 1
         );
-        Ok(Self { shared, addresses, threads })
+        Ok(Self { shared, addresses, listeners, threads })
     }
 
     #[must_use]
@@ -228,6 +268,12 @@ impl Gateway {
         change::beside(&self.shared, "certificates", |beside| beside.certified = certified)
     }
 
+    /// Where the file that serves has a new process ask for the listeners.
+    #[must_use]
+    pub fn upgrade_socket(&self) -> Option<std::path::PathBuf> {
+        self.shared.table.load().global.upgrade_socket.clone()
+    }
+
     /// What the file that serves says of certificates by ACME.
     #[must_use]
     pub fn automatic(&self) -> Option<Auto> {
@@ -253,10 +299,26 @@ impl Gateway {
         metrics::text(&self.shared)
     }
 
+    /// Its listeners, for a process that takes over.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub fn listeners(&self) -> std::io::Result<Vec<(Door, TcpListener)>> {
+        self.listeners.iter().map(|(door, one)| Ok((*door, one.try_clone()?))).collect()
+    }
+
+    /// Another process has the listeners now: what is here finishes, is not refused, and the rest is the other's.
+    pub async fn hand_over(self) {
+        self.shared.hand_over();
+        self.stop().await;
+    }
+
     /// Takes no new connections, lets what runs finish until the deadline, and ends.
-    pub async fn stop(self) {
-        self.shared.drain();
+    pub async fn stop(mut self) {
+        // While a copy is open, connections would wait for nobody.
+        self.listeners.clear();
         self.shared.closing.cancel();
+        self.shared.drain();
         let deadline = self.shared.table.load().global.drain_deadline;
         let mut left = deadline;
         while !left.is_zero() {
@@ -281,7 +343,7 @@ impl Gateway {
     }
 }
 
-fn listen(address: SocketAddr, bound: &mut Option<SocketAddr>) -> Result<TcpListener, StartError> {
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     let open = || -> std::io::Result<TcpListener> {
         use socket2::{Domain, Protocol, Socket, Type};
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -291,9 +353,7 @@ fn listen(address: SocketAddr, bound: &mut Option<SocketAddr>) -> Result<TcpList
         socket.listen(4096)?;
         Ok(socket.into())
     };
-    let listener = open().map_err(|cause| StartError::Listen { address, cause })?;
-    *bound = listener.local_addr().ok();
-    Ok(listener)
+    open().map_err(|cause| StartError::Listen { address, cause })
 }
 
 /// The addresses for probes and figures, and for the admin API.

@@ -120,8 +120,7 @@ impl Passage {
         let table = self.table.clone();
         let worker = self.session.worker.clone();
         let shared = &worker.shared;
-        let drained = shared.drained_since();
-        if drained != 0 && self.session.since >= drained {
+        if shared.refuses(self.session.since) {
             return self.refuse(Trouble::Draining);
         }
         if *request.method() == Method::CONNECT {

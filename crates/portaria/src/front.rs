@@ -1,14 +1,18 @@
 //! The gateway of this process: its file read and watched, its life tied to the process's.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use gateway::{Gateway, Hosted, Report, Variables};
+use gateway::{Door, Gateway, Hosted, Report, Variables};
 use kernel::Clock;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::certificates::Keeper;
+use crate::handover;
 use crate::hosts::{Follower, Hosts, LOOK};
 
 /// A gateway and the task that keeps it in step with its file.
@@ -49,6 +53,7 @@ impl Front {
         file: &Path,
         clock: Clock,
         hosts: Option<Hosts>,
+        inherited: Vec<(Door, TcpListener)>,
     ) -> anyhow::Result<Self> {
         // One provider in the whole tree; a second installation only says that it is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -74,7 +79,8 @@ impl Front {
             }
             None => (Hosted::default(), None),
         };
-        let gateway = Arc::new(Gateway::start(config, hosted, clock.clone(), variables())?);
+        let gateway =
+            Arc::new(Gateway::start(config, hosted, clock.clone(), variables(), inherited)?);
         let keeper = Keeper::new(gateway.clone(), clock, certificates);
         let stop = CancellationToken::new();
         let watcher =
@@ -83,18 +89,53 @@ impl Front {
         Ok(Self { gateway, stop, watchers: [watcher, keeper] })
     }
 
+    /// Where a new process asks for the listeners.
+    pub(crate) fn upgrade_socket(&self, file: &Path) -> PathBuf {
+        handover::path_of(file, self.gateway.upgrade_socket().as_deref())
+    }
+
     pub(crate) fn addresses(&self) -> gateway::Addresses {
         self.gateway.addresses()
     }
 
+    /// Gives the listeners to a new process that asks for them at this socket; `taken` is told when it serves.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub(crate) fn offer(&self, socket: &Path, taken: Arc<Notify>) -> std::io::Result<()> {
+        let (offering, stop) = (handover::offer(socket, self.gateway.clone(), taken)?, &self.stop);
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            stop.cancelled().await;
+            offering.abort();
+        });
+        Ok(())
+    }
+
     pub(crate) async fn stop(self) {
+        self.gateway().await.stop().await;
+    }
+
+    /// Another process serves: what is here finishes.
+    pub(crate) async fn hand_over(self) {
+        self.gateway().await.hand_over().await;
+    }
+
+    /// The gateway alone, when nobody looks after it any more.
+    async fn gateway(self) -> Gateway {
         self.stop.cancel();
         for watcher in self.watchers {
             // One that panicked is over as well.
             let _ = watcher.await;
         }
-        if let Some(gateway) = Arc::into_inner(self.gateway) {
-            gateway.stop().await;
+        let mut shared = self.gateway;
+        loop {
+            match Arc::try_unwrap(shared) {
+                Ok(gateway) => return gateway,
+                // The task that offers it lets go in a moment.
+                Err(still) => shared = still,
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

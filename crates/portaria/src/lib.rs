@@ -7,6 +7,7 @@ pub mod config;
 mod demo;
 mod doctor;
 mod front;
+mod handover;
 mod health;
 mod hosts;
 pub mod house;

@@ -104,7 +104,7 @@ pub(crate) async fn serve_with(
     let front = match (&house.config.gateway, address) {
         (Some(file), Some(address)) if role == Role::All => {
             let hosts = house.hosts(vec![near(address).to_string()]);
-            Some(Front::start(file, house.clock.clone(), Some(hosts)).await?)
+            Some(Front::start(file, house.clock.clone(), Some(hosts), Vec::new()).await?)
         }
         _ => None,
     };

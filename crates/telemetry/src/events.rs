@@ -53,7 +53,16 @@ pub const EVENTS: &[(&str, &str)] = &[
         "gateway_geoip_unread",
         "the GeoIP database changed and cannot be read; the one that was stays",
     ),
+    (
+        "gateway_hand_over_failed",
+        "a process that asked for the listeners, or gave them, went away; this one serves on",
+    ),
+    ("gateway_handed_over", "a new process serves; this one finishes what it has and ends"),
     ("gateway_listen_failed", "an address of the gateway could not be served; the cause"),
+    (
+        "gateway_no_upgrades",
+        "a new process cannot ask for the listeners; which socket, and the cause",
+    ),
     ("gateway_ready", "the gateway serves; where, and with how many threads"),
     ("gateway_restart_needed", "a setting was changed that takes effect at the next start only"),
     (

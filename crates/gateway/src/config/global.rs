@@ -28,6 +28,7 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         trusted: Networks::default(),
         proxy_protocol: None,
         drain_deadline: Duration::from_secs(10),
+        upgrade_socket: None,
         access_log: None,
         error_pages: ErrorPages::default(),
         sticky_secret: None,
@@ -52,6 +53,7 @@ pub(super) fn read(root: &Map<'_>) -> Global {
     global.security_headers = map.flag("security_headers").unwrap_or(false);
     global.trusted = networks(&map, "trusted_proxies");
     global.block = networks(&map, "block");
+    global.upgrade_socket = map.text("upgrade_socket").map(PathBuf::from);
     if let Some(deadline) = map.duration("drain_deadline") {
         global.drain_deadline = deadline;
     }

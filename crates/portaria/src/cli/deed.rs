@@ -29,6 +29,7 @@ const OTHERS: &[&str] = &[
     "migrate",
     "certificates",
     "doctor",
+    "upgrade",
     "user",
     "operator",
 ];

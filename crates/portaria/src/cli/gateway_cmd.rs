@@ -1,25 +1,31 @@
 //! `portaria gateway …`, and `portaria serve --role gateway`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Subcommand;
 use kernel::Clock;
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::out::{Out, line};
 use super::stop_signal;
 use crate::front::{self, Front};
+use crate::handover;
 use crate::house::House;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GatewayCommand {
     /// Say what is wrong with a gateway's file, if anything, and what it makes.
     Check { file: PathBuf },
+    /// Take the listeners over from the gateway of the same file that serves, and serve: a new version or setting
+    /// without a failed request. The other finishes what it has and ends.
+    Upgrade,
 }
 
 pub(super) fn run(command: &GatewayCommand, out: &Out) -> anyhow::Result<()> {
-    let GatewayCommand::Check { file } = command;
+    let GatewayCommand::Check { file } = command else { return Ok(()) };
     let report = front::read(file)?;
     let entry = |fault: &gateway::Fault| json!({"line": fault.line, "field": fault.path, "reason": fault.reason});
     let value = json!({
@@ -50,9 +56,28 @@ pub(super) fn is_gateway_file(file: &Path) -> bool {
 }
 
 /// A gateway by itself: on a file alone, or with the tenants' domains of a house that other processes serve.
-pub(super) async fn serve(file: &Path, house: Option<House>) -> anyhow::Result<()> {
+pub(super) async fn serve(file: &Path, house: Option<House>, upgrade: bool) -> anyhow::Result<()> {
     let hosts = house.as_ref().map(|house| house.hosts(house.config.gateway_house.clone()));
-    let front = Front::start(file, Clock::System, hosts).await?;
+    let mut taken = None;
+    let mut inherited = Vec::new();
+    if upgrade {
+        let config = front::read(file)?.config;
+        let named = config.and_then(|config| config.global.upgrade_socket);
+        let mut given = handover::take(&handover::path_of(file, named.as_deref()))?;
+        inherited = std::mem::take(&mut given.listeners);
+        taken = Some(given);
+    }
+    let front = Front::start(file, Clock::System, hosts, inherited).await?;
+    let handed = Arc::new(Notify::new());
+    let socket = front.upgrade_socket(file);
+    if let Err(cause) = front.offer(&socket, handed.clone()) {
+        // It serves all the same; the next upgrade is a restart.
+        tracing::warn!(
+            event = "gateway_no_upgrades",
+            socket = socket.display().to_string(),
+            cause = %cause
+        );
+    }
     let addresses = front.addresses();
     for (what, address) in [
         ("http", addresses.plain),
@@ -64,8 +89,21 @@ pub(super) async fn serve(file: &Path, house: Option<House>) -> anyhow::Result<(
             line(&format!("portaria gateway: {what} on {address}"));
         }
     }
-    stop_signal().await?;
-    front.stop().await;
+    if let Some(taken) = taken
+        && let Err(cause) = taken.ready()
+    {
+        tracing::warn!(event = "gateway_hand_over_failed", cause = %cause);
+    }
+    tokio::select! {
+        stopped = stop_signal() => {
+            stopped?;
+            front.stop().await;
+        }
+        () = handed.notified() => {
+            tracing::info!(event = "gateway_handed_over");
+            front.hand_over().await;
+        }
+    }
     if let Some(house) = house {
         house.db.close().await;
     }

@@ -265,7 +265,9 @@ async fn dispatch(cli: Cli, deed: Option<deed::Deed>, out: &Out) -> anyhow::Resu
     match &cli.command {
         Command::Config(command) => return show_config(&cli, command, out).await,
         Command::Eval(command) => return eval_cmd::run(command, out),
-        Command::Gateway(command) => return gateway_cmd::run(command, out),
+        Command::Gateway(command @ gateway_cmd::GatewayCommand::Check { .. }) => {
+            return gateway_cmd::run(command, out);
+        }
         Command::Demo { listen, script_only } => {
             telemetry::init_logs(tracing::Level::ERROR);
             return demo::run(listen, *script_only).await;
@@ -284,14 +286,15 @@ async fn dispatch(cli: Cli, deed: Option<deed::Deed>, out: &Out) -> anyhow::Resu
     if let Command::Migrate { print_role_sql: true } = &cli.command {
         return print_roles(&config, out);
     }
-    if let Command::Serve { role: Role::Gateway, .. } = &cli.command {
+    let upgrade = matches!(&cli.command, Command::Gateway(_));
+    if upgrade || matches!(&cli.command, Command::Serve { role: Role::Gateway, .. }) {
         let file = config.gateway.clone().context(
-            "serve --role gateway needs its file: --config FILE.yaml, or gateway.config in portaria.toml",
+            "a gateway needs its file: --config FILE.yaml, or gateway.config in portaria.toml",
         )?;
         // The gateway's file alone needs no database; beside portaria.toml it serves tenants' domains, too.
         let alone = cli.config.as_deref().is_some_and(gateway_cmd::is_gateway_file);
         let house = if alone { None } else { Some(House::open(config, Clock::System).await?) };
-        return gateway_cmd::serve(&file, house).await;
+        return gateway_cmd::serve(&file, house, upgrade).await;
     }
     let house = House::open(config, Clock::System).await?;
     let done = run_command(cli.command, &house, out).await;

@@ -21,7 +21,7 @@ pub(crate) fn gateway(text: &str) -> Gateway {
     let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
     let config = report.config.unwrap_or_else(|| panic!("{faults:?}\n{text}"));
     let hosted = gateway::Hosted::default();
-    Gateway::start(config, hosted, kernel::Clock::System, Arc::new(|_| None)).unwrap()
+    Gateway::start(config, hosted, kernel::Clock::System, Arc::new(|_| None), Vec::new()).unwrap()
 }
 
 fn with_bind(text: &str) -> String {

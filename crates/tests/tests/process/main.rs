@@ -9,3 +9,4 @@ mod domains;
 mod front;
 mod program;
 mod roles;
+mod upgrade;

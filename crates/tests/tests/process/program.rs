@@ -87,6 +87,11 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// Waits for it to end by itself. Returns its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
