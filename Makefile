@@ -4,7 +4,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/portaria/target
 PACKAGES = postgresql redis-server chromium chromium-driver ca-certificates curl nginx nghttp2-client pebble
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help demo run init migrate worker test screenshots coverage lint storm storm-proof bench bench-gateway tools
+.PHONY: help fuzz demo run init migrate worker test screenshots coverage lint storm storm-proof bench bench-gateway tools
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ tools: ## Install what the tests need and Debian has
 
 test: tools ## All tests, on SQLite and on a PostgreSQL of their own
 	cargo xtask test
+
+fuzz: ## Random bytes at what strangers reach first, SECONDS_EACH (600) seconds a target
+	sh fuzz/run.sh
 
 screenshots: tools ## Every page as the browser tests see it, into docs/screenshots
 	rm -rf "$(CARGO_TARGET_DIR)/debug/screenshots"

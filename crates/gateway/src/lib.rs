@@ -31,6 +31,8 @@ mod cors;
 mod extra;
 mod forward;
 mod freshness;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod geo;
 mod guard;
 mod head;

@@ -57,6 +57,7 @@ impl Front {
     ) -> anyhow::Result<Self> {
         // One provider in the whole tree; a second installation only says that it is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        descriptors();
         let text = text_of(file)?;
         let report = gateway::check(&text, &*variables());
         for note in &report.notes {
@@ -138,6 +139,15 @@ impl Front {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// A connection takes a descriptor, and one to its upstream: as many as this process may have, not the few that programs
+/// begin with.
+fn descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is not allowed, what there is has to do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Takes a changed file in, by itself or on SIGHUP, and changed domains. A file with faults changes nothing. It is

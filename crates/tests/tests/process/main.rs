@@ -3,6 +3,7 @@
 
 mod certificates;
 mod channels;
+mod churn;
 mod command_line;
 mod crash;
 mod domains;
