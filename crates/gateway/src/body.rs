@@ -12,7 +12,8 @@ use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::client::{Channel, StreamPlace, Worn};
+use crate::client::{StreamPlace, Worn};
+use crate::codec::Channel;
 use crate::compress::{Coding, Flowing};
 use crate::extra::{Capture, Extra};
 use crate::lease::Lease;
@@ -271,13 +272,36 @@ pub(crate) enum Kind {
 
 /// A body that comes from an upstream.
 pub(crate) struct Flow {
-    pub(crate) inner: Incoming,
-    /// The connection it comes over, driven by reading; `None` where a task of its own drives it (HTTP/2).
-    pub(crate) channel: Option<Channel>,
+    pub(crate) source: Source,
     pub(crate) lease: Lease,
     pub(crate) idle: Timer,
     pub(crate) idle_span: Duration,
     pub(crate) worn: Worn,
+}
+
+/// Where a body comes from.
+pub(crate) enum Source {
+    /// A connection of its own, until it is given back.
+    Channel(Option<Channel>),
+    /// The library, with a task that drives the connection (HTTP/2, and what might have become a tunnel).
+    Library(Incoming),
+}
+
+impl Source {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Channel(channel) => channel.as_ref().is_none_or(Channel::is_end_stream),
+            Self::Library(inner) => inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Channel(None) => SizeHint::with_exact(0),
+            Self::Channel(Some(channel)) => channel.size_hint(),
+            Self::Library(inner) => inner.size_hint(),
+        }
+    }
 }
 
 /// The upstream did not finish its answer.
@@ -374,7 +398,7 @@ impl Body for ResponseBody {
         }
         match &self.kind {
             Kind::Own(bytes) => bytes.is_none(),
-            Kind::Flow(flow) => flow.inner.is_end_stream(),
+            Kind::Flow(flow) => flow.source.is_end_stream(),
         }
     }
 
@@ -384,7 +408,7 @@ impl Body for ResponseBody {
         }
         match &self.kind {
             Kind::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Kind::Flow(flow) => flow.inner.size_hint(),
+            Kind::Flow(flow) => flow.source.size_hint(),
         }
     }
 }
@@ -414,8 +438,7 @@ impl Kind {
 impl Flow {
     /// For an answer whose head is there.
     pub(crate) fn new(
-        inner: Incoming,
-        channel: Option<Channel>,
+        source: Source,
         lease: Lease,
         idle: Timer,
         worker: &Worker,
@@ -429,15 +452,17 @@ impl Flow {
             timers: worker.timers.clone(),
             _stream: stream,
         };
-        Self { inner, channel, lease, idle, idle_span, worn }
+        Self { source, lease, idle, idle_span, worn }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let inner = &mut self.inner;
-        // Driving the connection is what brings the next piece.
-        let frame = match &mut self.channel {
-            Some(channel) => channel.drive(cx, |cx| Pin::new(&mut *inner).poll_frame(cx)),
-            None => Pin::new(inner).poll_frame(cx),
+        let frame = match &mut self.source {
+            // Reading is what brings the next piece.
+            Source::Channel(Some(channel)) => channel.poll_body(cx),
+            Source::Channel(None) => Poll::Ready(None),
+            Source::Library(inner) => Pin::new(inner).poll_frame(cx).map(|frame| {
+                frame.map(|frame| frame.map_err(|_| Cut("the upstream broke off its answer")))
+            }),
         };
         match frame {
             Poll::Ready(Some(Ok(frame))) => {
@@ -448,7 +473,7 @@ impl Flow {
                 self.end();
                 return Poll::Ready(None);
             }
-            Poll::Ready(Some(Err(_))) => return self.cut("the upstream broke off its answer"),
+            Poll::Ready(Some(Err(Cut(why)))) => return self.cut(why),
             Poll::Pending => {}
         }
         if !self.idle.is_due(cx) {
@@ -462,7 +487,7 @@ impl Flow {
     }
 
     fn cut(&mut self, why: &'static str) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.channel = None;
+        self.source = Source::Channel(None);
         self.lease.settle(Outcome::Failed);
         Poll::Ready(Some(Err(Cut(why))))
     }
@@ -470,7 +495,9 @@ impl Flow {
     /// The answer is complete: its connection may carry another request.
     fn end(&mut self) {
         self.idle.off();
-        if let Some(channel) = self.channel.take() {
+        if let Source::Channel(channel) = &mut self.source
+            && let Some(channel) = channel.take()
+        {
             self.worn.give_back(channel);
         }
     }
@@ -478,7 +505,7 @@ impl Flow {
 
 impl Drop for Flow {
     fn drop(&mut self) {
-        if self.inner.is_end_stream() {
+        if self.source.is_end_stream() {
             self.end();
         }
     }

@@ -1,31 +1,26 @@
 //! Connections to upstreams. Each worker has its own, so none is locked.
-//!
-//! A connection of HTTP/1.1 has no task of its own: it is driven by the request that uses it. Nobody has to wake
-//! anybody to pass a response on, which is a good part of what a request costs.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use http::Request;
+use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::balance::Pool;
-use crate::body::{Progress, RequestBody};
+use crate::body::RequestBody;
+use crate::codec::Channel;
 use crate::config::Scheme;
-use crate::relay::{self, Relay};
+use crate::gather;
 use crate::timers::{Timer, Timers};
 use crate::upstream::Upstream;
 
@@ -41,22 +36,13 @@ pub(crate) enum Stream {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
-/// One HTTP/1.1 connection.
-pub(crate) struct Channel {
-    sender: http1::SendRequest<RequestBody>,
-    connection: http1::Connection<TokioIo<Stream>, RequestBody>,
-    closed: bool,
-    relay: Arc<Relay>,
-    waker: Waker,
-    /// Whether it carried a request before: then the upstream may have closed it meanwhile.
-    pub(crate) used: bool,
-}
-
 /// Why there is no response.
 pub(crate) enum Fail {
     Refused,
     ConnectTimeout,
     Tls,
+    /// Closed before anything of the request was written.
+    Stale,
     /// Closed before a response; the request may have been worked on.
     Closed,
     /// Closed before the request was taken; it comes back.
@@ -107,77 +93,6 @@ impl Worn {
                 list.push((channel, self.timers.now()));
             }
         }
-    }
-}
-
-/// So often a connection is looked at again at once before others get their turn.
-const ROUNDS: usize = 8;
-
-impl Channel {
-    fn new(
-        sender: http1::SendRequest<RequestBody>,
-        connection: http1::Connection<TokioIo<Stream>, RequestBody>,
-    ) -> Self {
-        let relay = Arc::new(Relay::default());
-        let waker = Waker::from(relay.clone());
-        Self { sender, connection, closed: false, relay, waker, used: false }
-    }
-
-    /// Moves bytes; true when the connection is over.
-    fn step(&mut self) -> bool {
-        if !self.closed {
-            let mut inner = Context::from_waker(&self.waker);
-            self.closed = Pin::new(&mut self.connection).poll(&mut inner).is_ready();
-        }
-        self.closed
-    }
-
-    /// Whether it can take a request now. An idle connection that the upstream closed is found out here.
-    fn is_fresh(&mut self) -> bool {
-        self.relay.forget();
-        !self.step() && self.sender.is_ready()
-    }
-
-    /// Drives the connection for `ask`, which looks whether what it waits for is there.
-    pub(crate) fn drive<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut ask: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        self.relay.work(cx);
-        let waker = self.waker.clone();
-        let mut inner = Context::from_waker(&waker);
-        let mut answer = ask(&mut inner);
-        for round in 0..ROUNDS {
-            // What woke in the last round is left for `rest`, so that it is not lost.
-            if answer.is_ready() || (!self.relay.take() && round > 0) {
-                break;
-            }
-            self.step();
-            answer = ask(&mut inner);
-        }
-        if answer.is_pending() {
-            self.relay.rest();
-        }
-        answer
-    }
-
-    /// Sends a request and drives the connection until the head of the response is there.
-    pub(crate) async fn exchange(
-        &mut self,
-        request: Request<RequestBody>,
-        timer: &Timer,
-        span: Duration,
-        progress: &Progress,
-    ) -> Result<Response<Incoming>, Fail> {
-        let mut response = pin!(self.sender.try_send_request(request));
-        std::future::poll_fn(|cx| match self.drive(cx, |inner| response.as_mut().poll(inner)) {
-            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(failed(error))),
-            Poll::Pending if progress.is_late(timer, span, cx) => Poll::Ready(Err(Fail::Timeout)),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
     }
 }
 
@@ -250,10 +165,7 @@ impl Connections {
 
 /// Opens an HTTP/1.1 connection.
 pub(crate) async fn open(pool: &Pool, upstream: &Upstream, timer: &Timer) -> Result<Channel, Fail> {
-    let stream = connect(pool, upstream, timer).await?;
-    let (sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|_| Fail::Closed)?;
-    Ok(Channel::new(sender, connection))
+    Ok(Channel::new(connect(pool, upstream, timer).await?))
 }
 
 /// A connection of the upstream's own, before anything is said on it.
@@ -341,7 +253,7 @@ impl AsyncWrite for Stream {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(stream) => relay::write_gathered(stream, cx, pieces),
+            Self::Plain(stream) => gather::write_gathered(stream, cx, pieces),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
         }
     }

@@ -10,8 +10,8 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::gather;
 use crate::head::{Checker, Refusal, Seen, State};
-use crate::relay;
 
 /// What the connection's task sees of its stream.
 #[derive(Default)]
@@ -223,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let done = relay::write_gathered(&mut self.stream, cx, pieces);
+        let done = gather::write_gathered(&mut self.stream, cx, pieces);
         self.wrote(&done);
         done
     }

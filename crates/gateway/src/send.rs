@@ -10,12 +10,11 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, SET_COOKIE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Method, Request, Response, Uri, Version};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use crate::balance::{NoPick, Pool, Queue, Wish};
-use crate::body::{Flow, RequestBody, ResponseBody};
-use crate::client::{self, Channel, Fail};
+use crate::body::{Flow, RequestBody, ResponseBody, Source};
+use crate::client::{self, Fail};
 use crate::config::{Algorithm, HashOn};
 use crate::lease::Lease;
 use crate::proxy::Passage;
@@ -106,8 +105,8 @@ pub(crate) async fn send(
         let attempt =
             attempt(&passage, &pool, upstream, request, repeatable, &timer, response_span).await;
         let (fail, next) = match attempt {
-            Ok((response, channel, place)) => {
-                let (mut head, inner) = response.into_parts();
+            Ok((response, place)) => {
+                let (mut head, source) = response.into_parts();
                 let status = head.status;
                 let outcome =
                     if status.is_server_error() { Outcome::ServerError } else { Outcome::Good };
@@ -118,7 +117,7 @@ pub(crate) async fn send(
                     .filter(|_| cookie.as_deref() != Some(sticky::text(&pool.mark(upstream))));
                 let mark =
                     mark.map(|sticky| set_cookie(sticky, &pool, upstream, passage.session.secure));
-                let flow = Flow::new(inner, channel, lease, timer, &worker, place);
+                let flow = Flow::new(source, lease, timer, &worker, place);
                 passage.account.answered(status);
                 if head.headers.contains_key(TRANSFER_ENCODING) {
                     // Chunks decide; a length beside them would cut the answer short for the client.
@@ -170,7 +169,7 @@ fn again(
     may
 }
 
-type Attempt = (Response<Incoming>, Option<Channel>, Option<client::StreamPlace>);
+type Attempt = (Response<Source>, Option<client::StreamPlace>);
 
 /// One try. A failure gives the request back when it may be tried elsewhere.
 async fn attempt(
@@ -200,7 +199,7 @@ async fn attempt(
             Poll::Pending => Poll::Pending,
         });
         return match response.await {
-            Ok(response) => Ok((response, None, Some(place))),
+            Ok(response) => Ok((response.map(Source::Library), Some(place))),
             // A connection that was about to end took no more requests.
             Err(Fail::NotSent(back)) => Err((Fail::Closed, Some(back))),
             Err(fail) => {
@@ -218,19 +217,17 @@ async fn attempt(
             },
         };
         let used = channel.used;
-        let spare = repeatable.then(|| copy(&request));
         timer.set(span);
-        match channel.exchange(request, timer, span, &passage.account.progress).await {
-            Ok(response) => return Ok((response, Some(channel), None)),
+        let progress = &passage.account.progress;
+        match channel.exchange(&mut request, timer, span, progress).await {
+            Ok(head) => return Ok((head.map(|()| Source::Channel(Some(channel))), None)),
             // The upstream closed an idle connection just now: nothing was lost, and nobody is to blame.
-            Err(Fail::NotSent(back)) if used => request = *back,
-            Err(Fail::Closed) if used && spare.is_some() => {
-                request = spare.unwrap_or_else(|| unreachable!("looked at just now"));
-            }
-            Err(Fail::NotSent(back)) => return Err((Fail::Closed, Some(back))),
+            Err(Fail::Stale) if used => {}
+            Err(Fail::Closed) if used && repeatable => {}
+            Err(Fail::Stale) => return Err((Fail::Closed, Some(Box::new(request)))),
             Err(fail) => {
-                let spare = spare.filter(|_| matches!(fail, Fail::Closed));
-                return Err((fail, spare.map(Box::new)));
+                let again = repeatable && matches!(fail, Fail::Closed);
+                return Err((fail, again.then(|| Box::new(request))));
             }
         }
     }
@@ -300,7 +297,7 @@ pub(crate) fn trouble(fail: &Fail) -> Trouble {
         Fail::Refused => Trouble::Refused,
         Fail::ConnectTimeout => Trouble::ConnectTimeout,
         Fail::Tls => Trouble::Tls,
-        Fail::Closed | Fail::NotSent(_) => Trouble::Closed,
+        Fail::Stale | Fail::Closed | Fail::NotSent(_) => Trouble::Closed,
         Fail::Garbled => Trouble::Garbled,
         Fail::Timeout => Trouble::Timeout,
     }

@@ -14,7 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use crate::body::{Flow, RequestBody, ResponseBody};
+use crate::body::{Flow, RequestBody, ResponseBody, Source};
 use crate::client;
 use crate::lease::Lease;
 use crate::proxy::Passage;
@@ -79,7 +79,7 @@ pub(crate) async fn open(
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let (mut head, inner) = response.into_parts();
         forward::strip(&mut head.headers);
-        let flow = Flow::new(inner, None, lease, timer, &passage.session.worker, None);
+        let flow = Flow::new(Source::Library(inner), lease, timer, &passage.session.worker, None);
         return Response::from_parts(head, ResponseBody::flow(flow, passage));
     }
     let upstream_side = hyper::upgrade::on(&mut response);

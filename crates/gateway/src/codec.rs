@@ -1,0 +1,597 @@
+//! HTTP/1.1 towards upstreams: one request at a time on a connection, driven by the request that uses it. Nobody has to
+//! wake anybody to pass an answer on, heads are written and read in one pass, and bodies are passed on as they lie.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::io::AsyncWrite as _;
+use tokio_util::io::poll_read_buf;
+
+use crate::body::{Cut, Progress, RequestBody};
+use crate::client::{Fail, Stream};
+use crate::forward;
+use crate::timers::Timer;
+
+/// Bytes of an answer's head, and fields in it.
+const HEAD: usize = 64 << 10;
+const FIELDS: usize = 128;
+/// Bytes of the line that begins a chunk, and of all trailers.
+const CHUNK_LINE: usize = 4096;
+const TRAILERS: usize = 16 << 10;
+/// What is read at once of a head, and of a body.
+const FIRST: usize = 8 << 10;
+const PIECE: usize = 64 << 10;
+
+/// One connection.
+pub(crate) struct Channel {
+    stream: Stream,
+    /// Read and not used.
+    buffer: BytesMut,
+    /// What of the request is not written yet.
+    out: BytesMut,
+    pieces: VecDeque<Bytes>,
+    /// The rest of the request's body, when the answer came before it was sent.
+    rest: Option<RequestBody>,
+    framing: Framing,
+    reading: Reading,
+    /// Whether it can carry another request after this one.
+    goes_on: bool,
+    /// Whether it carried a request before: then the upstream may have closed it meanwhile.
+    pub(crate) used: bool,
+}
+
+/// How the request's body is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// All of it is written.
+    Done,
+    Length,
+    Chunked,
+}
+
+/// What is to be read of the answer's body.
+enum Reading {
+    Done,
+    Length(u64),
+    Chunked(Chunk),
+    UntilClose,
+}
+
+enum Chunk {
+    Size,
+    Data(u64),
+    /// The line end after the data.
+    End,
+    Trailers,
+}
+
+impl Channel {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            out: BytesMut::new(),
+            pieces: VecDeque::new(),
+            rest: None,
+            framing: Framing::Done,
+            reading: Reading::Done,
+            goes_on: true,
+            used: false,
+        }
+    }
+
+    /// Whether it can take a request now. An idle connection that the upstream closed, or said something on, cannot.
+    pub(crate) fn is_fresh(&mut self) -> bool {
+        let done = matches!(self.reading, Reading::Done) && self.framing == Framing::Done;
+        if !(done && self.goes_on && self.buffer.is_empty()) {
+            return false;
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        poll_read_buf(Pin::new(&mut self.stream), &mut cx, &mut self.buffer).is_pending()
+    }
+
+    /// Sends a request and reads the head of its answer. After a failure the request is as it was where nothing of it
+    /// was written ([`Fail::Stale`]); one without a body is in any case.
+    pub(crate) async fn exchange(
+        &mut self,
+        request: &mut Request<RequestBody>,
+        timer: &Timer,
+        span: Duration,
+        progress: &Progress,
+    ) -> Result<Response<()>, Fail> {
+        self.begin(request);
+        let mut written = false;
+        let mut broken = false;
+        let head_only = *request.method() == Method::HEAD;
+        std::future::poll_fn(|cx| {
+            if !broken {
+                match self.poll_send(request.body_mut(), cx, &mut written) {
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                    Poll::Ready(Err(_)) if progress.fault.get().is_some() => {
+                        return Poll::Ready(Err(Fail::Closed));
+                    }
+                    // It may have answered before it stopped to listen.
+                    Poll::Ready(Err(_)) if written => broken = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Fail::Stale)),
+                }
+            }
+            match self.poll_head(head_only, cx) {
+                Poll::Ready(head) => {
+                    if head.is_ok() && self.framing != Framing::Done {
+                        // The answer came first; what is left of the request goes on beside it.
+                        self.goes_on &= !broken;
+                        self.rest = Some(std::mem::replace(request.body_mut(), RequestBody::Empty));
+                    }
+                    Poll::Ready(head)
+                }
+                Poll::Pending if progress.is_late(timer, span, cx) => {
+                    Poll::Ready(Err(Fail::Timeout))
+                }
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Writes the head into the buffer.
+    fn begin(&mut self, request: &Request<RequestBody>) {
+        let (headers, body) = (request.headers(), request.body());
+        let out = &mut self.out;
+        out.clear();
+        out.reserve(512);
+        out.put_slice(request.method().as_str().as_bytes());
+        out.put_u8(b' ');
+        let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        out.put_slice(path.as_bytes());
+        out.put_slice(b" HTTP/1.1\r\n");
+        let mut length = false;
+        let mut chunked = false;
+        for (name, value) in headers {
+            length |= name == CONTENT_LENGTH;
+            chunked |= name == TRANSFER_ENCODING;
+            out.put_slice(name.as_str().as_bytes());
+            out.put_slice(b": ");
+            out.put_slice(value.as_bytes());
+            out.put_slice(b"\r\n");
+        }
+        self.framing = match body {
+            RequestBody::Empty => {
+                // Without it, some servers wait for a body.
+                let expected =
+                    matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+                if expected && !length {
+                    out.put_slice(b"content-length: 0\r\n");
+                }
+                Framing::Done
+            }
+            RequestBody::Stream { .. } if chunked => Framing::Chunked,
+            RequestBody::Stream { .. } if length => Framing::Length,
+            body @ RequestBody::Stream { .. } => match body.size_hint().exact() {
+                Some(known) => {
+                    out.put_slice(format!("content-length: {known}\r\n").as_bytes());
+                    Framing::Length
+                }
+                None => {
+                    out.put_slice(b"transfer-encoding: chunked\r\n");
+                    Framing::Chunked
+                }
+            },
+        };
+        out.put_slice(b"\r\n");
+    }
+
+    /// Writes what there is of the request. Ready when all is written.
+    fn poll_send(
+        &mut self,
+        body: &mut RequestBody,
+        cx: &mut Context<'_>,
+        written: &mut bool,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            while !self.out.is_empty() || !self.pieces.is_empty() {
+                let count = ready!(self.poll_write(cx))?;
+                if count == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                *written = true;
+                let mut left = count;
+                let head = left.min(self.out.len());
+                self.out.advance(head);
+                left -= head;
+                while left > 0
+                    && let Some(piece) = self.pieces.front_mut()
+                {
+                    let part = left.min(piece.len());
+                    piece.advance(part);
+                    left -= part;
+                    if piece.is_empty() {
+                        self.pieces.pop_front();
+                    }
+                }
+            }
+            if self.framing == Framing::Done {
+                return Pin::new(&mut self.stream).poll_flush(cx);
+            }
+            let frame = match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+                    return Poll::Pending;
+                }
+            };
+            match frame {
+                None => {
+                    if self.framing == Framing::Chunked {
+                        self.out.put_slice(b"0\r\n\r\n");
+                    }
+                    self.framing = Framing::Done;
+                }
+                Some(Err(fault)) => return Poll::Ready(Err(io::Error::other(fault))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) if self.framing == Framing::Chunked => {
+                        self.out.put_slice(format!("{:x}\r\n", data.len()).as_bytes());
+                        self.pieces.push_back(data);
+                        self.pieces.push_back(Bytes::from_static(b"\r\n"));
+                    }
+                    Ok(data) => self.pieces.push_back(data),
+                    Err(trailers) => {
+                        if self.framing == Framing::Chunked {
+                            self.out.put_slice(b"0\r\n");
+                            for (name, value) in trailers.trailers_ref().into_iter().flatten() {
+                                self.out.put_slice(name.as_str().as_bytes());
+                                self.out.put_slice(b": ");
+                                self.out.put_slice(value.as_bytes());
+                                self.out.put_slice(b"\r\n");
+                            }
+                            self.out.put_slice(b"\r\n");
+                        }
+                        self.framing = Framing::Done;
+                    }
+                },
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        if self.pieces.is_empty() {
+            return stream.poll_write(cx, &self.out);
+        }
+        let mut slices = [IoSlice::new(&[]); 8];
+        let mut count = 0;
+        let out = std::iter::once(&self.out[..]).filter(|out| !out.is_empty());
+        for (slice, bytes) in slices.iter_mut().zip(out.chain(self.pieces.iter().map(|p| &p[..]))) {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        stream.poll_write_vectored(cx, &slices[..count])
+    }
+
+    /// Reads until the head of the answer is there.
+    fn poll_head(
+        &mut self,
+        head_only: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<()>, Fail>> {
+        loop {
+            if let Some(end) = end_of_head(&self.buffer) {
+                let head = self.buffer.split_to(end).freeze();
+                let response = parse(&head).ok_or(Fail::Garbled)?;
+                let status = response.status();
+                if status == StatusCode::SWITCHING_PROTOCOLS {
+                    // Nobody asked for that here.
+                    return Poll::Ready(Err(Fail::Garbled));
+                }
+                if status.is_informational() {
+                    continue;
+                }
+                self.reading = match self.body_of(&response, head_only) {
+                    Some(reading) => reading,
+                    None => return Poll::Ready(Err(Fail::Garbled)),
+                };
+                return Poll::Ready(Ok(response));
+            }
+            let beginning = self.buffer.len().min(5);
+            if self.buffer.len() > HEAD || self.buffer[..beginning] != b"HTTP/"[..beginning] {
+                return Poll::Ready(Err(Fail::Garbled));
+            }
+            self.buffer.reserve(FIRST);
+            match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(Fail::Closed)),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// How the body of an answer is framed; `None` when it could be read in two ways.
+    fn body_of(&mut self, response: &Response<()>, head_only: bool) -> Option<Reading> {
+        let headers = response.headers();
+        let named = |name: &str| {
+            headers.get_all(CONNECTION).iter().any(|value| {
+                let text = value.to_str().unwrap_or_default();
+                text.split(',').any(|one| one.trim().eq_ignore_ascii_case(name))
+            })
+        };
+        self.goes_on = match response.version() {
+            Version::HTTP_11 => !headers.contains_key(CONNECTION) || !named("close"),
+            _ => named("keep-alive"),
+        };
+        let status = response.status();
+        if head_only || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+            return Some(Reading::Done);
+        }
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        if let Some(coding) = codings.next() {
+            let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+            return (chunked && codings.next().is_none()).then_some(Reading::Chunked(Chunk::Size));
+        }
+        let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+        let Some(length) = lengths.next() else {
+            self.goes_on = false;
+            return Some(Reading::UntilClose);
+        };
+        let text = length.to_str().ok()?;
+        if lengths.any(|other| other != length)
+            || text.is_empty()
+            || !text.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return None;
+        }
+        Some(match text.parse().ok()? {
+            0 => Reading::Done,
+            length => Reading::Length(length),
+        })
+    }
+
+    /// The next piece of the answer's body.
+    pub(crate) fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        const BROKEN: Cut = Cut("the upstream broke off its answer");
+        if let Some(mut rest) = self.rest.take() {
+            match self.poll_send(&mut rest, cx, &mut true) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => self.goes_on = false,
+                Poll::Pending => self.rest = Some(rest),
+            }
+        }
+        loop {
+            match &mut self.reading {
+                Reading::Done => return Poll::Ready(None),
+                Reading::Length(left) => {
+                    if !self.buffer.is_empty() {
+                        let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                        let data = self.buffer.split_to(most.min(self.buffer.len())).freeze();
+                        *left -= data.len() as u64;
+                        if *left == 0 {
+                            self.reading = Reading::Done;
+                        }
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    let wanted = usize::try_from(*left).unwrap_or(PIECE).clamp(FIRST, PIECE);
+                    self.buffer.reserve(wanted);
+                }
+                Reading::UntilClose => {
+                    if !self.buffer.is_empty() {
+                        let data = self.buffer.split().freeze();
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    self.buffer.reserve(PIECE);
+                }
+                Reading::Chunked(chunk) => match chunk.next(&mut self.buffer) {
+                    Ok(Some(Piece::Data(data))) => {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    Ok(Some(Piece::End(trailers))) => {
+                        self.reading = Reading::Done;
+                        if let Some(mut trailers) = trailers {
+                            forward::clean_trailers(&mut trailers);
+                            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                        }
+                        return Poll::Ready(None);
+                    }
+                    Ok(None) => self.buffer.reserve(FIRST),
+                    Err(()) => return Poll::Ready(Some(Err(BROKEN))),
+                },
+            }
+            match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)) {
+                Ok(0) if matches!(self.reading, Reading::UntilClose) => {
+                    self.reading = Reading::Done;
+                }
+                Ok(0) | Err(_) => return Poll::Ready(Some(Err(BROKEN))),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        matches!(self.reading, Reading::Done)
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match self.reading {
+            Reading::Done => SizeHint::with_exact(0),
+            Reading::Length(left) => SizeHint::with_exact(left),
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+/// Where a head ends, with the empty line.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\n', bytes).find_map(|at| match bytes.get(at + 1..)? {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
+}
+
+/// A head. Values are parts of the buffer, not copies.
+fn parse(head: &Bytes) -> Option<Response<()>> {
+    let mut fields = [std::mem::MaybeUninit::uninit(); FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let mut config = httparse::ParserConfig::default();
+    config.allow_obsolete_multiline_headers_in_responses(false);
+    let done = config.parse_response_with_uninit_headers(&mut parsed, head, &mut fields);
+    if !matches!(done, Ok(httparse::Status::Complete(_))) {
+        return None;
+    }
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::from_u16(parsed.code?).ok()?;
+    *response.version_mut() =
+        if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+    let headers = response.headers_mut();
+    headers.reserve(parsed.headers.len());
+    for field in parsed.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value)).ok()?;
+        headers.append(name, value);
+    }
+    Some(response)
+}
+
+enum Piece {
+    Data(Bytes),
+    End(Option<HeaderMap>),
+}
+
+impl Chunk {
+    /// What can be taken out of the buffer; `None` when more must be read, an error when it is no chunk.
+    fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Piece>, ()> {
+        loop {
+            match self {
+                Self::Size => {
+                    let Some(end) = memchr::memchr(b'\n', buffer) else {
+                        return if buffer.len() > CHUNK_LINE { Err(()) } else { Ok(None) };
+                    };
+                    let line = buffer.split_to(end + 1);
+                    let line = line.strip_suffix(b"\r\n").ok_or(())?;
+                    let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
+                    let text = std::str::from_utf8(digits.trim_ascii_end()).map_err(|_| ())?;
+                    if text.is_empty()
+                        || text.len() > 15
+                        || !text.bytes().all(|byte| byte.is_ascii_hexdigit())
+                    {
+                        return Err(());
+                    }
+                    *self = match u64::from_str_radix(text, 16).map_err(|_| ())? {
+                        0 => Self::Trailers,
+                        size => Self::Data(size),
+                    };
+                }
+                Self::Data(left) => {
+                    if buffer.is_empty() {
+                        return Ok(None);
+                    }
+                    let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                    let data = buffer.split_to(most.min(buffer.len())).freeze();
+                    *left -= data.len() as u64;
+                    if *left == 0 {
+                        *self = Self::End;
+                    }
+                    return Ok(Some(Piece::Data(data)));
+                }
+                Self::End => {
+                    if buffer.len() < 2 {
+                        return Ok(None);
+                    }
+                    if buffer.split_to(2) != b"\r\n"[..] {
+                        return Err(());
+                    }
+                    *self = Self::Size;
+                }
+                Self::Trailers => {
+                    if buffer.starts_with(b"\r\n") {
+                        buffer.advance(2);
+                        return Ok(Some(Piece::End(None)));
+                    }
+                    let Some(end) = end_of_head(buffer) else {
+                        return if buffer.len() > TRAILERS { Err(()) } else { Ok(None) };
+                    };
+                    let text = buffer.split_to(end).freeze();
+                    let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+                    let Ok(httparse::Status::Complete((_, fields))) =
+                        httparse::parse_headers(&text, &mut fields)
+                    else {
+                        return Err(());
+                    };
+                    let mut trailers = HeaderMap::new();
+                    for field in fields {
+                        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| ())?;
+                        let value = HeaderValue::from_bytes(field.value).map_err(|_| ())?;
+                        trailers.append(name, value);
+                    }
+                    return Ok(Some(Piece::End(Some(trailers))));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that a chunked body holds, fed in pieces of this size.
+    fn chunks(text: &[u8], size: usize) -> Result<(Vec<u8>, bool), ()> {
+        let (mut chunk, mut buffer, mut body) = (Chunk::Size, BytesMut::new(), Vec::new());
+        for piece in text.chunks(size) {
+            buffer.extend_from_slice(piece);
+            while let Some(piece) = chunk.next(&mut buffer)? {
+                match piece {
+                    Piece::Data(data) => body.extend_from_slice(&data),
+                    Piece::End(trailers) => return Ok((body, trailers.is_some())),
+                }
+            }
+        }
+        Err(())
+    }
+
+    #[test]
+    fn chunks_are_read_however_they_are_cut() {
+        for size in [1, 2, 3, 7, 100] {
+            let plain = b"5\r\nhello\r\n6 ;a=b\r\n world\r\n0\r\n\r\n";
+            assert_eq!(chunks(plain, size), Ok((b"hello world".to_vec(), false)));
+            let trailers = b"A\r\n0123456789\r\n0\r\nx-a: 1\r\n\r\n";
+            assert_eq!(chunks(trailers, size), Ok((b"0123456789".to_vec(), true)));
+            for broken in [
+                &b"5\r\nhelloXX0\r\n\r\n"[..],
+                b"x\r\n",
+                b"\r\n",
+                b"-1\r\n",
+                b"5\nhello\r\n0\r\n\r\n",
+                b"ffffffffffffffffff\r\n",
+                b"0\r\nno field\r\n\r\n",
+            ] {
+                assert_eq!(chunks(broken, size), Err(()), "{broken:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn heads_are_read_strictly() {
+        let read = |text: &'static str| parse(&Bytes::from_static(text.as_bytes()));
+        let response = read("HTTP/1.1 204 No\r\nA: b\r\na: c\r\n\r\n").expect("sound");
+        assert_eq!(response.status(), 204);
+        assert_eq!(response.headers().get_all("a").iter().count(), 2);
+        assert_eq!(read("HTTP/1.0 200\r\n\r\n").expect("sound").version(), Version::HTTP_10);
+        for text in [
+            "nonsense\r\n\r\n",
+            "HTTP/2 200\r\n\r\n",
+            "HTTP/1.1 99\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+        ] {
+            assert!(read(text).is_none(), "{text}");
+        }
+    }
+}
