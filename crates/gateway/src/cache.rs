@@ -41,6 +41,8 @@ pub(crate) struct Key {
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) secure: bool,
     pub(crate) host: String,
+    /// The host that a trusted proxy names, where it is another.
+    pub(crate) said: Option<String>,
     /// Path and query.
     pub(crate) target: String,
 }

@@ -258,7 +258,7 @@ impl Passage {
             span: config.timeout,
             key: keeps.then(|| {
                 let host = name.as_deref().unwrap_or_default();
-                serve::key(route, self.session.secure, host, request.uri())
+                serve::key(route, host, &request)
             }),
             rule: config.cache.clone(),
             compress: config.compress.unwrap_or(table.global.compress),

@@ -16,6 +16,7 @@ use crate::cache::{Cache, Entry, Found, Key};
 use crate::compress::{self, Coding};
 use crate::config;
 use crate::extra::Capture;
+use crate::forward;
 use crate::freshness::{self, Asks, Control};
 use crate::proxy::{Passage, own};
 use crate::send::{self, Change};
@@ -276,13 +277,21 @@ fn encode(response: &mut Response<ResponseBody>, method: &Method, coding: Option
     }
 }
 
-/// Where an answer to a request would be kept.
-pub(crate) fn key(route: &crate::table::Route, secure: bool, host: &str, uri: &http::Uri) -> Key {
+/// Where an answer to a prepared request would be kept. What a proxy in front says of scheme and host may make another
+/// answer, so it is part of the place.
+pub(crate) fn key(route: &crate::table::Route, host: &str, request: &Request<RequestBody>) -> Key {
+    let headers = request.headers();
+    let said = headers.get("x-forwarded-host").and_then(|value| value.to_str().ok());
     Key {
         route: route.label.as_str().into(),
         tenant: route.config.tenant.as_deref().map(Into::into),
-        secure,
+        secure: forward::claims_https(headers),
         host: host.to_owned(),
-        target: uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned(),
+        said: said.filter(|said| *said != host).map(ToOwned::to_owned),
+        target: request
+            .uri()
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str)
+            .to_owned(),
     }
 }

@@ -333,3 +333,31 @@ async fn a_compressed_stream_shows_what_is_there() {
     assert_eq!(world::header(&head, "content-encoding"), Some("gzip"));
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_proxy_in_front_says_of_the_scheme_keeps_answers_apart() {
+    let origin = Origin::doing(|got| {
+        let scheme = got.header("x-forwarded-proto").unwrap_or_default().to_owned();
+        let host = got.header("x-forwarded-host").unwrap_or_default().to_owned();
+        let body = format!("{scheme} {host}");
+        Do::Say(format!(
+            "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    })
+    .await;
+    let text_of_file = file(&origin, "cache: true")
+        .replace("global:\n", "global:\n  trusted_proxies: [127.0.0.1]\n");
+    let gateway = world::gateway(&text_of_file);
+    for _ in 0..2 {
+        for (fields, said) in [
+            ("", "http one.example"),
+            ("X-Forwarded-Proto: https\r\n", "https one.example"),
+            ("X-Forwarded-Host: outside.example\r\n", "http outside.example"),
+        ] {
+            assert_eq!(text(&gateway, "one.example", "/", fields).await, said);
+        }
+    }
+    assert_eq!(origin.count(), 3);
+    gateway.stop().await;
+}

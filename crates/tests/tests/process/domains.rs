@@ -54,8 +54,11 @@ async fn domains_are_served(on: testkit::On) {
     add(&["api.loja.com.br", "--purpose", "api"]);
     add(&["loja.com.br", "--purpose", "site"]);
     for at in [one, two] {
-        until("every gateway serves the domains", || status(at, "loja.com.br", "/painel") == 404);
-        until("the panel's, too", || status(at, "painel.loja.com.br", "/painel") != 404);
+        until("every gateway serves the domains", || {
+            ask(at, "loja.com.br", "/painel").contains("x-gateway-error: no_route")
+                && status(at, "api.loja.com.br", "/livez") == 200
+                && status(at, "painel.loja.com.br", "/painel") != 404
+        });
         // Signed out, the panel leads to its door; its first page leads to it.
         let answer = ask(at, "painel.loja.com.br", "/painel");
         assert!(
