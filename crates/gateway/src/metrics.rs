@@ -29,10 +29,7 @@ pub(crate) fn text(shared: &Shared) -> String {
         ("reloads_total", "Tables that were put in place.", load(&house.reloads)),
         ("reloads_refused_total", "Files that were refused.", load(&house.reloads_refused)),
     ] {
-        let _ = writeln!(
-            out,
-            "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} counter\nportaria_gateway_{name} {value}"
-        );
+        single(&mut out, name, "counter", help, value);
     }
     for (name, help, value) in [
         (
@@ -53,10 +50,7 @@ pub(crate) fn text(shared: &Shared) -> String {
         ("table_version", "The version of the table of routes.", table.version),
         ("draining", "1 while this node drains.", u64::from(shared.drained_since() != 0)),
     ] {
-        let _ = writeln!(
-            out,
-            "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} gauge\nportaria_gateway_{name} {value}"
-        );
+        single(&mut out, name, "gauge", help, value);
     }
     if table.global.waf.is_some() {
         let _ = writeln!(
@@ -86,16 +80,21 @@ pub(crate) fn text(shared: &Shared) -> String {
             ("cache_bytes", "gauge", "Bytes that the cache reckons with.", bytes),
             ("cache_entries", "gauge", "Addresses with kept answers.", entries as u64),
         ] {
-            let _ = writeln!(
-                out,
-                "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} {kind}\nportaria_gateway_{name} {value}"
-            );
+            single(&mut out, name, kind, help, value);
         }
     }
     routes(&mut out, &table);
     upstreams(&mut out, &table);
     certificates(&mut out, &table);
     out
+}
+
+/// A series without labels.
+fn single(out: &mut String, name: &str, kind: &str, help: &str, value: u64) {
+    let _ = writeln!(
+        out,
+        "# HELP portaria_gateway_{name} {help}\n# TYPE portaria_gateway_{name} {kind}\nportaria_gateway_{name} {value}"
+    );
 }
 
 #[derive(Default)]

@@ -45,6 +45,12 @@ fn value(metrics: &str, name: &str) -> String {
     line.rsplit(' ').next().unwrap_or_default().to_owned()
 }
 
+/// Waits until no connection is open.
+async fn left(gateway: &gateway::Gateway) {
+    let count = async || value(&gateway.metrics(), "portaria_gateway_connections ");
+    world::until(count, |count| count == "0").await;
+}
+
 #[tokio::test]
 async fn a_slow_upload_is_not_blamed_on_the_upstream() {
     let origin = Origin::named("a").await;
@@ -87,11 +93,7 @@ async fn an_http2_client_that_takes_nothing_is_let_go() {
     let response = response.await.unwrap();
     assert_eq!(response.status(), 200);
     // The body is not read, so the window of its stream stays shut.
-    world::until(
-        async || value(&gateway.metrics(), "portaria_gateway_connections "),
-        |count| count == "0",
-    )
-    .await;
+    left(&gateway).await;
     gateway.stop().await;
 }
 
@@ -226,11 +228,7 @@ async fn a_tunnel_keeps_its_place_among_the_connections() {
     .await;
     assert_eq!(world::fetch(at, &get("a", "/")).await.status, 503);
     drop(peer);
-    world::until(
-        async || value(&gateway.metrics(), "portaria_gateway_connections "),
-        |count| count == "0",
-    )
-    .await;
+    left(&gateway).await;
     gateway.stop().await;
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::front::{free, until, upstream};
+use crate::front::{free, shop, until, upstream};
 use crate::program::{Place, Running};
 
 /// A real ACME server, with a DNS in which every name is this machine.
@@ -227,25 +227,13 @@ fn node_at(
 #[tokio::test]
 async fn nodes_of_one_house_share_one_certificate_and_renew_it_once() {
     let place = Place::new(testkit::On::Postgres).await;
-    assert!(place.run(&["tenant", "create", "loja", "--name", "Loja"]).status.success());
-    let to = format!("http://{}", upstream("own"));
     let (http, tls) = (free(), free());
     // The authority looks at the first node; the proof is shown by all.
     let authority = Authority::start(http.port(), tls.port(), 30);
     let alpn = "    acme_challenge: tls-alpn-01\n";
     let (one, first) = node_at(&place, "one", &authority, alpn, http, tls);
     let (two, second) = node(&place, "two", &authority, alpn);
-    place.json(&[
-        "domain",
-        "add",
-        "--tenant",
-        "loja",
-        "loja.com.br",
-        "--purpose",
-        "site",
-        "--upstream",
-        &to,
-    ]);
+    shop(&place, "own");
     // Asked for at the second node; got by it, and served by both.
     let mut serial = String::new();
     until("the second node has it", || {
@@ -278,19 +266,7 @@ async fn nodes_of_one_house_share_one_certificate_and_renew_it_once() {
 #[tokio::test]
 async fn a_host_that_is_not_ours_gets_none_and_the_reason_is_told() {
     let place = Place::new(testkit::On::Sqlite).await;
-    assert!(place.run(&["tenant", "create", "loja", "--name", "Loja"]).status.success());
-    let to = format!("http://{}", upstream("own"));
-    place.json(&[
-        "domain",
-        "add",
-        "--tenant",
-        "loja",
-        "loja.com.br",
-        "--purpose",
-        "site",
-        "--upstream",
-        &to,
-    ]);
+    shop(&place, "own");
     // The authority looks where nobody is.
     let authority = Authority::start(free().port(), free().port(), 3600);
     let (tls, running) =

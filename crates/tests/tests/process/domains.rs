@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::front::{free, until, upstream};
+use crate::front::{free, shop, until, upstream};
 use crate::program::{Place, Running};
 
 fn ask(at: SocketAddr, host: &str, path: &str) -> String {
@@ -139,20 +139,8 @@ async fn domains_are_served_by_every_gateway_on_postgres() {
 #[tokio::test]
 async fn a_private_address_is_not_connected_to_even_when_it_is_written_down() {
     let place = Place::new(testkit::On::Sqlite).await;
-    assert!(place.run(&["tenant", "create", "loja", "--name", "Loja"]).status.success());
-    let to = format!("http://{}", upstream("inside"));
     // Written while it was allowed.
-    place.json(&[
-        "domain",
-        "add",
-        "--tenant",
-        "loja",
-        "loja.com.br",
-        "--purpose",
-        "site",
-        "--upstream",
-        &to,
-    ]);
+    shop(&place, "inside");
     let bind = free();
     let file = place.folder.path().join("g.yaml");
     std::fs::write(&file, format!("global:\n  bind_address: \"{bind}\"\n")).unwrap();

@@ -55,6 +55,14 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// A tenant whose site, `loja.com.br`, is a server of its own of this name.
+pub(crate) fn shop(place: &Place, name: &'static str) {
+    assert!(place.run(&["tenant", "create", "loja", "--name", "Loja"]).status.success());
+    let to = format!("http://{}", upstream(name));
+    let site = ["domain", "add", "--tenant", "loja", "loja.com.br", "--purpose", "site"];
+    place.json(&[&site[..], &["--upstream", &to]].concat());
+}
+
 fn file(bind: SocketAddr, upstream: SocketAddr) -> String {
     format!(
         "global:\n  bind_address: \"{bind}\"\n  admin_token: \"at-least-16-characters\"\npools:\n  - name: web\n    algorithm: round_robin\n    backends:\n      - {{ address: \"{upstream}\", weight: 1 }}\nroutes:\n  - {{ host: \"*\", pool: web, path_prefix: \"/\" }}\n"
