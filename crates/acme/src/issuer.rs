@@ -179,6 +179,26 @@ impl Issuer {
         }
     }
 
+    /// An error that may say that the authority did not find the host here.
+    fn unproved(&self, error: instant_acme::Error) -> AcmeError {
+        const NOT_HERE: &[&str] =
+            &["connection", "dns", "incorrectResponse", "tls", "unauthorized"];
+        match &error {
+            instant_acme::Error::Api(problem)
+                if problem
+                    .r#type
+                    .as_deref()
+                    .and_then(|kind| kind.rsplit(':').next())
+                    .is_some_and(|kind| NOT_HERE.contains(&kind)) =>
+            {
+                let why = problem.detail.clone();
+                let why = why.unwrap_or_else(|| "it gave no reason".to_owned());
+                AcmeError::NotProved(why, self.port())
+            }
+            _ => error.into(),
+        }
+    }
+
     async fn order(&self, lease: &Lease) -> Result<Kept, AcmeError> {
         let done = self.proved_order(lease).await;
         if self.settings.method == Method::TlsAlpn01 {
@@ -210,7 +230,8 @@ impl Issuer {
                 self.shelf.prove(&lease.host, Some(&proof)).await?;
                 tokio::time::sleep(SPREAD).await;
             }
-            challenge.set_ready().await?;
+            // One that looks at once may say here already that it saw nothing.
+            challenge.set_ready().await.map_err(|error| self.unproved(error))?;
         }
         let retries = RetryPolicy::new()
             .initial_delay(Duration::from_millis(300))
@@ -219,11 +240,7 @@ impl Issuer {
         match order.poll_ready(&retries).await {
             Ok(OrderStatus::Ready) => {}
             Ok(_) => return Err(AcmeError::NotProved(why(&mut order).await, self.port())),
-            Err(instant_acme::Error::Api(problem)) => {
-                let why = problem.detail.unwrap_or_else(|| "it gave no reason".to_owned());
-                return Err(AcmeError::NotProved(why, self.port()));
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(self.unproved(error)),
         }
         let key = order.finalize().await?;
         let chain = order.poll_certificate(&retries).await?;

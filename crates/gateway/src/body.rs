@@ -23,6 +23,9 @@ use crate::timers::{Timer, Timers};
 use crate::upstream::Outcome;
 use crate::worker::Worker;
 
+/// Bytes of an answer of ours that are handed over at once.
+const PIECE: usize = 64 << 10;
+
 /// What became of a request's body.
 pub(crate) struct Progress {
     pub(crate) received: Cell<u64>,
@@ -429,7 +432,12 @@ impl Drop for ResponseBody {
 impl Kind {
     pub(crate) fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self {
-            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Own(bytes) => {
+                // In pieces, so that it is seen whether the client takes them.
+                let piece = bytes.as_mut().map(|all| all.split_to(all.len().min(PIECE)));
+                bytes.take_if(|rest| rest.is_empty());
+                Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+            }
             Self::Flow(flow) => flow.poll(cx),
         }
     }

@@ -131,8 +131,7 @@ impl Cache {
         }
     }
 
-    pub(crate) fn insert(&self, key: Key, entry: Entry) {
-        let entry = Arc::new(entry);
+    pub(crate) fn insert(&self, key: Key, entry: Arc<Entry>) {
         let mut variants = vec![entry.clone()];
         if let Some(before) = self.store.get(&key) {
             // Its successors go by other fields only when the upstream changed its mind.
@@ -181,8 +180,14 @@ impl Entry {
         life: Life,
         request: &HeaderMap,
     ) -> Self {
-        let chosen_by = life.vary.iter().map(|name| (name.clone(), normal(request, name)));
-        let chosen_by = chosen_by.collect();
+        let chosen_by = life.vary.iter();
+        let chosen_by = chosen_by
+            .map(|name| (name.clone(), normal(request, name).as_ref().map(of_its_own)))
+            .collect();
+        // A value may be a part of a connection's buffer, and would hold on to all of it.
+        for value in headers.values_mut() {
+            *value = of_its_own(value);
+        }
         let mut tags = Vec::new();
         for name in ["cache-tag", "surrogate-key"] {
             for value in headers.get_all(name) {
@@ -205,8 +210,8 @@ impl Entry {
         }
     }
 
-    /// The same once more, after the upstream said that it did not change.
-    pub(crate) fn renewed(&self, news: &HeaderMap, life: Life, request: &HeaderMap) -> Self {
+    /// Its fields with those of an answer that says that it did not change.
+    pub(crate) fn updated(&self, news: &HeaderMap) -> HeaderMap {
         let mut headers = self.headers.clone();
         for name in news.keys() {
             // What frames the body is that of the body which is kept.
@@ -217,6 +222,11 @@ impl Entry {
                 }
             }
         }
+        headers
+    }
+
+    /// The same once more, with these fields and this life.
+    pub(crate) fn renewed(&self, headers: HeaderMap, life: Life, request: &HeaderMap) -> Self {
         Self::new(self.status, headers, self.body.clone(), life, request)
     }
 
@@ -294,6 +304,11 @@ impl Entry {
     pub(crate) fn length(&self) -> usize {
         self.body.len()
     }
+}
+
+/// The same value in memory of its own.
+fn of_its_own(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
 /// A field as variants are compared by it: spaces and order of fields do not make another answer.

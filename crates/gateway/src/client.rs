@@ -45,6 +45,8 @@ pub(crate) enum Fail {
     Stale,
     /// Closed before a response; the request may have been worked on.
     Closed,
+    /// Closed in the middle of the head.
+    Broken,
     /// Closed before the request was taken; it comes back.
     NotSent(Box<Request<RequestBody>>),
     Garbled,

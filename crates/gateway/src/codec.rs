@@ -41,6 +41,8 @@ pub(crate) struct Channel {
     rest: Option<RequestBody>,
     framing: Framing,
     reading: Reading,
+    /// Something of an answer came.
+    answered: bool,
     /// Whether it can carry another request after this one.
     goes_on: bool,
     /// Whether it carried a request before: then the upstream may have closed it meanwhile.
@@ -52,7 +54,8 @@ pub(crate) struct Channel {
 enum Framing {
     /// All of it is written.
     Done,
-    Length,
+    /// So many bytes are left.
+    Length(u64),
     Chunked,
 }
 
@@ -82,6 +85,7 @@ impl Channel {
             rest: None,
             framing: Framing::Done,
             reading: Reading::Done,
+            answered: false,
             goes_on: true,
             used: false,
         }
@@ -89,7 +93,10 @@ impl Channel {
 
     /// Whether it can take a request now. An idle connection that the upstream closed, or said something on, cannot.
     pub(crate) fn is_fresh(&mut self) -> bool {
-        let done = matches!(self.reading, Reading::Done) && self.framing == Framing::Done;
+        let done = matches!(self.reading, Reading::Done)
+            && self.framing == Framing::Done
+            && self.out.is_empty()
+            && self.pieces.is_empty();
         if !(done && self.goes_on && self.buffer.is_empty()) {
             return false;
         }
@@ -143,40 +150,44 @@ impl Channel {
     /// Writes the head into the buffer.
     fn begin(&mut self, request: &Request<RequestBody>) {
         let (headers, body) = (request.headers(), request.body());
+        self.answered = false;
         let out = &mut self.out;
-        out.clear();
         out.reserve(512);
         out.put_slice(request.method().as_str().as_bytes());
         out.put_u8(b' ');
         let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         out.put_slice(path.as_bytes());
         out.put_slice(b" HTTP/1.1\r\n");
-        let mut length = false;
+        let mut length = None;
         let mut chunked = false;
         for (name, value) in headers {
-            length |= name == CONTENT_LENGTH;
-            chunked |= name == TRANSFER_ENCODING;
+            // What says how long the body is comes last, by the body that is really sent.
+            if name == CONTENT_LENGTH {
+                length = value.to_str().ok().and_then(|text| text.parse().ok());
+                continue;
+            }
+            if name == TRANSFER_ENCODING {
+                chunked = true;
+                continue;
+            }
             out.put_slice(name.as_str().as_bytes());
             out.put_slice(b": ");
             out.put_slice(value.as_bytes());
             out.put_slice(b"\r\n");
         }
+        let exact = body.size_hint().exact();
         self.framing = match body {
             RequestBody::Empty => {
                 // Without it, some servers wait for a body.
-                let expected =
-                    matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-                if expected && !length {
+                if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
                     out.put_slice(b"content-length: 0\r\n");
                 }
                 Framing::Done
             }
-            RequestBody::Stream { .. } if chunked => Framing::Chunked,
-            RequestBody::Stream { .. } if length => Framing::Length,
-            body @ RequestBody::Stream { .. } => match body.size_hint().exact() {
+            RequestBody::Stream { .. } => match exact.or(length).filter(|_| !chunked) {
                 Some(known) => {
                     out.put_slice(format!("content-length: {known}\r\n").as_bytes());
-                    Framing::Length
+                    Framing::Length(known)
                 }
                 None => {
                     out.put_slice(b"transfer-encoding: chunked\r\n");
@@ -228,8 +239,13 @@ impl Channel {
             };
             match frame {
                 None => {
-                    if self.framing == Framing::Chunked {
-                        self.out.put_slice(b"0\r\n\r\n");
+                    match self.framing {
+                        Framing::Chunked => self.out.put_slice(b"0\r\n\r\n"),
+                        // What comes next would be read as the rest of it.
+                        Framing::Length(1..) => {
+                            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                        }
+                        _ => {}
                     }
                     self.framing = Framing::Done;
                 }
@@ -241,7 +257,15 @@ impl Channel {
                         self.pieces.push_back(data);
                         self.pieces.push_back(Bytes::from_static(b"\r\n"));
                     }
-                    Ok(data) => self.pieces.push_back(data),
+                    Ok(data) => {
+                        if let Framing::Length(left) = &mut self.framing {
+                            let Some(rest) = left.checked_sub(data.len() as u64) else {
+                                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                            };
+                            *left = rest;
+                        }
+                        self.pieces.push_back(data);
+                    }
                     Err(trailers) => {
                         if self.framing == Framing::Chunked {
                             self.out.put_slice(b"0\r\n");
@@ -305,8 +329,11 @@ impl Channel {
             }
             self.buffer.reserve(FIRST);
             match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(Fail::Closed)),
-                Ok(_) => {}
+                Ok(0) | Err(_) => {
+                    let fail = if self.answered { Fail::Broken } else { Fail::Closed };
+                    return Poll::Ready(Err(fail));
+                }
+                Ok(_) => self.answered = true,
             }
         }
     }

@@ -103,34 +103,28 @@ impl Extra {
 
 /// Collects a body while it passes.
 pub(crate) struct Capture {
-    pieces: Vec<Bytes>,
-    left: u64,
+    /// A copy: pieces may hold on to much larger buffers.
+    body: Vec<u8>,
+    largest: u64,
     done: Box<dyn FnOnce(Bytes)>,
 }
 
 impl Capture {
     /// `largest` in bytes; `done` gets the whole body.
     pub(crate) fn new(largest: u64, done: Box<dyn FnOnce(Bytes)>) -> Self {
-        Self { pieces: Vec::new(), left: largest, done }
+        Self { body: Vec::new(), largest, done }
     }
 
     /// False when it has become too large.
     fn take(&mut self, piece: &Bytes) -> bool {
-        let length = piece.len() as u64;
-        if length > self.left {
-            return false;
+        let fits = (self.body.len() + piece.len()) as u64 <= self.largest;
+        if fits {
+            self.body.extend_from_slice(piece);
         }
-        self.left -= length;
-        self.pieces.push(piece.clone());
-        true
+        fits
     }
 
-    fn end(mut self) {
-        // One buffer of its own: pieces may hold on to much larger ones.
-        let mut body = Vec::with_capacity(self.pieces.iter().map(Bytes::len).sum());
-        for piece in self.pieces.drain(..) {
-            body.extend_from_slice(&piece);
-        }
-        (self.done)(body.into());
+    fn end(self) {
+        (self.done)(self.body.into());
     }
 }

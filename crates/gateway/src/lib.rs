@@ -312,7 +312,7 @@ impl Gateway {
 
     /// Another process has the listeners now: what is here finishes, is not refused, and the rest is the other's.
     pub async fn hand_over(self) {
-        self.shared.hand_over();
+        self.shared.handed_over.cancel();
         self.stop().await;
     }
 
@@ -372,6 +372,8 @@ async fn control(shared: Arc<Shared>, listener: TcpListener, admin: bool) {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shared.stopped.cancelled() => return,
+            // Probes and changes are for the process that serves.
+            () = shared.handed_over.cancelled() => return,
         };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -238,14 +238,14 @@ impl Passage {
         let target = forward::target(request.uri(), &read, &config.prefix, change);
         let upgrade =
             if request.body().is_end_stream() { forward::upgrade(request.headers()) } else { None };
-        let firewall = firewall(config, &table.global, path).map(|waf| {
-            let found = waf::look_at_head(&waf, path, request.uri().query(), request.headers());
-            (waf, found)
+        let firewall = firewall(config, &table.global, path).map(|(waf, block)| {
+            let found = waf::look_at_head(waf, path, request.uri().query(), request.headers());
+            (waf, block, found)
         });
         let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
         let mut request = request.map(|body| RequestBody::new(body, limit, progress));
-        if let Some((waf, found)) = firewall
-            && let Some(refused) = self.look(&waf, route, found, &mut request).await
+        if let Some((waf, block, found)) = firewall
+            && let Some(refused) = self.look(waf, block, route, found, &mut request).await
         {
             return self.refuse(refused);
         }
@@ -285,6 +285,7 @@ impl Passage {
     async fn look(
         &self,
         waf: &config::Waf,
+        block: bool,
         route: &Route,
         mut found: Option<waf::Match>,
         request: &mut Request<RequestBody>,
@@ -299,8 +300,17 @@ impl Passage {
         }
         let found = found?;
         let matches = &self.session.worker.shared.waf;
-        waf::note(matches, found, waf, &route.label, &self.account.id_text());
-        waf.block.then_some(Trouble::Suspicious)
+        if matches.count(found) && waf.log {
+            tracing::warn!(
+                event = "gateway_waf_match",
+                rule = found.id,
+                name = found.name,
+                route = route.label,
+                request_id = self.account.id_text(),
+                blocked = block
+            );
+        }
+        block.then_some(Trouble::Suspicious)
     }
 
     /// Whether the client's country may reach the route. Networks that a route lets in need no country.
@@ -478,8 +488,12 @@ impl Passage {
     }
 }
 
-/// The firewall of a route, as it and the file want it.
-fn firewall(route: &config::Route, global: &config::Global, path: &str) -> Option<config::Waf> {
+/// The firewall of a route, as it and the file want it, and whether it blocks.
+fn firewall<'g>(
+    route: &config::Route,
+    global: &'g config::Global,
+    path: &str,
+) -> Option<(&'g config::Waf, bool)> {
     let waf = global.waf.as_ref()?;
     let block = match route.waf {
         Some(WafMode::Off) => return None,
@@ -490,7 +504,7 @@ fn firewall(route: &config::Route, global: &config::Global, path: &str) -> Optio
     if waf.without_paths.iter().any(|prefix| path.starts_with(prefix.as_str())) {
         return None;
     }
-    Some(config::Waf { block, ..waf.clone() })
+    Some((waf, block))
 }
 
 /// The answer to an authority that looks whether a host is ours (RFC 8555, 8.3). Any token is answered: only the

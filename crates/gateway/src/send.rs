@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, SET_COOKIE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, SET_COOKIE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Method, Request, Response, Uri, Version};
 use hyper::upgrade::OnUpgrade;
@@ -208,8 +208,10 @@ async fn attempt(
             }
         };
     }
+    let mut fresh = false;
     loop {
-        let mut channel = match connections.idle(upstream) {
+        let idle = if fresh { None } else { connections.idle(upstream) };
+        let mut channel = match idle {
             Some(channel) => channel,
             None => match client::open(pool, upstream, timer).await {
                 Ok(channel) => channel,
@@ -223,7 +225,8 @@ async fn attempt(
             Ok(head) => return Ok((head.map(|()| Source::Channel(Some(channel))), None)),
             // The upstream closed an idle connection just now: nothing was lost, and nobody is to blame.
             Err(Fail::Stale) if used => {}
-            Err(Fail::Closed) if used && repeatable => {}
+            // So it seems here, too; but it may have been the request, so it is asked once more, not of all that idle.
+            Err(Fail::Closed) if used && repeatable => fresh = true,
             Err(Fail::Stale) => return Err((Fail::Closed, Some(Box::new(request)))),
             Err(fail) => {
                 let again = repeatable && matches!(fail, Fail::Closed);
@@ -233,13 +236,16 @@ async fn attempt(
     }
 }
 
-/// The same request once more; only for those without a body.
+/// The same request once more, without a body, and without what says how long one is.
 pub(crate) fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(RequestBody::Empty);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.version_mut() = request.version();
     *copy.headers_mut() = request.headers().clone();
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT] {
+        copy.headers_mut().remove(name);
+    }
     copy
 }
 
@@ -297,7 +303,7 @@ pub(crate) fn trouble(fail: &Fail) -> Trouble {
         Fail::Refused => Trouble::Refused,
         Fail::ConnectTimeout => Trouble::ConnectTimeout,
         Fail::Tls => Trouble::Tls,
-        Fail::Stale | Fail::Closed | Fail::NotSent(_) => Trouble::Closed,
+        Fail::Stale | Fail::Closed | Fail::Broken | Fail::NotSent(_) => Trouble::Closed,
         Fail::Garbled => Trouble::Garbled,
         Fail::Timeout => Trouble::Timeout,
     }

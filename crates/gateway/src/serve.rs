@@ -96,7 +96,8 @@ impl Kept {
         coding: Option<Coding>,
     ) -> Looked {
         let asks = freshness::asks(request.headers());
-        if asks == Asks::Nothing {
+        // An answer may depend on a body, which is no part of the key.
+        if asks == Asks::Nothing || !matches!(request.body(), RequestBody::Empty) {
             return Looked::Fetched(send::send(passage, pool, span, request, None).await);
         }
         let found = match asks {
@@ -166,14 +167,10 @@ impl Kept {
                 if unchanged {
                     state = "hit; detail=revalidated";
                     let standard = self.rule.standard.as_secs();
-                    let mut headers = old.headers().clone();
-                    for (name, value) in response.headers() {
-                        headers.insert(name.clone(), value.clone());
-                    }
+                    let headers = old.updated(response.headers());
                     if let Some(life) = freshness::life(&asked, old.status(), &headers, standard) {
-                        let renewed = |life| old.renewed(response.headers(), life, &asked);
-                        self.cache.insert(self.key.clone(), renewed(life.clone()));
-                        given = Arc::new(renewed(life));
+                        given = Arc::new(old.renewed(headers, life, &asked));
+                        self.cache.insert(self.key.clone(), given.clone());
                     }
                 }
                 let coding = choose(&given, coding);
@@ -197,7 +194,7 @@ impl Kept {
                 let headers = response.headers().clone();
                 let Self { cache, key, rule } = self;
                 let entry = move |body: Bytes| {
-                    cache.insert(key, Entry::new(status, headers, body, life, &asked));
+                    cache.insert(key, Arc::new(Entry::new(status, headers, body, life, &asked)));
                 };
                 response.body_mut().capture(Capture::new(rule.largest, Box::new(entry)));
             }

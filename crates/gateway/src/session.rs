@@ -60,6 +60,8 @@ pub(crate) struct Session {
     /// Answers of which a piece was handed over and not taken yet, and pieces that were taken.
     pub(crate) untaken: Cell<usize>,
     pub(crate) taken: Cell<u32>,
+    /// Requests that are over.
+    over: Cell<u32>,
 }
 
 /// Counts a request as open while it lives.
@@ -76,6 +78,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get() - 1);
+        self.0.over.set(self.0.over.get().wrapping_add(1));
         self.0.worker.shared.requests.take(self.0.worker.index);
     }
 }
@@ -140,6 +143,7 @@ pub(crate) async fn serve(
             open: Cell::new(0),
             untaken: Cell::new(0),
             taken: Cell::new(0),
+            over: Cell::new(0),
         })
     };
     if secure {
@@ -401,20 +405,20 @@ async fn speak_2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         }
         // While something waits to be taken, each piece that is taken gives the client new time.
         let state = match (session.open.get(), session.untaken.get()) {
-            (0, _) => State2::Idle,
+            (0, _) => State2::Idle(session.over.get()),
             (_, 0) => State2::Working,
             _ => State2::Untaken(session.taken.get()),
         };
         if last != Some(state) {
             last = Some(state);
             match state {
-                State2::Idle => timer.set(limits.keep_alive),
+                State2::Idle(_) => timer.set(limits.keep_alive),
                 State2::Working => timer.off(),
                 State2::Untaken(_) => timer.set(limits.idle_timeout),
             }
         }
         if timer.is_due(cx) {
-            if told || state != State2::Idle {
+            if told || !matches!(state, State2::Idle(_)) {
                 return Poll::Ready(());
             }
             // Nothing was asked for a while: the client is told to go.
@@ -435,8 +439,8 @@ async fn speak_2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
 /// What an HTTP/2 connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State2 {
-    /// A request.
-    Idle,
+    /// A request; with the number of those that are over.
+    Idle(u32),
     /// Upstreams.
     Working,
     /// The client; with the number of pieces that were taken.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     /// Milliseconds since when this node drains; 0 when it does not.
     drained_since: AtomicU64,
     /// Another process has taken over; nobody is refused here.
-    handed_over: AtomicBool,
+    pub(crate) handed_over: CancellationToken,
     /// Tenants that drain.
     pub(crate) tenants: ArcSwap<HashSet<String>>,
     pub(crate) connections: AtomicUsize,
@@ -95,7 +95,7 @@ impl Shared {
             expired: CancellationToken::new(),
             stopped: CancellationToken::new(),
             drained_since: AtomicU64::new(0),
-            handed_over: AtomicBool::new(false),
+            handed_over: CancellationToken::new(),
             tenants: ArcSwap::default(),
             connections: AtomicUsize::new(0),
             requests: Sharded::default(),
@@ -124,14 +124,10 @@ impl Shared {
         begun
     }
 
-    pub(crate) fn hand_over(&self) {
-        self.handed_over.store(true, Ordering::Relaxed);
-    }
-
     /// Whether a connection of this moment came too late to be served here.
     pub(crate) fn refuses(&self, since: u64) -> bool {
         let drained = self.drained_since();
-        drained != 0 && since >= drained && !self.handed_over.load(Ordering::Relaxed)
+        drained != 0 && since >= drained && !self.handed_over.is_cancelled()
     }
 
     pub(crate) fn drained_since(&self) -> u64 {

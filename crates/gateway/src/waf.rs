@@ -193,9 +193,9 @@ impl Matches {
             .map(|(rule, count)| (rule.id, rule.name, count.load(Ordering::Relaxed)))
     }
 
-    /// Counts a match; whether the log may take a line of it.
-    fn count(&self, index: usize) -> bool {
-        self.0[index].fetch_add(1, Ordering::Relaxed);
+    /// Counts a match; whether the log may take a line of it, in which nothing of what matched stands.
+    pub(crate) fn count(&self, found: Match) -> bool {
+        self.0[found.index].fetch_add(1, Ordering::Relaxed);
         let second = clock::millis() / 1000;
         if self.1.swap(second, Ordering::Relaxed) != second {
             self.2.store(0, Ordering::Relaxed);
@@ -247,6 +247,8 @@ enum Kind {
     Form,
     Json,
     Parts(String),
+    /// Parts without a boundary: whoever reads them finds one.
+    Unclear,
     Raw,
 }
 
@@ -258,8 +260,11 @@ fn kind(headers: &HeaderMap) -> Option<Kind> {
         "application/x-www-form-urlencoded" => Some(Kind::Form),
         "application/json" => Some(Kind::Json),
         "multipart/form-data" => parts
-            .find_map(|part| part.strip_prefix("boundary="))
-            .map(|boundary| Kind::Parts(boundary.trim_matches('"').to_owned())),
+            .filter_map(|part| part.split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))
+            .map_or(Some(Kind::Unclear), |(_, boundary)| {
+                Some(Kind::Parts(boundary.trim().trim_matches('"').to_owned()))
+            }),
         "application/xml" => Some(Kind::Raw),
         name if name.ends_with("+json") => Some(Kind::Json),
         name if name.ends_with("+xml") || name.starts_with("text/") => Some(Kind::Raw),
@@ -280,6 +285,7 @@ pub(crate) fn look_at_body(waf: &Waf, headers: &HeaderMap, body: &[u8]) -> Optio
             // Cut off, or no JSON: as it is.
             Err(_) => look(waf, From::Raw, body).or_else(|| field(body)),
         },
+        Kind::Unclear => look(waf, From::Raw, body).or_else(|| field(body)),
         Kind::Parts(boundary) => parts(body, boundary.as_bytes(), field),
         Kind::Raw => look(waf, From::Raw, body),
     }
@@ -326,10 +332,22 @@ fn parts(body: &[u8], boundary: &[u8], look: impl Fn(&[u8]) -> Option<Match>) ->
         let part = &body[(pair[0] + mark.len()).min(pair[1])..pair[1]];
         let end = memchr::memmem::find(part, b"\r\n\r\n")?;
         let (head, text) = (&part[..end], &part[end + 4..]);
-        if memchr::memmem::find(head, b"filename").is_some() {
+        if is_file(head) {
             return look(head);
         }
         look(text.strip_suffix(b"\r\n").unwrap_or(text))
+    })
+}
+
+/// Whether a part's head says that it is a file: by that parameter of that field, and nothing that looks like it.
+fn is_file(head: &[u8]) -> bool {
+    head.split(|byte| *byte == b'\n').any(|line| {
+        let line = String::from_utf8_lossy(line);
+        let Some((name, value)) = line.split_once(':') else { return false };
+        name.trim().eq_ignore_ascii_case("content-disposition")
+            && value.split(';').skip(1).filter_map(|one| one.split_once('=')).any(|(name, _)| {
+                matches!(name.trim().to_ascii_lowercase().as_str(), "filename" | "filename*")
+            })
     })
 }
 
@@ -356,20 +374,6 @@ fn look(waf: &Waf, from: From, text: &[u8]) -> Option<Match> {
             };
         found.then_some(Match { id: rule.id, name: rule.name, index })
     })
-}
-
-/// Counts a match and says so; nothing of what matched is in the log.
-pub(crate) fn note(matches: &Matches, found: Match, waf: &Waf, route: &str, request_id: &str) {
-    if matches.count(found.index) && waf.log {
-        tracing::warn!(
-            event = "gateway_waf_match",
-            rule = found.id,
-            name = found.name,
-            route,
-            request_id,
-            blocked = waf.block
-        );
-    }
 }
 
 #[cfg(test)]
@@ -483,6 +487,11 @@ mod tests {
             body(kind, &multipart("name=a; filename=\"../../etc/passwd\"", "x")),
             Some(1003)
         );
+        // What only looks like a file is a field.
+        assert_eq!(body("multipart/form-data; Boundary=X", &multipart("name=a", sql)), Some(1001));
+        assert_eq!(body(kind, &multipart("name=\"filename\"", sql)), Some(1001));
+        assert_eq!(body(kind, &multipart("name=a\r\nX-filename: 1", sql)), Some(1001));
+        assert_eq!(body("multipart/form-data", sql), Some(1001));
         assert_eq!(body("text/xml", "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///c\">]>"), Some(1010));
         assert_eq!(body("image/png", sql), None);
     }

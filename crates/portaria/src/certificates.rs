@@ -2,7 +2,6 @@
 //! renewed before they end, taken over from other nodes.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,14 +142,14 @@ impl Keeper {
             }
             self.newest = now;
             let proofs = shelf.proofs().await.map_err(told)?;
-            self.publish(&proofs);
+            self.publish(&proofs)?;
             self.epoch = Some(epoch);
         }
         // Those that are there are served before the authority is asked for anything.
         if self.thumbprint.is_none() {
             self.thumbprint = Some(issuer.open().await.map_err(|error| error.to_string())?);
             let proofs = shelf.proofs().await.map_err(|error| error.to_string())?;
-            self.publish(&proofs);
+            self.publish(&proofs)?;
         }
         self.resting.retain(|_, until| *until > now);
         for host in self.gateway.asked() {
@@ -170,7 +169,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn publish(&self, proofs: &[acme::Proof]) {
+    fn publish(&self, proofs: &[acme::Proof]) -> Result<(), String> {
         let mut certificates: Vec<_> = self
             .kept
             .values()
@@ -192,9 +191,10 @@ impl Keeper {
             thumbprint: self.thumbprint.clone(),
             challenges: challenges.collect(),
         };
-        for fault in self.gateway.certify(certified).err().unwrap_or_default() {
-            tracing::error!(event = "gateway_certificates_unread", reason = fault.reason);
-        }
+        self.gateway.certify(certified).map(|_| ()).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            faults.join("; ")
+        })
     }
 }
 
@@ -202,7 +202,7 @@ fn settings(auto: &Auto) -> Settings {
     Settings {
         directory: auto.directory.clone(),
         email: auto.email.clone(),
-        root: auto.root.as_ref().map(PathBuf::from),
+        root: auto.root.clone(),
         method: if auto.tls_alpn { Method::TlsAlpn01 } else { Method::Http01 },
     }
 }

@@ -107,18 +107,19 @@ impl Follower {
         if epoch == self.epoch {
             return;
         }
-        match self.hosts.read().await {
-            Ok(hosted) => {
-                self.epoch = epoch;
-                self.away = false;
-                for fault in gateway.host(hosted).err().unwrap_or_default() {
-                    tracing::error!(event = "gateway_domain_refused", reason = fault.reason);
-                }
-            }
-            Err(error) => {
-                // Asked again at the next look.
+        let done = match self.hosts.read().await {
+            Ok(hosted) => gateway.host(hosted).map_err(|faults| {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                faults.join("; ")
+            }),
+            Err(error) => Err(error.to_string()),
+        };
+        match done {
+            Ok(_) => (self.epoch, self.away) = (epoch, false),
+            // Tried again at the next look, and said once.
+            Err(reason) => {
                 if !std::mem::replace(&mut self.away, true) {
-                    tracing::warn!(event = "gateway_domains_unread", reason = error.to_string());
+                    tracing::warn!(event = "gateway_domains_unread", reason);
                 }
             }
         }

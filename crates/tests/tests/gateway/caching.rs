@@ -361,3 +361,43 @@ async fn what_a_proxy_in_front_says_of_the_scheme_keeps_answers_apart() {
     assert_eq!(origin.count(), 3);
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn a_request_with_a_body_passes_the_cache_by_and_owes_no_bytes() {
+    let origin = numbered("cache-control: max-age=0, stale-while-revalidate=60\r\n").await;
+    let gateway = world::gateway(&file(&origin, "cache: true"));
+    assert_eq!(text(&gateway, "one.example", "/", "").await, "v1");
+    // The old answer is there; who sends a body gets one of their own, and the upstream the body.
+    let mut peer = Peer::connect(world::plain(&gateway)).await;
+    let asked = "GET / HTTP/1.1\r\nHost: one.example\r\nContent-Length: 5\r\n\r\nhello";
+    assert_eq!(peer.ask(asked).await.text(), "v2");
+    assert_eq!(origin.last().body, b"hello");
+    // An empty body has no length to owe, in whatever way the client says so.
+    for _ in 0..3 {
+        let empty = "GET / HTTP/1.1\r\nHost: one.example\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(peer.ask(empty).await.status, 200);
+    }
+    world::until(async || origin.count(), |count| *count >= 3).await;
+    for got in origin.got.lock().iter().filter(|got| got.body.is_empty()) {
+        assert_eq!(got.header("content-length"), None, "{}", got.head);
+        assert_eq!(got.header("transfer-encoding"), None, "{}", got.head);
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_forbids_keeping_by_two_fields_is_heard() {
+    let act = |got: &Got| {
+        match got.header("if-none-match") {
+        Some(_) => Do::Say("HTTP/1.1 304 Not Modified\r\ncache-control: no-store\r\ncache-control: max-age=60\r\n\r\n".to_owned()),
+        None => Do::Say("HTTP/1.1 200 OK\r\ncache-control: max-age=0, stale-if-error=60\r\netag: \"a\"\r\ncontent-length: 4\r\n\r\nbody".to_owned()),
+    }
+    };
+    let origin = Origin::doing(act).await;
+    let gateway = world::gateway(&file(&origin, "cache: true"));
+    for _ in 0..4 {
+        assert_eq!(text(&gateway, "one.example", "/", "").await, "body");
+    }
+    assert_eq!(origin.count(), 4, "it is asked each time");
+    gateway.stop().await;
+}

@@ -297,3 +297,27 @@ async fn a_deadline_ends_what_does_not_end_by_itself() {
     tokio::time::timeout(Duration::from_secs(10), gateway.stop()).await.expect("it ends");
     assert!(peer.answer().await.is_none());
 }
+
+#[tokio::test]
+async fn a_request_that_makes_its_upstream_close_is_asked_once_more_and_not_of_all_that_idle() {
+    let origin =
+        Origin::doing(|got| if got.head.contains("/bad") { Do::Close } else { Do::Say(ok("a")) })
+            .await;
+    let gateway = world::gateway(&world::file(&[origin.at], "    retries: 0\n"));
+    let at = world::plain(&gateway);
+    // Many connections that idle, on each worker.
+    let mut peers = Vec::new();
+    for _ in 0..16 {
+        peers.push(Peer::connect(at).await);
+    }
+    for peer in &mut peers {
+        peer.send(get("a", "/").as_bytes()).await;
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.answer().await.unwrap().status, 200);
+    }
+    let before = origin.count();
+    assert_eq!(peers[0].ask(&get("a", "/bad")).await.status, 502);
+    assert_eq!(origin.count() - before, 2);
+    gateway.stop().await;
+}

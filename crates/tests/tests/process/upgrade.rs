@@ -75,6 +75,20 @@ async fn a_new_process_takes_over_and_no_request_fails() {
             })
         })
         .collect();
+    // Whoever looks whether the node is ready sees one that is.
+    let probe = std::thread::spawn({
+        let done = done.clone();
+        move || {
+            while !done.load(Ordering::Relaxed) {
+                let mut stream = connect(metrics);
+                let asked = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+                stream.write_all(asked).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            }
+        }
+    });
     for round in 0..3 {
         let before = served.load(Ordering::Relaxed);
         until("requests run", || served.load(Ordering::Relaxed) > before + 200);
@@ -87,6 +101,7 @@ async fn a_new_process_takes_over_and_no_request_fails() {
     for client in clients {
         client.join().unwrap();
     }
+    probe.join().unwrap();
     assert!(fresh.load(Ordering::Relaxed) > 100);
     let mut stream = connect(bind);
     assert_eq!(ask(&mut stream).unwrap().0, "a");
