@@ -23,6 +23,7 @@ mod body;
 mod budget;
 mod cache;
 mod change;
+mod chunks;
 mod client;
 mod clock;
 mod codec;
