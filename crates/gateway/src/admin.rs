@@ -16,7 +16,7 @@ use crate::config::{Action, Token};
 use crate::shared::Shared;
 use crate::stats::BOUNDS;
 use crate::table::{Found, Table};
-use crate::{change, clock, forward, host, metrics};
+use crate::{change, clock, forward, host, metrics, sharing};
 
 /// Bytes of a request to the admin API.
 const BODY: usize = 4 << 20;
@@ -70,13 +70,27 @@ pub(crate) async fn answer(
         );
     };
     let body = body.to_bytes();
-    let path = parts.uri.path().to_owned();
+    let answer = act(shared, &parts.method, &parts.uri, &body);
+    if answer.status().is_success()
+        && let Some(call) = change::to_tell(shared, &parts.method, &parts.uri, &body)
+    {
+        shared.outside.tell(&shared.table.load(), call);
+    }
+    answer
+}
+
+/// Does what a call asks.
+pub(crate) fn act(shared: &Shared, method: &Method, uri: &Uri, body: &[u8]) -> Response<Bytes> {
+    let path = uri.path().to_owned();
     let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
-    match (parts.method.as_str(), segments.as_slice()) {
+    match (method.as_str(), segments.as_slice()) {
         ("POST", ["admin", "drain"]) => drain(shared),
         ("POST", ["api", "tenants", tenant, "drain"]) => tenant_drain(shared, tenant, true),
         ("DELETE", ["api", "tenants", tenant, "drain"]) => tenant_drain(shared, tenant, false),
         ("GET", ["v1", "gateway", "status"]) => json_answer(StatusCode::OK, &status(shared)),
+        ("GET", ["v1", "gateway", "cluster"]) => {
+            json_answer(StatusCode::OK, &sharing::view(shared))
+        }
         ("GET", ["v1", "gateway", "pools"]) => {
             json_answer(StatusCode::OK, &pools(&shared.table.load()))
         }
@@ -86,16 +100,16 @@ pub(crate) async fn answer(
         ("GET", ["v1", "gateway", "certificates"]) => {
             json_answer(StatusCode::OK, &certificates(&shared.table.load()))
         }
-        ("GET", ["v1", "gateway", "explain"]) => explain(&shared.table.load(), &parts.uri),
+        ("GET", ["v1", "gateway", "explain"]) => explain(&shared.table.load(), uri),
         ("GET", ["v1", "gateway", "versions"]) => {
             json_answer(StatusCode::OK, &change::versions(shared))
         }
-        ("POST", ["v1", "gateway", "cache", "purge"]) => purge(&shared.table.load(), &body),
-        ("PUT", ["v1", "gateway", "config"]) => change::put(shared, &parts.uri, &body),
-        ("POST", ["v1", "gateway", "rollback"]) => change::rollback(shared, &body),
-        ("POST", ["v1", "gateway", "pools", pool, "upstreams"]) => change::add(shared, pool, &body),
+        ("POST", ["v1", "gateway", "cache", "purge"]) => purge(&shared.table.load(), body),
+        ("PUT", ["v1", "gateway", "config"]) => change::put(shared, uri, body),
+        ("POST", ["v1", "gateway", "rollback"]) => change::rollback(shared, body),
+        ("POST", ["v1", "gateway", "pools", pool, "upstreams"]) => change::add(shared, pool, body),
         ("PATCH", ["v1", "gateway", "pools", pool, "upstreams", address]) => {
-            change::patch(shared, pool, &unescaped(address), &body)
+            change::patch(shared, pool, &unescaped(address), body)
         }
         ("DELETE", ["v1", "gateway", "pools", pool, "upstreams", address]) => {
             change::remove(shared, pool, &unescaped(address))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use http::{Response, StatusCode, Uri};
+use http::{Method, Response, StatusCode, Uri};
 use kernel::Moment;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -15,7 +15,9 @@ use crate::access::Sink;
 use crate::admin::{json_answer, problem};
 use crate::config::{self, Config, Fault};
 use crate::hosted;
+use crate::secrets::Secrets;
 use crate::shared::{Beside, Shared};
+use crate::sharing::{self, Call};
 use crate::table::Table;
 
 /// Versions that can be gone back to.
@@ -30,6 +32,8 @@ struct Past {
     at: Moment,
     by: &'static str,
     config: Config,
+    /// A name that the same configuration has on other nodes.
+    origin: String,
 }
 
 impl History {
@@ -38,7 +42,8 @@ impl History {
         if past.len() == KEPT {
             past.pop_front();
         }
-        past.push_back(Past { version, at, by, config });
+        let origin = sharing::digest(&config);
+        past.push_back(Past { version, at, by, config, origin });
     }
 
     fn newest(&self) -> Option<Config> {
@@ -86,19 +91,19 @@ pub(crate) fn table(
     config: Config,
     beside: &Beside,
     before: Option<&Table>,
-    secret: Arc<[u8; 32]>,
+    secrets: &Secrets,
 ) -> Result<Table, Vec<Fault>> {
     let (config, refused) = hosted::merge(config, &beside.hosted);
     for reason in refused {
         tracing::warn!(event = "gateway_domain_refused", reason);
     }
-    Table::new(config, &beside.certified, before, secret)
+    Table::new(config, &beside.certified, before, secrets)
 }
 
 fn put_in_place(shared: &Shared, config: Config, by: &'static str) -> Result<u64, Vec<Fault>> {
     let before = shared.table.load_full();
     let beside = shared.beside.lock().clone();
-    let table = match table(config, &beside, Some(&before), shared.secret.clone()) {
+    let table = match table(config, &beside, Some(&before), &shared.secrets) {
         Ok(table) => table,
         Err(faults) => {
             shared.house.reloads_refused.fetch_add(1, Ordering::Relaxed);
@@ -204,7 +209,7 @@ pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
     }
     let before = shared.table.load_full();
     let beside = shared.beside.lock().clone();
-    let table = match table(config, &beside, Some(&before), shared.secret.clone()) {
+    let table = match table(config, &beside, Some(&before), &shared.secrets) {
         Ok(table) => table,
         Err(found) => return faults(&found),
     };
@@ -233,17 +238,24 @@ fn applied(done: Result<u64, Vec<Fault>>) -> Response<Bytes> {
     }
 }
 
-/// Back to a version that was in place: `{"version": N}`. It becomes a new version.
+/// Back to a version that was in place: `{"version": N}`, or, since each node counts for itself, `{"origin": NAME}`.
+/// It becomes a new version.
 pub(crate) fn rollback(shared: &Shared, body: &[u8]) -> Response<Bytes> {
-    let Some(version) = field(body, "version").and_then(|value| value.as_u64()) else {
+    let version = field(body, "version").and_then(|value| value.as_u64());
+    let origin = field(body, "origin").and_then(|value| value.as_str().map(ToOwned::to_owned));
+    if version.is_none() && origin.is_none() {
         return problem(
             StatusCode::BAD_REQUEST,
             "send {\"version\": N} with one of GET /v1/gateway/versions",
         );
-    };
+    }
     let config = {
         let past = shared.history.0.lock();
-        past.iter().find(|past| past.version == version).map(|past| past.config.clone())
+        let found = past.iter().rev().find(|past| match (version, &origin) {
+            (Some(version), _) => past.version == version,
+            (None, origin) => Some(&past.origin) == origin.as_ref(),
+        });
+        found.map(|past| past.config.clone())
     };
     match config {
         Some(config) => applied(apply(shared, config, "rollback")),
@@ -251,6 +263,23 @@ pub(crate) fn rollback(shared: &Shared, body: &[u8]) -> Response<Bytes> {
             problem(StatusCode::NOT_FOUND, "this version is not kept; see GET /v1/gateway/versions")
         }
     }
+}
+
+/// How a call that changed something here is told to other nodes; `None` for what concerns this one alone.
+pub(crate) fn to_tell(shared: &Shared, method: &Method, uri: &Uri, body: &[u8]) -> Option<Call> {
+    let path = uri.path();
+    let alone =
+        method == Method::GET || path == "/admin/drain" || uri.query() == Some("dry_run=true");
+    if alone {
+        return None;
+    }
+    let body = if path == "/v1/gateway/rollback" {
+        let past = shared.history.0.lock();
+        json!({"origin": past.back()?.origin}).to_string()
+    } else {
+        String::from_utf8_lossy(body).into_owned()
+    };
+    Some(Call { method: method.to_string(), path: uri.to_string(), body })
 }
 
 /// A status, and what to do.

@@ -3,6 +3,7 @@
 //! The shape is the one that operators of the replaced gateway have: `global`, `pools`, `routes`, and blocks
 //! that belong to other parts of the platform, which are read past with a note where they are set now.
 
+mod cluster;
 mod elsewhere;
 mod global;
 mod pools;
@@ -30,6 +31,32 @@ pub struct Config {
     pub pools: Vec<Pool>,
     pub routes: Vec<Route>,
     pub regions: Regions,
+    pub cluster: Option<Cluster>,
+}
+
+/// What several gateways share through a Redis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// `redis://` or `rediss://` addresses: of one server, of sentinels, or of some of a cluster. None: the house's.
+    pub servers: Vec<String>,
+    pub username: Option<String>,
+    pub password: Option<Token>,
+    pub db: u32,
+    pub tls: bool,
+    /// The name under which sentinels know the master, when they know several.
+    pub sentinel_master: Option<String>,
+    pub is_cluster: bool,
+    /// What every key begins with.
+    pub prefix: String,
+    /// The name of this node; one is made up without it.
+    pub node: Option<String>,
+    /// How often what was counted is shared.
+    pub share: Duration,
+    pub heartbeat: Duration,
+    /// How long a leader that is not heard of stays one.
+    pub leader: Duration,
+    /// Only the counts of limits are shared, as `global.rate_limit.redis_address` asks.
+    pub limits_only: bool,
 }
 
 /// A MaxMind database.
@@ -122,6 +149,14 @@ pub enum WafMode {
 /// A secret that never prints itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(pub(crate) String);
+
+impl Token {
+    /// The secret itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -491,9 +526,10 @@ pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Report {
     let mut routes = routes::read(&map, &global, &pools);
     let regions = regions::tenants(&map);
     regions::assign(&mut routes, &regions);
+    let cluster = cluster::read(&map);
     elsewhere::read(&map);
     map.finish();
     let (faults, notes) = reading.finish();
-    let config = faults.is_empty().then_some(Config { global, pools, routes, regions });
+    let config = faults.is_empty().then_some(Config { global, pools, routes, regions, cluster });
     Report { config, faults, notes }
 }

@@ -47,10 +47,12 @@ mod limits;
 mod metrics;
 mod proxy;
 mod proxy_protocol;
+mod secrets;
 mod send;
 mod serve;
 mod session;
 mod shared;
+mod sharing;
 mod stats;
 mod sticky;
 mod table;
@@ -78,13 +80,14 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-pub use config::{Auto, Config, Fault, Report, check};
+pub use config::{Auto, Cluster, Config, Fault, Report, Token, check};
 pub use hosted::{Hosted, HostedPool, HostedRoute, HostedTo};
+pub use sharing::{Call, Draw, Member, Others};
 pub use tls::{Certified, HostedCertificate, HostedChallenge};
 
+use secrets::Secrets;
 use shared::{Beside, Shared};
 use table::Table;
 use worker::Crew;
@@ -138,7 +141,8 @@ impl Door {
 
 impl Gateway {
     /// Binds, and serves until it is stopped. A listener of `inherited` takes the place of one that would be bound to
-    /// the same address; connections that wait in its queue are served. Call within a tokio runtime, on which checks and the admin API run.
+    /// the same address; connections that wait in its queue are served. `house` is a secret that all nodes of a house
+    /// know: they share sticky cookies and what clients used of their limits. Call within a tokio runtime, on which checks and the admin API run.
     ///
     /// # Errors
     /// When an address is taken, or a file that the configuration names is unreadable.
@@ -147,23 +151,21 @@ impl Gateway {
         hosted: Hosted,
         wall: kernel::Clock,
         variables: Variables,
+        house: Option<[u8; 32]>,
         inherited: Vec<(Door, TcpListener)>,
     ) -> Result<Self, StartError> {
-        let secret: [u8; 32] = match &config.global.sticky_secret {
-            Some(secret) => Sha256::digest(secret.0.as_bytes()).into(),
-            None => rand::random(),
-        };
-        let secret = Arc::new(secret);
+        let secrets = Secrets::of(&config, house);
         let beside = Beside { hosted, certified: Certified::default() };
-        let table = change::table(config.clone(), &beside, None, secret.clone())
-            .map_err(StartError::Faults)?;
+        let table =
+            change::table(config.clone(), &beside, None, &secrets).map_err(StartError::Faults)?;
         let global = table.global.clone();
         let count = match global.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
-        let shared = Arc::new(Shared::new(table, secret, wall, variables));
+        let shared = Arc::new(Shared::new(table, secrets, wall, variables));
         *shared.beside.lock() = beside;
+        shared.outside.based_on(&config);
         shared.history.push(1, shared.wall.now(), "start", config);
         change::open_log(&shared, &global).map_err(|fault| StartError::Faults(vec![fault]))?;
         let mut addresses = Addresses::default();
@@ -245,7 +247,7 @@ impl Gateway {
     /// cannot be read.
     #[must_use]
     pub fn faults_here(config: Config) -> Vec<Fault> {
-        Table::new(config, &Certified::default(), None, Arc::new([0; 32])).err().unwrap_or_default()
+        Table::new(config, &Certified::default(), None, &Secrets::none()).err().unwrap_or_default()
     }
 
     /// Puts another configuration in place; connections do not notice. The version that serves now.
@@ -253,7 +255,9 @@ impl Gateway {
     /// # Errors
     /// What is wrong; the table that serves stays.
     pub fn apply(&self, config: Config) -> Result<u64, Vec<Fault>> {
-        change::apply(&self.shared, config, "file")
+        let version = change::apply(&self.shared, config.clone(), "file")?;
+        self.shared.outside.based_on(&config);
+        Ok(version)
     }
 
     /// Puts other hosts beside those of the file, all at once. The version that serves now.

@@ -52,6 +52,23 @@ pub(crate) fn text(shared: &Shared) -> String {
     ] {
         single(&mut out, name, "gauge", help, value);
     }
+    if table.cluster.is_some() {
+        let others = shared.outside.seen();
+        let leads = others.leader.as_ref().is_some_and(|(node, _)| *node == others.node);
+        for (name, kind, help, value) in [
+            ("redis_up", "gauge", "1 while Redis is reached.", u64::from(others.redis.is_some())),
+            (
+                "redis_failures_total",
+                "counter",
+                "Times that Redis was not reached.",
+                others.failures,
+            ),
+            ("nodes", "gauge", "Nodes that are there, this one too.", others.members.len() as u64),
+            ("leader", "gauge", "1 on the node that leads.", u64::from(leads)),
+        ] {
+            single(&mut out, name, kind, help, value);
+        }
+    }
     if table.global.waf.is_some() {
         let _ = writeln!(
             out,

@@ -13,6 +13,8 @@ use crate::access::Sink;
 use crate::change::History;
 use crate::clock;
 use crate::hosted::Hosted;
+use crate::secrets::Secrets;
+use crate::sharing::Outside;
 use crate::stats::{HouseStats, Sharded};
 use crate::table::Table;
 use crate::tls::Certified;
@@ -22,8 +24,7 @@ pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
     /// The version of the table, where workers look for a newer one.
     pub(crate) version: AtomicU64,
-    /// Signs sticky cookies.
-    pub(crate) secret: Arc<[u8; 32]>,
+    pub(crate) secrets: Secrets,
     pub(crate) house: Arc<HouseStats>,
     /// No more connections are accepted.
     pub(crate) closing: CancellationToken,
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) history: History,
     pub(crate) beside: Mutex<Beside>,
     pub(crate) waf: Matches,
+    pub(crate) outside: Outside,
     /// Hosts without a certificate that somebody asked for.
     asked: Mutex<HashSet<String>>,
     /// One change at a time.
@@ -81,14 +83,14 @@ impl Shared {
 
     pub(crate) fn new(
         table: Table,
-        secret: Arc<[u8; 32]>,
+        secrets: Secrets,
         wall: kernel::Clock,
         variables: crate::Variables,
     ) -> Self {
         Self {
             version: AtomicU64::new(table.version),
             table: ArcSwap::from_pointee(table),
-            secret,
+            secrets,
             house: Arc::default(),
             closing: CancellationToken::new(),
             ending: CancellationToken::new(),
@@ -110,6 +112,7 @@ impl Shared {
             beside: Mutex::default(),
             asked: Mutex::default(),
             waf: Matches::default(),
+            outside: Outside::default(),
             changing: Mutex::new(()),
         }
     }

@@ -11,7 +11,8 @@ use crate::balance::Pool;
 use crate::cache::Cache;
 use crate::config::{self, Action, Algorithm, Config, Fault, Scheme};
 use crate::geo::Geo;
-use crate::limits::Limiter;
+use crate::limits::{Limiter, Sharing};
+use crate::secrets::Secrets;
 use crate::stats::RouteStats;
 use crate::tls::{Certificates, Certified};
 use crate::upstream::Upstream;
@@ -31,6 +32,7 @@ pub(crate) struct Table {
     pub(crate) geo: Option<Arc<Geo>>,
     /// Where routes keep answers, when any does.
     pub(crate) cache: Option<Arc<Cache>>,
+    pub(crate) cluster: Option<config::Cluster>,
     news: Vec<News>,
 }
 
@@ -81,7 +83,7 @@ impl Table {
         config: Config,
         certified: &Certified,
         before: Option<&Self>,
-        secret: Arc<[u8; 32]>,
+        secrets: &Secrets,
     ) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut pools = HashMap::new();
@@ -132,8 +134,13 @@ impl Table {
                 })
                 .collect();
             let name = pool.name.clone();
-            let pool =
-                Pool::new(Arc::new(pool), members, old.map(|pool| &**pool), secret.clone(), tls);
+            let pool = Pool::new(
+                Arc::new(pool),
+                members,
+                old.map(|pool| &**pool),
+                secrets.marks.clone(),
+                tls,
+            );
             pools.insert(name, Arc::new(pool));
         }
         let old = before.map(|table| &*table.certificates);
@@ -173,10 +180,12 @@ impl Table {
             let known = before.and_then(|table| table.cache.clone());
             known.filter(|cache| cache.size() == size).unwrap_or_else(|| Arc::new(Cache::new(size)))
         });
+        let shares = config.cluster.is_some();
         let limiter = config.global.rate.map(|rate| {
+            let sharing = shares.then(|| Sharing { name: "global".into(), tenant: None });
             let kept = before.and_then(|table| table.limiter.clone());
-            kept.filter(|limiter| limiter.rate() == rate)
-                .unwrap_or_else(|| Arc::new(Limiter::new(rate)))
+            kept.filter(|limiter| limiter.is_for(rate, sharing.as_ref()))
+                .unwrap_or_else(|| Arc::new(Limiter::new(rate, sharing, secrets.limits)))
         });
         let mut table = Self {
             version: before.map_or(1, |table| table.version + 1),
@@ -190,13 +199,14 @@ impl Table {
             certificates,
             geo,
             cache,
+            cluster: config.cluster,
             news,
         };
         let known: HashMap<&str, &Arc<Route>> = before.map_or_else(HashMap::new, |table| {
             table.routes.iter().map(|route| (route.label.as_str(), route)).collect()
         });
         for route in config.routes {
-            table.add(route, &known);
+            table.add(route, &known, shares, secrets);
         }
         if faults.is_empty() { Ok(table) } else { Err(faults) }
     }
@@ -227,13 +237,23 @@ impl Table {
         }
     }
 
-    fn add(&mut self, config: config::Route, known: &HashMap<&str, &Arc<Route>>) {
+    fn add(
+        &mut self,
+        config: config::Route,
+        known: &HashMap<&str, &Arc<Route>>,
+        shares: bool,
+        secrets: &Secrets,
+    ) {
         let label = label(&config);
         let known = known.get(label.as_str());
         let limiter = config.rate.as_ref().map(|(rate, _)| {
+            let sharing = shares.then(|| Sharing {
+                name: label.as_str().into(),
+                tenant: config.tenant.as_deref().map(Into::into),
+            });
             let kept = known.and_then(|route| route.limiter.clone());
-            kept.filter(|limiter| limiter.rate() == *rate)
-                .unwrap_or_else(|| Arc::new(Limiter::new(*rate)))
+            kept.filter(|limiter| limiter.is_for(*rate, sharing.as_ref()))
+                .unwrap_or_else(|| Arc::new(Limiter::new(*rate, sharing, secrets.limits)))
         });
         let pool = match &config.action {
             Action::Forward { pool, .. } => self.pools.get(pool).cloned(),
@@ -430,7 +450,7 @@ mod tests {
         let report = config::check(&text, &|_| None);
         assert!(report.faults.is_empty(), "{:?}", report.faults);
         let certified = Certified::default();
-        Table::new(report.config.expect("sound"), &certified, None, Arc::new([0; 32]))
+        Table::new(report.config.expect("sound"), &certified, None, &Secrets::none())
             .unwrap_or_else(|_| panic!("compiles"))
     }
 

@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use crate::certificates::Keeper;
 use crate::handover;
 use crate::hosts::{Follower, Hosts, LOOK};
+use crate::nodes::Nodes;
 
 /// A gateway and the task that keeps it in step with its file.
 pub(crate) struct Front {
     gateway: Arc<Gateway>,
     stop: CancellationToken,
-    watchers: [tokio::task::JoinHandle<()>; 2],
+    watchers: [tokio::task::JoinHandle<()>; 3],
 }
 
 fn variables() -> Variables {
@@ -73,6 +74,18 @@ impl Front {
             bail!("{} has faults:\n  {}", file.display(), faults.join("\n  "));
         };
         let certificates = hosts.as_ref().map(|hosts| hosts.certificates.clone());
+        let (secret, redis) = match &hosts {
+            Some(hosts) => (Some(hosts.secret), hosts.redis.clone()),
+            None => (None, None),
+        };
+        if config.cluster.as_ref().is_some_and(|cluster| cluster.servers.is_empty())
+            && redis.is_none()
+        {
+            bail!(
+                "{}: cluster names no redis_address, and redis.url is not set; set one of them",
+                file.display()
+            );
+        }
         let (hosted, follower) = match hosts {
             Some(hosts) => {
                 let epoch = hosts.db.signals().epoch();
@@ -80,14 +93,22 @@ impl Front {
             }
             None => (Hosted::default(), None),
         };
-        let gateway =
-            Arc::new(Gateway::start(config, hosted, clock.clone(), variables(), inherited)?);
-        let keeper = Keeper::new(gateway.clone(), clock, certificates);
+        let gateway = Arc::new(Gateway::start(
+            config,
+            hosted,
+            clock.clone(),
+            variables(),
+            secret,
+            inherited,
+        )?);
+        let keeper = Keeper::new(gateway.clone(), clock.clone(), certificates);
+        let nodes = Nodes::new(gateway.clone(), &clock, redis);
         let stop = CancellationToken::new();
         let watcher =
             tokio::spawn(watch(gateway.clone(), file.to_owned(), text, follower, stop.clone()));
         let keeper = tokio::spawn(keeper.run(stop.clone()));
-        Ok(Self { gateway, stop, watchers: [watcher, keeper] })
+        let nodes = tokio::spawn(nodes.run(stop.clone()));
+        Ok(Self { gateway, stop, watchers: [watcher, keeper, nodes] })
     }
 
     /// Where a new process asks for the listeners.

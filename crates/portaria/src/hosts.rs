@@ -26,6 +26,10 @@ pub(crate) struct Hosts {
     pub(crate) certificates: domains::Certificates,
     /// Whether servers of tenants may be on private networks.
     pub(crate) private: bool,
+    /// What all nodes of the house know, for what they share.
+    pub(crate) secret: [u8; 32],
+    /// The house's Redis.
+    pub(crate) redis: Option<String>,
 }
 
 impl Hosts {

@@ -170,7 +170,14 @@ impl House {
     /// Tenants' domains for a gateway, with this house at these addresses.
     pub(crate) fn hosts(&self, house: Vec<String>) -> Hosts {
         let private = self.config.allow_private_upstreams;
-        Hosts { db: self.db.clone(), house, certificates: self.certificates(), private }
+        Hosts {
+            db: self.db.clone(),
+            house,
+            certificates: self.certificates(),
+            private,
+            secret: self.vault.house_secret("gateway"),
+            redis: self.config.redis_url.clone(),
+        }
     }
 
     /// Certificates of the gateway's hosts, as all its nodes share them.

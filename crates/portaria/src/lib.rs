@@ -14,6 +14,7 @@ pub mod house;
 mod http;
 mod loadtest;
 pub mod names;
+mod nodes;
 pub mod pages;
 mod redis;
 mod serve;

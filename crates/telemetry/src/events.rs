@@ -39,6 +39,10 @@ pub const EVENTS: &[(&str, &str)] = &[
         "the gateway's file has a fault and was not taken; line, field, reason. What served goes on",
     ),
     (
+        "gateway_call_not_followed",
+        "another node was asked for a change that cannot be made here; the reason",
+    ),
+    (
         "gateway_certificate_failed",
         "a host got no certificate; the authority's reason, and when it is tried again",
     ),
@@ -58,12 +62,21 @@ pub const EVENTS: &[(&str, &str)] = &[
         "a process that asked for the listeners, or gave them, went away; this one serves on",
     ),
     ("gateway_handed_over", "a new process serves; this one finishes what it has and ends"),
+    (
+        "gateway_leader",
+        "the nodes of a gateway have a leader; which, its term, and whether it is this one",
+    ),
     ("gateway_listen_failed", "an address of the gateway could not be served; the cause"),
     (
         "gateway_no_upgrades",
         "a new process cannot ask for the listeners; which socket, and the cause",
     ),
     ("gateway_ready", "the gateway serves; where, and with how many threads"),
+    ("gateway_redis_connected", "Redis is reached; what kind it is"),
+    (
+        "gateway_redis_lost",
+        "Redis is not reached; the reason. This node serves by what it counts itself and tries again",
+    ),
     ("gateway_restart_needed", "a setting was changed that takes effect at the next start only"),
     (
         "gateway_table_changed",

@@ -226,6 +226,14 @@ impl Vault {
         seal(&self.master.0, &format!("house/{about}"), plain)
     }
 
+    /// A secret that only who has the master key can make, always the same for a purpose: for what the processes of a
+    /// house share without telling each other.
+    pub fn house_secret(&self, purpose: &str) -> [u8; 32] {
+        let hash =
+            Sha256::new().chain_update("portaria house secret\0").chain_update(*self.master.0);
+        hash.chain_update(purpose).finalize().into()
+    }
+
     /// Opens what [`Vault::seal_for_house`] sealed.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("tenancy", &["db", "kernel", "queue"]),
     ("gateway", &["kernel"]),
     ("acme", &["kernel"]),
+    ("cluster", &[]),
     ("domains", &["acme", "db", "kernel", "tenancy", "web"]),
     ("messaging", &["kernel"]),
     ("models", &["kernel", "messaging"]),

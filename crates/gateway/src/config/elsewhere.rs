@@ -13,7 +13,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "orchestration",
         "belongs to dedicated instances, not to the gateway; it changes nothing here",
     ),
-    ("redis", "is set by redis.url in portaria.toml; a single node needs none"),
     (
         "tenant",
         "belongs to the platform: tenants are made in the panel or by `portaria tenant create`",
@@ -23,7 +22,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "belongs to the platform, but for region_routing: tenants are made in the panel or by `portaria tenant create`",
     ),
     ("metrics", "needs no block: figures are at global.metrics_address, under /metrics"),
-    ("cluster", "is read past: this node serves by itself, without Redis"),
 ];
 
 pub(super) fn read(root: &Map<'_>) {

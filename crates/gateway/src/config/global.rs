@@ -82,16 +82,8 @@ pub(super) fn read(root: &Map<'_>) -> Global {
     if let Some(block) = map.block("rate_limit") {
         global.rate_exclude = block.texts("exclude_paths");
         block.pass(&["cleanup_interval"]);
-        if let Some(address) = block.text("redis_address")
-            && !address.is_empty()
-        {
-            let reading = block.reading();
-            reading.note(
-                block.line_of("redis_address"),
-                "global.rate_limit.redis_address",
-                "is kept for sharing limits between nodes; this node counts by itself",
-            );
-        }
+        // The cluster's reader looks at it.
+        block.pass(&["redis_address"]);
         global.rate = read_rate(&block);
         block.finish();
     }

@@ -193,7 +193,7 @@ routes:
     let report = gateway::check(text, &|_| None);
     assert!(report.faults.is_empty(), "{:?}", report.faults);
     let noted: Vec<&str> = report.notes.iter().map(|note| note.path.as_str()).collect();
-    for name in ["cluster", "tenants", "billing", "oidc", "orchestration", "global.ai"] {
+    for name in ["tenants", "billing", "oidc", "orchestration", "global.ai"] {
         assert!(noted.contains(&name), "{name} in {noted:?}");
     }
     // A protection that is asked for and not there is no note, it is a fault.

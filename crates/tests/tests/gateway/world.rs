@@ -21,7 +21,8 @@ pub(crate) fn gateway(text: &str) -> Gateway {
     let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
     let config = report.config.unwrap_or_else(|| panic!("{faults:?}\n{text}"));
     let hosted = gateway::Hosted::default();
-    Gateway::start(config, hosted, kernel::Clock::System, Arc::new(|_| None), Vec::new()).unwrap()
+    let variables = Arc::new(|_: &str| None);
+    Gateway::start(config, hosted, kernel::Clock::System, variables, None, Vec::new()).unwrap()
 }
 
 fn with_bind(text: &str) -> String {

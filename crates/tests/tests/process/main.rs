@@ -4,10 +4,12 @@
 mod certificates;
 mod channels;
 mod churn;
+mod cluster;
 mod command_line;
 mod crash;
 mod domains;
 mod front;
 mod program;
+mod redis;
 mod roles;
 mod upgrade;

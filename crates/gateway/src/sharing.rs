@@ -1,0 +1,232 @@
+//! What nodes of one gateway tell each other, as the program carries it: what clients used of their limits, calls of
+//! the admin API, who else is there. The gateway works the same when nothing of it arrives.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::{Method, Response, Uri};
+use kernel::Moment;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{Cluster, Config};
+use crate::limits::Limiter;
+use crate::shared::Shared;
+use crate::table::Table;
+use crate::{Gateway, admin};
+
+/// Calls kept while nobody carries them.
+const CALLS: usize = 1000;
+
+/// What one client used of one limit since it was last told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draw {
+    /// The limit: the same name on every node.
+    pub limit: Arc<str>,
+    pub tenant: Option<Arc<str>>,
+    /// The client, as a hash.
+    pub key: u64,
+    pub per_second: f64,
+    pub burst: f64,
+    pub taken: u32,
+}
+
+/// A call of the admin API that changed something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    pub body: String,
+}
+
+/// A gateway of the same house.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub node: String,
+    /// What it serves: the same text on nodes with the same routes and pools in their files.
+    pub file: String,
+    pub program: String,
+    pub started: Moment,
+    pub draining: bool,
+}
+
+/// What is known of the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Others {
+    /// This node's own name.
+    pub node: String,
+    /// How Redis is reached: `single`, `sentinel` or `cluster`; `None` while it is not.
+    pub redis: Option<&'static str>,
+    /// Why it is not.
+    pub reason: String,
+    pub members: Vec<Member>,
+    /// The leader's name, and the number of its term: no later leader has a smaller one.
+    pub leader: Option<(String, u64)>,
+    pub failures: u64,
+}
+
+/// What is kept for and of the others.
+#[derive(Default)]
+pub(crate) struct Outside {
+    calls: Mutex<Vec<Call>>,
+    others: Mutex<Others>,
+    /// Which file is the base of what serves, and how often one was taken in.
+    base: Mutex<String>,
+    loads: AtomicU64,
+}
+
+impl Outside {
+    /// A file was taken in.
+    pub(crate) fn based_on(&self, config: &Config) {
+        *self.base.lock() = digest(config);
+        // What was to be told of the file before is told of nobody's file any more.
+        self.calls.lock().clear();
+        self.loads.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn base(&self) -> String {
+        self.base.lock().clone()
+    }
+
+    /// Keeps a call for the other nodes.
+    pub(crate) fn tell(&self, table: &Table, call: Call) {
+        if table.cluster.as_ref().is_some_and(|cluster| !cluster.limits_only) {
+            let mut calls = self.calls.lock();
+            if calls.len() < CALLS {
+                calls.push(call);
+            }
+        }
+    }
+
+    pub(crate) fn seen(&self) -> Others {
+        self.others.lock().clone()
+    }
+}
+
+/// A name for routes and pools: nodes that have the same of both follow each other's calls.
+pub(crate) fn digest(config: &Config) -> String {
+    let text = format!("{:?}{:?}", config.pools, config.routes);
+    Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// For people.
+pub(crate) fn view(shared: &Shared) -> Value {
+    let others = shared.outside.seen();
+    let members: Vec<Value> = others
+        .members
+        .iter()
+        .map(|member| {
+            json!({
+                "node": member.node,
+                "file": member.file,
+                "program": member.program,
+                "started": member.started.rfc3339(),
+                "draining": member.draining,
+                "leader": others.leader.as_ref().is_some_and(|(node, _)| *node == member.node),
+            })
+        })
+        .collect();
+    json!({
+        "node": others.node,
+        "file": shared.outside.base(),
+        "redis": others.redis,
+        "reason": (!others.reason.is_empty()).then_some(others.reason),
+        "leader": others.leader.as_ref().map(|(node, _)| node),
+        "term": others.leader.as_ref().map(|(_, term)| term),
+        "nodes": members,
+        "failures": others.failures,
+    })
+}
+
+fn limiters(table: &Table) -> impl Iterator<Item = &Arc<Limiter>> {
+    table.limiter.iter().chain(table.routes.iter().filter_map(|route| route.limiter.as_ref()))
+}
+
+impl Gateway {
+    /// What the file that serves says of other nodes, and the name of this house among others.
+    #[must_use]
+    pub fn cluster(&self) -> Option<(Cluster, String)> {
+        let cluster = self.shared.table.load().cluster.clone()?;
+        Some((cluster, self.shared.secrets.house.clone()))
+    }
+
+    /// What clients used of shared limits since the last call.
+    #[must_use]
+    pub fn draws(&self) -> Vec<Draw> {
+        let mut found = Vec::new();
+        for limiter in limiters(&self.shared.table.load()) {
+            let Some(sharing) = limiter.sharing() else { continue };
+            let rate = limiter.rate();
+            found.extend(limiter.used().into_iter().map(|(key, taken)| Draw {
+                limit: sharing.name.clone(),
+                tenant: sharing.tenant.clone(),
+                key,
+                per_second: rate.per_second,
+                burst: rate.burst,
+                taken,
+            }));
+        }
+        found
+    }
+
+    /// Takes in what is left for each of these, in tokens; less than none when nodes together let too many through.
+    pub fn levels(&self, levels: &[(Draw, f64)]) {
+        if levels.is_empty() {
+            return;
+        }
+        let table = self.shared.table.load();
+        let known: HashMap<&str, &Arc<Limiter>> = limiters(&table)
+            .filter_map(|limiter| Some((&*limiter.sharing()?.name, limiter)))
+            .collect();
+        for (draw, tokens) in levels {
+            if let Some(limiter) = known.get(&*draw.limit) {
+                limiter.level(draw.key, tokens.min(draw.burst));
+            }
+        }
+    }
+
+    /// Which routes and pools the file that serves has, and how often a file was taken in: after one, what other nodes
+    /// were told on top of it is to be replayed.
+    #[must_use]
+    pub fn base(&self) -> (String, u64) {
+        let loads = self.shared.outside.loads.load(Ordering::Acquire);
+        (self.shared.outside.base(), loads)
+    }
+
+    /// Calls that changed something here since the last call, for the other nodes.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        std::mem::take(&mut *self.shared.outside.calls.lock())
+    }
+
+    /// Does what was asked of another node.
+    ///
+    /// # Errors
+    /// What it was answered here.
+    pub fn replay(&self, call: &Call) -> Result<(), String> {
+        let method =
+            Method::from_bytes(call.method.as_bytes()).map_err(|cause| cause.to_string())?;
+        let uri: Uri = call.path.parse().map_err(|_| "its path is none".to_owned())?;
+        let answer: Response<Bytes> = admin::act(&self.shared, &method, &uri, call.body.as_bytes());
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        Err(said["detail"].as_str().unwrap_or("refused").to_owned())
+    }
+
+    /// Takes in who else is there.
+    pub fn others(&self, others: Others) {
+        *self.shared.outside.others.lock() = others;
+    }
+
+    /// Whether it takes nothing new.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.shared.drained_since() != 0
+    }
+}
