@@ -104,6 +104,8 @@ pub(crate) enum RequestBody {
     Empty,
     Stream {
         inner: Incoming,
+        /// The stream says when the body is whole; one that was reset without an error only seems so.
+        says_end: bool,
         left: u64,
         progress: Rc<Progress>,
         /// What was read to be looked at.
@@ -121,12 +123,12 @@ pub(crate) struct Ahead {
 
 impl RequestBody {
     /// `limit` in bytes; 0 for none.
-    pub(crate) fn new(inner: Incoming, limit: u64, progress: Rc<Progress>) -> Self {
+    pub(crate) fn new(inner: Incoming, limit: u64, http2: bool, progress: Rc<Progress>) -> Self {
         if inner.is_end_stream() {
             return Self::Empty;
         }
         let left = if limit == 0 { u64::MAX } else { limit };
-        Self::Stream { inner, left, progress, ahead: None }
+        Self::Stream { inner, says_end: http2, left, progress, ahead: None }
     }
 
     /// Reads up to `most` bytes, or to the end, and keeps them for the upstream.
@@ -166,10 +168,10 @@ impl RequestBody {
 
     /// The next piece from the client.
     fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let Self::Stream { inner, left, progress, .. } = self else {
+        let Self::Stream { inner, says_end, left, progress, .. } = self else {
             return Poll::Ready(None);
         };
-        let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
+        let Poll::Ready(frame) = Pin::new(&mut *inner).poll_frame(cx) else {
             if progress.awaited.get() == 0 {
                 progress.awaited.set(progress.timers.now().max(1));
             }
@@ -177,8 +179,8 @@ impl RequestBody {
         };
         progress.awaited.set(0);
         let frame = match frame {
-            None => return Poll::Ready(None),
-            Some(Err(_)) => {
+            None if !*says_end || inner.is_end_stream() => return Poll::Ready(None),
+            None | Some(Err(_)) => {
                 progress.fault.set(Some(Fault::Broken));
                 return Poll::Ready(Some(Err(Fault::Broken)));
             }
@@ -458,7 +460,7 @@ impl Flow {
             connections: worker.connections.clone(),
             upstream: lease.upstream().id,
             timers: worker.timers.clone(),
-            _stream: stream,
+            stream,
         };
         Self { source, lease, idle, idle_span, worn }
     }
@@ -468,9 +470,16 @@ impl Flow {
             // Reading is what brings the next piece.
             Source::Channel(Some(channel)) => channel.poll_body(cx),
             Source::Channel(None) => Poll::Ready(None),
-            Source::Library(inner) => Pin::new(inner).poll_frame(cx).map(|frame| {
-                frame.map(|frame| frame.map_err(|_| Cut("the upstream broke off its answer")))
-            }),
+            Source::Library(inner) => {
+                const BROKEN: Cut = Cut("the upstream broke off its answer");
+                match Pin::new(&mut *inner).poll_frame(cx) {
+                    // A stream that was reset without an error only seems to be at its end.
+                    Poll::Ready(None) if self.worn.stream.is_some() && !inner.is_end_stream() => {
+                        Poll::Ready(Some(Err(BROKEN)))
+                    }
+                    frame => frame.map(|frame| frame.map(|frame| frame.map_err(|_| BROKEN))),
+                }
+            }
         };
         match frame {
             Poll::Ready(Some(Ok(frame))) => {

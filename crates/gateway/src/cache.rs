@@ -34,17 +34,22 @@ pub(crate) struct Counts {
     pub(crate) stored: AtomicU64,
 }
 
-/// What an answer is kept under. Tenants never share one: the route is part of it.
+/// An address as clients name it: what changes it by one route changes it for all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
+    pub(crate) host: String,
+    /// Path and query, before a route makes others of them.
+    pub(crate) target: String,
+}
+
+/// How an address was reached. Answers of different places never stand in for each other: so tenants never share one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
     pub(crate) route: Arc<str>,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) secure: bool,
-    pub(crate) host: String,
     /// The host that a trusted proxy names, where it is another.
     pub(crate) said: Option<String>,
-    /// Path and query.
-    pub(crate) target: String,
 }
 
 /// The answers of one address.
@@ -55,6 +60,7 @@ struct Resource {
 
 /// One answer.
 pub(crate) struct Entry {
+    place: Place,
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -114,9 +120,9 @@ impl Cache {
         (self.store.weight(), self.store.len())
     }
 
-    pub(crate) fn find(&self, key: &Key, request: &HeaderMap) -> Found {
+    pub(crate) fn find(&self, key: &Key, place: &Place, request: &HeaderMap) -> Found {
         let Some(resource) = self.store.get(key) else { return Found::Nothing };
-        let fits = |entry: &&Arc<Entry>| entry.is_for(request);
+        let fits = |entry: &&Arc<Entry>| entry.place == *place && entry.is_for(request);
         let Some(entry) = resource.variants.iter().find(fits).cloned() else {
             return Found::Nothing;
         };
@@ -136,9 +142,10 @@ impl Cache {
         if let Some(before) = self.store.get(&key) {
             // Its successors go by other fields only when the upstream changed its mind.
             let others = before.variants.iter().filter(|other| {
-                other.chosen_by != entry.chosen_by
-                    && other.life.vary == entry.life.vary
-                    && !other.is_spent()
+                let elsewhere = other.place != entry.place;
+                let other_fields =
+                    other.chosen_by != entry.chosen_by && other.life.vary == entry.life.vary;
+                (elsewhere || other_fields) && !other.is_spent()
             });
             variants.extend(others.take(VARIANTS - 1).cloned());
         }
@@ -153,7 +160,8 @@ impl Cache {
         match what {
             Purge::All => self.store.clear(),
             Purge::Tenant(tenant) => {
-                self.store.retain(|key, _| key.tenant.as_deref() != Some(*tenant));
+                let theirs = |entry: &Arc<Entry>| entry.place.tenant.as_deref() == Some(*tenant);
+                self.store.retain(|_, resource| !resource.variants.iter().any(theirs));
             }
             Purge::Tag(tag) => self.store.retain(|_, resource| {
                 !resource.variants.iter().any(|entry| entry.tags.iter().any(|one| one == tag))
@@ -174,6 +182,7 @@ impl Cache {
 
 impl Entry {
     pub(crate) fn new(
+        place: Place,
         status: StatusCode,
         mut headers: HeaderMap,
         body: Bytes,
@@ -198,6 +207,7 @@ impl Entry {
         }
         headers.remove(AGE);
         Self {
+            place,
             status,
             headers,
             body,
@@ -227,7 +237,7 @@ impl Entry {
 
     /// The same once more, with these fields and this life.
     pub(crate) fn renewed(&self, headers: HeaderMap, life: Life, request: &HeaderMap) -> Self {
-        Self::new(self.status, headers, self.body.clone(), life, request)
+        Self::new(self.place.clone(), self.status, headers, self.body.clone(), life, request)
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {

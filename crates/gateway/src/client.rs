@@ -73,14 +73,25 @@ pub(crate) struct Worn {
     pub(crate) upstream: u32,
     pub(crate) timers: Rc<Timers>,
     /// Counts a stream of HTTP/2 while it lives.
-    pub(crate) _stream: Option<StreamPlace>,
+    pub(crate) stream: Option<StreamPlace>,
 }
 
-pub(crate) struct StreamPlace(Rc<Shared>);
+pub(crate) struct StreamPlace {
+    shared: Rc<Shared>,
+    /// Others had used the connection before.
+    pub(crate) used: bool,
+}
+
+impl StreamPlace {
+    /// The connection took no more requests: nobody is to try it again.
+    pub(crate) fn give_up(&self) {
+        self.shared.closed.set(true);
+    }
+}
 
 impl Drop for StreamPlace {
     fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get() - 1);
+        self.shared.streams.set(self.shared.streams.get() - 1);
     }
 }
 
@@ -145,7 +156,7 @@ impl Connections {
         });
         if let Some(shared) = found {
             shared.streams.set(shared.streams.get() + 1);
-            return Ok((shared.sender.clone(), StreamPlace(shared)));
+            return Ok((shared.sender.clone(), StreamPlace { shared, used: true }));
         }
         let stream = connect(pool, upstream, timer).await?;
         let mut builder = http2::Builder::new(crate::worker::Local);
@@ -161,7 +172,7 @@ impl Connections {
         });
         let shared = Rc::new(Shared { sender, streams: Cell::new(1), closed });
         self.shared.borrow_mut().entry(upstream.id).or_default().push(shared.clone());
-        Ok((shared.sender.clone(), StreamPlace(shared)))
+        Ok((shared.sender.clone(), StreamPlace { shared, used: false }))
     }
 }
 

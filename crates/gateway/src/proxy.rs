@@ -13,6 +13,7 @@ use hyper::body::{Body as _, Incoming};
 use crate::account::{Account, Line};
 use crate::answer::{self, Reader};
 use crate::body::{Progress, RequestBody, ResponseBody};
+use crate::cache::Key;
 use crate::config::{self, Action, RateKey, WafMode};
 use crate::forward;
 use crate::limits::{Limiter, Verdict};
@@ -242,8 +243,16 @@ impl Passage {
             let found = waf::look_at_head(waf, path, request.uri().query(), request.headers());
             (waf, block, found)
         });
+        let concerns_cache = table.cache.is_some()
+            && upgrade.is_none()
+            && (config.cache.is_some() || !request.method().is_safe());
+        let asked_for = concerns_cache.then(|| {
+            let (path, query) = (read.passed(request.uri()), request.uri().query());
+            query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+        });
         let on_upgrade = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
-        let mut request = request.map(|body| RequestBody::new(body, limit, progress));
+        let http2 = request.version() == Version::HTTP_2;
+        let mut request = request.map(|body| RequestBody::new(body, limit, http2, progress));
         if let Some((waf, block, found)) = firewall
             && let Some(refused) = self.look(waf, block, route, found, &mut request).await
         {
@@ -252,13 +261,13 @@ impl Passage {
         self.prepare(&mut request, &authority_text, target);
         forward::edit(request.headers_mut(), &config.request_headers);
         let pinned = self.session.secure && served.is_some() && !table.global.tls.hsts.is_zero();
-        let keeps = config.cache.is_some() && table.cache.is_some() && upgrade.is_none();
         let wanted = Wanted {
             pool: pool.clone(),
             span: config.timeout,
-            key: keeps.then(|| {
+            kept_as: asked_for.map(|target| {
                 let host = name.as_deref().unwrap_or_default();
-                serve::key(route, host, &request)
+                let key = Key { host: host.to_owned(), target };
+                (key, serve::place(route, host, &request))
             }),
             rule: config.cache.clone(),
             compress: config.compress.unwrap_or(table.global.compress),

@@ -181,33 +181,10 @@ async fn attempt(
     timer: &Timer,
     span: Duration,
 ) -> Result<Attempt, (Fail, Option<Box<Request<RequestBody>>>)> {
-    let connections = &passage.session.worker.connections;
     if pool.config.http2 {
-        let (mut sender, place) = match connections.shared(pool, upstream, timer).await {
-            Ok(shared) => shared,
-            Err(fail) => return Err((fail, Some(Box::new(request)))),
-        };
-        let spare = repeatable.then(|| copy(&request));
-        for_http2(&mut request, upstream);
-        timer.set(span);
-        let mut response = pin!(sender.try_send_request(request));
-        let progress = &passage.account.progress;
-        let response = std::future::poll_fn(|cx| match response.as_mut().poll(cx) {
-            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(client::failed(error))),
-            Poll::Pending if progress.is_late(timer, span, cx) => Poll::Ready(Err(Fail::Timeout)),
-            Poll::Pending => Poll::Pending,
-        });
-        return match response.await {
-            Ok(response) => Ok((response.map(Source::Library), Some(place))),
-            // A connection that was about to end took no more requests.
-            Err(Fail::NotSent(back)) => Err((Fail::Closed, Some(back))),
-            Err(fail) => {
-                let spare = spare.filter(|_| matches!(fail, Fail::Closed));
-                Err((fail, spare.map(Box::new)))
-            }
-        };
+        return attempt_http2(passage, pool, upstream, request, repeatable, timer, span).await;
     }
+    let connections = &passage.session.worker.connections;
     let mut fresh = false;
     loop {
         let idle = if fresh { None } else { connections.idle(upstream) };
@@ -236,6 +213,55 @@ async fn attempt(
     }
 }
 
+/// The same over a connection that carries several.
+async fn attempt_http2(
+    passage: &Passage,
+    pool: &Pool,
+    upstream: &Upstream,
+    mut request: Request<RequestBody>,
+    repeatable: bool,
+    timer: &Timer,
+    span: Duration,
+) -> Result<Attempt, (Fail, Option<Box<Request<RequestBody>>>)> {
+    let connections = &passage.session.worker.connections;
+    let mut again = true;
+    loop {
+        let (mut sender, place) = match connections.shared(pool, upstream, timer).await {
+            Ok(shared) => shared,
+            Err(fail) => return Err((fail, Some(Box::new(request)))),
+        };
+        let spare = repeatable.then(|| copy(&request));
+        for_http2(&mut request, upstream);
+        timer.set(span);
+        let mut response = pin!(sender.try_send_request(request));
+        let progress = &passage.account.progress;
+        let response = std::future::poll_fn(|cx| match response.as_mut().poll(cx) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(client::failed(error))),
+            Poll::Pending if progress.is_late(timer, span, cx) => Poll::Ready(Err(Fail::Timeout)),
+            Poll::Pending => Poll::Pending,
+        });
+        let (fail, back) = match response.await {
+            Ok(response) => return Ok((response.map(Source::Library), Some(place))),
+            // A connection that was about to end took no more requests.
+            Err(Fail::NotSent(back)) => (Fail::Closed, Some(*back)),
+            Err(fail) => {
+                let spare = spare.filter(|_| matches!(fail, Fail::Closed));
+                (fail, spare)
+            }
+        };
+        match back {
+            // So an upstream ends a connection that idles: it is asked once more, on another.
+            Some(back) if place.used && again => {
+                again = false;
+                place.give_up();
+                request = back;
+            }
+            back => return Err((fail, back.map(Box::new))),
+        }
+    }
+}
+
 /// The same request once more, without a body, and without what says how long one is.
 pub(crate) fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut copy = Request::new(RequestBody::Empty);
@@ -252,7 +278,11 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
 fn for_http2(request: &mut Request<RequestBody>, upstream: &Upstream) {
     request.headers_mut().remove(TRANSFER_ENCODING);
     let host = request.headers_mut().remove(HOST);
-    let authority = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or(&upstream.address);
+    let host = host.as_ref().and_then(|host| host.to_str().ok());
+    // One that comes back from an attempt has its host there already.
+    let before = request.uri().authority().cloned();
+    let before = before.as_ref().map(http::uri::Authority::as_str);
+    let authority = host.or(before).unwrap_or(&upstream.address);
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path).build();
     if let Ok(uri) = uri {

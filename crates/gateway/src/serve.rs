@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 
 use crate::balance::Pool;
 use crate::body::{RequestBody, ResponseBody};
-use crate::cache::{Cache, Entry, Found, Key};
+use crate::cache::{Cache, Entry, Found, Key, Place};
 use crate::compress::{self, Coding};
 use crate::config;
 use crate::extra::Capture;
@@ -27,8 +27,8 @@ use crate::worker::Near;
 pub(crate) struct Wanted {
     pub(crate) pool: Option<Near<Pool>>,
     pub(crate) span: Option<Duration>,
-    /// Under which an answer would be kept, where the route keeps any.
-    pub(crate) key: Option<Key>,
+    /// Under which an answer would be kept, where the route keeps any; or which address this request may change.
+    pub(crate) kept_as: Option<(Key, Place)>,
     pub(crate) rule: Option<config::CacheRule>,
     /// Whether bodies are compressed here.
     pub(crate) compress: bool,
@@ -41,31 +41,28 @@ pub(crate) async fn answer(
     wanted: Wanted,
     change: Option<Change>,
 ) -> Response<ResponseBody> {
-    let Wanted { pool, span, key, rule, compress } = wanted;
+    let Wanted { pool, span, kept_as, rule, compress } = wanted;
     let method = request.method().clone();
     let coding = if compress { compress::wanted(request.headers()) } else { None };
     let cache = passage.table.cache.clone();
-    let (Some(cache), Some(key), Some(rule), None) = (cache, key, rule, &change) else {
-        let mut response = send::send(passage, pool, span, request, change).await;
-        if compress {
-            encode(&mut response, &method, coding);
+    let mut response = match (cache, kept_as, rule) {
+        (Some(cache), Some((key, place)), Some(rule))
+            if change.is_none() && matches!(method, Method::GET | Method::HEAD) =>
+        {
+            let kept = Kept { cache, key, place, rule };
+            match kept.look(passage, request, pool, span, coding).await {
+                Looked::Kept(response) => return response,
+                Looked::Fetched(response) => response,
+            }
         }
-        return response;
-    };
-    let kept = Kept { cache, key, rule };
-    let mut response = match method {
-        Method::GET | Method::HEAD => match kept.look(passage, request, pool, span, coding).await {
-            Looked::Kept(response) => return response,
-            Looked::Fetched(response) => response,
-        },
-        Method::OPTIONS | Method::TRACE => send::send(passage, pool, span, request, None).await,
-        _ => {
-            let response = send::send(passage, pool, span, request, None).await;
+        (Some(cache), Some((key, _)), _) if !method.is_safe() => {
+            let response = send::send(passage, pool, span, request, change).await;
             if response.status().is_success() || response.status().is_redirection() {
-                kept.cache.forget(&kept.key);
+                cache.forget(&key);
             }
             response
         }
+        _ => send::send(passage, pool, span, request, change).await,
     };
     if compress {
         encode(&mut response, &method, coding);
@@ -77,6 +74,7 @@ pub(crate) async fn answer(
 struct Kept {
     cache: Arc<Cache>,
     key: Key,
+    place: Place,
     rule: config::CacheRule,
 }
 
@@ -101,7 +99,7 @@ impl Kept {
             return Looked::Fetched(send::send(passage, pool, span, request, None).await);
         }
         let found = match asks {
-            Asks::Fresh => self.cache.find(&self.key, request.headers()),
+            Asks::Fresh => self.cache.find(&self.key, &self.place, request.headers()),
             _ => Found::Nothing,
         };
         let counts = &self.cache.counts;
@@ -192,9 +190,10 @@ impl Kept {
                 && let Some(life) = freshness::life(&asked, status, response.headers(), standard)
             {
                 let headers = response.headers().clone();
-                let Self { cache, key, rule } = self;
+                let Self { cache, key, place, rule } = self;
                 let entry = move |body: Bytes| {
-                    cache.insert(key, Arc::new(Entry::new(status, headers, body, life, &asked)));
+                    let entry = Entry::new(place, status, headers, body, life, &asked);
+                    cache.insert(key, Arc::new(entry));
                 };
                 response.body_mut().capture(Capture::new(rule.largest, Box::new(entry)));
             }
@@ -218,8 +217,12 @@ impl Kept {
         *request.method_mut() = Method::GET;
         request.headers_mut().remove(IF_NONE_MATCH);
         request.headers_mut().remove(IF_MODIFIED_SINCE);
-        let kept =
-            Self { cache: self.cache.clone(), key: self.key.clone(), rule: self.rule.clone() };
+        let kept = Self {
+            cache: self.cache.clone(),
+            key: self.key.clone(),
+            place: self.place.clone(),
+            rule: self.rule.clone(),
+        };
         tokio::task::spawn_local(async move {
             let looked = kept.fetch(passage, request, pool, span, Some(old.clone()), None).await;
             if let Looked::Fetched(mut response) = looked {
@@ -274,21 +277,18 @@ fn encode(response: &mut Response<ResponseBody>, method: &Method, coding: Option
     }
 }
 
-/// Where an answer to a prepared request would be kept. What a proxy in front says of scheme and host may make another
-/// answer, so it is part of the place.
-pub(crate) fn key(route: &crate::table::Route, host: &str, request: &Request<RequestBody>) -> Key {
+/// How a prepared request reached its address. What a proxy in front says of scheme and host may make another answer.
+pub(crate) fn place(
+    route: &crate::table::Route,
+    host: &str,
+    request: &Request<RequestBody>,
+) -> Place {
     let headers = request.headers();
     let said = headers.get("x-forwarded-host").and_then(|value| value.to_str().ok());
-    Key {
+    Place {
         route: route.label.as_str().into(),
         tenant: route.config.tenant.as_deref().map(Into::into),
         secure: forward::claims_https(headers),
-        host: host.to_owned(),
         said: said.filter(|said| *said != host).map(ToOwned::to_owned),
-        target: request
-            .uri()
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str)
-            .to_owned(),
     }
 }

@@ -8,6 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use sha2::{Digest as _, Sha256};
 
 use crate::config::{self, Fault};
 
@@ -54,6 +55,8 @@ pub(crate) struct Certificates {
     wild: HashMap<String, Arc<Served>>,
     /// For clients that name no host, or an unknown one.
     first: Option<Arc<Served>>,
+    /// Those of the file, by a hash of what their files hold.
+    files: HashMap<[u8; 32], Arc<Served>>,
     /// Those that the program got, by host, each with what it was made from.
     hosted: HashMap<String, (Arc<HostedCertificate>, Arc<Served>)>,
     challenges: HashMap<String, Arc<rustls::ServerConfig>>,
@@ -103,8 +106,11 @@ impl Certificates {
         };
         let mut faults = Vec::new();
         for certificate in &tls.certificates {
-            match load(certificate) {
-                Ok(served) => all.add(Arc::new(served)),
+            match load(certificate, before) {
+                Ok((mark, served)) => {
+                    all.files.insert(mark, served.clone());
+                    all.add(served);
+                }
                 Err(reason) => faults.push(Fault {
                     line: certificate.line,
                     path: "global.tls.certificates".to_owned(),
@@ -227,9 +233,31 @@ impl Certificates {
     }
 }
 
-fn load(certificate: &config::Certificate) -> Result<Served, String> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&certificate.cert)
-        .and_then(Iterator::collect)
+/// A certificate of the file; the one that serves already, with its tickets, when its files hold the same.
+fn load(
+    certificate: &config::Certificate,
+    before: Option<&Certificates>,
+) -> Result<([u8; 32], Arc<Served>), String> {
+    let read = |what: &str, path: &PathBuf| {
+        std::fs::read(path).map_err(|cause| format!("{what} cannot be read: {cause}"))
+    };
+    let chain = read("cert", &certificate.cert)?;
+    let key = read("key", &certificate.key)?;
+    let ocsp = certificate.ocsp.as_ref().map(|path| read("ocsp", path)).transpose()?;
+    let authority =
+        certificate.client_ca.as_ref().map(|path| read("client_ca", path)).transpose()?;
+    let mut mark = Sha256::new();
+    for part in [Some(&chain), Some(&key), ocsp.as_ref(), authority.as_ref()] {
+        mark.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+        mark.update(part.map_or(&[][..], Vec::as_slice));
+    }
+    mark.update(format!("{:?}{:?}", certificate.hosts, certificate.client_ca));
+    let mark: [u8; 32] = mark.finalize().into();
+    if let Some(served) = before.and_then(|before| before.files.get(&mark)) {
+        return Ok((mark, served.clone()));
+    }
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&chain)
+        .collect::<Result<_, _>>()
         .map_err(|cause| format!("cert cannot be read: {cause}"))?;
     let Some(leaf) = chain.first() else {
         return Err("cert holds no certificate".to_owned());
@@ -239,15 +267,10 @@ fn load(certificate: &config::Certificate) -> Result<Served, String> {
     if names.is_empty() {
         return Err("names no host; write hosts beside it".to_owned());
     }
-    let key = PrivateKeyDer::from_pem_file(&certificate.key)
+    let key = PrivateKeyDer::from_pem_slice(&key)
         .map_err(|cause| format!("key cannot be read: {cause}"))?;
-    let ocsp = match &certificate.ocsp {
-        Some(path) => {
-            Some(std::fs::read(path).map_err(|cause| format!("ocsp cannot be read: {cause}"))?)
-        }
-        None => None,
-    };
-    served(chain, key, names, certificate.client_ca.clone(), ocsp)
+    let served = served(chain, key, names, certificate.client_ca.clone(), ocsp)?;
+    Ok((mark, Arc::new(served)))
 }
 
 fn served(

@@ -68,15 +68,16 @@ impl Keeper {
 
     /// Works until it is stopped.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut orders: JoinSet<(String, bool)> = JoinSet::new();
-        let mut running: BTreeSet<String> = BTreeSet::new();
+        let mut orders: JoinSet<bool> = JoinSet::new();
+        let mut running: HashMap<tokio::task::Id, String> = HashMap::new();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
-                Some(done) = orders.join_next(), if !orders.is_empty() => {
-                    if let Ok((host, made)) = done {
-                        running.remove(&host);
+                Some(done) = orders.join_next_with_id(), if !orders.is_empty() => {
+                    // One that panicked made nothing, and its host may be tried again.
+                    let (id, made) = done.unwrap_or_else(|error| (error.id(), false));
+                    if let Some(host) = running.remove(&id) {
                         self.wanted.remove(&host);
                         if !made {
                             self.resting.insert(host, self.clock.now() + REST);
@@ -98,14 +99,14 @@ impl Keeper {
             let next: Vec<String> = self
                 .wanted
                 .iter()
-                .filter(|host| !running.contains(*host))
+                .filter(|host| !running.values().any(|other| other == *host))
                 .take(free)
                 .cloned()
                 .collect();
             for host in next {
-                running.insert(host.clone());
-                let issuer = issuer.clone();
-                orders.spawn(async move { order(&issuer, host).await });
+                let (issuer, of) = (issuer.clone(), host.clone());
+                let id = orders.spawn(async move { order(&issuer, &of).await }).id();
+                running.insert(id, host);
             }
         }
     }
@@ -208,8 +209,9 @@ fn settings(auto: &Auto) -> Settings {
 }
 
 /// Orders for one host; whether it has a certificate now.
-async fn order(issuer: &Issuer, host: String) -> (String, bool) {
-    let made = match issuer.obtain(&host).await {
+/// Whether a certificate was made.
+async fn order(issuer: &Issuer, host: &str) -> bool {
+    match issuer.obtain(host).await {
         Ok(Outcome::Made(kept)) => {
             tracing::info!(
                 event = "gateway_certificate_made",
@@ -228,6 +230,5 @@ async fn order(issuer: &Issuer, host: String) -> (String, bool) {
             );
             false
         }
-    };
-    (host, made)
+    }
 }

@@ -18,8 +18,10 @@ use rustix::net::{
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// How long each side waits for the other's next word.
+/// How long the new process waits for a word of the one that serves.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the one that serves waits until the new one is ready. One that dies is noticed at once.
+const START: Duration = Duration::from_secs(300);
 const READY: &[u8] = b"ready\n";
 const TAKEN: &[u8] = b"taken\n";
 
@@ -39,17 +41,25 @@ pub(crate) fn path_of(file: &Path, named: Option<&Path>) -> PathBuf {
 pub(crate) struct Taken {
     pub(crate) listeners: Vec<(Door, TcpListener)>,
     stream: UnixStream,
+    path: PathBuf,
 }
 
 impl Taken {
-    /// Says that this process serves now.
+    /// Says that this process serves now. One that is gone needs not be told.
     ///
     /// # Errors
-    /// When the other process is gone; then there is nothing left to tell.
-    pub(crate) fn ready(mut self) -> std::io::Result<()> {
-        self.stream.write_all(READY)?;
+    /// When the other did not hear it and serves on: then this process must not serve beside it.
+    pub(crate) fn ready(mut self) -> anyhow::Result<()> {
         let mut answer = [0; TAKEN.len()];
-        self.stream.read_exact(&mut answer)
+        let told = self.stream.write_all(READY).and_then(|()| self.stream.read_exact(&mut answer));
+        let Err(cause) = told else { return Ok(()) };
+        if UnixStream::connect(&self.path).is_ok() {
+            bail!(
+                "the gateway that serves waits for this one no more ({cause}), and serves on; try again"
+            );
+        }
+        tracing::warn!(event = "gateway_hand_over_failed", cause = %cause);
+        Ok(())
     }
 }
 
@@ -89,7 +99,7 @@ pub(crate) fn take(path: &Path) -> anyhow::Result<Taken> {
         .map(|(door, descriptor)| Some((door?, TcpListener::from(descriptor))))
         .collect::<Option<Vec<_>>>()
         .context("the gateway that serves is of a version that this one does not understand")?;
-    Ok(Taken { listeners, stream })
+    Ok(Taken { listeners, stream, path: path.to_owned() })
 }
 
 /// Gives the listeners to whoever asks, of the same user; tells `taken` when they serve.
@@ -134,7 +144,7 @@ pub(crate) fn offer(
 
 fn give(stream: &UnixStream, gateway: &Gateway) -> std::io::Result<()> {
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(START))?;
     let listeners = gateway.listeners()?;
     let place = |door: Door| Door::ALL.iter().position(|one| *one == door).unwrap_or(0) as u8;
     let kinds: Vec<u8> = listeners.iter().map(|(door, _)| place(*door)).collect();

@@ -68,6 +68,11 @@ pub(super) async fn serve(file: &Path, house: Option<House>, upgrade: bool) -> a
         taken = Some(given);
     }
     let front = Front::start(file, Clock::System, hosts, inherited).await?;
+    // Only who serves alone offers its listeners.
+    if let Some(Err(error)) = taken.map(handover::Taken::ready) {
+        front.stop().await;
+        return Err(error);
+    }
     let handed = Arc::new(Notify::new());
     let socket = front.upgrade_socket(file);
     if let Err(cause) = front.offer(&socket, handed.clone()) {
@@ -88,11 +93,6 @@ pub(super) async fn serve(file: &Path, house: Option<House>, upgrade: bool) -> a
         if let Some(address) = address {
             line(&format!("portaria gateway: {what} on {address}"));
         }
-    }
-    if let Some(taken) = taken
-        && let Err(cause) = taken.ready()
-    {
-        tracing::warn!(event = "gateway_hand_over_failed", cause = %cause);
     }
     tokio::select! {
         stopped = stop_signal() => {

@@ -418,7 +418,7 @@ pub const SETTINGS: &[Setting] = &[
         variables: &["PORTARIA_REDIS_URL", "REDIS_URL"],
         default: "",
         kind: Kind::Text,
-        about: "redis://[:password@]host:6379/0. Nothing needs it on one node; when set, /healthz watches it.",
+        about: "redis://[:password@]host:6379/0. Nothing needs it on one node. /healthz watches it, and gateways whose file has a cluster without an address share by it.",
     },
     Setting {
         key: "instance.id",

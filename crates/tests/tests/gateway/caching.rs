@@ -243,6 +243,36 @@ async fn what_is_kept_can_be_forgotten_by_tag_tenant_and_address() {
     gateway.stop().await;
 }
 
+#[tokio::test]
+async fn a_change_is_a_change_whatever_route_it_came_by() {
+    let origin = numbered("cache-control: max-age=60\r\n").await;
+    let text = format!(
+        "global:\n  bind_address: BIND\n  admin_address: BIND\n  admin_token: 0123456789abcdef\npools:\n  - {{name: web, backends: [{{address: \"{}\"}}]}}\nroutes:\n  - {{host: one.example, pool: web, path_prefix: /shop, strip_path_prefix: true, cache: true}}\n  - {{host: one.example, pool: web, path_prefix: /shop, methods: [POST]}}\n",
+        origin.at
+    );
+    let gateway = world::gateway(&text);
+    assert_eq!(text_of(&gateway, "/shop/a").await, "v1");
+    assert_eq!(text_of(&gateway, "/shop/a").await, "v1");
+    // The other route keeps nothing, and passes the path on as it is.
+    let post = "POST /shop/a HTTP/1.1\r\nHost: one.example\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(world::fetch(world::plain(&gateway), post).await.text(), "v2");
+    assert_eq!(text_of(&gateway, "/shop/a").await, "v3");
+    // An address is purged as clients name it, not as the upstream does.
+    let body = r#"{"host": "one.example", "path": "/shop/a"}"#;
+    let purge = format!(
+        "POST /v1/gateway/cache/purge HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer 0123456789abcdef\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = world::fetch(gateway.addresses().admin.unwrap(), &purge).await;
+    assert_eq!(answer.json()["purged"].as_u64(), Some(1));
+    assert_eq!(text_of(&gateway, "/shop/a").await, "v4");
+    gateway.stop().await;
+}
+
+async fn text_of(gateway: &gateway::Gateway, path: &str) -> String {
+    text(gateway, "one.example", path, "").await
+}
+
 /// A page of text that is worth compressing.
 fn page() -> String {
     (0..400).map(|n| format!("<p>linha {n}</p>\n")).collect()

@@ -13,5 +13,6 @@ mod messages;
 mod places;
 mod routing;
 mod smuggling;
+mod streams;
 mod tunnels;
 mod world;
