@@ -69,12 +69,21 @@ pub(crate) async fn answer(
             "the body is larger than 4 MiB, or was not sent to its end",
         );
     };
-    let body = body.to_bytes();
-    let answer = act(shared, &parts.method, &parts.uri, &body);
+    act_and_tell(shared, &parts.method, &parts.uri, &body.to_bytes())
+}
+
+/// Does what a call asks, and keeps what it changed for other nodes.
+pub(crate) fn act_and_tell(
+    shared: &Shared,
+    method: &Method,
+    uri: &Uri,
+    body: &[u8],
+) -> Response<Bytes> {
+    let answer = act(shared, method, uri, body);
     if answer.status().is_success()
-        && let Some(call) = change::to_tell(shared, &parts.method, &parts.uri, &body)
+        && let Some(call) = change::to_tell(shared, method, uri, body)
     {
-        shared.outside.tell(&shared.table.load(), call);
+        shared.outside.tell(call);
     }
     answer
 }
@@ -88,6 +97,9 @@ pub(crate) fn act(shared: &Shared, method: &Method, uri: &Uri, body: &[u8]) -> R
         ("POST", ["api", "tenants", tenant, "drain"]) => tenant_drain(shared, tenant, true),
         ("DELETE", ["api", "tenants", tenant, "drain"]) => tenant_drain(shared, tenant, false),
         ("GET", ["v1", "gateway", "status"]) => json_answer(StatusCode::OK, &status(shared)),
+        ("GET", ["v1", "gateway", "outlook"]) => {
+            json_answer(StatusCode::OK, &shared.outside.outlook().shown)
+        }
         ("GET", ["v1", "gateway", "cluster"]) => {
             json_answer(StatusCode::OK, &sharing::view(shared))
         }
@@ -204,6 +216,27 @@ fn purge(table: &Table, body: &[u8]) -> Response<Bytes> {
     };
     let purged = table.cache.as_ref().map_or(0, |cache| cache.purge(&what));
     json_answer(StatusCode::OK, &json!({"purged": purged}))
+}
+
+/// Pools, routes and certificates that are reported of a node; of more, the first.
+const REPORTED: usize = 200;
+
+/// All of it, for who looks after many nodes.
+pub(crate) fn report(shared: &Shared) -> Value {
+    let table = shared.table.load();
+    let some = |mut value: Value| {
+        if let Some(list) = value.as_array_mut() {
+            list.truncate(REPORTED);
+        }
+        value
+    };
+    json!({
+        "status": status(shared),
+        "pools": some(pools(&table)["pools"].take()),
+        "routes": some(routes(&table)["routes"].take()),
+        "certificates": some(certificates(&table)["certificates"].take()),
+        "cluster": sharing::view(shared),
+    })
 }
 
 fn status(shared: &Shared) -> Value {

@@ -287,7 +287,7 @@ pub(crate) struct Flow {
 /// Where a body comes from.
 pub(crate) enum Source {
     /// A connection of its own, until it is given back.
-    Channel(Option<Channel>),
+    Channel(Option<Box<Channel>>),
     /// The library, with a task that drives the connection (HTTP/2, and what might have become a tunnel).
     Library(Incoming),
 }
@@ -295,7 +295,9 @@ pub(crate) enum Source {
 impl Source {
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Channel(channel) => channel.as_ref().is_none_or(Channel::is_end_stream),
+            Self::Channel(channel) => {
+                channel.as_ref().is_none_or(|channel| channel.is_end_stream())
+            }
             Self::Library(inner) => inner.is_end_stream(),
         }
     }

@@ -56,8 +56,15 @@ pub(crate) enum Fail {
 /// The upstream connections of one worker.
 #[derive(Default)]
 pub(crate) struct Connections {
-    idle: RefCell<HashMap<u32, Vec<(Channel, u64)>>>,
+    idle: RefCell<HashMap<u32, Vec<Idle>>>,
     shared: RefCell<HashMap<u32, Vec<Rc<Shared>>>>,
+}
+
+/// A connection that waits for its next request.
+struct Idle {
+    channel: Box<Channel>,
+    /// In milliseconds of the worker's timers.
+    since: u64,
 }
 
 /// An HTTP/2 connection that several requests use.
@@ -97,13 +104,13 @@ impl Drop for StreamPlace {
 
 impl Worn {
     /// Keeps a connection whose request is over, if it can carry another.
-    pub(crate) fn give_back(&self, mut channel: Channel) {
+    pub(crate) fn give_back(&self, mut channel: Box<Channel>) {
         channel.used = true;
         if channel.is_fresh() {
             let mut idle = self.connections.idle.borrow_mut();
             let list = idle.entry(self.upstream).or_default();
             if list.len() < IDLE_MOST {
-                list.push((channel, self.timers.now()));
+                list.push(Idle { channel, since: self.timers.now() });
             }
         }
     }
@@ -119,10 +126,10 @@ pub(crate) fn failed(mut error: TrySendError<Request<RequestBody>>) -> Fail {
 
 impl Connections {
     /// An idle connection, if one is still good.
-    pub(crate) fn idle(&self, upstream: &Upstream) -> Option<Channel> {
+    pub(crate) fn idle(&self, upstream: &Upstream) -> Option<Box<Channel>> {
         let mut idle = self.idle.borrow_mut();
         let list = idle.get_mut(&upstream.id)?;
-        while let Some((mut channel, _)) = list.pop() {
+        while let Some(Idle { mut channel, .. }) = list.pop() {
             if channel.is_fresh() {
                 return Some(channel);
             }
@@ -133,7 +140,7 @@ impl Connections {
     /// Closes what was idle for too long or was closed by its upstream.
     pub(crate) fn sweep(&self, now: u64) {
         self.idle.borrow_mut().retain(|_, list| {
-            list.retain_mut(|(channel, since)| now < *since + IDLE_SPAN && channel.is_fresh());
+            list.retain_mut(|idle| now < idle.since + IDLE_SPAN && idle.channel.is_fresh());
             !list.is_empty()
         });
         self.shared.borrow_mut().retain(|_, list| {
@@ -177,8 +184,12 @@ impl Connections {
 }
 
 /// Opens an HTTP/1.1 connection.
-pub(crate) async fn open(pool: &Pool, upstream: &Upstream, timer: &Timer) -> Result<Channel, Fail> {
-    Ok(Channel::new(connect(pool, upstream, timer).await?))
+pub(crate) async fn open(
+    pool: &Pool,
+    upstream: &Upstream,
+    timer: &Timer,
+) -> Result<Box<Channel>, Fail> {
+    Ok(Box::new(Channel::new(connect(pool, upstream, timer).await?)))
 }
 
 /// A connection of the upstream's own, before anything is said on it.

@@ -84,7 +84,7 @@ use tokio::sync::mpsc;
 
 pub use config::{Auto, Cluster, Config, Fault, Report, Token, check};
 pub use hosted::{Hosted, HostedPool, HostedRoute, HostedTo};
-pub use sharing::{Call, Draw, Member, Others};
+pub use sharing::{Call, Counts, Draw, Member, Others, Outlook, Servers};
 pub use tls::{Certified, HostedCertificate, HostedChallenge};
 
 use secrets::Secrets;

@@ -100,10 +100,43 @@ pub(crate) fn text(shared: &Shared) -> String {
             single(&mut out, name, kind, help, value);
         }
     }
+    foreseen(&mut out, shared);
     routes(&mut out, &table);
     upstreams(&mut out, &table);
     certificates(&mut out, &table);
     out
+}
+
+/// What is expected of tenants, and what is odd about them.
+fn foreseen(out: &mut String, shared: &Shared) {
+    let outlook = shared.outside.outlook();
+    if outlook.shown.is_null() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "# HELP portaria_gateway_expected_requests_per_second Requests expected in the next hour, and the bounds of 95 of 100.\n# TYPE portaria_gateway_expected_requests_per_second gauge"
+    );
+    for (tenant, values) in &outlook.expected {
+        for (bound, value) in ["expected", "low", "high"].into_iter().zip(values) {
+            let _ = writeln!(
+                out,
+                "portaria_gateway_expected_requests_per_second{{tenant=\"{}\",bound=\"{bound}\"}} {value}",
+                escaped(tenant)
+            );
+        }
+    }
+    let _ = writeln!(
+        out,
+        "# HELP portaria_gateway_anomaly 1 while something about a tenant's traffic was not to be expected.\n# TYPE portaria_gateway_anomaly gauge"
+    );
+    for (tenant, about) in &outlook.odd {
+        let _ = writeln!(
+            out,
+            "portaria_gateway_anomaly{{tenant=\"{}\",about=\"{about}\"}} 1",
+            escaped(tenant)
+        );
+    }
 }
 
 /// A series without labels.

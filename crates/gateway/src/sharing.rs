@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{Method, Response, Uri};
@@ -12,11 +12,12 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::balance::Pool;
 use crate::config::{Cluster, Config};
 use crate::limits::Limiter;
 use crate::shared::Shared;
 use crate::table::Table;
-use crate::{Gateway, admin};
+use crate::{Gateway, admin, clock};
 
 /// Calls kept while nobody carries them.
 const CALLS: usize = 1000;
@@ -69,6 +70,37 @@ pub struct Others {
     pub failures: u64,
 }
 
+/// What clients of a tenant asked, since the gateway began.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Routes of no tenant are under the empty name.
+    pub tenant: String,
+    pub requests: u64,
+    /// Answered with 500 and above.
+    pub failures: u64,
+    pub micros: u64,
+}
+
+/// Who serves a tenant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Servers {
+    /// That take requests now.
+    pub count: usize,
+    /// Requests at once that each may have, where all have such a limit.
+    pub at_once: Option<usize>,
+}
+
+/// What is expected of tenants, as the program finds it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outlook {
+    /// For people and programs, as it is.
+    pub shown: Value,
+    /// By tenant: requests a second in the next hour as expected, and the bounds of 95 of 100.
+    pub expected: Vec<(String, [f64; 3])>,
+    /// By tenant: what is odd now.
+    pub odd: Vec<(String, &'static str)>,
+}
+
 /// What is kept for and of the others.
 #[derive(Default)]
 pub(crate) struct Outside {
@@ -77,6 +109,9 @@ pub(crate) struct Outside {
     /// Which file is the base of what serves, and how often one was taken in.
     base: Mutex<String>,
     loads: AtomicU64,
+    /// Somebody carries calls to other nodes.
+    carried: AtomicBool,
+    outlook: Mutex<Outlook>,
 }
 
 impl Outside {
@@ -93,13 +128,17 @@ impl Outside {
     }
 
     /// Keeps a call for the other nodes.
-    pub(crate) fn tell(&self, table: &Table, call: Call) {
-        if table.cluster.as_ref().is_some_and(|cluster| !cluster.limits_only) {
+    pub(crate) fn tell(&self, call: Call) {
+        if self.carried.load(Ordering::Relaxed) {
             let mut calls = self.calls.lock();
             if calls.len() < CALLS {
                 calls.push(call);
             }
         }
+    }
+
+    pub(crate) fn outlook(&self) -> Outlook {
+        self.outlook.lock().clone()
     }
 
     pub(crate) fn seen(&self) -> Others {
@@ -201,6 +240,77 @@ impl Gateway {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut *self.shared.outside.calls.lock())
+    }
+
+    /// Whether calls of the admin API are carried to other nodes; they are kept for that from then on.
+    pub fn carry(&self, on: bool) {
+        self.shared.outside.carried.store(on, Ordering::Relaxed);
+    }
+
+    /// Answers a call as the admin API does, and tells other nodes what it changed: its status and its body.
+    #[must_use]
+    pub fn ask(&self, call: &Call) -> (u16, String) {
+        let asked =
+            Method::from_bytes(call.method.as_bytes()).ok().zip(call.path.parse::<Uri>().ok());
+        let Some((method, uri)) = asked else { return (400, String::new()) };
+        let answer = admin::act_and_tell(&self.shared, &method, &uri, call.body.as_bytes());
+        let status = answer.status().as_u16();
+        (status, String::from_utf8_lossy(answer.body()).into_owned())
+    }
+
+    /// What was counted of each tenant.
+    #[must_use]
+    pub fn counts(&self) -> Vec<Counts> {
+        let table = self.shared.table.load();
+        let mut by: std::collections::BTreeMap<&str, Counts> = std::collections::BTreeMap::new();
+        for route in &table.routes {
+            let tenant = route.config.tenant.as_deref().unwrap_or_default();
+            let sum = by.entry(tenant).or_default();
+            sum.requests += route.stats.total();
+            sum.failures += route.stats.classes()[4];
+            sum.micros += route.stats.latency().1;
+        }
+        by.into_iter().map(|(tenant, sum)| Counts { tenant: tenant.to_owned(), ..sum }).collect()
+    }
+
+    /// Who serves each tenant.
+    #[must_use]
+    pub fn servers(&self) -> HashMap<String, Servers> {
+        let table = self.shared.table.load();
+        let now = clock::millis();
+        let mut pools: HashMap<String, Vec<&Arc<Pool>>> = HashMap::new();
+        for route in &table.routes {
+            let tenant = route.config.tenant.clone().unwrap_or_default();
+            let known = pools.entry(tenant).or_default();
+            if let Some(pool) = &route.pool
+                && !known.iter().any(|other| other.config.name == pool.config.name)
+            {
+                known.push(pool);
+            }
+        }
+        let of = |pools: Vec<&Arc<Pool>>| {
+            let serves = |pool: &&Arc<Pool>| {
+                pool.members.iter().filter(|one| one.usable(now) && !one.is_draining()).count()
+            };
+            let limit = |pool: &&Arc<Pool>| Some(pool.config.max_requests).filter(|most| *most > 0);
+            let limits: Option<Vec<usize>> = pools.iter().map(limit).collect();
+            Servers {
+                count: pools.iter().map(serves).sum(),
+                at_once: limits.and_then(|limits| limits.into_iter().min()),
+            }
+        };
+        pools.into_iter().map(|(tenant, pools)| (tenant, of(pools))).collect()
+    }
+
+    /// All that the admin API shows of this node, in one.
+    #[must_use]
+    pub fn report(&self) -> Value {
+        admin::report(&self.shared)
+    }
+
+    /// Takes in what is expected.
+    pub fn foresee(&self, outlook: Outlook) {
+        *self.shared.outside.outlook.lock() = outlook;
     }
 
     /// Does what was asked of another node.

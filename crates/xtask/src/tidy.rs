@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("gateway", &["kernel"]),
     ("acme", &["kernel"]),
     ("cluster", &[]),
+    ("outlook", &[]),
     ("domains", &["acme", "db", "kernel", "tenancy", "web"]),
     ("messaging", &["kernel"]),
     ("models", &["kernel", "messaging"]),
