@@ -7,6 +7,7 @@
 //! - Every key begins with the prefix and the house; two houses on one Redis never meet.
 //! - A term of leadership has a number, and what a leader writes is refused once there was a later term.
 
+mod counts;
 mod keys;
 mod link;
 mod members;

@@ -82,7 +82,7 @@ fn spread(count: f64) -> f64 {
 /// than then lately. `NaN` while nothing is.
 fn usual(values: &[f64]) -> Vec<f64> {
     let mut shape = vec![f64::NAN; values.len()];
-    for at in 0..values.len() {
+    for (at, shape) in shape.iter_mut().enumerate() {
         let mut near = Vec::new();
         for day in 1..=DAYS {
             let Some(then) = at.checked_sub(day * DAY) else { break };
@@ -92,7 +92,7 @@ fn usual(values: &[f64]) -> Vec<f64> {
                 values[then.saturating_sub(1)..end].iter().filter(|value| value.is_finite()),
             );
         }
-        shape[at] = median(&near).unwrap_or(f64::NAN);
+        *shape = median(&near).unwrap_or(f64::NAN);
     }
     let mut out = vec![f64::NAN; values.len()];
     for at in 0..values.len() {

@@ -10,6 +10,7 @@
 mod advice;
 mod anomaly;
 mod forecast;
+mod history;
 mod look;
 mod made;
 mod measure;
@@ -17,6 +18,7 @@ mod measure;
 pub use advice::{Advice, Capacity, advise};
 pub use anomaly::{Anomaly, Direction, delays, failures, rates};
 pub use forecast::{Basis, Forecast, NotYet, Point, next_hour};
+pub use history::{Count, History};
 pub use look::{About, Look, Traffic};
 pub use made::{Injected, Made, made};
 pub use measure::{Expected, Found, forecasts, judge, on_made};

@@ -351,6 +351,11 @@ pub(crate) fn scope(lang: Lang, scope: &str) -> &str {
         }
         "queue:read" => lang.t("Ver a fila", "See the queue"),
         "queue:write" => lang.t("Esvaziar e refazer a fila", "Clear and redo the queue"),
+        "gateway:read" => lang.t("Ver os gateways", "See the gateways"),
+        "gateway:write" => lang.t(
+            "Mudar servidores e rotas dos gateways",
+            "Change servers and routes of the gateways",
+        ),
         _ => identity::Permission::ALL
             .into_iter()
             .find(|known| known.name() == scope)

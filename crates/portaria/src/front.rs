@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::certificates::Keeper;
+use crate::desk::AtDesk;
 use crate::handover;
 use crate::hosts::{Follower, Hosts, LOOK};
 use crate::nodes::Nodes;
@@ -20,7 +21,7 @@ use crate::nodes::Nodes;
 pub(crate) struct Front {
     gateway: Arc<Gateway>,
     stop: CancellationToken,
-    watchers: [tokio::task::JoinHandle<()>; 3],
+    watchers: Vec<tokio::task::JoinHandle<()>>,
 }
 
 fn variables() -> Variables {
@@ -74,6 +75,9 @@ impl Front {
             bail!("{} has faults:\n  {}", file.display(), faults.join("\n  "));
         };
         let certificates = hosts.as_ref().map(|hosts| hosts.certificates.clone());
+        let desk = hosts
+            .as_ref()
+            .map(|hosts| traffic::Desk { db: hosts.db.clone(), clock: clock.clone() });
         let (secret, redis) = match &hosts {
             Some(hosts) => (Some(hosts.secret), hosts.redis.clone()),
             None => (None, None),
@@ -102,13 +106,19 @@ impl Front {
             inherited,
         )?);
         let keeper = Keeper::new(gateway.clone(), clock.clone(), certificates);
-        let nodes = Nodes::new(gateway.clone(), &clock, redis);
+        let node = format!("{:016x}", rand::random::<u64>());
+        let name = gateway.cluster().and_then(|(cluster, _)| cluster.node);
+        let desk = desk
+            .map(|desk| AtDesk::new(gateway.clone(), desk, name.unwrap_or_else(|| node.clone())));
+        let nodes = Nodes::new(gateway.clone(), &clock, node, redis, desk.is_none());
         let stop = CancellationToken::new();
         let watcher =
             tokio::spawn(watch(gateway.clone(), file.to_owned(), text, follower, stop.clone()));
         let keeper = tokio::spawn(keeper.run(stop.clone()));
         let nodes = tokio::spawn(nodes.run(stop.clone()));
-        Ok(Self { gateway, stop, watchers: [watcher, keeper, nodes] })
+        let mut watchers = vec![watcher, keeper, nodes];
+        watchers.extend(desk.map(|desk| tokio::spawn(desk.run(stop.clone()))));
+        Ok(Self { gateway, stop, watchers })
     }
 
     /// Where a new process asks for the listeners.

@@ -26,6 +26,7 @@ pub fn migrations() -> Vec<Migration> {
         tenancy::MIGRATIONS,
         queue::MIGRATIONS,
         domains::MIGRATIONS,
+        traffic::MIGRATIONS,
         hooks::MIGRATIONS,
         inbox::MIGRATIONS,
         notices::MIGRATIONS,

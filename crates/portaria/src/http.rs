@@ -21,6 +21,7 @@ fn api(house: &House) -> Built {
     let door = || house.door.clone();
     admin::routes(house.clone())
         .merge(domains::routes(door(), house.config.allow_private_upstreams))
+        .merge(traffic::routes(door()))
         .merge(inbox::routes(door()))
         .merge(knowledge::routes(door(), house.library.clone(), house.outbound.clone()))
         .merge(assistant::routes(

@@ -1,14 +1,19 @@
 //! This gateway among others of its house: what is shared with them through Redis, carried by one task. When Redis is
 //! slow or gone, the gateway serves by what it counts itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{Link, Settings, Use};
+use cluster::{Link, Settings};
 use gateway::{Call, Cluster, Gateway, Member, Others};
 use kernel::{Clock, Moment};
+use outlook::History;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use traffic::Used;
+
+use crate::foresight::{self, Meter};
 
 /// How long one command may take. A node that waits for Redis shares late, and nothing else.
 const PATIENCE: Duration = Duration::from_millis(1000);
@@ -33,15 +38,41 @@ pub(crate) struct Nodes {
     followed: (String, u64, u64),
     /// Calls that were not told yet.
     untold: Vec<String>,
+    /// Without a house these nodes keep counts and calls themselves.
+    alone: Option<Alone>,
+}
+
+/// What a gateway without a house keeps of tenants' traffic.
+struct Alone {
+    clock: Clock,
+    meter: Meter,
+    history: History,
+    due: Option<i64>,
+    /// What was counted and not told yet.
+    uncounted: Vec<Used>,
 }
 
 impl Nodes {
-    pub(crate) fn new(gateway: Arc<Gateway>, clock: &Clock, house: Option<String>) -> Self {
-        let node = format!("{:016x}", rand::random::<u64>());
+    /// `house`: its Redis, for a file that names none. `alone`: there is no house behind this gateway.
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        clock: &Clock,
+        node: String,
+        house: Option<String>,
+        alone: bool,
+    ) -> Self {
+        let alone = alone.then(|| Alone {
+            clock: clock.clone(),
+            meter: Meter::new(gateway.clone()),
+            history: History::default(),
+            due: None,
+            uncounted: Vec::new(),
+        });
         Self {
             gateway,
             started: clock.now(),
             house,
+            alone,
             node,
             settings: None,
             link: None,
@@ -66,6 +97,12 @@ impl Nodes {
         if let Some(link) = &mut self.link
             && let Some((wanted, _)) = self.gateway.cluster()
         {
+            if let Some(alone) = &mut self.alone {
+                // The next process goes on with this step.
+                let rest = alone.meter.rest();
+                alone.uncounted.extend(rest);
+                let _ = tell_counts(link, &mut alone.uncounted).await;
+            }
             let node = wanted.node.as_ref().unwrap_or(&self.node);
             // Without a word, the others find out by the time.
             let _ = link.leave(node).await;
@@ -74,7 +111,21 @@ impl Nodes {
 
     /// One round; how long until the next.
     async fn turn(&mut self) -> Duration {
-        let Some((wanted, name)) = self.gateway.cluster() else {
+        if let Some(alone) = &mut self.alone
+            && let Some(used) = alone.meter.turn(alone.clock.now())
+        {
+            alone.due = used.first().map(|one| one.step);
+            alone.uncounted.extend(used);
+        }
+        let cluster = self.gateway.cluster();
+        let shares = cluster.as_ref().is_some_and(|(wanted, _)| !wanted.limits_only);
+        if self.alone.is_some() {
+            self.gateway.carry(shares);
+            if !shares {
+                self.look_alone().await;
+            }
+        }
+        let Some((wanted, name)) = cluster else {
             if self.settings.take().is_some() {
                 self.link = None;
                 self.gateway.others(Others::default());
@@ -146,9 +197,9 @@ impl Nodes {
         let Some(link) = &mut self.link else { return Ok(()) };
         let draws = self.gateway.draws();
         if !draws.is_empty() {
-            let used: Vec<Use<'_>> = draws
+            let used: Vec<cluster::Use<'_>> = draws
                 .iter()
-                .map(|draw| Use {
+                .map(|draw| cluster::Use {
                     tenant: draw.tenant.as_deref(),
                     limit: &draw.limit,
                     client: draw.key,
@@ -172,9 +223,56 @@ impl Nodes {
             }
             return Ok(());
         }
-        self.follow().await?;
+        if self.alone.is_some() {
+            self.follow().await?;
+        }
         if self.is_due(wanted) {
             self.meet(wanted).await?;
+            self.foresee().await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at what this process counted; nobody else knows it.
+    async fn look_alone(&mut self) {
+        let Some(alone) = &mut self.alone else { return };
+        for one in alone.uncounted.drain(..) {
+            alone.history.add(&one.tenant, one.step, foresight::count(&one));
+        }
+        if let Some(step) = alone.due.take() {
+            alone.history.forget(step);
+            let shown = foresight::look(alone.history.clone(), step, self.gateway.servers()).await;
+            self.gateway.foresee(foresight::outlook(shown));
+        }
+    }
+
+    /// Tells what was counted; who leads looks at it, for all.
+    async fn foresee(&mut self) -> Result<(), cluster::Error> {
+        let Some((alone, link)) = self.alone.as_mut().zip(self.link.as_mut()) else {
+            return Ok(());
+        };
+        tell_counts(link, &mut alone.uncounted).await?;
+        let now = alone.clock.now();
+        let leads = self.others.leader.as_ref().filter(|(node, _)| *node == self.others.node);
+        if let Some(step) = alone.due.filter(|step| foresight::is_complete(*step, now)) {
+            alone.due = None;
+            if let Some((_, term)) = leads {
+                let mut history = History::default();
+                let today = step / STEPS;
+                for day in today - DAYS..=today {
+                    for (name, [requests, failures, micros]) in link.counts(day).await? {
+                        let Some((step, tenant)) = name.split_once(' ') else { continue };
+                        let count = outlook::Count { requests, failures, micros };
+                        history.add(tenant, step.parse().unwrap_or_default(), count);
+                    }
+                }
+                let shown = foresight::look(history, step, self.gateway.servers()).await;
+                link.write_as(*term, "outlook", &shown.to_string()).await?;
+            }
+        }
+        if let Some(text) = link.read("outlook").await? {
+            let shown = serde_json::from_str(&text).unwrap_or_default();
+            self.gateway.foresee(foresight::outlook(shown));
         }
         Ok(())
     }
@@ -264,4 +362,33 @@ impl Nodes {
         self.followed.2 = told.from + told.entries.len() as u64;
         Ok(())
     }
+}
+
+/// Steps of a day, and days that are looked at.
+const STEPS: i64 = 288;
+const DAYS: i64 = 14;
+/// Tenants that are told of in one step: the busiest.
+const TOLD: usize = 200;
+
+/// Adds what was counted to what all nodes counted.
+async fn tell_counts(link: &mut Link, used: &mut Vec<Used>) -> Result<(), cluster::Error> {
+    let mut steps: BTreeMap<i64, Vec<Used>> = BTreeMap::new();
+    for one in used.iter() {
+        steps.entry(one.step).or_default().push(one.clone());
+    }
+    for (step, mut of_step) in steps {
+        of_step.sort_by_key(|one| std::cmp::Reverse((one.tenant.is_empty(), one.requests)));
+        of_step.truncate(TOLD);
+        let counts: Vec<(String, [u64; 3])> = of_step
+            .iter()
+            .map(|one| {
+                let count = foresight::count(one);
+                let numbers = [count.requests, count.failures, count.micros];
+                (format!("{step} {}", one.tenant), numbers)
+            })
+            .collect();
+        link.add_counts(step / STEPS, &counts).await?;
+        used.retain(|one| one.step != step);
+    }
+    Ok(())
 }

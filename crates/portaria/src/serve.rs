@@ -167,6 +167,8 @@ async fn upkeep(house: House, stop: CancellationToken) {
             let _ = hooks::prune(&house.db, house.clock.now()).await;
             let _ = pages::prune_mail(&house).await;
             let _ = house.certificates().prune().await;
+            let desk = traffic::Desk { db: house.db.clone(), clock: house.clock.clone() };
+            let _ = desk.prune().await;
         }
     }
 }

@@ -49,6 +49,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("gateway_certificate_made", "a host got a certificate; until when it holds"),
     ("gateway_certificate_unusable", "a kept certificate cannot be served; the reason"),
     ("gateway_certificates_unread", "certificates could not be looked after just now; the reason"),
+    (
+        "gateway_desk_away",
+        "the house's database was not reached: this node is not seen there, and serves on; the reason",
+    ),
     ("gateway_domain_refused", "a tenant's domain cannot be served as it stands; the reason"),
     ("gateway_domains_unread", "the domains could not be read; those that were known are served"),
     ("gateway_draining", "this node takes nothing new and finishes what it has"),

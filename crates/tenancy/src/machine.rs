@@ -14,7 +14,14 @@ use crate::hash_token;
 
 /// What a machine token may do for the house. There is no scope for everything: a program that needs
 /// all of them names all of them.
-const SCOPES: &[&str] = &["tenants:read", "tenants:write", "queue:read", "queue:write"];
+const SCOPES: &[&str] = &[
+    "tenants:read",
+    "tenants:write",
+    "queue:read",
+    "queue:write",
+    "gateway:read",
+    "gateway:write",
+];
 
 /// How every machine token begins.
 const PREFIX: &str = "pmt_";

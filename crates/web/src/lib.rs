@@ -57,6 +57,8 @@ pub mod permission {
         AuditRead = "audit:read",
         TenantsRead = "tenants:read",
         TenantsWrite = "tenants:write",
+        GatewayRead = "gateway:read",
+        GatewayWrite = "gateway:write",
         QueueRead = "queue:read",
         QueueWrite = "queue:write",
     }

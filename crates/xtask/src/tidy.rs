@@ -16,6 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("cluster", &[]),
     ("outlook", &[]),
     ("domains", &["acme", "db", "kernel", "tenancy", "web"]),
+    ("traffic", &["db", "kernel", "web"]),
     ("messaging", &["kernel"]),
     ("models", &["kernel", "messaging"]),
     ("sandbox", &["kernel"]),
@@ -102,6 +103,7 @@ const SYSTEM: &[(&str, &str)] = &[
         "crates/tenancy/src/vault.rs",
         "the probe of the master key belongs to the database, not to a tenant",
     ),
+    ("crates/traffic/src/store.rs", "gateways serve the hosts of all tenants"),
     ("crates/web/src/cors.rs", "a preflight names no tenant"),
     ("crates/web/src/idempotency.rs", "pruning"),
 ];
