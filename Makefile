@@ -1,7 +1,7 @@
 # Build output stays outside the checkout, so that a clean clone starts warm.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/portaria/target
 
-PACKAGES = postgresql redis-server redis-sentinel chromium chromium-driver ca-certificates curl nginx nghttp2-client pebble
+PACKAGES = postgresql redis-server redis-sentinel chromium chromium-driver ca-certificates curl nginx nghttp2-client pebble libfaketime
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: help fuzz demo run init migrate worker test screenshots coverage lint storm storm-proof bench bench-gateway tools

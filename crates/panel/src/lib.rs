@@ -28,6 +28,7 @@ mod device;
 mod door;
 mod failure;
 mod form;
+mod gateway_page;
 mod home;
 mod hours;
 mod inbox_page;
@@ -89,6 +90,7 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     operator::pages(&mut pages);
     operators::pages(&mut pages);
     machines::pages(&mut pages);
+    gateway_page::pages(&mut pages);
     live::pages(&mut pages);
     components::pages(&mut pages);
     pages.build(app)

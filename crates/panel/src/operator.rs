@@ -42,6 +42,7 @@ pub(crate) fn nav(lang: ui::Lang, here: &str) -> Vec<NavItem> {
         ("/painel/operador", Icon::Building, lang.t("Empresas", "Businesses")),
         ("/painel/operador/equipe", Icon::People, lang.t("Operadores", "Operators")),
         ("/painel/operador/chaves", Icon::Key, lang.t("Chaves", "Keys")),
+        ("/painel/operador/gateway", Icon::Plug, "Gateways"),
         ("/painel/operador/marca", Icon::Palette, lang.t("Marca", "Brand")),
         ("/painel/operador/auditoria", Icon::Scroll, lang.t("Auditoria", "Audit trail")),
     ]

@@ -283,6 +283,9 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         "support.started" => lang.t("entrou como suporte", "entered as support"),
         "support.ended" => lang.t("encerrou o suporte", "ended support"),
         "tenant.changed" => lang.t("mudou os dados da empresa", "changed the business's data"),
+        "gateway.server_changed" => {
+            lang.t("mudou um servidor do gateway", "changed a server of the gateway")
+        }
         "tenant.created" => lang.t("criou a empresa", "created the business"),
         "tenant.state_changed" => {
             lang.t("mudou o estado da empresa", "changed the business's state")

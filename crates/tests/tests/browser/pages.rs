@@ -30,6 +30,7 @@ const OPERATORS: &[(&str, &str)] = &[
     ("operator-business", "/painel/operador/empresas/clinica"),
     ("operator-team", "/painel/operador/equipe"),
     ("operator-keys", "/painel/operador/chaves"),
+    ("operator-gateways", "/painel/operador/gateway"),
     ("operator-brand", "/painel/operador/marca"),
     ("operator-audit", "/painel/operador/auditoria"),
 ];

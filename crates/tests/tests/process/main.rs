@@ -9,6 +9,7 @@ mod command_line;
 mod crash;
 mod domains;
 mod front;
+mod gateways;
 mod program;
 mod redis;
 mod roles;
