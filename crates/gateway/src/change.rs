@@ -205,7 +205,15 @@ pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
     let report = config::check(text, &*shared.variables);
     let Some(config) = report.config else { return faults(&report.faults) };
     if !dry {
-        return applied(apply(shared, config, "admin API"));
+        let done = apply(shared, config, "admin API");
+        if let Ok(version) = done
+            && shared.outside.is_carried()
+            && config::holds_secret(body)
+        {
+            let note = "other nodes were not told: the text holds a secret; name it by ${VARIABLE}, or change their files";
+            return json_answer(StatusCode::OK, &json!({"version": version, "note": note}));
+        }
+        return applied(done);
     }
     let before = shared.table.load_full();
     let beside = shared.beside.lock().clone();
@@ -268,9 +276,10 @@ pub(crate) fn rollback(shared: &Shared, body: &[u8]) -> Response<Bytes> {
 /// How a call that changed something here is told to other nodes; `None` for what concerns this one alone.
 pub(crate) fn to_tell(shared: &Shared, method: &Method, uri: &Uri, body: &[u8]) -> Option<Call> {
     let path = uri.path();
-    let alone =
-        method == Method::GET || path == "/admin/drain" || uri.query() == Some("dry_run=true");
-    if alone {
+    let dry = uri.query() == Some("dry_run=true");
+    // What nodes tell each other is kept where no secret is to be.
+    let secret = path == "/v1/gateway/config" && config::holds_secret(body);
+    if method == Method::GET || path == "/admin/drain" || dry || secret {
         return None;
     }
     let body = if path == "/v1/gateway/rollback" {

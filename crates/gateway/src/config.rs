@@ -508,6 +508,33 @@ impl Route {
     }
 }
 
+/// Whether a file's text has a secret in it, instead of the name of the variable that holds it.
+pub(crate) fn holds_secret(text: &[u8]) -> bool {
+    fn within(node: &yaml::Node) -> bool {
+        match &node.value {
+            yaml::Value::Map(entries) => entries.iter().any(|(key, node)| {
+                let key = key.text.to_lowercase();
+                let named = ["token", "secret", "password", "apikey", "api_key", "redis_address"]
+                    .iter()
+                    .any(|word| key.contains(word));
+                let open = match &node.value {
+                    yaml::Value::Scalar(text) if key.contains("address") => text.contains('@'),
+                    yaml::Value::Scalar(text) => !text.is_empty() && !text.starts_with("${"),
+                    _ => false,
+                };
+                (named && open) || within(node)
+            }),
+            yaml::Value::List(items) => items.iter().any(within),
+            yaml::Value::Null | yaml::Value::Scalar(_) => false,
+        }
+    }
+    // What cannot be read is not passed on either.
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| yaml::read(text).ok())
+        .is_none_or(|root| within(&root))
+}
+
 /// Reads a file's text. `variables` looks up `${NAME}`.
 #[must_use]
 pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Report {

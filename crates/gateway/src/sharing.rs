@@ -129,12 +129,16 @@ impl Outside {
 
     /// Keeps a call for the other nodes.
     pub(crate) fn tell(&self, call: Call) {
-        if self.carried.load(Ordering::Relaxed) {
+        if self.is_carried() {
             let mut calls = self.calls.lock();
             if calls.len() < CALLS {
                 calls.push(call);
             }
         }
+    }
+
+    pub(crate) fn is_carried(&self) -> bool {
+        self.carried.load(Ordering::Relaxed)
     }
 
     pub(crate) fn outlook(&self) -> Outlook {

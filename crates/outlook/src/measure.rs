@@ -30,15 +30,32 @@ pub struct Expected {
     pub within: f64,
 }
 
-impl Found {
-    fn add(&mut self, other: Self) {
+impl std::ops::AddAssign for Found {
+    fn add_assign(&mut self, other: Self) {
         self.known += other.known;
         self.hit += other.hit;
         self.reported += other.reported;
         self.right += other.right;
         self.judged += other.judged;
     }
+}
 
+impl Expected {
+    /// Of several series, each with the same weight.
+    #[must_use]
+    pub fn mean(all: &[Self]) -> Option<Self> {
+        let mean = |of: fn(&Self) -> f64| all.iter().map(of).sum::<f64>() / all.len() as f64;
+        (!all.is_empty()).then(|| Self {
+            hours: all.iter().map(|one| one.hours).sum(),
+            error: mean(|one| one.error),
+            error_of_last: mean(|one| one.error_of_last),
+            error_of_yesterday: mean(|one| one.error_of_yesterday),
+            within: mean(|one| one.within),
+        })
+    }
+}
+
+impl Found {
     #[must_use]
     pub fn precision(&self) -> Option<f64> {
         (self.reported > 0).then(|| self.right as f64 / self.reported as f64)
@@ -111,7 +128,7 @@ pub fn forecasts(values: &[f64]) -> Expected {
 /// Both on made series: forty, each of two weeks, half of them with three anomalies of an hour or more.
 #[must_use]
 pub fn on_made() -> (Found, Expected) {
-    let (mut found, mut expected, mut series) = (Found::default(), Expected::default(), 0.0);
+    let (mut found, mut expected) = (Found::default(), Vec::new());
     for seed in 1..=40u64 {
         let mut injected = Vec::new();
         if seed % 2 == 0 {
@@ -125,24 +142,10 @@ pub fn on_made() -> (Found, Expected) {
         let values = made(seed, 14, &injected).values;
         let known: Vec<Range<usize>> =
             injected.iter().map(|one| one.from..one.from + one.points).collect();
-        found.add(judge(&values, &known));
+        found += judge(&values, &known);
         if seed % 8 == 1 {
-            let one = forecasts(&values);
-            expected.hours += one.hours;
-            expected.error += one.error;
-            expected.error_of_last += one.error_of_last;
-            expected.error_of_yesterday += one.error_of_yesterday;
-            expected.within += one.within;
-            series += 1.0;
+            expected.push(forecasts(&values));
         }
     }
-    for value in [
-        &mut expected.error,
-        &mut expected.error_of_last,
-        &mut expected.error_of_yesterday,
-        &mut expected.within,
-    ] {
-        *value /= series;
-    }
-    (found, expected)
+    (found, Expected::mean(&expected).unwrap_or_default())
 }

@@ -60,9 +60,9 @@ async fn show(Operator(me): Operator, Query(wanted): Query<Wanted>) -> Result<Re
             (ahead(&outlook, lang))
             (servers(&me, &nodes, lang))
             (certificates(&nodes, now, lang))
-            section {
+            section id="explicar" {
                 h2 { (lang.t("Para onde vai um pedido?", "Where does a request go?")) }
-                form.panel.stack method="get" action=(PAGE) {
+                form.panel.stack method="get" action=(format!("{PAGE}#explicar")) {
                     div.pair {
                         (Field::input("host", lang.t("Domínio", "Host"), "text").value(&wanted.host).required().most(253))
                         (Field::input("caminho", lang.t("Caminho", "Path"), "text").value(if wanted.caminho.is_empty() { "/" } else { &wanted.caminho }).most(2000))
@@ -144,8 +144,8 @@ fn ahead(outlook: &Value, lang: Lang) -> Markup {
                     } } }
                 } }
                 p.small.muted { (lang.t(
-                    "Previsão de cinco em cinco minutos, com 95 de 100 abaixo do número. Estranho é o que fica longe do que os dias anteriores mostram nesta hora.",
-                    "Forecast from steps of five minutes; 95 of 100 stay below the number. Odd is what lies far from what days before show at this time.")) }
+                    "Prevê-se de cinco em cinco minutos; mostra-se o limite de cima do que acontece em 95 de 100 vezes. Estranho é o que fica longe do que os dias anteriores mostram nesta hora.",
+                    "Forecast in steps of five minutes; shown is the upper bound of what happens in 95 of 100 cases. Odd is what lies far from what days before show at this time.")) }
             }
         }
     }

@@ -54,7 +54,8 @@ pub(crate) fn nav(lang: ui::Lang, here: &str) -> Vec<NavItem> {
         icon,
         text: text.to_owned(),
         count: None,
-        thumb: true,
+        // The bar of phones has room for four, and the menu for all.
+        thumb: !matches!(href, "/painel/operador/marca" | "/painel/operador/auditoria"),
     })
     .collect()
 }

@@ -161,6 +161,9 @@ impl AtDesk {
             }
             self.done.insert(one.id.clone());
         }
+        if news {
+            self.reported = None;
+        }
         self.followed = base;
         Ok(())
     }
@@ -169,6 +172,10 @@ impl AtDesk {
         for ask in self.desk.asked(&self.node).await? {
             let call = Call { method: ask.method, path: ask.path, body: ask.body };
             let (status, body) = self.gateway.ask(&call);
+            if call.method != "GET" {
+                // Whoever asked looks next.
+                self.desk.report(&self.node, &self.gateway.report().to_string()).await?;
+            }
             self.desk.answer(&ask.id, &Said { status, body }).await?;
         }
         Ok(())

@@ -1,11 +1,13 @@
 //! `portaria eval …`: figures anyone can check.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use knowledge::Index;
 use knowledge::eval::{self, Dataset, Rate};
+use outlook::{Expected, Found};
 use serde_json::json;
 
 use super::out::Out;
@@ -31,6 +33,15 @@ pub(super) enum EvalCommand {
         seed: u64,
         #[arg(long, default_value_t = 5)]
         seeds: u64,
+    },
+    /// How well the gateway's outlook does: on made series with known anomalies, and on recorded ones.
+    Outlook {
+        /// A folder of the Numenta Anomaly Benchmark (its `data` and `labels`).
+        #[arg(long)]
+        dataset: Option<PathBuf>,
+        /// Which of its groups of series.
+        #[arg(long, default_value = "realTweets")]
+        group: String,
     },
 }
 
@@ -115,6 +126,110 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
             value["another_trade_declined"] = trades.into();
             out.done(&value, &text);
         }
+        EvalCommand::Outlook { dataset, group } => {
+            let (found, expected) = outlook::on_made();
+            let mut text = format!("made series\n{}", outlook_text(&found, Some(&expected)));
+            let mut value = json!({ "made": outlook_value(&found, Some(&expected)) });
+            if let Some(folder) = dataset {
+                let (found, expected) = recorded(folder, group)?;
+                text.push_str(&format!("\n{group}\n{}", outlook_text(&found, expected.as_ref())));
+                value[group] = outlook_value(&found, expected.as_ref());
+            }
+            out.done(&value, &text);
+        }
     }
     Ok(())
+}
+
+fn outlook_text(found: &Found, expected: Option<&Expected>) -> String {
+    let rate = |rate: Option<f64>| rate.map_or("–".to_owned(), |rate| format!("{rate:.2}"));
+    let mut text = format!(
+        "anomalies: {} known, {} found; {} reported, {} of them right: precision {}, recall {}, {} wrong a week and series",
+        found.known,
+        found.hit,
+        found.reported,
+        found.right,
+        rate(found.precision()),
+        rate(found.recall()),
+        rate(found.wrong_a_week()),
+    );
+    if let Some(e) = expected {
+        text.push_str(&format!(
+            "\nnext hours: {} forecasts, mean error {:.1} % (the hour before {:.1} %, the same hour of the day before {:.1} %), {:.1} % of points within bounds of 95 %",
+            e.hours,
+            e.error * 100.0,
+            e.error_of_last * 100.0,
+            e.error_of_yesterday * 100.0,
+            e.within * 100.0,
+        ));
+    }
+    text
+}
+
+fn outlook_value(found: &Found, expected: Option<&Expected>) -> serde_json::Value {
+    json!({
+        "known": found.known,
+        "found": found.hit,
+        "reported": found.reported,
+        "right": found.right,
+        "precision": found.precision(),
+        "recall": found.recall(),
+        "wrong_a_week": found.wrong_a_week(),
+        "forecasts": expected.map(|e| json!({
+            "hours": e.hours,
+            "error": e.error,
+            "error_of_the_hour_before": e.error_of_last,
+            "error_of_the_day_before": e.error_of_yesterday,
+            "within_95": e.within,
+        })),
+    })
+}
+
+/// Series of five minutes with marked stretches, as the benchmark writes them: `timestamp,value` in UTC.
+fn recorded(folder: &Path, group: &str) -> anyhow::Result<(Found, Option<Expected>)> {
+    let labels = folder.join("labels/combined_windows.json");
+    let labels = std::fs::read_to_string(&labels)
+        .with_context(|| format!("reading {}", labels.display()))?;
+    let labels: HashMap<String, Vec<(String, String)>> = serde_json::from_str(&labels)?;
+    let mut series: Vec<_> =
+        labels.iter().filter(|(name, _)| name.starts_with(&format!("{group}/"))).collect();
+    series.sort();
+    let mut found = Found::default();
+    let mut expected: Vec<Expected> = Vec::new();
+    for (name, windows) in series {
+        let path = folder.join("data").join(name);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("reading {}", path.display()))?;
+        let rows: Vec<(i64, f64)> = text
+            .lines()
+            .skip(1)
+            .filter_map(|line| {
+                let (at, value) = line.split_once(',')?;
+                Some((step(at)?, value.trim().parse().ok()?))
+            })
+            .collect();
+        let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { continue };
+        if rows.get(1).is_none_or(|(second, _)| second - first != 1) {
+            continue;
+        }
+        let mut values = vec![f64::NAN; (last - first + 1) as usize];
+        for (at, value) in &rows {
+            values[(at - first) as usize] = *value;
+        }
+        let known: Vec<std::ops::Range<usize>> = windows
+            .iter()
+            .filter_map(|(from, to)| {
+                Some((step(from)? - first) as usize..(step(to)? - first + 1) as usize)
+            })
+            .collect();
+        found += outlook::judge(&values, &known);
+        expected.push(outlook::forecasts(&values));
+    }
+    Ok((found, Expected::mean(&expected)))
+}
+
+/// The five minutes of a time such as `2015-02-26 21:42:53`.
+fn step(text: &str) -> Option<i64> {
+    let at: jiff::civil::DateTime = text.split('.').next()?.parse().ok()?;
+    Some(at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second().div_euclid(300))
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps nothing fails, as it should")]
 
 mod driver;
+mod gateways;
 mod journeys;
 mod oidc;
 mod pages;

@@ -92,6 +92,7 @@ impl Demo {
 pub(crate) struct World {
     pub(crate) url: String,
     pub(crate) evolution: EvolutionSandbox,
+    pub(crate) db: db::Db,
     serving: Serving,
     doctor: Option<Arc<::oidc::Oidc>>,
     _folder: tempfile::TempDir,
@@ -143,12 +144,13 @@ impl World {
             .await
             .unwrap();
         tx.commit().await.unwrap();
-        let doctor = house.oidc.clone();
+        let (doctor, db) = (house.oidc.clone(), house.db.clone());
         let serving = serve(house, Runs::All, &Lane::ALL, None).await.unwrap();
         let evolution = EvolutionSandbox::start(EVOLUTION_KEY).await.unwrap();
         Self {
             url: format!("http://localhost:{}", listen.split(':').next_back().unwrap()),
             evolution,
+            db,
             serving,
             doctor,
             _folder: folder,

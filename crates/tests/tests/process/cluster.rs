@@ -213,6 +213,28 @@ async fn what_one_node_is_told_all_nodes_do() {
     until("all are back", || {
         [&a, &b].iter().all(|node| node.upstream(0)["weight"] == 1 && node.upstream(2).is_null())
     });
+    // A whole file is followed, too, unless it would carry a secret to where there is none.
+    let text = |weight: u32, secret: &str| {
+        format!(
+            "{{global: {{bind_address: \"{}\", {secret}}}, pools: [{{name: web, backends: [{{address: \"{address}\", weight: {weight}}}]}}], routes: [{{host: \"*\", pool: web}}], cluster: {{redis_address: \"{}\", share_interval: 20ms}}}}",
+            a.bind,
+            redis.address()
+        )
+    };
+    let (status, said) =
+        a.call("PUT", "/v1/gateway/config", &text(3, "admin_token: at-least-16-characters"));
+    assert_eq!(status, 200, "{said}");
+    assert!(said["note"].as_str().is_some_and(|note| note.contains("${VARIABLE}")), "{said}");
+    assert_eq!(
+        a.call("PUT", "/v1/gateway/config", &text(4, "admin_token: \"${GATEWAY_TEST_TOKEN}\"")).0,
+        200
+    );
+    until("the file is followed", || b.upstream(0)["weight"] == 4);
+    let kept =
+        redis.ask(&["--raw", "LRANGE", &redis.ask(&["--raw", "KEYS", "*:told:*"]), "0", "-1"]);
+    assert!(kept.contains("PUT") && !kept.contains("at-least-16-characters"), "{kept}");
+    assert_eq!(a.call("POST", "/v1/gateway/rollback", "{\"version\": 1}").0, 200);
+    until("the file is taken back", || b.upstream(0)["weight"] == 1);
     // A dry run, and the drain of a node, are that node's alone.
     assert_eq!(a.call("POST", "/admin/drain", "").0, 202);
     assert_eq!(a.call("POST", "/v1/gateway/pools/web/upstreams", added).0, 200);

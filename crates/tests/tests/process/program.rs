@@ -39,6 +39,7 @@ impl Place {
             .arg(self.folder.path())
             .current_dir(self.folder.path())
             .env("PORTARIA_ALLOW_PRIVATE_UPSTREAMS", "1")
+            .env("GATEWAY_TEST_TOKEN", "at-least-16-characters")
             .env("PORTARIA_QUEUE_LEASE_SECONDS", "2")
             .env("PORTARIA_QUEUE_BACKOFF_MS", "100");
         if let Some(url) = &self.database_url {
