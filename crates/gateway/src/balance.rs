@@ -122,7 +122,8 @@ impl Pool {
                 upstream = upstream.address
             );
         }
-        if was_out && outcome == Outcome::Good {
+        let back = was_out && upstream.breaker.open_until() == 0;
+        if back {
             upstream.back_since.store(clock::millis().max(1), Ordering::Relaxed);
             tracing::info!(
                 event = "gateway_upstream_back",
@@ -130,7 +131,7 @@ impl Pool {
                 upstream = upstream.address
             );
         }
-        if ejected || (was_out && outcome == Outcome::Good) {
+        if ejected || back {
             self.refresh();
         }
     }

@@ -9,13 +9,13 @@ pub(crate) struct Lease {
     pub(crate) pool: Near<Pool>,
     place: usize,
     since: u64,
-    settled: bool,
+    outcome: Option<Outcome>,
 }
 
 impl Lease {
     /// For what [`Pool::pick`] returned. `since` in microseconds.
     pub(crate) fn new(pool: Near<Pool>, place: usize, since: u64) -> Self {
-        Self { pool, place, since, settled: false }
+        Self { pool, place, since, outcome: None }
     }
 
     pub(crate) fn upstream(&self) -> &Upstream {
@@ -24,7 +24,7 @@ impl Lease {
 
     /// Says how it went, as far as is known: at the head of the answer, and again if the rest is cut off.
     pub(crate) fn settle(&mut self, outcome: Outcome) {
-        self.settled = true;
+        self.outcome = Some(outcome);
         let now = clock::micros();
         self.pool.settle(self.upstream(), outcome, now.saturating_sub(self.since), now);
     }
@@ -32,8 +32,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.settled {
-            self.upstream().breaker.give_back();
+        match self.outcome {
+            None => self.upstream().breaker.give_back(),
+            // Nothing went wrong after the head either: only now it is known to be well.
+            Some(Outcome::Good) => self.upstream().breaker.forget(),
+            Some(Outcome::ServerError | Outcome::Failed) => {}
         }
         self.pool.leave(self.upstream());
     }

@@ -163,7 +163,7 @@ impl Upstream {
         self.latency.store(latency.to_bits(), Ordering::Relaxed);
         self.latency_at.store(now, Ordering::Relaxed);
         if outcome == Outcome::Good {
-            self.breaker.close();
+            self.breaker.close(now / 1000);
             return false;
         }
         self.counts.errors.fetch_add(1, Ordering::Relaxed);
@@ -233,11 +233,16 @@ impl Breaker {
         self.trial.store(false, Ordering::Relaxed);
     }
 
-    fn close(&self) {
+    /// An answer was good to its end: errors are counted from nothing again.
+    pub(crate) fn forget(&self) {
         if self.errors.load(Ordering::Relaxed) != 0 {
             self.errors.store(0, Ordering::Relaxed);
         }
-        if self.open_until.load(Ordering::Relaxed) != 0 {
+    }
+
+    /// A trial went well. An answer to what was asked before it opened is no trial.
+    fn close(&self, now: u64) {
+        if self.open_until.load(Ordering::Relaxed) != 0 && !self.is_open(now) {
             self.open_until.store(0, Ordering::Relaxed);
             self.openings.store(0, Ordering::Relaxed);
             self.trial.store(false, Ordering::Relaxed);
@@ -281,6 +286,7 @@ mod tests {
         let fail = || upstream.settle(Outcome::Failed, 10, clock::micros(), &OUTLIER, true);
         assert!(!fail() && !fail());
         upstream.settle(Outcome::Good, 10, clock::micros(), &OUTLIER, true);
+        upstream.breaker.forget();
         assert!(!fail() && !fail(), "a good answer begins the count again");
         assert!(fail());
         assert!(!upstream.usable(clock::millis()));

@@ -9,6 +9,7 @@ mod faults;
 mod firewall;
 mod http2;
 mod limits;
+mod load;
 mod messages;
 mod places;
 mod routing;
