@@ -16,4 +16,5 @@ mod routing;
 mod smuggling;
 mod streams;
 mod tunnels;
+mod websocket;
 mod world;

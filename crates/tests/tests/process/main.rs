@@ -10,6 +10,7 @@ mod crash;
 mod domains;
 mod front;
 mod gateways;
+mod outages;
 mod program;
 mod redis;
 mod roles;
