@@ -246,7 +246,7 @@ mod tests {
         for (factor, direction) in
             [(3.0, Direction::More), (0.3, Direction::Less), (0.0, Direction::Less)]
         {
-            let at = 8 * DAY + 15 * HOUR;
+            let at = 8 * DAY + 18 * HOUR;
             let put = Injected { from: at, points: 2 * HOUR, factor };
             let series = made(3, 9, &[put]).values;
             let found = rates(&series, 8 * DAY);

@@ -13,6 +13,8 @@ const SHAPED: usize = 2 * DAY + HOUR;
 const MOST: usize = 7 * DAY;
 /// For a level alone.
 const RECENT: usize = DAY / 2;
+/// Hours whose forecasts are compared with what came.
+const LOOKED_BACK: usize = 3;
 
 /// What a forecast rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +67,17 @@ pub fn next_hour(values: &[f64]) -> Result<Forecast, NotYet> {
     let filled = filled(&values[from..]);
     // Counts grow more uncertain as they grow; in roots they do not.
     let roots: Vec<f64> = filled.iter().map(|value| value.max(0.0).sqrt()).collect();
-    let shaped = (roots.len() >= SHAPED).then(|| shaped(&roots)).flatten();
-    let basis = if shaped.is_some() { Basis::Days(roots.len() / DAY) } else { Basis::Level };
-    let points = shaped.or_else(|| level(&roots)).ok_or(NotYet { missing: 1 })?;
+    let (raw, basis) = expected(&roots).ok_or(NotYet { missing: 1 })?;
+    let stretch = stretch(&roots);
+    let count = |root: f64| root.max(0.0).powi(2);
+    let points = raw
+        .iter()
+        .map(|raw| Point {
+            expected: count(raw.middle),
+            low: count(raw.middle - raw.below * stretch),
+            high: count(raw.middle + raw.above * stretch),
+        })
+        .collect();
     Ok(Forecast { points, basis })
 }
 
@@ -76,26 +86,59 @@ fn smoothing() -> Option<AutoETS> {
     AutoETS::new(1, "AZN").and_then(|model| model.damped(true)).ok()
 }
 
-fn shaped(roots: &[f64]) -> Option<Vec<Point>> {
+/// In roots: what is expected, and how far the bounds lie from it.
+struct Raw {
+    middle: f64,
+    below: f64,
+    above: f64,
+}
+
+fn expected(roots: &[f64]) -> Option<(Vec<Raw>, Basis)> {
+    let shaped = (roots.len() >= SHAPED).then(|| shaped(roots)).flatten();
+    match shaped {
+        Some(points) => Some((points, Basis::Days(roots.len() / DAY))),
+        None => Some((level(roots)?, Basis::Level)),
+    }
+}
+
+/// By how much bounds would have had to be wider for 95 of 100 points of the last hours, each forecast from before it, to
+/// lie within: models are more certain of themselves than they are right.
+fn stretch(roots: &[f64]) -> f64 {
+    let mut ratios = Vec::new();
+    for hours in 1..=LOOKED_BACK {
+        let Some(cut) = roots.len().checked_sub(hours * HOUR).filter(|cut| *cut >= LEAST) else {
+            break;
+        };
+        let Some((raw, _)) = expected(&roots[..cut]) else { break };
+        ratios.extend(raw.iter().zip(&roots[cut..]).map(|(raw, came)| {
+            let off = came - raw.middle;
+            off.abs() / if off < 0.0 { raw.below } else { raw.above }.max(1e-9)
+        }));
+    }
+    ratios.sort_unstable_by(f64::total_cmp);
+    let at = (ratios.len() * 95).div_ceil(100).saturating_sub(1);
+    ratios.get(at).copied().filter(|ratio| ratio.is_finite()).unwrap_or(1.0).clamp(1.0, 4.0)
+}
+
+fn shaped(roots: &[f64]) -> Option<Vec<Raw>> {
     let model = MSTLModel::new(vec![DAY], smoothing()?.into_trend_model());
     points(&model.fit(roots).ok()?.predict(HOUR, 0.95).ok()?)
 }
 
-fn level(roots: &[f64]) -> Option<Vec<Point>> {
+fn level(roots: &[f64]) -> Option<Vec<Raw>> {
     let recent = &roots[roots.len().saturating_sub(RECENT)..];
     points(&smoothing()?.fit(recent).ok()?.predict(HOUR, 0.95).ok()?)
 }
 
-fn points(forecast: &augurs::Forecast) -> Option<Vec<Point>> {
+fn points(forecast: &augurs::Forecast) -> Option<Vec<Raw>> {
     let bounds = forecast.intervals.as_ref()?;
-    let count = |root: f64| if root.is_finite() { Some(root.max(0.0).powi(2)) } else { None };
+    let finite =
+        |values: &[f64], at: usize| values.get(at).copied().filter(|value| value.is_finite());
     (0..HOUR)
         .map(|at| {
-            Some(Point {
-                expected: count(*forecast.point.get(at)?)?,
-                low: count(*bounds.lower.get(at)?)?,
-                high: count(*bounds.upper.get(at)?)?,
-            })
+            let middle = finite(&forecast.point, at)?;
+            let (low, high) = (finite(&bounds.lower, at)?, finite(&bounds.upper, at)?);
+            Some(Raw { middle, below: (middle - low).max(0.0), above: (high - middle).max(0.0) })
         })
         .collect()
 }

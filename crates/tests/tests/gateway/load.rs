@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::world::{self, Do, Got, Origin, Peer, get, ok};
 
@@ -188,6 +190,76 @@ async fn an_upstream_that_goes_is_not_noticed() {
     assert!(found.keys().all(|saw| ["200", "200 cut"].contains(saw)), "{found:?}");
     assert_eq!(tally(&load.more(LAST).await).keys().collect::<Vec<_>>(), [&"200"]);
     load.end().await;
+    gateway.stop().await;
+}
+
+/// An upstream that answers with a name after some ticks of ten milliseconds.
+async fn ticking(name: &'static str, ticks: Arc<AtomicUsize>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let mut stream = listener.accept().await.unwrap().0;
+            let ticks = ticks.clone();
+            tokio::spawn(async move {
+                let mut piece = [0; 4096];
+                while stream.read(&mut piece).await.is_ok_and(|count| count > 0) {
+                    let span = 10 * ticks.load(Ordering::Relaxed) as u64;
+                    tokio::time::sleep(std::time::Duration::from_millis(span)).await;
+                    if stream.write_all(ok(name).as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    at
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_that_becomes_ten_times_slower_loses_its_share() {
+    let (steady, turning) = (Arc::new(AtomicUsize::new(1)), Arc::new(AtomicUsize::new(1)));
+    let origins = [
+        ticking("a", steady.clone()).await,
+        ticking("b", steady.clone()).await,
+        ticking("c", turning.clone()).await,
+    ];
+    // By learned latency, as pools are unless they say otherwise.
+    let gateway = world::gateway(&world::file(&origins, ""));
+    let at = world::plain(&gateway);
+    let (names, done): (Arc<Mutex<Vec<String>>>, Arc<AtomicBool>) = Default::default();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (names, done) = (names.clone(), done.clone());
+            tokio::spawn(async move {
+                let mut peer = Peer::connect(at).await;
+                while !done.load(Ordering::Relaxed) {
+                    let answer = peer.ask(&get("a", "/")).await;
+                    assert_eq!(answer.status, 200);
+                    names.lock().push(answer.text());
+                }
+            })
+        })
+        .collect();
+    let share = async |count: usize| {
+        let from = names.lock().len();
+        world::until(async || names.lock().len(), |seen| *seen >= from + count).await;
+        let names = names.lock();
+        names[from..].iter().filter(|name| *name == "c").count() as f64
+            / (names.len() - from) as f64
+    };
+    let before = share(1000).await;
+    assert!(before > 0.2, "{before}");
+    turning.store(10, Ordering::Relaxed);
+    // Sixteen clients at ten milliseconds ask about as many times in a second.
+    let first = share(1000).await;
+    let then = share(1000).await;
+    println!("ten times slower: {before:.2} before, {first:.2} at first, {then:.2} then");
+    assert!(then < 0.1, "{before} before, {first} at first, {then} then");
+    done.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.unwrap();
+    }
     gateway.stop().await;
 }
 
