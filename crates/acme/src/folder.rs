@@ -11,7 +11,7 @@ use kernel::{Clock, Moment};
 use parking_lot::Mutex;
 
 use crate::issuer::times;
-use crate::shelf::{AccountKept, Kept, LEASE, Lease, Proof, Shelf, ShelfError, pause};
+use crate::shelf::{AccountKept, Kept, LEASE, Lease, POSTPONED, Proof, Shelf, ShelfError, pause};
 
 /// One process's shelf: `account.json`, and `HOST.pem` with chain and key, for their owner alone.
 pub struct Folder {
@@ -145,6 +145,13 @@ impl Shelf for Folder {
         entry.1 += 1;
         entry.0 = now + pause(entry.1);
         Ok(entry.0)
+    }
+
+    async fn postpone(&self, lease: &Lease, _reason: &str) -> Result<Moment, ShelfError> {
+        let until = self.clock.now() + POSTPONED;
+        let mut state = self.state.lock();
+        state.hosts.entry(lease.host.clone()).or_insert((until, 0)).0 = until;
+        Ok(until)
     }
 
     async fn prove(&self, host: &str, proof: Option<&Proof>) -> Result<(), ShelfError> {

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
+use crate::leads::{self, Leads};
 use crate::shelf::{AccountKept, Kept, Lease, Proof, Shelf, ShelfError};
 
 /// How a host is proved to be ours.
@@ -37,6 +38,9 @@ pub struct Settings {
     /// The authority that the directory's own certificate comes from, when it is not a public one.
     pub root: Option<PathBuf>,
     pub method: Method,
+    /// Whether it is looked first where a host's name leads; not where this machine's resolver knows other names than
+    /// the authority's.
+    pub look: bool,
 }
 
 /// Why there is no certificate.
@@ -50,6 +54,10 @@ pub enum AcmeError {
         "the authority could not see this host here ({0}); its DNS must lead to this gateway, port {1} open to the internet"
     )]
     NotProved(String, u16),
+    #[error(
+        "{0}; it must lead to this gateway before a certificate is ordered (or set tls.acme_check: false)"
+    )]
+    Elsewhere(String),
     #[error("the authority's certificate cannot be read")]
     Unreadable,
     #[error("certificates cannot be kept: {0}")]
@@ -155,6 +163,14 @@ impl Issuer {
     pub async fn obtain(&self, host: &str) -> Result<Outcome, (AcmeError, Option<Moment>)> {
         let lease = self.shelf.lease(host).await.map_err(|error| (error.into(), None))?;
         let Some(lease) = lease else { return Ok(Outcome::NotNow) };
+        if self.settings.look
+            && let Ok(thumbprint) = self.open().await
+            && let Leads::Elsewhere(why) = leads::look(host, 80, &thumbprint).await
+        {
+            let error = AcmeError::Elsewhere(why);
+            let until = self.shelf.postpone(&lease, &error.to_string()).await.ok();
+            return Err((error, until));
+        }
         let done = match tokio::time::timeout(PATIENCE * 2, self.order(&lease)).await {
             Ok(done) => done,
             Err(_) => Err(AcmeError::NotProved("no answer in time".to_owned(), self.port())),

@@ -12,8 +12,9 @@
 
 mod folder;
 mod issuer;
+mod leads;
 mod shelf;
 
 pub use folder::Folder;
 pub use issuer::{AcmeError, Issuer, Method, Outcome, Settings, challenge_certificate};
-pub use shelf::{AccountKept, Kept, LEASE, Lease, Proof, Shelf, ShelfError, pause};
+pub use shelf::{AccountKept, Kept, LEASE, Lease, POSTPONED, Proof, Shelf, ShelfError, pause};

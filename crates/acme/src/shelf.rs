@@ -55,6 +55,8 @@ pub struct ShelfError(pub String);
 
 /// How long a lease lasts.
 pub const LEASE: Duration = Duration::from_secs(300);
+/// How long a host is left alone when it was found out without the authority that it leads elsewhere.
+pub const POSTPONED: Duration = Duration::from_secs(60);
 /// After a failure a host is left alone so long, doubled with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(15 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(12 * 3600);
@@ -88,6 +90,9 @@ pub trait Shelf: Send + Sync {
 
     /// Gives the lease back after a failure. The end of the pause.
     async fn fail(&self, lease: &Lease, reason: &str) -> Result<Moment, ShelfError>;
+
+    /// Gives the lease back without an order: the host is looked at again in a minute. The end of the pause.
+    async fn postpone(&self, lease: &Lease, reason: &str) -> Result<Moment, ShelfError>;
 
     /// Shows a proof to all nodes; `None` takes the host's away.
     async fn prove(&self, host: &str, proof: Option<&Proof>) -> Result<(), ShelfError>;

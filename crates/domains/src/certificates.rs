@@ -194,6 +194,21 @@ impl Shelf for Certificates {
         Ok(until)
     }
 
+    async fn postpone(&self, lease: &Lease, reason: &str) -> Result<Moment, ShelfError> {
+        let until = self.clock.now() + acme::POSTPONED;
+        let mut tx = self.db.begin_system().await.map_err(told)?;
+        // One failure is shown, and no longer pause follows from it.
+        tx.execute(
+            "UPDATE certificates SET failures = CASE WHEN failures = 0 THEN 1 ELSE failures END, reason = $1, \
+             lease = '', not_before = $2 WHERE host = $3 AND lease = $4",
+            args![reason, until, &lease.host, &lease.token],
+        )
+        .await
+        .map_err(told)?;
+        tx.commit().await.map_err(told)?;
+        Ok(until)
+    }
+
     async fn prove(&self, host: &str, proof: Option<&Proof>) -> Result<(), ShelfError> {
         let mut tx = self.db.begin_system().await.map_err(told)?;
         match proof {

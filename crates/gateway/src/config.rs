@@ -188,6 +188,8 @@ pub struct Auto {
     pub root: Option<PathBuf>,
     /// Prove hosts by TLS-ALPN-01 instead of HTTP-01.
     pub tls_alpn: bool,
+    /// Look where a host's name leads before a certificate is ordered.
+    pub check: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -205,10 +205,11 @@ fn settings(auto: &Auto) -> Settings {
         email: auto.email.clone(),
         root: auto.root.clone(),
         method: if auto.tls_alpn { Method::TlsAlpn01 } else { Method::Http01 },
+        // The look is at port 80, which need not be ours where proofs are shown on 443.
+        look: auto.check && !auto.tls_alpn,
     }
 }
 
-/// Orders for one host; whether it has a certificate now.
 /// Whether a certificate was made.
 async fn order(issuer: &Issuer, host: &str) -> bool {
     match issuer.obtain(host).await {

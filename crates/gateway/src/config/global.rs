@@ -175,6 +175,7 @@ fn read_tls(map: Map<'_>, tls: &mut Tls) {
         tls_alpn: map
             .one_of("acme_challenge", &[("http-01", false), ("tls-alpn-01", true)])
             .unwrap_or(false),
+        check: map.flag("acme_check").unwrap_or(true),
     };
     tls.auto = map.flag("auto_cert").unwrap_or(false).then_some(auto);
     tls.force = map.flag("force").unwrap_or(true);

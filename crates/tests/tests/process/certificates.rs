@@ -109,7 +109,7 @@ impl Authority {
 
     fn settings(&self, more: &str) -> String {
         format!(
-            "  tls:\n    auto_cert: true\n    acme_email: dono@loja.example\n    acme_directory: \"https://{}/dir\"\n    acme_ca: \"{}\"\n{more}",
+            "  tls:\n    auto_cert: true\n    acme_check: false\n    acme_email: dono@loja.example\n    acme_directory: \"https://{}/dir\"\n    acme_ca: \"{}\"\n{more}",
             self.at,
             self.folder.path().join("ca.pem").display()
         )
