@@ -6,7 +6,7 @@ use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
     IntoConnectionInfo as _, RedisConnectionInfo, RedisError, cmd,
 };
 
@@ -238,7 +238,7 @@ async fn connect(
     match opened {
         // Sentinels mostly have no password where their servers have one.
         Err(error)
-            if error.to_string().contains("AUTH")
+            if error.kind() == ErrorKind::AuthenticationFailed
                 && without.redis_settings().password().is_some() =>
         {
             let open = RedisConnectionInfo::default().set_skip_set_lib_name();

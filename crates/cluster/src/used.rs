@@ -21,7 +21,7 @@ pub struct Use<'a> {
 }
 
 /// Each key holds what is left and when that was, by the clock of Redis. It goes when the bucket is full again.
-/// More than a burst is never owed: after a storm at many nodes, clients get in again.
+/// More than a burst, or ten seconds of the rate, is never owed: after a storm at many nodes, clients get in again.
 const SCRIPT: &str = "
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -35,7 +35,7 @@ for i, key in ipairs(KEYS) do
     local passed = math.max(0, now - tonumber(string.sub(kept, cut + 1)))
     tokens = math.min(burst, tonumber(string.sub(kept, 1, cut - 1)) + passed * rate)
   end
-  tokens = math.max(tokens - taken, -burst)
+  tokens = math.max(tokens - taken, -math.max(burst, rate * 10))
   local full = math.ceil((burst - tokens) / rate * 1000) + 1000
   redis.call('SET', key, string.format('%.6f %.6f', tokens, now), 'PX', full)
   left[i] = string.format('%.6f', tokens)

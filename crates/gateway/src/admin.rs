@@ -16,7 +16,7 @@ use crate::config::{Action, Token};
 use crate::shared::Shared;
 use crate::stats::BOUNDS;
 use crate::table::{Found, Table};
-use crate::{change, clock, forward, host, metrics, sharing};
+use crate::{change, clock, follow, forward, host, metrics, sharing};
 
 /// Bytes of a request to the admin API.
 const BODY: usize = 4 << 20;
@@ -79,19 +79,33 @@ pub(crate) fn act_and_tell(
     uri: &Uri,
     body: &[u8],
 ) -> Response<Bytes> {
+    if method == Method::GET {
+        return act(shared, method, uri, body);
+    }
+    let _order = shared.outside.order.lock();
+    let call = change::to_tell(shared, method, uri, body);
+    let origin = shared.history.origin();
     let answer = act(shared, method, uri, body);
     if answer.status().is_success()
-        && let Some(call) = change::to_tell(shared, method, uri, body)
+        && let Some(call) = call
     {
+        if !call.is_for_all() {
+            shared.history.name(follow::after(&origin, &call));
+        }
         shared.outside.tell(call);
     }
     answer
 }
 
+/// The parts of a path, as they are meant.
+pub(crate) fn segments(uri: &Uri) -> Vec<String> {
+    uri.path().trim_matches('/').split('/').map(unescaped).collect()
+}
+
 /// Does what a call asks.
 pub(crate) fn act(shared: &Shared, method: &Method, uri: &Uri, body: &[u8]) -> Response<Bytes> {
-    let path = uri.path().to_owned();
-    let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let segments = segments(uri);
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (method.as_str(), segments.as_slice()) {
         ("POST", ["admin", "drain"]) => drain(shared),
         ("POST", ["api", "tenants", tenant, "drain"]) => tenant_drain(shared, tenant, true),
@@ -121,10 +135,10 @@ pub(crate) fn act(shared: &Shared, method: &Method, uri: &Uri, body: &[u8]) -> R
         ("POST", ["v1", "gateway", "rollback"]) => change::rollback(shared, body),
         ("POST", ["v1", "gateway", "pools", pool, "upstreams"]) => change::add(shared, pool, body),
         ("PATCH", ["v1", "gateway", "pools", pool, "upstreams", address]) => {
-            change::patch(shared, pool, &unescaped(address), body)
+            change::patch(shared, pool, address, body)
         }
         ("DELETE", ["v1", "gateway", "pools", pool, "upstreams", address]) => {
-            change::remove(shared, pool, &unescaped(address))
+            change::remove(shared, pool, address)
         }
         _ => problem(
             StatusCode::NOT_FOUND,

@@ -526,6 +526,8 @@ impl Drop for Flow {
     fn drop(&mut self) {
         if self.source.is_end_stream() {
             self.end();
+        } else {
+            self.lease.leave_unfinished();
         }
     }
 }

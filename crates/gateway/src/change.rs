@@ -14,10 +14,12 @@ use serde_json::{Value, json};
 use crate::access::Sink;
 use crate::admin::{json_answer, problem};
 use crate::config::{self, Config, Fault};
+use crate::edits::{self, Refused};
+use crate::follow;
 use crate::hosted;
 use crate::secrets::Secrets;
 use crate::shared::{Beside, Shared};
-use crate::sharing::{self, Call};
+use crate::sharing::Call;
 use crate::table::Table;
 
 /// Versions that can be gone back to.
@@ -42,8 +44,20 @@ impl History {
         if past.len() == KEPT {
             past.pop_front();
         }
-        let origin = sharing::digest(&config);
+        let origin = follow::digest(&config);
         past.push_back(Past { version, at, by, config, origin });
+    }
+
+    /// The name of what is in place.
+    pub(crate) fn origin(&self) -> String {
+        self.0.lock().back().map(|past| past.origin.clone()).unwrap_or_default()
+    }
+
+    /// Names what is in place after how it came to be.
+    pub(crate) fn name(&self, origin: String) {
+        if let Some(past) = self.0.lock().back_mut() {
+            past.origin = origin;
+        }
     }
 
     fn newest(&self) -> Option<Config> {
@@ -205,15 +219,14 @@ pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
     let report = config::check(text, &*shared.variables);
     let Some(config) = report.config else { return faults(&report.faults) };
     if !dry {
-        let done = apply(shared, config, "admin API");
-        if let Ok(version) = done
-            && shared.outside.is_carried()
-            && config::holds_secret(body)
-        {
-            let note = "other nodes were not told: the text holds a secret; name it by ${VARIABLE}, or change their files";
-            return json_answer(StatusCode::OK, &json!({"version": version, "note": note}));
+        // What nodes tell each other is kept where no secret is to be.
+        if shared.outside.is_carried() && config::holds_secret(body) {
+            return problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "the text holds a secret, and other nodes are told of it; name secrets by ${VARIABLE}, or change the nodes' files; nothing was changed",
+            );
         }
-        return applied(done);
+        return applied(apply(shared, config, "admin API"));
     }
     let before = shared.table.load_full();
     let beside = shared.beside.lock().clone();
@@ -246,24 +259,17 @@ fn applied(done: Result<u64, Vec<Fault>>) -> Response<Bytes> {
     }
 }
 
-/// Back to a version that was in place: `{"version": N}`, or, since each node counts for itself, `{"origin": NAME}`.
-/// It becomes a new version.
+/// Back to a version that was in place: `{"version": N}`. It becomes a new version.
 pub(crate) fn rollback(shared: &Shared, body: &[u8]) -> Response<Bytes> {
-    let version = field(body, "version").and_then(|value| value.as_u64());
-    let origin = field(body, "origin").and_then(|value| value.as_str().map(ToOwned::to_owned));
-    if version.is_none() && origin.is_none() {
+    let Some(version) = edits::field(body, "version").and_then(|value| value.as_u64()) else {
         return problem(
             StatusCode::BAD_REQUEST,
             "send {\"version\": N} with one of GET /v1/gateway/versions",
         );
-    }
+    };
     let config = {
         let past = shared.history.0.lock();
-        let found = past.iter().rev().find(|past| match (version, &origin) {
-            (Some(version), _) => past.version == version,
-            (None, origin) => Some(&past.origin) == origin.as_ref(),
-        });
-        found.map(|past| past.config.clone())
+        past.iter().find(|past| past.version == version).map(|past| past.config.clone())
     };
     match config {
         Some(config) => applied(apply(shared, config, "rollback")),
@@ -273,133 +279,67 @@ pub(crate) fn rollback(shared: &Shared, body: &[u8]) -> Response<Bytes> {
     }
 }
 
-/// How a call that changed something here is told to other nodes; `None` for what concerns this one alone.
+/// How a call that is to change something here is told to other nodes; `None` for what concerns this one alone.
 pub(crate) fn to_tell(shared: &Shared, method: &Method, uri: &Uri, body: &[u8]) -> Option<Call> {
     let path = uri.path();
-    let dry = uri.query() == Some("dry_run=true");
-    // What nodes tell each other is kept where no secret is to be.
-    let secret = path == "/v1/gateway/config" && config::holds_secret(body);
-    if method == Method::GET || path == "/admin/drain" || dry || secret {
+    if method == Method::GET || path == "/admin/drain" || uri.query() == Some("dry_run=true") {
         return None;
     }
     let body = if path == "/v1/gateway/rollback" {
+        // Each node counts versions for itself.
+        let version = edits::field(body, "version")?.as_u64()?;
         let past = shared.history.0.lock();
-        json!({"origin": past.back()?.origin}).to_string()
+        let target = past.iter().find(|past| past.version == version)?;
+        json!({"origin": target.origin}).to_string()
     } else {
         String::from_utf8_lossy(body).into_owned()
     };
     Some(Call { method: method.to_string(), path: uri.to_string(), body })
 }
 
-/// A status, and what to do.
-type Refused = (StatusCode, &'static str);
-
-fn field(body: &[u8], name: &str) -> Option<Value> {
-    serde_json::from_slice::<Value>(body).ok()?.get(name).cloned()
+/// Puts what came of calls to many nodes in place, unless it is already.
+pub(crate) fn follow(shared: &Shared, config: Config, origin: &str) -> Result<(), Vec<Fault>> {
+    let _turn = shared.changing.lock();
+    if shared.history.origin() == origin {
+        return Ok(());
+    }
+    apply_in_turn(shared, config, "other nodes")?;
+    shared.history.name(origin.to_owned());
+    Ok(())
 }
 
 /// The serving configuration with one pool changed.
 fn with_pool(
     shared: &Shared,
     pool: &str,
-    edit: impl FnOnce(&mut config::Pool) -> Result<(), Refused>,
+    edit: impl FnOnce(&mut Config) -> Result<(), Refused>,
 ) -> Response<Bytes> {
     let _turn = shared.changing.lock();
     let Some(mut config) = shared.history.newest() else {
         return problem(StatusCode::CONFLICT, "nothing is in place yet");
     };
-    let Some(found) = config.pools.iter_mut().find(|known| known.name == pool) else {
-        let detail = if shared.table.load().pools.contains_key(pool) {
+    if let Err((status, detail)) = edit(&mut config) {
+        let hosted = status == StatusCode::NOT_FOUND
+            && !config.pools.iter().any(|known| known.name == pool)
+            && shared.table.load().pools.contains_key(pool);
+        let detail = if hosted {
             "this pool comes from a tenant's domain; change the domain"
         } else {
-            "there is no pool of this name"
+            &detail
         };
-        return problem(StatusCode::NOT_FOUND, detail);
-    };
-    if let Err((status, detail)) = edit(found) {
         return problem(status, detail);
     }
     applied(apply_in_turn(shared, config, "admin API"))
 }
 
-/// Adds an upstream: `{"address": "HOST:PORT", "weight": 1}`. Checks are those of the pool's first member.
 pub(crate) fn add(shared: &Shared, pool: &str, body: &[u8]) -> Response<Bytes> {
-    let address = field(body, "address").and_then(|value| value.as_str().map(ToOwned::to_owned));
-    let Some(address) = address else {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "send {\"address\": \"HOST:PORT\", \"weight\": 1}",
-        );
-    };
-    let (scheme, address) = match config::parse_address(&address) {
-        Ok(parsed) => parsed,
-        Err(reason) => {
-            return problem(StatusCode::UNPROCESSABLE_ENTITY, &format!("address {reason}"));
-        }
-    };
-    let weight = match weight_of(body) {
-        Ok(weight) => weight.unwrap_or(1),
-        Err((status, detail)) => return problem(status, detail),
-    };
-    with_pool(shared, pool, |pool| {
-        if pool.backends.iter().any(|backend| backend.address == address) {
-            return Err((StatusCode::CONFLICT, "the pool has this upstream already"));
-        }
-        pool.backends.push(config::Backend {
-            weight,
-            health: pool.backends.first().and_then(|backend| backend.health.clone()),
-            line: pool.line,
-            ..config::Backend::plain(scheme, address)
-        });
-        Ok(())
-    })
+    with_pool(shared, pool, |config| edits::add(config, pool, body))
 }
 
-fn weight_of(body: &[u8]) -> Result<Option<u32>, Refused> {
-    match field(body, "weight") {
-        None => Ok(None),
-        Some(value) => match value.as_u64() {
-            Some(weight @ 0..=10_000) => Ok(Some(weight as u32)),
-            _ => {
-                Err((StatusCode::UNPROCESSABLE_ENTITY, "weight is a whole number from 0 to 10000"))
-            }
-        },
-    }
-}
-
-/// Changes an upstream: `{"weight": N}`, `{"draining": true}`, or both. Who drains finishes what it has, keeps
-/// its sticky clients, and gets nobody new.
 pub(crate) fn patch(shared: &Shared, pool: &str, address: &str, body: &[u8]) -> Response<Bytes> {
-    let weight = match weight_of(body) {
-        Ok(weight) => weight,
-        Err((status, detail)) => return problem(status, detail),
-    };
-    let draining = match field(body, "draining") {
-        None => None,
-        Some(Value::Bool(draining)) => Some(draining),
-        Some(_) => return problem(StatusCode::UNPROCESSABLE_ENTITY, "draining is true or false"),
-    };
-    if weight.is_none() && draining.is_none() {
-        return problem(StatusCode::BAD_REQUEST, "send {\"weight\": N} or {\"draining\": true}");
-    }
-    with_pool(shared, pool, |pool| {
-        let found = pool.backends.iter_mut().find(|backend| backend.address == address);
-        let Some(backend) = found else {
-            return Err((StatusCode::NOT_FOUND, "the pool has no upstream at this address"));
-        };
-        backend.weight = weight.unwrap_or(backend.weight);
-        backend.draining = draining.unwrap_or(backend.draining);
-        Ok(())
-    })
+    with_pool(shared, pool, |config| edits::patch(config, pool, address, body))
 }
 
 pub(crate) fn remove(shared: &Shared, pool: &str, address: &str) -> Response<Bytes> {
-    with_pool(shared, pool, |pool| {
-        let count = pool.backends.len();
-        pool.backends.retain(|backend| backend.address != address);
-        if pool.backends.len() == count {
-            return Err((StatusCode::NOT_FOUND, "the pool has no upstream at this address"));
-        }
-        Ok(())
-    })
+    with_pool(shared, pool, |config| edits::remove(config, pool, address))
 }

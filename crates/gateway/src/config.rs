@@ -512,29 +512,29 @@ impl Route {
 
 /// Whether a file's text has a secret in it, instead of the name of the variable that holds it.
 pub(crate) fn holds_secret(text: &[u8]) -> bool {
-    fn within(node: &yaml::Node) -> bool {
+    const WORDS: &[&str] = &["token", "secret", "password", "apikey", "api_key", "license_key"];
+    /// `hidden`: whatever stands here may be one, as the fields that a route sets.
+    fn within(node: &yaml::Node, hidden: bool) -> bool {
         match &node.value {
             yaml::Value::Map(entries) => entries.iter().any(|(key, node)| {
                 let key = key.text.to_lowercase();
-                let named = ["token", "secret", "password", "apikey", "api_key", "redis_address"]
-                    .iter()
-                    .any(|word| key.contains(word));
-                let open = match &node.value {
-                    yaml::Value::Scalar(text) if key.contains("address") => text.contains('@'),
-                    yaml::Value::Scalar(text) => !text.is_empty() && !text.starts_with("${"),
-                    _ => false,
-                };
-                (named && open) || within(node)
+                let here = WORDS.iter().any(|word| key.contains(word));
+                let fields = matches!(key.as_str(), "headers" | "response_headers");
+                within(node, hidden || here || fields)
             }),
-            yaml::Value::List(items) => items.iter().any(within),
-            yaml::Value::Null | yaml::Value::Scalar(_) => false,
+            yaml::Value::List(items) => items.iter().any(|item| within(item, hidden)),
+            yaml::Value::Scalar(text) => {
+                // A variable with a value for when it is not set has that value in the text.
+                let named = text.starts_with("${") && text.ends_with('}') && !text.contains(":-");
+                let address = text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
+                (hidden && !text.is_empty() && !named) || address
+            }
+            yaml::Value::Null => false,
         }
     }
     // What cannot be read is not passed on either.
-    std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| yaml::read(text).ok())
-        .is_none_or(|root| within(&root))
+    let root = std::str::from_utf8(text).ok().and_then(|text| yaml::read(text).ok());
+    root.is_none_or(|root| within(&root, false))
 }
 
 /// Reads a file's text. `variables` looks up `${NAME}`.

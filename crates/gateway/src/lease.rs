@@ -10,16 +10,23 @@ pub(crate) struct Lease {
     place: usize,
     since: u64,
     outcome: Option<Outcome>,
+    /// The client left before the end: how that would have been is not known.
+    unfinished: bool,
 }
 
 impl Lease {
     /// For what [`Pool::pick`] returned. `since` in microseconds.
     pub(crate) fn new(pool: Near<Pool>, place: usize, since: u64) -> Self {
-        Self { pool, place, since, outcome: None }
+        Self { pool, place, since, outcome: None, unfinished: false }
     }
 
     pub(crate) fn upstream(&self) -> &Upstream {
         &self.pool.members[self.place]
+    }
+
+    /// Nobody waits for the rest of the answer.
+    pub(crate) fn leave_unfinished(&mut self) {
+        self.unfinished = true;
     }
 
     /// Says how it went, as far as is known: at the head of the answer, and again if the rest is cut off.
@@ -35,8 +42,8 @@ impl Drop for Lease {
         match self.outcome {
             None => self.upstream().breaker.give_back(),
             // Nothing went wrong after the head either: only now it is known to be well.
-            Some(Outcome::Good) => self.upstream().breaker.forget(),
-            Some(Outcome::ServerError | Outcome::Failed) => {}
+            Some(Outcome::Good) if !self.unfinished => self.upstream().breaker.forget(),
+            Some(_) => {}
         }
         self.pool.leave(self.upstream());
     }

@@ -30,7 +30,9 @@ mod codec;
 mod compress;
 mod config;
 mod cors;
+mod edits;
 mod extra;
+mod follow;
 mod forward;
 mod freshness;
 #[cfg(feature = "fuzzing")]
@@ -319,6 +321,12 @@ impl Gateway {
     pub async fn hand_over(self) {
         self.shared.handed_over.cancel();
         self.stop().await;
+    }
+
+    /// Takes no new connections and says that it ends; [`Self::stop`] does the rest.
+    pub fn close(&self) {
+        self.shared.closing.cancel();
+        self.shared.drain();
     }
 
     /// Takes no new connections, lets what runs finish until the deadline, and ends.

@@ -134,7 +134,8 @@ impl Limiter {
     pub(crate) fn level(&self, key: u64, tokens: f64) {
         let now = clock::micros();
         if let Some(bucket) = self.shards[key as usize % SHARDS].lock().buckets.get_mut(&key) {
-            bucket.tokens = tokens - f64::from(bucket.taken);
+            // Never more than this node would give by itself: a Redis that lost its memory gives nobody a second burst.
+            bucket.tokens = (tokens - f64::from(bucket.taken)).min(self.filled(*bucket, now));
             bucket.at = now;
         }
     }

@@ -1,23 +1,21 @@
 //! What nodes of one gateway tell each other, as the program carries it: what clients used of their limits, calls of
 //! the admin API, who else is there. The gateway works the same when nothing of it arrives.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use bytes::Bytes;
-use http::{Method, Response, Uri};
+use http::{Method, Uri};
 use kernel::Moment;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::balance::Pool;
 use crate::config::{Cluster, Config};
 use crate::limits::Limiter;
 use crate::shared::Shared;
 use crate::table::Table;
-use crate::{Gateway, admin, clock};
+use crate::{Gateway, admin, clock, follow};
 
 /// Calls kept while nobody carries them.
 const CALLS: usize = 1000;
@@ -106,25 +104,36 @@ pub struct Outlook {
 pub(crate) struct Outside {
     calls: Mutex<Vec<Call>>,
     others: Mutex<Others>,
-    /// Which file is the base of what serves, and how often one was taken in.
-    base: Mutex<String>,
+    /// The file that is the base of what serves, its name, and how often one was taken in.
+    base: Mutex<Option<(String, Config)>>,
     loads: AtomicU64,
     /// Somebody carries calls to other nodes.
     carried: AtomicBool,
+    /// A change by a call, and one by what others were told, are not made at the same time.
+    pub(crate) order: Mutex<()>,
     outlook: Mutex<Outlook>,
 }
 
 impl Outside {
     /// A file was taken in.
     pub(crate) fn based_on(&self, config: &Config) {
-        *self.base.lock() = digest(config);
+        *self.base.lock() = Some((follow::digest(config), config.clone()));
         // What was to be told of the file before is told of nobody's file any more.
-        self.calls.lock().clear();
+        self.calls.lock().retain(Call::is_for_all);
         self.loads.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn base(&self) -> String {
-        self.base.lock().clone()
+        self.base.lock().as_ref().map(|(name, _)| name.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn base_config(&self) -> Option<Config> {
+        self.base.lock().as_ref().map(|(_, config)| config.clone())
+    }
+
+    /// Calls that nobody carried away yet.
+    pub(crate) fn pending(&self) -> Vec<Call> {
+        self.calls.lock().clone()
     }
 
     /// Keeps a call for the other nodes.
@@ -148,12 +157,6 @@ impl Outside {
     pub(crate) fn seen(&self) -> Others {
         self.others.lock().clone()
     }
-}
-
-/// A name for routes and pools: nodes that have the same of both follow each other's calls.
-pub(crate) fn digest(config: &Config) -> String {
-    let text = format!("{:?}{:?}", config.pools, config.routes);
-    Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// For people.
@@ -277,33 +280,40 @@ impl Gateway {
         by.into_iter().map(|(tenant, sum)| Counts { tenant: tenant.to_owned(), ..sum }).collect()
     }
 
-    /// Who serves each tenant.
+    /// Who serves each tenant. How much servers may take is said only of those that serve nobody else, or it would be
+    /// promised to each.
     #[must_use]
     pub fn servers(&self) -> HashMap<String, Servers> {
         let table = self.shared.table.load();
         let now = clock::millis();
-        let mut pools: HashMap<String, Vec<&Arc<Pool>>> = HashMap::new();
+        let mut pools: HashMap<&str, Vec<&Arc<Pool>>> = HashMap::new();
+        let mut tenants: HashMap<&str, HashSet<&str>> = HashMap::new();
         for route in &table.routes {
-            let tenant = route.config.tenant.clone().unwrap_or_default();
+            let tenant = route.config.tenant.as_deref().unwrap_or_default();
             let known = pools.entry(tenant).or_default();
-            if let Some(pool) = &route.pool
-                && !known.iter().any(|other| other.config.name == pool.config.name)
-            {
-                known.push(pool);
+            if let Some(pool) = &route.pool {
+                tenants.entry(&pool.config.name).or_default().insert(tenant);
+                if !known.iter().any(|other| other.config.name == pool.config.name) {
+                    known.push(pool);
+                }
             }
         }
-        let of = |pools: Vec<&Arc<Pool>>| {
+        let of = |pools: &[&Arc<Pool>]| {
             let serves = |pool: &&Arc<Pool>| {
                 pool.members.iter().filter(|one| one.usable(now) && !one.is_draining()).count()
             };
-            let limit = |pool: &&Arc<Pool>| Some(pool.config.max_requests).filter(|most| *most > 0);
-            let limits: Option<Vec<usize>> = pools.iter().map(limit).collect();
+            let own = match pools {
+                [pool] => {
+                    tenants.get(&*pool.config.name).filter(|all| all.len() == 1).map(|_| pool)
+                }
+                _ => None,
+            };
             Servers {
                 count: pools.iter().map(serves).sum(),
-                at_once: limits.and_then(|limits| limits.into_iter().min()),
+                at_once: own.map(|pool| pool.config.max_requests).filter(|most| *most > 0),
             }
         };
-        pools.into_iter().map(|(tenant, pools)| (tenant, of(pools))).collect()
+        pools.iter().map(|(tenant, pools)| ((*tenant).to_owned(), of(pools))).collect()
     }
 
     /// All that the admin API shows of this node, in one.
@@ -317,20 +327,10 @@ impl Gateway {
         *self.shared.outside.outlook.lock() = outlook;
     }
 
-    /// Does what was asked of another node.
-    ///
-    /// # Errors
-    /// What it was answered here.
-    pub fn replay(&self, call: &Call) -> Result<(), String> {
-        let method =
-            Method::from_bytes(call.method.as_bytes()).map_err(|cause| cause.to_string())?;
-        let uri: Uri = call.path.parse().map_err(|_| "its path is none".to_owned())?;
-        let answer: Response<Bytes> = admin::act(&self.shared, &method, &uri, call.body.as_bytes());
-        if answer.status().is_success() {
-            return Ok(());
-        }
-        let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        Err(said["detail"].as_str().unwrap_or("refused").to_owned())
+    /// A proof that a node of this house says this; none where nodes share no secret, and then nothing is to be followed.
+    #[must_use]
+    pub fn sign(&self, parts: &[&str]) -> Option<String> {
+        self.shared.secrets.sign(parts)
     }
 
     /// Takes in who else is there.

@@ -238,13 +238,17 @@ impl Breaker {
         if self.errors.load(Ordering::Relaxed) != 0 {
             self.errors.store(0, Ordering::Relaxed);
         }
+        if self.openings.load(Ordering::Relaxed) != 0
+            && self.open_until.load(Ordering::Relaxed) == 0
+        {
+            self.openings.store(0, Ordering::Relaxed);
+        }
     }
 
     /// A trial went well. An answer to what was asked before it opened is no trial.
     fn close(&self, now: u64) {
         if self.open_until.load(Ordering::Relaxed) != 0 && !self.is_open(now) {
             self.open_until.store(0, Ordering::Relaxed);
-            self.openings.store(0, Ordering::Relaxed);
             self.trial.store(false, Ordering::Relaxed);
         }
     }

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::{Call, Gateway};
-use kernel::Clock;
+use kernel::{Clock, Moment};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use traffic::{Desk, Said, Told};
 use uuid::Uuid;
 
 use crate::foresight::{self, Meter};
+use crate::told::{ALL, news};
 
 /// How often it is looked whether somebody wants something, and how often the node says how it is.
 const LOOK: Duration = Duration::from_millis(200);
@@ -31,12 +33,16 @@ pub(crate) struct AtDesk {
     meter: Meter,
     /// What was counted and not written yet.
     unwritten: Vec<traffic::Used>,
-    /// A step whose outlook is to be made.
+    /// A step whose outlook is to be made, and the making of one.
     due: Option<i64>,
-    untold: Vec<Told>,
+    looking: Option<(i64, JoinHandle<Value>)>,
+    /// Calls that were not told yet, each with its list.
+    untold: Vec<(String, Told)>,
     epoch: Option<u64>,
     followed: (String, u64),
-    done: HashSet<String>,
+    /// Entries of the file's list, and of the list of all nodes, that were heard.
+    heard: Option<HashSet<String>>,
+    heard_by_all: Option<HashSet<String>>,
     reported: Option<Instant>,
     away: bool,
 }
@@ -52,10 +58,12 @@ impl AtDesk {
             node,
             unwritten: Vec::new(),
             due: None,
+            looking: None,
             untold: Vec::new(),
             epoch: None,
             followed: (String::new(), 0),
-            done: HashSet::new(),
+            heard: None,
+            heard_by_all: None,
             reported: None,
             away: false,
         }
@@ -69,7 +77,11 @@ impl AtDesk {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = match self.turn().await {
+            let turn = tokio::select! {
+                () = stop.cancelled() => break,
+                turn = self.turn() => turn,
+            };
+            pause = match turn {
                 Ok(()) => {
                     self.away = false;
                     LOOK
@@ -82,7 +94,7 @@ impl AtDesk {
                 }
             };
         }
-        // The next process goes on with this step.
+        // The next process goes on with this step. Who stops waits for this, but not for long.
         let rest = self.meter.rest();
         self.unwritten.extend(rest);
         let _ = self.desk.add(&self.unwritten).await;
@@ -94,39 +106,37 @@ impl AtDesk {
         if let Some(used) = self.meter.turn(now) {
             self.due = used.first().map(|one| one.step);
             self.unwritten.extend(used);
+            // A database that is away for a day is not told of that day.
+            let over = self.unwritten.len().saturating_sub(foresight::UNTOLD);
+            self.unwritten.drain(..over);
         }
+        let base = self.gateway.base();
         for call in self.gateway.calls() {
-            self.untold.push(Told {
+            let list = if call.is_for_all() { ALL.to_owned() } else { base.0.clone() };
+            let told = Told {
                 id: Uuid::now_v7().to_string(),
                 by: self.node.clone(),
                 method: call.method,
                 path: call.path,
                 body: call.body,
-            });
+            };
+            self.untold.push((list, told));
         }
-        let base = self.gateway.base();
-        if !self.untold.is_empty() {
-            self.desk.tell(&base.0, &self.untold).await?;
-            self.untold.clear();
+        while let Some((list, told)) = self.untold.first() {
+            self.desk.tell(list, std::slice::from_ref(told)).await?;
+            self.untold.remove(0);
         }
         let epoch = self.desk.db.signals().epoch();
         if self.epoch != Some(epoch) || self.followed != base {
             self.follow(base).await?;
-            self.answer().await?;
             self.epoch = Some(epoch);
         }
+        self.answer().await?;
         if !self.unwritten.is_empty() {
             self.desk.add(&self.unwritten).await?;
             self.unwritten.clear();
         }
-        if let Some(step) = self.due.filter(|step| foresight::is_complete(*step, now)) {
-            self.due = None;
-            if self.desk.claim(step).await? {
-                let history = foresight::history(&self.desk.used(step - HISTORY).await?);
-                let shown = foresight::look(history, step, self.gateway.servers()).await;
-                self.desk.foresee(step, &shown.to_string()).await?;
-            }
-        }
+        self.foresee(now).await?;
         if self.reported.is_none_or(|at| at.elapsed() >= REPORT) {
             self.reported = Some(Instant::now());
             self.desk.report(&self.node, &self.gateway.report().to_string()).await?;
@@ -138,30 +148,47 @@ impl AtDesk {
         Ok(())
     }
 
-    /// Does what the nodes of this file were told, all in one order.
+    /// Has a step looked at, if nobody else has, and keeps what was seen.
+    async fn foresee(&mut self, now: Moment) -> Result<(), db::Error> {
+        if let Some(step) = self.due.filter(|step| foresight::is_complete(*step, now)) {
+            self.due = None;
+            if self.looking.is_none() && self.desk.claim(step).await? {
+                let used = self.desk.used_by_busiest(step - HISTORY, step - DAY, MOST).await?;
+                let nodes = self.desk.nodes().await?.len().max(1);
+                let servers = foresight::of_nodes(self.gateway.servers(), nodes);
+                let looking = tokio::spawn(async move {
+                    foresight::look(foresight::history(&used), step, servers).await
+                });
+                self.looking = Some((step, looking));
+            }
+        }
+        if let Some((step, looking)) = self.looking.take_if(|(_, looking)| looking.is_finished()) {
+            let shown = looking.await.unwrap_or_default();
+            self.desk.foresee(step, &shown.to_string()).await?;
+        }
+        Ok(())
+    }
+
+    /// Does what the nodes of this file, and all nodes, were told.
     async fn follow(&mut self, base: (String, u64)) -> Result<(), db::Error> {
         if self.followed != base {
-            self.done.clear();
+            // The file was taken in anew: what was told on top of it is done again.
+            self.heard = None;
         }
         let told = self.desk.told(&base.0).await?;
-        let news = told.iter().any(|one| one.by != self.node && !self.done.contains(&one.id));
-        for one in &told {
-            if news {
-                let call = Call {
-                    method: one.method.clone(),
-                    path: one.path.clone(),
-                    body: one.body.clone(),
-                };
-                if let Err(reason) = self.gateway.replay(&call)
-                    && one.by != self.node
-                {
-                    let (method, path) = (&call.method, &call.path);
-                    tracing::warn!(event = "gateway_call_not_followed", method, path, reason);
-                }
+        let (calls, of_file) = news(&told, &mut self.heard, &self.node);
+        if of_file.is_some() {
+            for (call, reason) in self.gateway.follow(&calls) {
+                let (method, path) = (call.method, call.path);
+                tracing::warn!(event = "gateway_call_not_followed", method, path, reason);
             }
-            self.done.insert(one.id.clone());
         }
-        if news {
+        let told = self.desk.told(ALL).await?;
+        let (calls, of_all) = news(&told, &mut self.heard_by_all, &self.node);
+        if let Some(new) = &of_all {
+            self.gateway.follow_all(&calls, new);
+        }
+        if of_file.is_some() || of_all.is_some() {
             self.reported = None;
         }
         self.followed = base;
@@ -169,7 +196,7 @@ impl AtDesk {
     }
 
     async fn answer(&self) -> Result<(), db::Error> {
-        for ask in self.desk.asked(&self.node).await? {
+        for ask in self.desk.take_asked(&self.node).await? {
             let call = Call { method: ask.method, path: ask.path, body: ask.body };
             let (status, body) = self.gateway.ask(&call);
             if call.method != "GET" {
@@ -181,3 +208,7 @@ impl AtDesk {
         Ok(())
     }
 }
+
+/// Steps of a day, and tenants that are looked at.
+const DAY: i64 = 288;
+const MOST: i64 = 100;

@@ -20,6 +20,20 @@ pub(crate) fn step_of(now: Moment) -> i64 {
     now.0.div_euclid(STEP * 1_000_000)
 }
 
+/// Counts that are kept while nobody takes them: of a hundred tenants, about a day.
+pub(crate) const UNTOLD: usize = 30_000;
+
+/// Servers as all nodes together see them: each node may have as many requests open at one as it says.
+pub(crate) fn of_nodes(
+    mut servers: HashMap<String, Servers>,
+    nodes: usize,
+) -> HashMap<String, Servers> {
+    for one in servers.values_mut() {
+        one.at_once = one.at_once.map(|most| most * nodes);
+    }
+    servers
+}
+
 /// Counts what the gateway did, by steps.
 pub(crate) struct Meter {
     gateway: Arc<Gateway>,
@@ -54,8 +68,8 @@ impl Meter {
             vec![Used { tenant: String::new(), step, requests: 0, failures: 0, micros: 0 }];
         for now in &counts {
             let before = self.last.get(&now.tenant).cloned().unwrap_or_default();
-            // Routes that went took their counts along.
-            let grown = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now) as i64;
+            // Routes that went took their counts along: of this step less is known, not more.
+            let grown = |now: u64, before: u64| now.saturating_sub(before) as i64;
             let one = Used {
                 tenant: now.tenant.clone(),
                 step,

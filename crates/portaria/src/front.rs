@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -17,10 +18,15 @@ use crate::handover;
 use crate::hosts::{Follower, Hosts, LOOK};
 use crate::nodes::Nodes;
 
+/// How long what looks after a gateway may take to end.
+const GOODBYE: Duration = Duration::from_secs(2);
+
 /// A gateway and the task that keeps it in step with its file.
 pub(crate) struct Front {
     gateway: Arc<Gateway>,
     stop: CancellationToken,
+    /// Another process goes on with all of it.
+    handed: Arc<AtomicBool>,
     watchers: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -112,13 +118,14 @@ impl Front {
             .map(|desk| AtDesk::new(gateway.clone(), desk, name.unwrap_or_else(|| node.clone())));
         let nodes = Nodes::new(gateway.clone(), &clock, node, redis, desk.is_none());
         let stop = CancellationToken::new();
+        let handed = Arc::new(AtomicBool::new(false));
         let watcher =
             tokio::spawn(watch(gateway.clone(), file.to_owned(), text, follower, stop.clone()));
         let keeper = tokio::spawn(keeper.run(stop.clone()));
-        let nodes = tokio::spawn(nodes.run(stop.clone()));
+        let nodes = tokio::spawn(nodes.run(stop.clone(), handed.clone()));
         let mut watchers = vec![watcher, keeper, nodes];
         watchers.extend(desk.map(|desk| tokio::spawn(desk.run(stop.clone()))));
-        Ok(Self { gateway, stop, watchers })
+        Ok(Self { gateway, stop, handed, watchers })
     }
 
     /// Where a new process asks for the listeners.
@@ -145,20 +152,27 @@ impl Front {
     }
 
     pub(crate) async fn stop(self) {
+        // Nothing new from now on, however long Redis or the database take to say goodbye.
+        self.gateway.close();
         self.gateway().await.stop().await;
     }
 
     /// Another process serves: what is here finishes.
     pub(crate) async fn hand_over(self) {
+        self.handed.store(true, Ordering::Relaxed);
         self.gateway().await.hand_over().await;
     }
 
     /// The gateway alone, when nobody looks after it any more.
     async fn gateway(self) -> Gateway {
         self.stop.cancel();
-        for watcher in self.watchers {
-            // One that panicked is over as well.
-            let _ = watcher.await;
+        let deadline = tokio::time::Instant::now() + GOODBYE;
+        for mut watcher in self.watchers {
+            // One that panicked is over as well; one that waits for something that is away is ended.
+            if tokio::time::timeout_at(deadline, &mut watcher).await.is_err() {
+                watcher.abort();
+                let _ = watcher.await;
+            }
         }
         let mut shared = self.gateway;
         loop {

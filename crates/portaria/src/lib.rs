@@ -22,6 +22,7 @@ mod redis;
 mod serve;
 mod storm;
 pub mod tenants;
+mod told;
 mod trail;
 
 pub use http::{openapi, router};

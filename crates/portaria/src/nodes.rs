@@ -3,17 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cluster::{Link, Settings};
-use gateway::{Call, Cluster, Gateway, Member, Others};
+use gateway::{Cluster, Gateway, Member, Others};
 use kernel::{Clock, Moment};
 use outlook::History;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use traffic::Used;
+use traffic::{Told, Used};
+use uuid::Uuid;
 
 use crate::foresight::{self, Meter};
+use crate::told::{self, ALL, List, news};
 
 /// How long one command may take. A node that waits for Redis shares late, and nothing else.
 const PATIENCE: Duration = Duration::from_millis(1000);
@@ -34,10 +38,14 @@ pub(crate) struct Nodes {
     failures: u64,
     others: Others,
     met: Option<tokio::time::Instant>,
-    /// The file whose calls are followed, how often it was taken in, and up to which entry.
-    followed: (String, u64, u64),
-    /// Calls that were not told yet.
-    untold: Vec<String>,
+    /// The file whose calls are followed, and how often it was taken in.
+    followed: (String, u64),
+    of_file: List,
+    of_all: List,
+    /// Calls that were not told yet, each with its list.
+    untold: Vec<(String, Told)>,
+    /// It was said that Redis is reached.
+    said: bool,
     /// Without a house these nodes keep counts and calls themselves.
     alone: Option<Alone>,
 }
@@ -48,6 +56,7 @@ struct Alone {
     meter: Meter,
     history: History,
     due: Option<i64>,
+    looking: Option<JoinHandle<Value>>,
     /// What was counted and not told yet.
     uncounted: Vec<Used>,
 }
@@ -66,6 +75,7 @@ impl Nodes {
             meter: Meter::new(gateway.clone()),
             history: History::default(),
             due: None,
+            looking: None,
             uncounted: Vec::new(),
         });
         Self {
@@ -79,20 +89,30 @@ impl Nodes {
             failures: 0,
             others: Others::default(),
             met: None,
-            followed: (String::new(), 0, 0),
+            followed: (String::new(), 0),
+            of_file: List::default(),
+            of_all: List::default(),
             untold: Vec::new(),
+            said: false,
         }
     }
 
     /// Works until it is stopped.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken, handed: Arc<AtomicBool>) {
         let mut pause = Duration::ZERO;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = self.turn().await;
+            pause = tokio::select! {
+                () = stop.cancelled() => break,
+                pause = self.turn() => pause,
+            };
+        }
+        if handed.load(Ordering::Relaxed) {
+            // The process that took over is this node now.
+            return;
         }
         if let Some(link) = &mut self.link
             && let Some((wanted, _)) = self.gateway.cluster()
@@ -116,11 +136,14 @@ impl Nodes {
         {
             alone.due = used.first().map(|one| one.step);
             alone.uncounted.extend(used);
+            let over = alone.uncounted.len().saturating_sub(foresight::UNTOLD);
+            alone.uncounted.drain(..over);
         }
         let cluster = self.gateway.cluster();
         let shares = cluster.as_ref().is_some_and(|(wanted, _)| !wanted.limits_only);
         if self.alone.is_some() {
-            self.gateway.carry(shares);
+            // Without a secret that all nodes know, whoever can write to Redis could tell them what to do.
+            self.gateway.carry(shares && self.gateway.sign(&[]).is_some());
             if !shares {
                 self.look_alone().await;
             }
@@ -140,7 +163,6 @@ impl Nodes {
         if self.link.is_none() {
             match Link::open(&settings).await {
                 Ok(link) => {
-                    tracing::info!(event = "gateway_redis_connected", kind = link.kind().name());
                     self.others.redis = Some(link.kind().name());
                     self.others.reason.clear();
                     self.link = Some(link);
@@ -156,6 +178,10 @@ impl Nodes {
             self.link = None;
             self.failed(&error);
             return AGAIN;
+        }
+        // One that is connected to and does nothing is not reached.
+        if !std::mem::replace(&mut self.said, true) {
+            tracing::info!(event = "gateway_redis_connected", kind = self.others.redis);
         }
         wanted.share
     }
@@ -183,7 +209,8 @@ impl Nodes {
     fn failed(&mut self, error: &cluster::Error) {
         self.failures += 1;
         let reason = error.to_string();
-        if self.others.redis.take().is_some() || self.others.reason.is_empty() {
+        let first = self.failures == 1;
+        if std::mem::replace(&mut self.said, false) || first {
             tracing::warn!(event = "gateway_redis_lost", reason);
         }
         // Nobody is known to be there.
@@ -239,9 +266,16 @@ impl Nodes {
         for one in alone.uncounted.drain(..) {
             alone.history.add(&one.tenant, one.step, foresight::count(&one));
         }
-        if let Some(step) = alone.due.take() {
+        if alone.looking.is_none()
+            && let Some(step) = alone.due.take()
+        {
             alone.history.forget(step);
-            let shown = foresight::look(alone.history.clone(), step, self.gateway.servers()).await;
+            let (history, servers) = (alone.history.clone(), self.gateway.servers());
+            let looking = async move { foresight::look(history, step, servers).await };
+            alone.looking = Some(tokio::spawn(looking));
+        }
+        if let Some(looking) = alone.looking.take_if(|looking| looking.is_finished()) {
+            let shown = looking.await.unwrap_or_default();
             self.gateway.foresee(foresight::outlook(shown));
         }
     }
@@ -256,7 +290,7 @@ impl Nodes {
         let leads = self.others.leader.as_ref().filter(|(node, _)| *node == self.others.node);
         if let Some(step) = alone.due.filter(|step| foresight::is_complete(*step, now)) {
             alone.due = None;
-            if let Some((_, term)) = leads {
+            if leads.is_some() && alone.looking.is_none() {
                 let mut history = History::default();
                 let today = step / STEPS;
                 for day in today - DAYS..=today {
@@ -266,7 +300,16 @@ impl Nodes {
                         history.add(tenant, step.parse().unwrap_or_default(), count);
                     }
                 }
-                let shown = foresight::look(history, step, self.gateway.servers()).await;
+                let nodes = self.others.members.len().max(1);
+                let servers = foresight::of_nodes(self.gateway.servers(), nodes);
+                let looking = async move { foresight::look(history, step, servers).await };
+                alone.looking = Some(tokio::spawn(looking));
+            }
+        }
+        if let Some(looking) = alone.looking.take_if(|looking| looking.is_finished()) {
+            let shown = looking.await.unwrap_or_default();
+            // Who led when it began and leads no more writes nothing.
+            if let Some((_, term)) = leads {
                 link.write_as(*term, "outlook", &shown.to_string()).await?;
             }
         }
@@ -320,46 +363,48 @@ impl Nodes {
         Ok(())
     }
 
-    /// Tells calls of the admin API to the nodes with the same file, and does what those were asked. All do it in the
-    /// order of the list, so that they agree at its end.
+    /// Tells calls of the admin API to other nodes, and does what those were asked. All come to the same.
     async fn follow(&mut self) -> Result<(), cluster::Error> {
         let Some(link) = &mut self.link else { return Ok(()) };
-        let (base, loads) = self.gateway.base();
-        if (&self.followed.0, self.followed.1) != (&base, loads) {
-            self.followed = (base.clone(), loads, 0);
-            self.untold.clear();
+        let base = self.gateway.base();
+        if self.followed != base {
+            // The file was taken in anew: what was told on top of it is done again.
+            if self.followed.0 != base.0 {
+                self.of_file = List::default();
+            }
+            self.of_file.heard = None;
+            self.followed = base.clone();
         }
-        let mine = self.gateway.calls();
-        for call in mine {
-            let text = json!({
-                "by": self.node,
-                "method": call.method,
-                "path": call.path,
-                "body": call.body,
-            });
-            self.untold.push(text.to_string());
+        for call in self.gateway.calls() {
+            let list = if call.is_for_all() { ALL.to_owned() } else { base.0.clone() };
+            let told = Told {
+                id: Uuid::now_v7().to_string(),
+                by: self.node.clone(),
+                method: call.method,
+                path: call.path,
+                body: call.body,
+            };
+            self.untold.push((list, told));
         }
-        if !self.untold.is_empty() {
-            link.add_told(&base, &self.untold).await?;
-            self.untold.clear();
+        while let Some((list, told)) = self.untold.first() {
+            if let Some(text) = told::write(told, &self.gateway) {
+                link.add_told(list, &[text]).await?;
+            }
+            self.untold.remove(0);
         }
-        let told = link.read_told(&base, self.followed.2).await?;
-        let entries: Vec<Value> =
-            told.entries.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
-        // What only this node was told is done.
-        if entries.iter().any(|entry| entry["by"] != self.node.as_str()) {
-            for entry in &entries {
-                let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
-                let call = Call { method: text("method"), path: text("path"), body: text("body") };
-                if let Err(reason) = self.gateway.replay(&call)
-                    && entry["by"] != self.node.as_str()
-                {
-                    let (method, path) = (&call.method, &call.path);
-                    tracing::warn!(event = "gateway_call_not_followed", method, path, reason);
-                }
+        self.of_file.read(link, &base.0, &self.gateway).await?;
+        let (calls, new) = news(&self.of_file.told, &mut self.of_file.heard, &self.node);
+        if new.is_some() {
+            for (call, reason) in self.gateway.follow(&calls) {
+                let (method, path) = (call.method, call.path);
+                tracing::warn!(event = "gateway_call_not_followed", method, path, reason);
             }
         }
-        self.followed.2 = told.from + told.entries.len() as u64;
+        self.of_all.read(link, ALL, &self.gateway).await?;
+        let (calls, new) = news(&self.of_all.told, &mut self.of_all.heard, &self.node);
+        if let Some(new) = new {
+            self.gateway.follow_all(&calls, &new);
+        }
         Ok(())
     }
 }

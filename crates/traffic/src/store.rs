@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
 /// Steps of traffic that are kept: fifteen days of five minutes.
 const KEPT: i64 = 15 * 288;
+/// The status of a question that a node took and has not answered.
+const TAKEN: i64 = 1;
 /// Rows of calls that are kept of one file.
 const CALLS: i64 = 1000;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -144,17 +146,25 @@ impl Desk {
         let sql =
             "SELECT tenant, step, requests, failures, micros FROM gateway_traffic WHERE step >= $1";
         let rows = tx.fetch_all(sql, args![since]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Used {
-                    tenant: row.get(0)?,
-                    step: row.get(1)?,
-                    requests: row.get(2)?,
-                    failures: row.get(3)?,
-                    micros: row.get(4)?,
-                })
-            })
-            .collect()
+        rows.iter().map(used).collect()
+    }
+
+    /// The same of the tenants with most requests since `busy`, and of routes without a tenant, which tell in which steps
+    /// anybody was there.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn used_by_busiest(
+        &self,
+        since: i64,
+        busy: i64,
+        most: i64,
+    ) -> Result<Vec<Used>, db::Error> {
+        let mut tx = self.db.read_system().await?;
+        let sql = "SELECT tenant, step, requests, failures, micros FROM gateway_traffic WHERE step >= $1 AND (tenant = '' OR tenant IN \
+                   (SELECT tenant FROM gateway_traffic WHERE step >= $2 GROUP BY tenant ORDER BY SUM(requests) DESC LIMIT $3))";
+        let rows = tx.fetch_all(sql, args![since, busy, most]).await?;
+        rows.iter().map(used).collect()
     }
 
     /// Whether the caller is the one who makes the outlook of a step. Of all who ask, one is.
@@ -264,14 +274,14 @@ impl Desk {
             args![id.as_str(), node, method, path, body, self.clock.now()],
         )
         .await?;
-        tx.settings_changed();
+
         tx.commit().await?;
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let mut said = None;
         while said.is_none() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(LOOK).await;
             let mut tx = self.db.read_system().await?;
-            let sql = "SELECT status, answer FROM gateway_asks WHERE id = $1 AND status <> 0";
+            let sql = "SELECT status, answer FROM gateway_asks WHERE id = $1 AND status >= 100";
             if let Some(row) = tx.fetch_opt(sql, args![id.as_str()]).await? {
                 let status: i64 = row.get(0)?;
                 said = Some(Said { status: status as u16, body: row.get(1)? });
@@ -284,24 +294,29 @@ impl Desk {
         Ok(said)
     }
 
-    /// What a node is asked now.
+    /// Takes what a node is asked now. Each question is taken once, and none that nobody waits for any more.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn asked(&self, node: &str) -> Result<Vec<Ask>, db::Error> {
+    /// When the database cannot be used.
+    pub async fn take_asked(&self, node: &str) -> Result<Vec<Ask>, db::Error> {
+        let since = self.clock.now() - PATIENCE;
         let mut tx = self.db.read_system().await?;
-        let sql = "SELECT id, method, path, body FROM gateway_asks WHERE node = $1 AND status = 0 ORDER BY id";
-        let rows = tx.fetch_all(sql, args![node]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Ask {
-                    id: row.get(0)?,
-                    method: row.get(1)?,
-                    path: row.get(2)?,
-                    body: row.get(3)?,
-                })
-            })
-            .collect()
+        let sql = "SELECT id, method, path, body FROM gateway_asks WHERE node = $1 AND status = 0 AND asked_at >= $2 ORDER BY id";
+        let rows = tx.fetch_all(sql, args![node, since]).await?;
+        drop(tx);
+        let mut taken = Vec::new();
+        for row in rows {
+            let ask =
+                Ask { id: row.get(0)?, method: row.get(1)?, path: row.get(2)?, body: row.get(3)? };
+            let mut tx = self.db.begin_system().await?;
+            let sql = "UPDATE gateway_asks SET status = $2 WHERE id = $1 AND status = 0";
+            let mine = tx.execute(sql, args![ask.id.as_str(), TAKEN]).await? == 1;
+            tx.commit().await?;
+            if mine {
+                taken.push(ask);
+            }
+        }
+        Ok(taken)
     }
 
     /// Answers a question.
@@ -329,4 +344,14 @@ impl Desk {
         tx.execute("DELETE FROM gateway_asks WHERE asked_at < $1", args![now - DAY]).await?;
         tx.commit().await
     }
+}
+
+fn used(row: &db::Row) -> Result<Used, db::Error> {
+    Ok(Used {
+        tenant: row.get(0)?,
+        step: row.get(1)?,
+        requests: row.get(2)?,
+        failures: row.get(3)?,
+        micros: row.get(4)?,
+    })
 }

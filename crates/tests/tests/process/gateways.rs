@@ -56,7 +56,7 @@ async fn operators_see_and_change_gateways(on: testkit::On) {
     let gateway = |name: &str| -> (SocketAddr, Running) {
         let (bind, folder) = (free(), place.folder.path());
         let file = format!(
-            "global:\n  bind_address: \"{bind}\"\n  admin_token: at-least-16-characters\npools:\n  - {{name: web, algorithm: round_robin, backends: [{{address: \"{a}\"}}, {{address: \"{b}\"}}]}}\nroutes:\n  - {{host: loja.example, pool: web, tenant_id: loja}}\n"
+            "global:\n  bind_address: \"{bind}\"\n  admin_token: at-least-16-characters\npools:\n  - {{name: web-api, algorithm: round_robin, backends: [{{address: \"{a}\"}}, {{address: \"{b}\"}}]}}\nroutes:\n  - {{host: loja.example, pool: web-api, tenant_id: minha-loja}}\n"
         );
         std::fs::write(folder.join(format!("{name}.yaml")), file).unwrap();
         let settings = folder.join(format!("{name}.toml"));
@@ -75,8 +75,8 @@ async fn operators_see_and_change_gateways(on: testkit::On) {
         .collect();
     let (status, why) =
         api("GET", "/v1/gateway/explain?host=loja.example&path=/x%20y", Value::Null);
-    assert_eq!((status, &why["pool"]), (200, &json!("web")), "{why}");
-    let upstream = format!("/v1/gateway/pools/web/upstreams/{a}");
+    assert_eq!((status, &why["pool"]), (200, &json!("web-api")), "{why}");
+    let upstream = format!("/v1/gateway/pools/web-api/upstreams/{a}");
     let weights = || {
         names
             .iter()
@@ -88,16 +88,16 @@ async fn operators_see_and_change_gateways(on: testkit::On) {
     };
     assert_eq!(api("PATCH", &upstream, json!({"weight": 7})).0, 200);
     until("both nodes weigh it so", || weights() == [json!(7), json!(7)]);
-    assert_eq!(api("POST", "/v1/gateway/tenants/loja/drain", Value::Null).0, 202);
+    assert_eq!(api("POST", "/v1/gateway/tenants/minha-loja/drain", Value::Null).0, 202);
     let served = |at: SocketAddr| {
         exchange(at, "GET / HTTP/1.1\r\nHost: loja.example\r\nConnection: close\r\n\r\n").0
     };
     until("the tenant drains on both", || [first.0, second.0].iter().all(|at| served(*at) == 503));
-    assert_eq!(api("DELETE", "/v1/gateway/tenants/loja/drain", Value::Null).0, 200);
+    assert_eq!(api("DELETE", "/v1/gateway/tenants/minha-loja/drain", Value::Null).0, 200);
     until("and is served again", || [first.0, second.0].iter().all(|at| served(*at) == 200));
     // What a node refuses is told as the node tells it; what is wrong never reaches one.
     let (status, answer) =
-        api("PATCH", "/v1/gateway/pools/web/upstreams/x:1", json!({"weight": 1}));
+        api("PATCH", "/v1/gateway/pools/web-api/upstreams/x:1", json!({"weight": 1}));
     assert_eq!(
         (status, &answer["detail"]),
         (404, &json!("the pool has no upstream at this address"))

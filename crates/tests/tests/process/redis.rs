@@ -11,6 +11,7 @@ pub(crate) struct Redis {
     process: Child,
     pub(crate) port: u16,
     folder: tempfile::TempDir,
+    has_password: bool,
 }
 
 impl Redis {
@@ -27,7 +28,8 @@ impl Redis {
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server runs: apt-get install redis-server (make test does it)");
-        let server = Self { process, port, folder };
+        let has_password = more.contains(&"--requirepass");
+        let server = Self { process, port, folder, has_password };
         until("Redis listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         server
     }
@@ -37,7 +39,7 @@ impl Redis {
         let (folder, port) = (tempfile::tempdir().unwrap(), free().port());
         let conf = folder.path().join("sentinel.conf");
         let text = format!(
-            "port {port}\nbind 127.0.0.1\nsentinel monitor {master} 127.0.0.1 {at} 2\nsentinel down-after-milliseconds {master} 1000\nsentinel failover-timeout {master} 5000\n"
+            "port {port}\nbind 127.0.0.1\nsentinel monitor {master} 127.0.0.1 {at} 2\nsentinel auth-pass {master} {PASSWORD}\nsentinel down-after-milliseconds {master} 1000\nsentinel failover-timeout {master} 5000\n"
         );
         std::fs::write(&conf, text).unwrap();
         let process = Command::new("redis-sentinel")
@@ -46,7 +48,7 @@ impl Redis {
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-sentinel runs: apt-get install redis-sentinel (make test does it)");
-        let server = Self { process, port, folder };
+        let server = Self { process, port, folder, has_password: false };
         until("the sentinel listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         server
     }
@@ -59,6 +61,7 @@ impl Redis {
     pub(crate) fn ask(&self, arguments: &[&str]) -> String {
         let out = Command::new("redis-cli")
             .args(["-p", &self.port.to_string()])
+            .args(if self.has_password { &["--no-auth-warning", "-a", PASSWORD][..] } else { &[] })
             .args(arguments)
             .output()
             .unwrap();
@@ -87,10 +90,16 @@ pub(crate) fn signal(name: &str, process: u32) {
     assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
 }
 
+/// Of the servers that sentinels watch; sentinels have none, as is usual.
+const PASSWORD: &str = "of-the-servers-alone";
+
 /// A master, a replica of it, and three sentinels.
 pub(crate) fn watched() -> (Redis, Redis, Vec<Redis>) {
-    let master = Redis::start(&[]);
-    let replica = Redis::start(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+    let password = ["--requirepass", PASSWORD, "--masterauth", PASSWORD];
+    let master = Redis::start(&password);
+    let port = master.port.to_string();
+    let follows = ["--replicaof", "127.0.0.1", &port];
+    let replica = Redis::start(&[&password[..], &follows[..]].concat());
     until("the replica follows", || {
         replica.ask(&["INFO", "replication"]).contains("master_link_status:up")
     });
