@@ -131,6 +131,11 @@ fn put_in_place(shared: &Shared, config: Config, by: &'static str) -> Result<u64
         ("global.metrics_address", before.global.metrics == table.global.metrics),
         ("global.admin_address", before.global.admin == table.global.admin),
         ("global.workers", before.global.workers == table.global.workers),
+        // Without a secret, what nodes share was decided at the start.
+        (
+            "cluster",
+            before.cluster.is_some() == table.cluster.is_some() || shared.secrets.is_shared(),
+        ),
         ("global.sticky_secret", before.global.sticky_secret == table.global.sticky_secret),
     ] {
         if !same {

@@ -52,6 +52,11 @@ impl Secrets {
         Self { marks: Arc::new([0; 32]), limits: [0; 16], house: String::new(), told: None }
     }
 
+    /// Whether there is a secret that all nodes know.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.told.is_some()
+    }
+
     pub(crate) fn sign(&self, parts: &[&str]) -> Option<String> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.told?)
             .unwrap_or_else(|_| unreachable!("any length fits"));

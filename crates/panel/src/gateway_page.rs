@@ -354,6 +354,7 @@ async fn change(Operator(me): Operator, Form(form): Form<Change>) -> Result<Resp
     }
     let path = format!("/v1/gateway/pools/{}/upstreams/{}", part(&form.pool), part(&form.address));
     let said = desk(&me).ask(&form.node, "PATCH", &path, &body.to_string()).await?;
+    let silent = said.is_none();
     let problem = match said {
         Some(said) if (200..300).contains(&said.status) => None,
         Some(said) => {
@@ -362,20 +363,22 @@ async fn change(Operator(me): Operator, Form(form): Form<Change>) -> Result<Resp
         }
         None => Some(
             lang.t(
-                "O nó não respondeu; veja o log dele.",
-                "The node did not answer; look at its log.",
+                "O nó não respondeu a tempo; veja se mudou.",
+                "The node did not answer in time; look whether it changed.",
             )
             .to_owned(),
         ),
     };
-    if let Some(problem) = problem {
-        return Err(
-            Problem::new(axum::http::StatusCode::CONFLICT, "gateway_refused", problem).into()
-        );
+    if problem.is_none() || silent {
+        // Who does not answer may have done it.
+        let mut tx = me.visitor.app.db.begin_system().await?;
+        let target = format!("{} {}", form.pool, form.address);
+        note(&me, &mut tx, None, "gateway.server_changed", &target, Some(body)).await?;
+        tx.commit().await?;
     }
-    let mut tx = me.visitor.app.db.begin_system().await?;
-    let target = format!("{} {}", form.pool, form.address);
-    note(&me, &mut tx, None, "gateway.server_changed", &target, Some(body)).await?;
-    tx.commit().await?;
+    if let Some(problem) = problem {
+        let status = axum::http::StatusCode::CONFLICT;
+        return Err(Problem::new(status, "gateway_refused", problem).into());
+    }
     Ok(redirect(PAGE))
 }
