@@ -231,6 +231,11 @@ pub(crate) fn put(shared: &Shared, uri: &Uri, body: &[u8]) -> Response<Bytes> {
                 "the text holds a secret, and other nodes are told of it; name secrets by ${VARIABLE}, or change the nodes' files; nothing was changed",
             );
         }
+        // What is this node's own stays as its file says: other nodes take the same text in.
+        let config = match shared.outside.base_config() {
+            Some(base) if shared.outside.is_carried() => config.of_node(&base),
+            _ => config,
+        };
         return applied(apply(shared, config, "admin API"));
     }
     let before = shared.table.load_full();

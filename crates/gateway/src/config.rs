@@ -34,6 +34,25 @@ pub struct Config {
     pub cluster: Option<Cluster>,
 }
 
+impl Config {
+    /// The same for a node whose own file says `base`: where it listens, by which secrets and name it is known, and where it
+    /// writes are its own.
+    pub(crate) fn of_node(mut self, base: &Self) -> Self {
+        let own = base.global.clone();
+        self.global.bind = own.bind;
+        self.global.tls_bind = own.tls_bind;
+        self.global.metrics = own.metrics;
+        self.global.admin = own.admin;
+        self.global.admin_token = own.admin_token;
+        self.global.workers = own.workers;
+        self.global.sticky_secret = own.sticky_secret;
+        self.global.upgrade_socket = own.upgrade_socket;
+        self.global.access_log = own.access_log;
+        self.cluster.clone_from(&base.cluster);
+        self
+    }
+}
+
 /// What several gateways share through a Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
@@ -556,6 +575,10 @@ pub fn check(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Report {
     let regions = regions::tenants(&map);
     regions::assign(&mut routes, &regions);
     let cluster = cluster::read(&map);
+    if cluster.is_some() && global.sticky_secret.is_none() {
+        let line = map.line_of("cluster");
+        reading.note(line, "cluster", "is without global.sticky_secret: nodes without a database follow no calls then, and other houses on the same Redis are told apart by admin_token or key_prefix alone");
+    }
     elsewhere::read(&map);
     map.finish();
     let (faults, notes) = reading.finish();

@@ -62,9 +62,11 @@ fn done(
         }
         ("PUT", ["v1", "gateway", "config"]) => {
             let report = config::check(&call.body, &*shared.variables);
-            return report.config.ok_or_else(|| {
-                report.faults.first().map_or_else(|| "faults".to_owned(), ToString::to_string)
-            });
+            let Some(made) = report.config else {
+                let first = report.faults.first().map(ToString::to_string);
+                return Err(first.unwrap_or_else(|| "it has faults".to_owned()));
+            };
+            return Ok(past.first().map_or(made.clone(), |(_, base)| made.of_node(base)));
         }
         ("POST", ["v1", "gateway", "rollback"]) => {
             let wanted = edits::field(body, "origin");

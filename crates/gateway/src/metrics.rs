@@ -63,7 +63,12 @@ pub(crate) fn text(shared: &Shared) -> String {
                 "Times that Redis was not reached.",
                 others.failures,
             ),
-            ("nodes", "gauge", "Nodes that are there, this one too.", others.members.len() as u64),
+            (
+                "nodes",
+                "gauge",
+                "Nodes that are there, this one too.",
+                others.members.len().max(1) as u64,
+            ),
             ("leader", "gauge", "1 on the node that leads.", u64::from(leads)),
         ] {
             single(&mut out, name, kind, help, value);

@@ -155,6 +155,7 @@ impl Nodes {
             }
             return IDLE;
         };
+        self.others.node = wanted.node.clone().unwrap_or_else(|| self.node.clone());
         let settings = self.settings_of(&wanted, name);
         if self.settings.as_ref() != Some(&settings) {
             self.link = None;
@@ -214,7 +215,8 @@ impl Nodes {
             tracing::warn!(event = "gateway_redis_lost", reason);
         }
         // Nobody is known to be there.
-        self.others = Others { reason, failures: self.failures, ..Others::default() };
+        let node = self.others.node.clone();
+        self.others = Others { node, reason, failures: self.failures, ..Others::default() };
         self.gateway.others(self.others.clone());
         // What was counted while Redis was away is the past when it is back.
         let _ = self.gateway.draws();

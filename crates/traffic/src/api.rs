@@ -1,7 +1,7 @@
 //! `/v1/gateway`: the gateways of the house for operators. What concerns one node is asked of it.
 
 use axum::extract::{FromRef, Path, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use schemars::JsonSchema;
@@ -202,7 +202,12 @@ impl App {
         let status = StatusCode::from_u16(said.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let kind =
             if status.is_success() { "application/json" } else { "application/problem+json" };
-        Ok((status, [(header::CONTENT_TYPE, kind)], said.body).into_response())
+        // Counts and versions are each node's own.
+        let fields = [
+            (header::CONTENT_TYPE, kind),
+            (HeaderName::from_static("x-portaria-node"), &*found.node),
+        ];
+        Ok((status, fields, said.body).into_response())
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn read(root: &Map<'_>) -> Global {
     if global.bind.is_none() && global.tls_bind.is_none() {
         global.bind = Some(([0, 0, 0, 0], 80).into());
     }
-    if global.admin.is_some() && global.admin_token.is_none() {
+    if global.admin.is_some() && map.node("admin_token").is_none() {
         map.fault(
             "admin_address",
             "opens the admin API, but global.admin_token is not set; set one of 16 characters or more",

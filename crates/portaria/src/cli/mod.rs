@@ -256,7 +256,10 @@ fn configure(cli: &Cli, out: &Out) -> anyhow::Result<Config> {
         _ => tracing::Level::INFO,
     };
     // One-off commands say what they did; only long-running ones keep a log.
-    let long = matches!(cli.command, Command::Serve { .. });
+    let long = matches!(
+        cli.command,
+        Command::Serve { .. } | Command::Gateway(gateway_cmd::GatewayCommand::Upgrade)
+    );
     telemetry::init_logs(if long { level } else { tracing::Level::ERROR });
     Ok(loaded.config)
 }
@@ -293,6 +296,9 @@ async fn dispatch(cli: Cli, deed: Option<deed::Deed>, out: &Out) -> anyhow::Resu
         )?;
         // The gateway's file alone needs no database; beside portaria.toml it serves tenants' domains, too.
         let alone = cli.config.as_deref().is_some_and(gateway_cmd::is_gateway_file);
+        if alone && config.data.join("portaria.db").exists() {
+            out.note("note: this gateway runs on its file alone; to serve the domains of the house in this data folder, name the file by gateway.config in portaria.toml and start with --config portaria.toml");
+        }
         let house = if alone { None } else { Some(House::open(config, Clock::System).await?) };
         return gateway_cmd::serve(&file, house, upgrade).await;
     }

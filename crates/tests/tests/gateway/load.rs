@@ -116,7 +116,7 @@ async fn only(
 ) {
     let (seen, last) = table(act).await;
     let found = tally(&seen);
-    println!("{name}: {found:?}");
+    eprintln!("{name}: {found:?}");
     assert!(found.keys().all(|saw| *saw == "200" || allowed.contains(saw)), "{name}: {found:?}");
     let bad: usize = found.iter().filter(|(saw, _)| **saw != "200").map(|(_, count)| count).sum();
     assert!(bad <= most, "{name}: {found:?}");
@@ -184,7 +184,7 @@ async fn an_upstream_that_goes_is_not_noticed() {
     origins[1].die();
     let seen = load.more(ASKED).await;
     let found = tally(&seen);
-    println!("refuses: {found:?}");
+    eprintln!("refuses: {found:?}");
     let cut = found.get("200 cut").copied().unwrap_or_default();
     assert!(cut <= CLIENTS, "{found:?}");
     assert!(found.keys().all(|saw| ["200", "200 cut"].contains(saw)), "{found:?}");
@@ -254,7 +254,7 @@ async fn an_upstream_that_becomes_ten_times_slower_loses_its_share() {
     // Sixteen clients at ten milliseconds ask about as many times in a second.
     let first = share(1000).await;
     let then = share(1000).await;
-    println!("ten times slower: {before:.2} before, {first:.2} at first, {then:.2} then");
+    eprintln!("ten times slower: {before:.2} before, {first:.2} at first, {then:.2} then");
     assert!(then < 0.1, "{before} before, {first} at first, {then} then");
     done.store(true, Ordering::Relaxed);
     for client in clients {

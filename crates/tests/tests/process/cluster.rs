@@ -246,6 +246,9 @@ async fn what_one_node_is_told_all_nodes_do() {
         200
     );
     until("the file is followed", || b.upstream(0)["weight"] == 4);
+    // Names and addresses are each node's own.
+    assert_eq!((&a.seen()["node"], &b.seen()["node"]), (&json!("a"), &json!("b")));
+    assert_eq!(b.get("other.example"), 200);
     let keys = redis.ask(&["--raw", "KEYS", "*:told:*"]);
     let list = keys.lines().find(|key| !key.ends_with(":all")).unwrap();
     let kept = redis.ask(&["--raw", "LRANGE", list, "0", "-1"]);
