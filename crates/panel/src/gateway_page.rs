@@ -223,7 +223,7 @@ fn servers(me: &Me, nodes: &[Node], lang: Lang) -> Markup {
                 div.scroll tabindex="0" role="region" aria-label=(format!("{} {name}", lang.t("Servidores", "Servers"))) { table {
                     thead { tr {
                         th scope="col" { (lang.t("Endereço", "Address")) } th scope="col" { (lang.t("Estado", "State")) }
-                        th.num scope="col" { (lang.t("Abertos", "Open")) } th.num scope="col" { (lang.t("Pedidos", "Requests")) } th.num scope="col" { (lang.t("Erros", "Errors")) } th.num scope="col" { "ms" }
+                        th.num scope="col" { (lang.t("Abertos", "Open")) } th.num scope="col" { (lang.t("Pedidos", "Requests")) } th.num scope="col" { (lang.t("Erros", "Errors")) } th.num scope="col" { (lang.t("Demora, ms", "Latency, ms")) }
                         th scope="col" { (lang.t("Peso", "Weight")) } th scope="col" { (lang.t("Ação", "Action")) }
                     } }
                     tbody { @for one in list(pool, "/upstreams") {
