@@ -35,11 +35,14 @@ pub(crate) fn public(shared: &Shared, method: &Method, path: &str) -> Option<Res
     }
     match path {
         "/healthz" => Some(json_answer(StatusCode::OK, &json!({"status": "ok"}))),
-        "/readyz" | "/ready" => Some(if shared.drained_since() == 0 {
-            json_answer(StatusCode::OK, &json!({"status": "ready"}))
-        } else {
-            json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}))
-        }),
+        // After a hand-over the other process is ready, whoever of both is asked at that moment.
+        "/readyz" | "/ready" => {
+            Some(if shared.drained_since() == 0 || shared.handed_over.is_cancelled() {
+                json_answer(StatusCode::OK, &json!({"status": "ready"}))
+            } else {
+                json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}))
+            })
+        }
         "/metrics" => {
             let mut answer = Response::new(Bytes::from(metrics::text(shared)));
             let kind = HeaderValue::from_static("text/plain; version=0.0.4");

@@ -12,10 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use traffic::{Desk, Said, Told};
-use uuid::Uuid;
 
 use crate::foresight::{self, Meter};
-use crate::told::{ALL, news};
+use crate::told::{self, ALL, news};
 
 /// How often it is looked whether somebody wants something, and how often the node says how it is.
 const LOOK: Duration = Duration::from_millis(200);
@@ -111,17 +110,7 @@ impl AtDesk {
             self.unwritten.drain(..over);
         }
         let base = self.gateway.base();
-        for call in self.gateway.calls() {
-            let list = if call.is_for_all() { ALL.to_owned() } else { base.0.clone() };
-            let told = Told {
-                id: Uuid::now_v7().to_string(),
-                by: self.node.clone(),
-                method: call.method,
-                path: call.path,
-                body: call.body,
-            };
-            self.untold.push((list, told));
-        }
+        self.untold.extend(told::calls(&self.gateway, &base.0, &self.node));
         while let Some((list, told)) = self.untold.first() {
             self.desk.tell(list, std::slice::from_ref(told)).await?;
             self.untold.remove(0);

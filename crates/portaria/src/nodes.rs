@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use traffic::{Told, Used};
-use uuid::Uuid;
 
 use crate::foresight::{self, Meter};
 use crate::told::{self, ALL, List, news};
@@ -377,17 +376,7 @@ impl Nodes {
             self.of_file.heard = None;
             self.followed = base.clone();
         }
-        for call in self.gateway.calls() {
-            let list = if call.is_for_all() { ALL.to_owned() } else { base.0.clone() };
-            let told = Told {
-                id: Uuid::now_v7().to_string(),
-                by: self.node.clone(),
-                method: call.method,
-                path: call.path,
-                body: call.body,
-            };
-            self.untold.push((list, told));
-        }
+        self.untold.extend(told::calls(&self.gateway, &base.0, &self.node));
         while let Some((list, told)) = self.untold.first() {
             if let Some(text) = told::write(told, &self.gateway) {
                 link.add_told(list, &[text]).await?;

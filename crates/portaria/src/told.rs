@@ -6,6 +6,7 @@ use cluster::Link;
 use gateway::{Call, Gateway};
 use serde_json::{Value, json};
 use traffic::Told;
+use uuid::Uuid;
 
 /// The list of what all nodes are told, whatever their file.
 pub(crate) const ALL: &str = "all";
@@ -36,6 +37,22 @@ pub(crate) fn news(
         (false, true) => (calls, None),
         (false, false) => (calls, Some(new)),
     }
+}
+
+/// What this node was told since the last call, each with the list it belongs to.
+pub(crate) fn calls(gateway: &Gateway, file: &str, node: &str) -> Vec<(String, Told)> {
+    let told = |call: Call| {
+        let list = if call.is_for_all() { ALL } else { file };
+        let told = Told {
+            id: Uuid::now_v7().to_string(),
+            by: node.to_owned(),
+            method: call.method,
+            path: call.path,
+            body: call.body,
+        };
+        (list.to_owned(), told)
+    };
+    gateway.calls().into_iter().map(told).collect()
 }
 
 /// A list in Redis, as far as it was read.
