@@ -1,0 +1,71 @@
+//! How much room the disk has, and how much of it files may take.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// A look at the disk is good for this long.
+const FRESH: Duration = Duration::from_millis(500);
+/// Bounds of the reserve that is a share of the disk.
+const LEAST: u64 = 16 << 20;
+const MOST: u64 = 1 << 30;
+
+/// What the disk holds at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that this program may still write.
+    pub free: u64,
+    /// Bytes kept for texts: below them files are refused.
+    pub reserve: u64,
+}
+
+impl Space {
+    /// Files are refused.
+    pub fn is_full(&self) -> bool {
+        self.free < self.reserve
+    }
+
+    /// Twice the reserve is left, or less: the time to make room.
+    pub fn is_low(&self) -> bool {
+        self.free < self.reserve.saturating_mul(2)
+    }
+}
+
+/// The disk under a folder.
+#[derive(Debug)]
+pub struct Disk {
+    folder: PathBuf,
+    reserve: Option<u64>,
+    seen: Mutex<Option<(Instant, Space)>>,
+}
+
+impl Disk {
+    pub(crate) fn new(folder: &Path, reserve: Option<u64>) -> Self {
+        Self { folder: folder.to_owned(), reserve, seen: Mutex::new(None) }
+    }
+
+    /// How it stands; `None` when the disk cannot be asked.
+    pub fn space(&self) -> Option<Space> {
+        let mut seen = self.seen.lock();
+        if let Some((at, space)) = *seen
+            && at.elapsed() < FRESH
+        {
+            return Some(space);
+        }
+        let told = rustix::fs::statvfs(&self.folder).ok()?;
+        let all = told.f_blocks.saturating_mul(told.f_frsize);
+        let reserve = self.reserve.unwrap_or_else(|| (all / 20).clamp(LEAST, MOST));
+        let space = Space { free: told.f_bavail.saturating_mul(told.f_frsize), reserve };
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!("portaria_disk_free_bytes").set(space.free as f64);
+        *seen = Some((Instant::now(), space));
+        Some(space)
+    }
+
+    /// Whether a file of this size leaves the reserve untouched. A disk that cannot be asked is trusted: writing
+    /// tells.
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        self.space().is_none_or(|space| space.free >= space.reserve.saturating_add(bytes))
+    }
+}
