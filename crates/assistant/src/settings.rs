@@ -134,6 +134,9 @@ impl Settings {
         if self.name.chars().count() > 60 {
             return fail("name", "must have at most 60 characters");
         }
+        if !kernel::line::is_one_line(&self.name) {
+            return fail("name", "must be one line");
+        }
         if self.greeting.chars().count() > 500 {
             return fail("greeting", "must have at most 500 characters");
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use db::{Db, Error, SystemTx, args};
+use kernel::line::Line;
 use kernel::{Clock, MailId, Moment, TenantId};
 
 /// A letter.
@@ -10,8 +11,8 @@ use kernel::{Clock, MailId, Moment, TenantId};
 pub struct Letter<'a> {
     pub to: &'a str,
     /// Whose name it carries.
-    pub sender_name: &'a str,
-    pub subject: &'a str,
+    pub sender_name: &'a Line<120>,
+    pub subject: &'a Line<200>,
     pub body: &'a str,
     /// Whose business it is of: it goes with it.
     pub tenant: Option<TenantId>,
@@ -24,6 +25,7 @@ pub struct Letter<'a> {
 pub struct Mail {
     pub id: MailId,
     pub to: String,
+    /// What is on no line is not carried: it was written before there was such a rule.
     pub sender_name: String,
     pub subject: String,
     pub body: String,
@@ -50,8 +52,8 @@ pub async fn post(tx: &mut SystemTx, letter: &Letter<'_>, now: Moment) -> Result
         args![
             id,
             letter.to,
-            letter.sender_name,
-            letter.subject,
+            letter.sender_name.as_str(),
+            letter.subject.as_str(),
             letter.body,
             now,
             letter.tenant,
@@ -119,8 +121,8 @@ impl Outbox {
         let due = tx
             .fetch_opt(
                 "SELECT id FROM mails WHERE sent_at IS NULL AND failed IS NULL AND next_at <= $1 \
-                 AND (expires_at IS NULL OR expires_at > $1) ORDER BY next_at LIMIT 1",
-                args![now],
+                 AND (expires_at IS NULL OR expires_at > $1) AND tries < $2 ORDER BY next_at LIMIT 1",
+                args![now, TRIES],
             )
             .await?;
         drop(tx);

@@ -1,6 +1,7 @@
 //! SQL of people.
 
 use db::{Db, Error, Row, SystemTx, args};
+use kernel::line::Line;
 use kernel::{Moment, PersonId};
 use tenancy::hash_token;
 
@@ -73,6 +74,10 @@ fn person(row: &Row) -> Result<Person, Error> {
     })
 }
 
+fn name_of(text: &str) -> Result<String, PersonError> {
+    text.parse::<Line<80>>().map(String::from).map_err(|_| PersonError::Name)
+}
+
 /// Writes a person down.
 ///
 /// # Errors
@@ -83,10 +88,7 @@ pub async fn create_person(
     now: Moment,
 ) -> Result<PersonId, PersonError> {
     let email = normal(new.email)?;
-    let name = new.name.trim();
-    if name.is_empty() || name.chars().count() > 80 {
-        return Err(PersonError::Name);
-    }
+    let name = name_of(new.name)?;
     let id = PersonId::generate();
     let done = tx
         .execute(
@@ -181,10 +183,7 @@ pub async fn set_password(
 /// # Errors
 /// When the name is empty or too long.
 pub async fn set_name(tx: &mut SystemTx, id: PersonId, name: &str) -> Result<(), PersonError> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > 80 {
-        return Err(PersonError::Name);
-    }
+    let name = name_of(name)?;
     tx.execute("UPDATE people SET name = $1 WHERE id = $2", args![name, id]).await?;
     Ok(())
 }

@@ -327,10 +327,10 @@ pub async fn add_label(
     tx: &mut TenantTx,
     name: &str,
 ) -> Result<Result<LabelId, DeskRefused>, Error> {
-    let name = name.trim();
-    if !(1..=40).contains(&name.chars().count()) {
+    let Ok(name) = name.parse::<kernel::line::Line<40>>() else {
         return Ok(Err(DeskRefused::LabelName));
-    }
+    };
+    let name = name.as_str();
     let (tenant, id) = (tx.tenant(), LabelId::generate());
     let done = tx
         .execute(

@@ -26,6 +26,13 @@ impl<K> Id<K> {
     pub fn uuid(&self) -> Uuid {
         self.value
     }
+
+    /// When it was made, by the clock of the machine that made it, to the millisecond.
+    pub fn made_at(&self) -> crate::Moment {
+        let (seconds, nanos) = self.value.get_timestamp().map_or((0, 0), |at| at.to_unix());
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        crate::Moment(seconds.saturating_mul(1_000_000).saturating_add(i64::from(nanos / 1000)))
+    }
 }
 
 impl<K> Clone for Id<K> {

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod id;
+pub mod line;
 pub mod net;
 pub mod phone;
 pub mod slug;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use db::Db;
 use identity::Letter;
 use inbox::WaitingDue;
+use kernel::line::{Line, quoted, unlinked};
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
@@ -62,14 +63,14 @@ impl Mailer {
     /// When the server did not take it; whether another try may help.
     pub async fn deliver(
         &self,
-        sender_name: &str,
+        sender_name: Option<&Line<120>>,
         to: &str,
-        subject: &str,
+        subject: &Line<200>,
         text: String,
     ) -> Result<(), NotSent> {
         let mut from = self.from.clone();
-        if !sender_name.is_empty() {
-            from.name = Some(sender_name.to_owned());
+        if let Some(name) = sender_name {
+            from.name = Some(name.to_string());
         }
         self.send_from(from, to, subject, text).await.map_err(|error| match error {
             JobError::GiveUp(cause) => NotSent { cause, for_good: true },
@@ -136,35 +137,37 @@ impl Handler<WaitingDue> for WaitingMail {
         // Somebody may have come meanwhile.
         let Some(view) = view.filter(|view| view.needs_person) else { return Ok(Done::Finish) };
         let portuguese = !tenant.language.starts_with("en");
-        let who = view.contact_name.as_deref().unwrap_or(if portuguese {
-            "Uma pessoa"
-        } else {
-            "A person"
-        });
+        // Whatever somebody calls themselves: quoted, and never what the letter begins with.
+        let who = view.contact_name.as_deref().map_or_else(|| "—".to_owned(), quoted);
+        let name = unlinked(&tenant.name);
         let why = reason(view.handoff_reason.as_deref().unwrap_or_default(), portuguese);
         let link = format!("{}/painel/t/{}/conversas/{}", self.panel, tenant.slug, view.id);
         let (subject, text) = if portuguese {
             (
-                format!("Alguém espera por atendimento: {}", tenant.name),
+                format!("Alguém espera por atendimento: {name}"),
                 format!(
-                    "{who} espera por uma pessoa de {}.\n\nMotivo: {why}.\nAbra a conversa: {link}\n",
-                    tenant.name
+                    "Alguém espera por uma pessoa de {name}.\n\nMotivo: {why}.\nNome informado: {who}\n\
+                     Abra a conversa: {link}\n"
                 ),
             )
         } else {
             (
-                format!("Somebody is waiting: {}", tenant.name),
+                format!("Somebody is waiting: {name}"),
                 format!(
-                    "{who} is waiting for a person of {}.\n\nReason: {why}.\nOpen the conversation: {link}\n",
-                    tenant.name
+                    "Somebody is waiting for a person of {name}.\n\nReason: {why}.\nName given: {who}\n\
+                     Open the conversation: {link}\n"
                 ),
             )
+        };
+        let (Some(sender), Some(subject)) = (Line::shown(&tenant.name), Line::shown(&subject))
+        else {
+            return Err(JobError::GiveUp("the letter has no sender or no subject".to_owned()));
         };
         let mut tx = self.db.begin_system().await?;
         for email in &emails {
             let letter = Letter {
                 to: email,
-                sender_name: &tenant.name,
+                sender_name: &sender,
                 subject: &subject,
                 body: &text,
                 tenant: Some(cx.tenant),

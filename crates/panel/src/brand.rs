@@ -4,6 +4,7 @@ use axum::extract::{Query, RawPathParams};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use db::{Migration, SystemTx, args};
+use kernel::line::Line;
 use kernel::{Moment, TenantId};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -135,7 +136,7 @@ pub(crate) async fn of_slug(app: &App, slug: &str) -> Result<Brand, Failure> {
 }
 
 /// Whose name letters carry.
-pub(crate) async fn sender_name(app: &App, tenant: Option<&Tenant>) -> Result<String, Failure> {
+pub(crate) async fn sender_name(app: &App, tenant: Option<&Tenant>) -> Result<Line<120>, Failure> {
     let mut tx = app.db.read_system().await?;
     let house = set_of(&mut tx, "").await?;
     let own = match tenant {
@@ -144,10 +145,13 @@ pub(crate) async fn sender_name(app: &App, tenant: Option<&Tenant>) -> Result<St
     };
     let names = [own.sender_name, own.name, house.sender_name, house.name];
     let name = names.into_iter().find(|name| !name.is_empty());
-    Ok(name.unwrap_or_else(|| match tenant {
+    let name = name.unwrap_or_else(|| match tenant {
         Some(tenant) => tenant.name.clone(),
         None => app.options.mail_name.clone().unwrap_or_else(|| app.options.house_name.clone()),
-    }))
+    });
+    // One that was kept before there was a rule may have a break in it.
+    let fallback = || Line::shown("Portaria");
+    Line::shown(&name).or_else(fallback).ok_or_else(Failure::not_found)
 }
 
 /// Deletes the tenant's brand.
@@ -164,8 +168,10 @@ pub(crate) fn pages(pages: &mut Pages) {
     pages.page("/painel/marca/{kind}", PageAccess::Public, file);
     pages.tenant_page::<BrandWrite, _, _>("/painel/t/{slug}/marca", show);
     pages.tenant_action::<BrandWrite, _, _>("/painel/t/{slug}/marca", save);
+    pages.takes(web::BodySize::Text);
     pages.page("/painel/operador/marca", PageAccess::Operator, show_house);
     pages.action("/painel/operador/marca", PageAccess::Operator, save_house);
+    pages.takes(web::BodySize::Text);
 }
 
 #[derive(Deserialize)]
@@ -320,6 +326,13 @@ fn checked(lang: Lang, before: &Set, upload: &Upload) -> Result<Set, (&'static s
             "support_url",
             lang.t("Comece com https:// ou mailto:.", "Begin with https:// or mailto:.").to_owned(),
         ));
+    }
+    for field in ["name", "sender_name", "support_url"] {
+        // As it was sent: what is cut off at the ends may be a line break, too.
+        if !kernel::line::is_one_line(upload.field(field)) {
+            let why = lang.t("Escreva em uma linha só.", "Write it on one line.");
+            return Err((field, why.to_owned()));
+        }
     }
     for (field, most) in [("name", 60), ("sender_name", 60), ("welcome", 300)] {
         if text(field).chars().count() > most {

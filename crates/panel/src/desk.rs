@@ -18,6 +18,7 @@ use crate::registry::Pages;
 
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/responder", reply);
+    pages.takes(web::BodySize::Upload);
     pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/modelo", template);
     pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/assumir", take);
     pages.tenant_action::<InboxWrite, _, _>("/painel/t/{slug}/conversas/{id}/devolver", give);

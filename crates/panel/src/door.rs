@@ -392,6 +392,9 @@ impl<P: Permission> FromRequestParts<App> for At<P> {
             }
             None => return Err(Failure::not_found()),
         };
+        if let Some(holding) = parts.extensions.get::<web::Holding>() {
+            holding.belongs_to(tenant.id).map_err(web::Problem::from)?;
+        }
         me.visitor.brand = brand::of_tenant(app, &tenant).await?;
         let keys = support.is_some() && matches!(P::SCOPE, "keys:write" | "people:write");
         if keys || !role.scopes().contains(&P::SCOPE) {

@@ -11,6 +11,7 @@ use ui::{Field, Icon, Lang, Tone, badge, page_head};
 use web::Problem;
 use web::permission::KeysWrite;
 
+use crate::api::scopes_of;
 use crate::door::{At, PageId};
 use crate::failure::Failure;
 use crate::form::Form;
@@ -33,6 +34,8 @@ async fn page(at: &At<KeysWrite>, fresh: Option<Markup>) -> Result<Response, Fai
     let mut tx = at.read().await?;
     let keys = tenancy::list_keys(&mut tx).await?;
     drop(tx);
+    let all = scopes_of(at.role);
+    let held: Vec<&str> = Scopes::names().iter().copied().filter(|name| all.allows(name)).collect();
     let body = html! {
         (page_head(lang.t("Chaves de API", "API keys"), lang.t(
             "Para programas: o documento da API está em /openapi.json.",
@@ -41,7 +44,7 @@ async fn page(at: &At<KeysWrite>, fresh: Option<Markup>) -> Result<Response, Fai
         form.panel.stack method="post" action=(at.url("/chaves")) {
             (ui::csrf_field(at.csrf()))
             h2 { (lang.t("Nova chave", "New key")) }
-            (self::fields(lang, Scopes::names()))
+            (self::fields(lang, &held))
             div.row { (ui::submit(lang.t("Criar chave", "Make key"))) }
         }
         @if keys.is_empty() {
@@ -73,6 +76,10 @@ async fn create(
         .scopes
         .parse()
         .map_err(|bad: tenancy::UnknownScope| Problem::field("scope", bad.to_string()))?;
+    // Nobody hands out more than they hold.
+    if !scopes_of(at.role).covers(&scopes) {
+        return Err(Failure::forbidden());
+    }
     let (name, expires) = (wanted.name, wanted.expires);
     let mut tx = at.begin().await?;
     let made = tenancy::create_key(&mut tx, &name, &scopes, expires, now).await?;
@@ -98,8 +105,11 @@ impl Wanted {
         let one =
             |name: &str| fields.iter().find(|(key, _)| key == name).map_or("", |(_, v)| v.trim());
         let name = one("name");
-        if name.is_empty() || name.chars().count() > 60 {
-            let why = lang.t("Um nome tem de 1 a 60 letras.", "A name has 1 to 60 letters.");
+        if name.parse::<kernel::line::Line<60>>().is_err() {
+            let why = lang.t(
+                "Um nome tem de 1 a 60 letras, em uma linha.",
+                "A name has 1 to 60 letters, on one line.",
+            );
             return Err(Problem::field("name", why));
         }
         let chosen: Vec<&str> =

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use db::SystemTx;
 use identity::{Letter, LinkKind, Person, PersonError, Role};
+use kernel::line::{Line, quoted};
 use kernel::{Moment, PersonId};
 use tenancy::Tenant;
 use ui::Lang;
@@ -18,6 +19,16 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Where pages are reached from a letter.
 fn base(app: &App) -> String {
     app.options.base_url.clone()
+}
+
+/// A subject on one line.
+fn subject_of(text: &str) -> Line<200> {
+    Line::shown(text).or_else(|| Line::shown("Portaria")).expect("a word is a line")
+}
+
+/// A business's words as a letter carries them: no link is made of them.
+fn plain(text: &str) -> String {
+    kernel::line::unlinked(text)
 }
 
 /// Keeps a letter. Without a mail server none is written: it would leave when its link is long dead.
@@ -63,19 +74,19 @@ pub(crate) async fn post_invitation(
     let url = format!("{}{path}", base(app));
     let sender = brand::sender_name(app, place.map(|(tenant, _)| tenant)).await?;
     let name = place.map_or(sender.as_str(), |(tenant, _)| tenant.name.as_str());
+    let (own, name, inviter) = (inviter == name, plain(name), quoted(inviter));
     let role = place.map_or("", |(_, role)| words::role(lang, role));
-    let subject = match lang {
+    let subject = subject_of(&match lang {
         Lang::Pt => format!("Convite para {name}"),
         Lang::En => format!("Invitation to {name}"),
-    };
+    });
     let role = if role.is_empty() { String::new() } else { format!(" ({role})") };
-    // The house invites in its own name.
-    let own = inviter == name;
+    // Our own words lead, whatever somebody calls themselves; the house invites in its own name.
     let opening = match lang {
         Lang::Pt if own => format!("Você foi convidado para {name}{role}."),
-        Lang::Pt => format!("{inviter} convidou você para {name}{role}."),
+        Lang::Pt => format!("Você foi convidado para {name}{role}.\n\nQuem convidou: {inviter}"),
         Lang::En if own => format!("You are invited to {name}{role}."),
-        Lang::En => format!("{inviter} invited you to {name}{role}."),
+        Lang::En => format!("You are invited to {name}{role}.\n\nInvited by: {inviter}"),
     };
     let body = match lang {
         Lang::Pt => format!(
@@ -121,7 +132,7 @@ pub(crate) async fn post_reset(
     let under = place.as_ref().map_or(String::new(), |place| format!("?t={}", place.slug));
     let url = format!("{}/painel/senha/{secret}{under}", base(app));
     let sender = brand::sender_name(app, place.as_ref()).await?;
-    let subject = lang.t("Nova senha", "New password");
+    let subject = subject_of(lang.t("Nova senha", "New password"));
     let body = match lang {
         Lang::Pt => format!(
             "Alguém pediu uma nova senha para este e-mail.\n\nDefina a nova senha em:\n{url}\n\n\
@@ -135,7 +146,7 @@ pub(crate) async fn post_reset(
     let letter = Letter {
         to: email,
         sender_name: &sender,
-        subject,
+        subject: &subject,
         body: &body,
         tenant: None,
         lives: Duration::from_secs(3600),
@@ -155,20 +166,19 @@ pub(crate) async fn post_support(
     let sender = brand::sender_name(app, Some(tenant)).await?;
     let until = ui::date_time(until, &tenant.time_zone, lang);
     let page = format!("{}/painel/t/{}/equipe", base(app), tenant.slug);
-    let subject = match lang {
-        Lang::Pt => format!("Acesso de suporte: {}", tenant.name),
-        Lang::En => format!("Support access: {}", tenant.name),
-    };
+    let (name, reason) = (plain(&tenant.name), plain(reason));
+    let subject = subject_of(&match lang {
+        Lang::Pt => format!("Acesso de suporte: {name}"),
+        Lang::En => format!("Support access: {name}"),
+    });
     let body = match lang {
         Lang::Pt => format!(
-            "Quem cuida do sistema entrou em {} como suporte, até {until}.\n\nMotivo: {reason}\n\n\
-             Você pode encerrar o acesso em:\n{page}\n",
-            tenant.name
+            "Quem cuida do sistema entrou em {name} como suporte, até {until}.\n\nMotivo: {reason}\n\n\
+             Você pode encerrar o acesso em:\n{page}\n"
         ),
         Lang::En => format!(
-            "Whoever runs the system entered {} as support, until {until}.\n\nReason: {reason}\n\n\
-             You can end the access at:\n{page}\n",
-            tenant.name
+            "Whoever runs the system entered {name} as support, until {until}.\n\nReason: {reason}\n\n\
+             You can end the access at:\n{page}\n"
         ),
     };
     let members = identity::members(tx, tenant.id).await?;
@@ -196,7 +206,7 @@ pub(crate) async fn post_changed(
 ) -> Result<(), Failure> {
     let url = format!("{}/painel/senha", base(app));
     let sender = brand::sender_name(app, None).await?;
-    let subject = lang.t("Sua senha foi trocada", "Your password was changed");
+    let subject = subject_of(lang.t("Sua senha foi trocada", "Your password was changed"));
     let body = match lang {
         Lang::Pt => format!(
             "A senha da sua conta foi trocada, e as outras sessões foram encerradas.\n\n\
@@ -210,7 +220,7 @@ pub(crate) async fn post_changed(
     let letter = Letter {
         to: &person.email,
         sender_name: &sender,
-        subject,
+        subject: &subject,
         body: &body,
         tenant: None,
         lives: DAY * 7,

@@ -478,7 +478,7 @@ async fn start_support(
     let (app, lang) = (&me.visitor.app, me.lang());
     let tenant = tenant(&me, &params).await?;
     let reason = form.reason.trim();
-    if reason.chars().count() < 5 || reason.chars().count() > 200 {
+    if reason.chars().count() < 5 || reason.parse::<kernel::line::Line<200>>().is_err() {
         return Err(Problem::field(
             "reason",
             lang.t("Diga o motivo, com 5 a 200 letras.", "Give the reason, in 5 to 200 letters."),

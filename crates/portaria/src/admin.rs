@@ -2,6 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
+use kernel::line::Line;
 use kernel::{ApiKeyId, JobId, Moment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -387,9 +388,14 @@ async fn create_key(
     if !scope.scopes().covers(&scopes) {
         return Err(beyond());
     }
+    let name: Line<60> = body
+        .name
+        .parse()
+        .map_err(|bad: kernel::line::NotALine| Problem::field("name", bad.to_string()))?;
     let mut tx = scope.begin().await?;
     let now = app.house.clock.now();
-    let made = tenancy::create_key(&mut tx, &body.name, &scopes, None, now).await?;
+    // A key makes none that outlives it.
+    let made = tenancy::create_key(&mut tx, &name, &scopes, scope.ends(), now).await?;
     tx.commit().await?;
     let out = NewKeyOut { key: made.key.into(), secret: made.secret };
     Ok((StatusCode::CREATED, Json(out)))

@@ -104,6 +104,7 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     let mut removed = vec![Removed { what: "jobs".to_owned(), count: jobs }];
     removed.extend(inbox::remove_tenant(&mut tx).await?);
     removed.extend(knowledge::remove_tenant(&mut tx).await?);
+    removed.extend(files::remove_tenant(&mut tx).await?);
     removed.extend(assistant::remove_tenant(&mut tx).await?);
     removed.extend(channels::remove_tenant(&mut tx).await?);
     removed.extend(hooks::remove_tenant(&mut tx).await?);
@@ -118,7 +119,7 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     let letters = identity::remove_letters(&house.db, tenant.id).await?;
     removed.push(Removed { what: "letters".to_owned(), count: letters });
     house.library.forget(tenant.id);
-    let files = channels::remove_files(&house.config.data, tenant.id)?;
+    let files = house.files.remove_all(tenant.id)?;
     removed.push(Removed { what: "files".to_owned(), count: files });
     Ok(removed)
 }

@@ -109,6 +109,7 @@ pub struct Key {
     pub name: String,
     pub tenant: TenantId,
     pub scopes: Scopes,
+    pub expires_at: Option<Moment>,
 }
 
 /// SHA-256 in hex. Tokens are long and random, or checked in constant time against this.
@@ -212,19 +213,26 @@ pub async fn rotate(
     now: Moment,
 ) -> Result<Option<NewKey>, Error> {
     let tenant = tx.tenant();
+    // A write first: two who do this take turns.
     let rows = tx
         .fetch_all(
-            "UPDATE api_keys SET expires_at = CASE WHEN expires_at < $1 THEN expires_at ELSE $1 END \
-             WHERE tenant_id = $2 AND id = $3 AND revoked_at IS NULL \
-             AND (expires_at IS NULL OR expires_at > $4) RETURNING name, scopes",
-            args![overlap_until, tenant, id, now],
+            "UPDATE api_keys SET name = name WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL \
+             AND (expires_at IS NULL OR expires_at > $3) RETURNING name, scopes, expires_at",
+            args![tenant, id, now],
         )
         .await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let (name, scopes) = (row.get::<String>(0)?, row.get::<String>(1)?);
+    let ends: Option<Moment> = row.get(2)?;
     let scopes = scopes.parse().unwrap_or_else(|_| Scopes(Vec::new()));
+    tx.execute(
+        "UPDATE api_keys SET expires_at = $1 WHERE tenant_id = $2 AND id = $3",
+        args![ends.map_or(overlap_until, |ends| ends.min(overlap_until)), tenant, id],
+    )
+    .await?;
     tx.settings_changed();
-    Ok(Some(create(tx, &name, &scopes, None, now).await?))
+    // It ends when the one before was to end: a key does not lengthen its own life.
+    Ok(Some(create(tx, &name, &scopes, ends, now).await?))
 }
 
 /// Whom a presented key belongs to, if it is live.
@@ -235,7 +243,7 @@ pub async fn find_key(db: &Db, secret: &str, now: Moment) -> Result<Option<Key>,
     let mut tx = db.read_system().await?;
     let row = tx
         .fetch_opt(
-            "SELECT id, name, tenant_id, scopes FROM api_keys WHERE hash = $1 AND revoked_at IS NULL \
+            "SELECT id, name, tenant_id, scopes, expires_at FROM api_keys WHERE hash = $1 AND revoked_at IS NULL \
              AND (expires_at IS NULL OR expires_at > $2)",
             args![hash_token(secret), now],
         )
@@ -246,6 +254,7 @@ pub async fn find_key(db: &Db, secret: &str, now: Moment) -> Result<Option<Key>,
             name: row.get(1)?,
             tenant: row.get(2)?,
             scopes: row.get::<String>(3)?.parse().unwrap_or_else(|_| Scopes(Vec::new())),
+            expires_at: row.get(4)?,
         })
     })
     .transpose()

@@ -173,6 +173,7 @@ pub async fn revoke(
 /// Whose a presented token is.
 #[derive(Debug, Clone)]
 pub struct Machine {
+    pub id: MachineTokenId,
     pub name: String,
     pub scopes: HouseScopes,
 }
@@ -188,13 +189,16 @@ pub async fn find(db: &Db, secret: &str, now: Moment) -> Result<Option<Machine>,
     let mut tx = db.read_system().await?;
     let row = tx
         .fetch_opt(
-            "SELECT name, scopes FROM machine_tokens WHERE hash = $1 AND revoked_at IS NULL \
+            "SELECT id, name, scopes FROM machine_tokens WHERE hash = $1 AND revoked_at IS NULL \
              AND (expires_at IS NULL OR expires_at > $2)",
             args![hash_token(secret), now],
         )
         .await?;
-    row.map(|row| Ok(Machine { name: row.get(0)?, scopes: held(&row.get::<String>(1)?) }))
-        .transpose()
+    row.map(|row| {
+        let scopes = held(&row.get::<String>(2)?);
+        Ok(Machine { id: row.get(0)?, name: row.get(1)?, scopes })
+    })
+    .transpose()
 }
 
 /// A scope that this version does not know gives nothing.

@@ -1,6 +1,7 @@
 //! SQL of tenants.
 
 use db::{Db, Error, Row, TenantTx, args};
+use kernel::line::Line;
 use kernel::{Moment, Slug, TenantId};
 use serde::Serialize;
 
@@ -364,10 +365,8 @@ impl Profile {
         if jiff::tz::TimeZone::get(&self.time_zone).is_err() {
             return Err(TenantError::TimeZone(self.time_zone));
         }
-        self.name = self.name.trim().to_owned();
-        if self.name.is_empty() || self.name.chars().count() > 120 {
-            return Err(TenantError::Name);
-        }
+        let name: Line<120> = self.name.parse().map_err(|_| TenantError::Name)?;
+        self.name = name.into();
         Ok(self)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use kernel::{ApiKeyId, Moment};
 use serde_json::json;
@@ -53,6 +53,7 @@ pub(super) async fn run(house: &House, command: KeyCommand, out: &Out) -> anyhow
         KeyCommand::Create { tenant, name, scopes, days } => {
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;
             let expires = days.map(|days| now + DAY * days);
+            let name: kernel::line::Line<60> = name.parse().context("--name")?;
             let mut tx = house.db.begin(tenant.id).await?;
             let made = tenancy::create_key(&mut tx, &name, &scopes, expires, now).await?;
             tx.commit().await?;

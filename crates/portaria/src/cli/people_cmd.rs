@@ -164,10 +164,11 @@ async fn token(house: &House, command: TokenCommand, out: &Out) -> anyhow::Resul
     match command {
         TokenCommand::Create { name, scopes, days } => {
             let expires = days.map(|days| now + DAY * days);
+            let name: kernel::line::Line<60> = name.parse().context("--name")?;
             let mut tx = house.db.begin_system().await?;
             let made = tenancy::create_machine_token(&mut tx, &name, &scopes, expires, now).await?;
             let after = Some(json!({ "scopes": scopes }));
-            note(&mut tx, "machine_token.created", name, after, now).await?;
+            note(&mut tx, "machine_token.created", name.into(), after, now).await?;
             tx.commit().await?;
             out.done(&made, &format!("{}\nKeep it: it is not shown again.", made.secret));
         }
