@@ -225,7 +225,7 @@ impl Answerer {
         let (outcome, trace) = model_turn::ask(self, &asked).await;
         match outcome {
             model_turn::Outcome::Said { text } => {
-                let confidence = self.library.index(tenant).await?.extract(asked.text).confidence();
+                let confidence = self.library.extract(tenant, asked.text).await?.confidence();
                 Ok(Reply {
                     text,
                     sources: hits.into_iter().map(Source::from).collect(),
@@ -269,7 +269,15 @@ impl Answerer {
             return Ok(when.clone());
         }
         let text = if rest.is_empty() { text } else { rest.as_str() };
-        let mut found = parts::find(&index, text, before);
+        let (asked, earlier) = (text.to_owned(), before.map(str::to_owned));
+        let look = move |index: &knowledge::Index| {
+            let found = parts::find(index, &asked, earlier.as_deref());
+            let unknown: Vec<String> = found.unknown.into_iter().map(str::to_owned).collect();
+            (found.extracts, unknown)
+        };
+        let (extracts, unknown) = knowledge::ask(&index, look).await?;
+        let unknown = unknown.iter().map(String::as_str).collect();
+        let mut found = parts::Found { extracts, unknown };
         if self.asks_hours(context, text).is_some() {
             // A sentence that shares a word with the question but names no hour answers another.
             found.extracts.retain(|extract| hours::says_hours(&extract.reply));
@@ -288,9 +296,12 @@ impl Answerer {
             return Ok(fixed(Intent::Question.name(), phrases.of_what()));
         }
         if found.extracts.is_empty() {
-            let near = index.search(text, 3);
+            let asked = text.to_owned();
+            let look =
+                move |index: &knowledge::Index| (index.search(&asked, 3), index.extract(&asked));
+            let (near, extract) = knowledge::ask(&index, look).await?;
             let sources = near.iter().map(|(s, piece)| index.hit(*piece, *s).into()).collect();
-            return Ok(declined(sources, index.extract(text).confidence()));
+            return Ok(declined(sources, extract.confidence()));
         }
         let mut said: Vec<String> = Vec::new();
         let mut sources: Vec<Source> = Vec::new();

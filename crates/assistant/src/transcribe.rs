@@ -1,11 +1,11 @@
 //! Writing voice messages down, as a job.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use db::Db;
+use files::Files;
 use inbox::{Attachment, TranscribeDue};
 use models::{Audio, LanguageModel, ModelError, ModelRef};
 use queue::{Done, Handler, JobCx, JobError};
@@ -18,8 +18,7 @@ pub struct Transcribe {
     pub db: Db,
     pub contexts: Contexts,
     pub models: Arc<dyn LanguageModel>,
-    /// The data folder, in which files of messages lie.
-    pub data: PathBuf,
+    pub files: Files,
 }
 
 /// Before the second and last try.
@@ -111,11 +110,7 @@ impl Transcribe {
     ) -> Result<String, ModelError> {
         let unreadable = || ModelError::Empty("the recording cannot be read".to_owned());
         let path = file.path.as_deref().ok_or_else(unreadable)?;
-        // Only what the inbox put there, and only the tenant's own.
-        if !path.starts_with(&format!("files/{}/", cx.tenant)) || path.contains("..") {
-            return Err(unreadable());
-        }
-        let bytes = tokio::fs::read(self.data.join(path)).await.map_err(|_| unreadable())?;
+        let bytes = self.files.read(cx.tenant, path).await.map_err(|_| unreadable())?;
         let language = context.tenant.language.clone();
         let audio = Audio { mime: file.mime.clone(), bytes, language };
         let mut last = unreadable();

@@ -1,17 +1,22 @@
 //! `/v1/knowledge`.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode};
 use base64::Engine as _;
+use isolation::ChildError;
 use kernel::DocumentId;
 use messaging::http::Outbound;
 use models::{ModelRef, Provider};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use web::permission::{KnowledgeRead, KnowledgeWrite};
-use web::{Access, Api, Built, Door, Json, Page, PageQuery, PathId, Problem, Query, Scope};
+use web::{
+    Access, Api, BodySize, Built, Door, Json, Page, PageQuery, PathId, Problem, Query, Scope,
+};
 
-use crate::{Added, Document, Hit, KnowledgeError, Library, store};
+use crate::{Added, Document, Hit, KnowledgeError, Library, Progress, store};
 
 #[derive(Clone)]
 struct App {
@@ -39,6 +44,7 @@ pub fn routes(door: Door, library: Library, outbound: Outbound) -> Built {
             "Add a document, in place of one of the same name",
             add,
         )
+        .takes(BodySize::Upload)
         .get::<Document, _, _>("/v1/knowledge/documents/{id}", read, "Show a document", show)
         .bodyless::<(), _, _>(
             Method::DELETE,
@@ -65,8 +71,14 @@ pub fn routes(door: Door, library: Library, outbound: Outbound) -> Built {
             Method::POST,
             "/v1/knowledge/reindex",
             write,
-            "Cut all documents anew",
+            "Cut all documents anew; with ?reread=true the uploaded files are read again, too",
             reindex,
+        )
+        .get::<Progress, _, _>(
+            "/v1/knowledge/reindex",
+            read,
+            "How far cutting all documents anew has got",
+            progress,
         )
         .bodyless::<ClearOut, _, _>(
             Method::DELETE,
@@ -89,10 +101,22 @@ impl From<KnowledgeError> for Problem {
     fn from(error: KnowledgeError) -> Self {
         use KnowledgeError as E;
         match error {
-            E::Read(_) => Self::field("content", error.to_string()),
             E::TooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", error.to_string())
             }
+            E::Read(crate::ReadError::Child { cause: ChildError::Busy, .. }) => {
+                Self::too_many("busy", error.to_string(), Duration::from_secs(10))
+            }
+            E::Read(crate::ReadError::Child {
+                cause: ChildError::Stopping | ChildError::NotConfined(_) | ChildError::Start(_),
+                ..
+            }) => Self::unavailable(error.to_string(), 10),
+            E::Read(_) | E::Pieces { .. } => Self::field("content", error.to_string()),
+            E::TenantFull { .. } => {
+                Self::new(StatusCode::CONFLICT, "knowledge_full", error.to_string())
+            }
+            E::Raced(_) => Self::new(StatusCode::CONFLICT, "raced", error.to_string()),
+            E::Running => Self::new(StatusCode::CONFLICT, "running", error.to_string()),
             E::Pair => Self::field("question", error.to_string()),
             E::Name => Self::field("name", error.to_string()),
             E::Storage(error) => error.into(),
@@ -149,9 +173,10 @@ async fn add(
             return Err(Problem::field("text", "send either text or content_base64"));
         }
     };
-    let file = Library::read_file(&body.name, bytes).await?;
+    let category = body.category.as_deref();
+    let file = app.library.prepare(scope.tenant().id, &body.name, bytes, category).await?;
     let mut tx = scope.begin().await?;
-    let added = app.library.add(&mut tx, &file, body.category.as_deref()).await?;
+    let added = app.library.add(&mut tx, &file).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(added)))
 }
@@ -169,11 +194,10 @@ async fn add_pair(
     State(app): State<App>,
     Json(body): Json<PairIn>,
 ) -> Result<(StatusCode, Json<Added>), Problem> {
+    let category = body.category.as_deref();
+    let pair = app.library.pair(scope.tenant().id, &body.question, &body.answer, category).await?;
     let mut tx = scope.begin().await?;
-    let added = app
-        .library
-        .add_pair(&mut tx, &body.question, &body.answer, body.category.as_deref())
-        .await?;
+    let added = app.library.add(&mut tx, &pair).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(added)))
 }
@@ -221,7 +245,7 @@ async fn search(
     }
     let tenant = scope.tenant().id;
     let hits = app.library.search(tenant, &body.question, limit).await?;
-    let found = app.library.index(tenant).await?.extract(&body.question);
+    let found = app.library.extract(tenant, &body.question).await?;
     let confidence = found.confidence();
     let extract = found.supported().then_some(found.reply);
     Ok(Json(SearchOut { hits, extract, confidence }))
@@ -233,14 +257,28 @@ struct ReindexOut {
     chunks: usize,
 }
 
+#[derive(Debug, Default, Deserialize)]
+struct ReindexIn {
+    /// Reads the uploaded files that are kept again, too.
+    #[serde(default)]
+    reread: bool,
+}
+
 async fn reindex(
     scope: Scope<KnowledgeWrite>,
     State(app): State<App>,
+    Query(asked): Query<ReindexIn>,
 ) -> Result<Json<ReindexOut>, Problem> {
-    let mut tx = scope.begin().await?;
-    let (documents, chunks) = app.library.reindex(&mut tx).await?;
-    tx.commit().await?;
-    Ok(Json(ReindexOut { documents, chunks }))
+    let tenant = scope.tenant().id;
+    let library = app.library.clone();
+    // In a task of its own: a caller that hangs up does not leave it half done.
+    let cutting = tokio::spawn(async move { library.reindex(tenant, asked.reread, |_| {}).await });
+    let done = cutting.await.map_err(|cause| Problem::internal(&cause))??;
+    Ok(Json(ReindexOut { documents: done.documents, chunks: done.chunks }))
+}
+
+async fn progress(scope: Scope<KnowledgeRead>, State(app): State<App>) -> Json<Progress> {
+    Json(app.library.progress(scope.tenant().id))
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -249,10 +287,11 @@ struct ClearOut {
     chunks: u64,
 }
 
-async fn clear(scope: Scope<KnowledgeWrite>) -> Result<Json<ClearOut>, Problem> {
-    let mut tx = scope.begin().await?;
-    let removed = store::clear(&mut tx).await?;
-    tx.commit().await?;
+async fn clear(
+    scope: Scope<KnowledgeWrite>,
+    State(app): State<App>,
+) -> Result<Json<ClearOut>, Problem> {
+    let removed = app.library.clear(scope.tenant().id).await?;
     let count = |what: &str| removed.iter().find(|r| r.what == what).map_or(0, |r| r.count);
     Ok(Json(ClearOut { documents: count("documents"), chunks: count("chunks") }))
 }

@@ -63,7 +63,8 @@ pub async fn set_embedding(
             vault.remove(tx, KEY).await?;
         }
     }
-    store::drop_vectors(tx).await?;
+    // Vectors of another model do not compare: those there are count no more.
+    tenancy::bump_knowledge(tx).await?;
     schedule(tx, now).await?;
     Ok(())
 }
@@ -108,6 +109,7 @@ impl Handler<EmbedDue> for Embed {
             let model = model(library, &mut tx).await.map_err(|e| retry(e.to_string()))?;
             let Some(model) = model else { return Ok(Done::Finish) };
             let batch = store::without_vector(&mut tx, BATCH).await?;
+            let epoch = store::vector_epoch(&mut tx).await?;
             drop(tx);
             if batch.is_empty() {
                 return Ok(Done::Finish);
@@ -122,11 +124,11 @@ impl Handler<EmbedDue> for Embed {
             // Another model's vectors do not compare: what was asked for may have changed meanwhile.
             let wanted = store::embedding(&mut tx).await?;
             let made = (model.provider.name().to_owned(), model.base_url, model.model);
-            if wanted != Some(made) {
+            if wanted != Some(made) || store::vector_epoch(&mut tx).await? != epoch {
                 continue;
             }
             for ((chunk, _), vector) in batch.iter().zip(vectors) {
-                store::set_vector(&mut tx, *chunk, &unit(vector)).await?;
+                store::set_vector(&mut tx, *chunk, &unit(vector), epoch).await?;
             }
             tx.commit().await?;
         }

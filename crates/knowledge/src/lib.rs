@@ -4,6 +4,8 @@
 //! - Rows are the truth. An index is built from one tenant's rows on first use, is replaced when
 //!   the tenant's generation number moved (whichever process moved it), and dropped when idle.
 //! - A search sees one tenant's index; there is no shared one.
+//! - No transaction writes or deletes more than a few hundred pieces: others' messages do not wait for a document.
+//! - A file of a stranger's format is read in a child process with limits, never in this one.
 
 mod api;
 mod embed;
@@ -12,20 +14,29 @@ mod extract;
 mod index;
 mod lexicon;
 mod library;
+mod nearest;
 mod question;
 mod read;
+mod reader;
+mod rebuild;
 mod schema;
 mod split;
 mod store;
+mod sweep;
 mod versions;
 
 pub use api::routes;
 pub use embed::{Embed, EmbedDue, set_embedding};
 pub use extract::{DECLINE_BELOW, Extract, LONGEST};
 pub use index::{Chunk, Index};
-pub use library::{Added, Hit, KnowledgeError, Library, Prepared};
+pub use isolation::ChildError;
+pub use library::{Added, Bounds, FILE_LIMIT, KnowledgeError, Library, Staged, ask};
+pub use nearest::Hit;
 pub use read::{Format, Item, ReadError, Reading, read};
+pub use reader::{Reader, Task, serve};
+pub use rebuild::Progress;
 pub use schema::MIGRATIONS;
 pub use split::{OVERLAP, PIECE, pieces};
-pub use store::{Document, clear, find, list, remove, remove_tenant};
+pub use store::{Document, find, list, remove, remove_tenant};
+pub use sweep::{Sweep, SweepDue};
 pub use versions::{Editable, Version, editable, removed, versions};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use db::{Db, TenantTx};
+use files::Files;
+use kernel::line::Line;
 use kernel::{ChunkId, Clock, DocumentId, Moment, TenantId};
 use models::{LanguageModel, ModelError};
 use parking_lot::Mutex;
@@ -12,10 +14,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tenancy::Vault;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::extract::Extract;
+use crate::nearest::Hit;
 use crate::read::{Format, Item, ReadError, Reading};
+use crate::reader::Reader;
+use crate::rebuild::Progress;
 use crate::store::{self, NewChunk, NewDocument};
-use crate::{Chunk, Index, embed, split};
+use crate::{Index, embed, split, sweep, versions};
 
 /// Why knowledge refuses.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +33,18 @@ pub enum KnowledgeError {
     TooLarge { name: String, bytes: usize, limit: usize },
     #[error("a question has 3 to 500 characters, its answer 1 to 4000")]
     Pair,
-    #[error("a document's name has 1 to 200 characters")]
+    #[error("a document's name has 1 to 200 characters, on one line; a category has 1 to 60")]
     Name,
+    #[error("`{name}` makes {pieces} pieces; at most {limit} are taken of one document: divide it")]
+    Pieces { name: String, pieces: usize, limit: usize },
+    #[error(
+        "with `{name}` this business would have more than {limit} {what}; remove what is not needed any more"
+    )]
+    TenantFull { name: String, what: &'static str, limit: usize },
+    #[error("another upload of `{0}` was quicker; send it again")]
+    Raced(String),
+    #[error("the documents are being cut anew already; wait until that is done")]
+    Running,
     #[error(transparent)]
     Storage(#[from] db::Error),
     #[error(transparent)]
@@ -37,14 +54,45 @@ pub enum KnowledgeError {
 }
 
 /// Bytes of one file, at most.
-const FILE_LIMIT: usize = 20 * 1024 * 1024;
+pub const FILE_LIMIT: usize = 20 * 1024 * 1024;
 
-/// A file that was read and is ready to be added.
-pub struct Prepared {
-    name: String,
-    sha256: String,
-    size: usize,
-    reading: Reading,
+/// How much knowledge a business may have, so that its index stays within what the program may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Pieces of one document.
+    pub document_pieces: usize,
+    /// Pieces of all documents of a tenant.
+    pub tenant_pieces: usize,
+    /// Bytes of text of all documents of a tenant.
+    pub tenant_text: usize,
+    pub tenant_documents: usize,
+    /// Bytes of all indexes in memory together.
+    pub index: usize,
+    /// An index that nobody asked for this long is dropped.
+    pub idle: Duration,
+}
+
+/// What was read, before it is cut.
+pub(crate) struct Prepared {
+    pub(crate) name: String,
+    pub(crate) category: Option<String>,
+    pub(crate) sha256: String,
+    pub(crate) size: usize,
+    pub(crate) reading: Reading,
+    pub(crate) original: Option<String>,
+}
+
+/// A document that is ready to be put in its place: cut, and its pieces written as far as that takes long.
+pub struct Staged {
+    id: DocumentId,
+    revision: String,
+    prepared: Prepared,
+    body: String,
+    /// Pieces that are not written yet; few enough for one transaction.
+    left: Vec<NewChunk>,
+    pieces: usize,
+    /// Whose versions it takes over.
+    pub(crate) past_of: Option<DocumentId>,
 }
 
 /// A document that was added.
@@ -56,16 +104,6 @@ pub struct Added {
     pub chunks: usize,
     /// Rows left out because they hold a question or an answer only.
     pub rows_left_out: usize,
-}
-
-/// A piece of knowledge that a search found.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Hit {
-    /// Name of the document.
-    pub title: String,
-    pub heading: Option<String>,
-    pub text: String,
-    pub score: f64,
 }
 
 struct Loaded {
@@ -81,14 +119,23 @@ pub struct Library {
     pub(crate) clock: Clock,
     pub(crate) vault: Vault,
     pub(crate) models: Arc<dyn LanguageModel>,
+    pub(crate) reader: Reader,
+    pub(crate) files: Files,
+    bounds: Bounds,
     loaded: Arc<Mutex<HashMap<TenantId, Loaded>>>,
     /// One build of one tenant's index at a time.
     building: Arc<Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>>>,
-    /// Bytes of all indexes together, at most.
-    limit: usize,
-    /// An index that nobody asked for this long is dropped.
-    idle: Duration,
+    /// Bytes that builds may use at the same time, in units of [`UNIT`].
+    room: Arc<Semaphore>,
+    pub(crate) reindexing: Arc<Mutex<HashMap<TenantId, Progress>>>,
 }
+
+/// Builds share memory in units of this many bytes.
+const UNIT: usize = 64 << 10;
+/// About how many bytes of memory an index takes for each byte of text, while it is built.
+const PER_BYTE: usize = 12;
+/// Indexes with more pieces than this are asked beside the threads that serve everybody.
+const LARGE: usize = 2000;
 
 impl Library {
     pub fn new(
@@ -96,19 +143,28 @@ impl Library {
         clock: Clock,
         vault: Vault,
         models: Arc<dyn LanguageModel>,
-        limit: usize,
-        idle: Duration,
+        (reader, files): (Reader, Files),
+        bounds: Bounds,
     ) -> Self {
+        let units = (bounds.index / UNIT).clamp(1, Semaphore::MAX_PERMITS);
         Self {
             db,
             clock,
             vault,
             models,
+            reader,
+            files,
+            bounds,
             loaded: Arc::default(),
             building: Arc::default(),
-            limit,
-            idle,
+            room: Arc::new(Semaphore::new(units)),
+            reindexing: Arc::default(),
         }
+    }
+
+    /// The reader of strangers' files.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     /// The tenant's index as of now.
@@ -128,16 +184,23 @@ impl Library {
             return Ok(index);
         }
         let mut tx = self.db.read(tenant).await?;
+        let (_, pieces, text) = store::totals(&mut tx).await?;
+        drop(tx);
+        let _room = self.make_room(usize::try_from(text).unwrap_or(usize::MAX)).await?;
+        let mut tx = self.db.read(tenant).await?;
         // Read again in the snapshot that the rows come from.
         let generation = tenancy::knowledge_generation(&mut tx).await?;
-        let chunks = store::chunks(&mut tx).await?;
-        drop(tx);
-        let large = chunks.len() > 200;
-        let index = if large {
-            tokio::task::spawn_blocking(move || Index::build(chunks))
-                .await
-                .map_err(|cause| db::Error::Setup(format!("building the index: {cause}")))?
+        let index = if pieces > 200 {
+            // Reading thousands of rows keeps a thread busy, too.
+            let handle = tokio::runtime::Handle::current();
+            tokio::task::spawn_blocking(move || {
+                handle.block_on(store::chunks(&mut tx)).map(Index::build)
+            })
+            .await
+            .map_err(|cause| db::Error::Setup(format!("building the index: {cause}")))??
         } else {
+            let chunks = store::chunks(&mut tx).await?;
+            drop(tx);
             Index::build(chunks)
         };
         let index = Arc::new(index);
@@ -146,6 +209,17 @@ impl Library {
         self.building.lock().remove(&tenant);
         self.shrink();
         Ok(index)
+    }
+
+    /// Waits until an index of so much text can be built within what indexes may use, and drops others for it.
+    async fn make_room(&self, text: usize) -> Result<OwnedSemaphorePermit, db::Error> {
+        let needed = text.saturating_mul(PER_BYTE).min(self.bounds.index);
+        self.shrink_to(self.bounds.index - needed);
+        let all = self.bounds.index / UNIT;
+        let units = (needed / UNIT).clamp(1, all.max(1));
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let room = self.room.clone().acquire_many_owned(units).await;
+        room.map_err(|cause| db::Error::Setup(format!("building the index: {cause}")))
     }
 
     fn cached(&self, tenant: TenantId, generation: i64) -> Option<Arc<Index>> {
@@ -161,11 +235,15 @@ impl Library {
 
     /// Drops what nobody used lately, and the least recently used over the limit.
     pub fn shrink(&self) {
+        self.shrink_to(self.bounds.index);
+    }
+
+    fn shrink_to(&self, most: usize) {
         let now = self.clock.now();
         let mut loaded = self.loaded.lock();
-        loaded.retain(|_, entry| now.since(entry.used) < self.idle);
+        loaded.retain(|_, entry| now.since(entry.used) < self.bounds.idle);
         let mut bytes: usize = loaded.values().map(|entry| entry.index.bytes()).sum();
-        while bytes > self.limit && loaded.len() > 1 {
+        while bytes > most && loaded.len() > 1 {
             let oldest = loaded.iter().min_by_key(|(_, entry)| entry.used).map(|(id, _)| *id);
             let Some(oldest) = oldest else { break };
             if let Some(entry) = loaded.remove(&oldest) {
@@ -198,62 +276,74 @@ impl Library {
         limit: usize,
     ) -> Result<Vec<Hit>, db::Error> {
         let index = self.index(tenant).await?;
-        let lexical = index.search(question, limit.max(20));
+        let asked = question.to_owned();
+        let lexical = ask(&index, move |index| index.search(&asked, limit.max(20))).await?;
         let vector =
             if index.has_vectors() { embed::question(self, tenant, question).await } else { None };
-        let order = match vector {
-            Some(vector) => index.fuse(&lexical, &vector, limit),
+        let order: Vec<(f64, usize)> = match vector {
+            Some(vector) => ask(&index, move |index| index.fuse(&lexical, &vector, limit)).await?,
             None => lexical.into_iter().take(limit).collect(),
         };
         Ok(order.into_iter().map(|(score, piece)| index.hit(piece, score)).collect())
     }
 
-    /// Reads a file. No transaction may be open meanwhile: a PDF takes seconds.
+    /// What the knowledge alone, without a model, says to a question.
     ///
     /// # Errors
-    /// When it cannot be read or is too large.
-    pub async fn read_file(name: &str, bytes: Vec<u8>) -> Result<Prepared, KnowledgeError> {
-        if name.is_empty() || name.chars().count() > 200 {
-            return Err(KnowledgeError::Name);
-        }
+    /// When the rows cannot be read.
+    pub async fn extract(&self, tenant: TenantId, question: &str) -> Result<Extract, db::Error> {
+        let index = self.index(tenant).await?;
+        let asked = question.to_owned();
+        ask(&index, move |index| index.extract(&asked)).await
+    }
+
+    /// Reads a file and makes it ready to be added, in place of one of the same name. No transaction may be open
+    /// meanwhile: a PDF takes seconds.
+    ///
+    /// # Errors
+    /// When it cannot be read, is too large, or the business has too much already.
+    pub async fn prepare(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        bytes: Vec<u8>,
+        category: Option<&str>,
+    ) -> Result<Staged, KnowledgeError> {
+        check_name(name)?;
         if bytes.len() > FILE_LIMIT {
             let name = name.to_owned();
             return Err(KnowledgeError::TooLarge { name, bytes: bytes.len(), limit: FILE_LIMIT });
         }
-        let size = bytes.len();
-        let sha256 = digest(&bytes);
-        let owned = name.to_owned();
-        let reading = tokio::task::spawn_blocking(move || crate::read(&owned, &bytes))
-            .await
-            .map_err(|cause| db::Error::Setup(format!("reading {name}: {cause}")))?
-            .inspect_err(|cause| tracing::warn!(event = "document_failed", cause = %cause))?;
-        Ok(Prepared { name: name.to_owned(), sha256, size, reading })
+        let reading = self.reader.read(tenant, name, &bytes).await.inspect_err(|cause| {
+            tracing::warn!(event = "document_failed", tenant_id = %tenant, cause = %cause.kind());
+        })?;
+        let (sha256, size) = (digest(&bytes), bytes.len());
+        // Kept, so that a better reader can read it again. Without room for it the document is there all the same.
+        let kept = self.files.keep(tenant, files::Origin::Tenant, &original(&sha256), bytes).await;
+        let original = match kept {
+            Ok(path) => Some(path),
+            Err(files::KeepError::Storage(cause)) => return Err(cause.into()),
+            Err(cause) => {
+                tracing::warn!(event = "original_not_kept", tenant_id = %tenant, cause = %cause);
+                None
+            }
+        };
+        let category = category.map(str::to_owned);
+        let name = name.to_owned();
+        self.stage(tenant, Prepared { name, category, sha256, size, reading, original }).await
     }
 
-    /// Adds a file that was read, in place of one of the same name.
+    /// Makes a question with its answer ready to be added, in place of the same question.
     ///
     /// # Errors
-    /// When the database refuses.
-    pub async fn add(
+    /// When a part is empty or too long, or the business has too much already.
+    pub async fn pair(
         &self,
-        tx: &mut TenantTx,
-        file: &Prepared,
-        category: Option<&str>,
-    ) -> Result<Added, KnowledgeError> {
-        self.put(tx, &file.name, category, &file.sha256, file.size, &file.reading).await
-    }
-
-    /// Adds a question with its answer, in place of the same question.
-    ///
-    /// # Errors
-    /// When a part is empty or too long, or the database refuses.
-    pub async fn add_pair(
-        &self,
-        tx: &mut TenantTx,
+        tenant: TenantId,
         question: &str,
         answer: &str,
         category: Option<&str>,
-    ) -> Result<Added, KnowledgeError> {
+    ) -> Result<Staged, KnowledgeError> {
         let (question, answer) = (question.trim(), answer.trim());
         let length = |text: &str| text.chars().count();
         if !(3..=500).contains(&length(question)) || !(1..=4000).contains(&length(answer)) {
@@ -264,55 +354,164 @@ impl Library {
             answer: answer.to_owned(),
             category: category.map(str::to_owned),
         };
-        let reading = Reading { format: Format::Pair, items: vec![item], half: 0 };
         // A change of the category alone is a change, too.
         let kind = category.map_or(String::new(), |category| format!("\n{category}"));
-        let sha256 = digest(format!("{question}\n{answer}{kind}").as_bytes());
-        let name: String = question.chars().take(200).collect();
-        self.put(tx, &name, category, &sha256, question.len() + answer.len(), &reading).await
+        let prepared = Prepared {
+            // What is asked over several lines is named on one.
+            name: Line::<200>::shown(question).map(String::from).ok_or(KnowledgeError::Name)?,
+            category: category.map(str::to_owned),
+            sha256: digest(format!("{question}\n{answer}{kind}").as_bytes()),
+            size: question.len() + answer.len(),
+            reading: Reading { format: Format::Pair, items: vec![item], half: 0 },
+            original: None,
+        };
+        self.stage(tenant, prepared).await
     }
 
-    pub(crate) async fn put(
+    /// Cuts what was read, and writes all but a few of its pieces.
+    pub(crate) async fn stage(
         &self,
-        tx: &mut TenantTx,
-        name: &str,
-        category: Option<&str>,
-        sha256: &str,
-        bytes: usize,
-        reading: &Reading,
-    ) -> Result<Added, KnowledgeError> {
-        let chunks = cut(&reading.items, category);
-        let body = encode(&reading.items);
-        let format = reading.format.name();
-        let document = NewDocument { name, format, category, sha256, bytes, body: &body };
-        let id = store::put(tx, &document, &chunks, self.clock.now()).await?;
-        embed::schedule(tx, self.clock.now()).await?;
-        Ok(Added {
-            id,
-            name: name.to_owned(),
-            format: format.to_owned(),
-            chunks: chunks.len(),
-            rows_left_out: reading.half,
+        tenant: TenantId,
+        prepared: Prepared,
+    ) -> Result<Staged, KnowledgeError> {
+        if prepared.category.as_ref().is_some_and(|name| name.parse::<Line<60>>().is_err()) {
+            return Err(KnowledgeError::Name);
+        }
+        let (prepared, chunks, body) = tokio::task::spawn_blocking(move || {
+            let chunks = cut(&prepared.reading.items, prepared.category.as_deref());
+            let body = encode(&prepared.reading.items);
+            (prepared, chunks, body)
         })
+        .await
+        .map_err(|cause| db::Error::Setup(format!("cutting a document: {cause}")))?;
+        let mut tx = self.db.read(tenant).await?;
+        let there = store::id_of(&mut tx, &prepared.name).await?;
+        let totals = store::totals(&mut tx).await?;
+        drop(tx);
+        self.fits(&prepared.name, &chunks, there.is_some(), totals)?;
+        let id = there.unwrap_or_else(DocumentId::generate);
+        let revision = ChunkId::generate().to_string();
+        let pieces = chunks.len();
+        let left = self.write(tenant, (id, &revision), chunks).await?;
+        Ok(Staged { id, revision, prepared, body, left, pieces, past_of: None })
     }
 
-    /// Cuts every document of the tenant anew. Returns how many documents and chunks.
+    /// Writes pieces a batch at a time; the last ones are left for the transaction that puts them in place.
+    pub(crate) async fn write(
+        &self,
+        tenant: TenantId,
+        under: (DocumentId, &str),
+        mut chunks: Vec<NewChunk>,
+    ) -> Result<Vec<NewChunk>, db::Error> {
+        let mut done = 0;
+        while chunks.len() - done > store::BATCH {
+            let mut tx = self.db.begin(tenant).await?;
+            let batch = &chunks[done..done + store::BATCH];
+            store::write_chunks(&mut tx, under, done, batch).await?;
+            tx.commit().await?;
+            done += store::BATCH;
+        }
+        Ok(chunks.split_off(done))
+    }
+
+    fn fits(
+        &self,
+        name: &str,
+        chunks: &[NewChunk],
+        replaces: bool,
+        (documents, pieces, text): (i64, i64, i64),
+    ) -> Result<(), KnowledgeError> {
+        let bounds = &self.bounds;
+        let number = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
+        let name = || name.to_owned();
+        if chunks.len() > bounds.document_pieces {
+            let limit = bounds.document_pieces;
+            return Err(KnowledgeError::Pieces { name: name(), pieces: chunks.len(), limit });
+        }
+        let full = |what, limit| Err(KnowledgeError::TenantFull { name: name(), what, limit });
+        if !replaces && number(documents) >= bounds.tenant_documents {
+            return full("documents", bounds.tenant_documents);
+        }
+        if number(pieces) + chunks.len() > bounds.tenant_pieces {
+            return full("pieces", bounds.tenant_pieces);
+        }
+        let more: usize = chunks.iter().map(|chunk| chunk.body.len()).sum();
+        if number(text) + more > bounds.tenant_text {
+            return full("MiB of text", bounds.tenant_text >> 20);
+        }
+        Ok(())
+    }
+
+    /// Puts a document that is ready in its place.
     ///
     /// # Errors
-    /// When the database refuses.
-    pub async fn reindex(&self, tx: &mut TenantTx) -> Result<(usize, usize), KnowledgeError> {
-        // A write first: two who do this take turns.
-        tenancy::bump_knowledge(tx).await?;
-        let all = store::bodies(tx).await?;
-        let mut count = 0;
-        for (id, body) in &all {
-            let chunks = cut(&decode(body), None);
-            count += chunks.len();
-            store::replace_chunks(tx, *id, &chunks).await?;
+    /// When the database refuses, or another upload of the same name was quicker.
+    pub async fn add(&self, tx: &mut TenantTx, staged: &Staged) -> Result<Added, KnowledgeError> {
+        let Staged { id, revision, prepared, body, left, pieces, past_of } = staged;
+        let name = &prepared.name;
+        let now = self.clock.now();
+        store::write_chunks(tx, (*id, revision), pieces - left.len(), left).await?;
+        if pieces > &left.len() {
+            let there = store::count_chunks(tx, (*id, revision)).await?;
+            if usize::try_from(there).ok() != Some(*pieces) {
+                return Err(KnowledgeError::Raced(name.clone()));
+            }
         }
-        embed::schedule(tx, self.clock.now()).await?;
-        Ok((all.len(), count))
+        let document = NewDocument {
+            id: *id,
+            name,
+            format: prepared.reading.format.name(),
+            category: prepared.category.as_deref(),
+            sha256: &prepared.sha256,
+            bytes: prepared.size,
+            body,
+            original: prepared.original.as_deref(),
+            revision,
+            chunks: *pieces,
+        };
+        let originals = store::put(tx, &document, now).await?;
+        let originals = originals.ok_or_else(|| KnowledgeError::Raced(name.clone()))?;
+        if let Some(before) = past_of
+            && before != id
+        {
+            versions::follow(tx, *before, *id).await?;
+        }
+        sweep::schedule(tx, Vec::new(), originals, now).await?;
+        embed::schedule(tx, now).await?;
+        Ok(Added {
+            id: *id,
+            name: name.clone(),
+            format: document.format.to_owned(),
+            chunks: *pieces,
+            rows_left_out: prepared.reading.half,
+        })
     }
+}
+
+/// Asks an index; a large one beside the threads that serve everybody.
+///
+/// # Errors
+/// When the thread that asks breaks down.
+pub async fn ask<T: Send + 'static>(
+    index: &Arc<Index>,
+    question: impl FnOnce(&Index) -> T + Send + 'static,
+) -> Result<T, db::Error> {
+    if index.pieces.len() <= LARGE {
+        return Ok(question(index));
+    }
+    let index = index.clone();
+    tokio::task::spawn_blocking(move || question(&index))
+        .await
+        .map_err(|cause| db::Error::Setup(format!("asking an index: {cause}")))
+}
+
+fn check_name(name: &str) -> Result<(), KnowledgeError> {
+    name.parse::<Line<200>>().map(drop).map_err(|_| KnowledgeError::Name)
+}
+
+/// Under which the original of a document is kept: the same content once.
+fn original(sha256: &str) -> String {
+    format!("original:{sha256}")
 }
 
 /// SHA-256 in hex.
@@ -383,96 +582,4 @@ pub(crate) fn decode(body: &str) -> Vec<Item> {
             None => Item::Section { heading: s.heading, text: s.text },
         })
         .collect()
-}
-
-impl Index {
-    /// Builds an index straight from files, without any database.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn of_files(files: &[(&str, &str)]) -> Result<Self, ReadError> {
-        let mut chunks = Vec::new();
-        for (name, content) in files {
-            let document = DocumentId::generate();
-            let reading = crate::read(name, content.as_bytes())?;
-            chunks.extend(cut(&reading.items, None).into_iter().map(|chunk| Chunk {
-                id: ChunkId::generate(),
-                document,
-                title: (*name).into(),
-                heading: chunk.heading,
-                question: chunk.question,
-                body: chunk.body,
-                vector: None,
-            }));
-        }
-        Ok(Self::build(chunks))
-    }
-}
-
-/// The dot product in eight lanes: the order of a plain sum would keep the processor from using them.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0f32; 8];
-    let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in left.zip(right) {
-        for lane in 0..8 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    lanes.iter().sum::<f32>() + rest
-}
-
-/// Reciprocal rank fusion's constant: how much the very first places count.
-const RRF: f64 = 60.0;
-
-impl Index {
-    pub fn has_vectors(&self) -> bool {
-        self.chunks.iter().any(|chunk| chunk.vector.is_some())
-    }
-
-    /// The pieces nearest to a vector of unit length, best first: exact.
-    pub fn nearest(&self, vector: &[f32], limit: usize) -> Vec<(f64, usize)> {
-        let mut all: Vec<(f64, usize)> = self
-            .chunks
-            .iter()
-            .enumerate()
-            .filter_map(|(at, chunk)| {
-                let own = chunk.vector.as_ref().filter(|own| own.len() == vector.len())?;
-                Some((f64::from(dot(own, vector)), at))
-            })
-            .collect();
-        let order = |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if all.len() > limit && limit > 0 {
-            all.select_nth_unstable_by(limit - 1, order);
-            all.truncate(limit);
-        }
-        all.sort_by(order);
-        all
-    }
-
-    fn fuse(&self, lexical: &[(f64, usize)], vector: &[f32], limit: usize) -> Vec<(f64, usize)> {
-        let mut scores: HashMap<usize, f64> = HashMap::new();
-        let near = self.nearest(vector, limit.max(20));
-        for list in [lexical, &near] {
-            for (rank, (_, piece)) in list.iter().enumerate() {
-                #[expect(clippy::cast_precision_loss, reason = "a rank")]
-                let share = 1.0 / (RRF + rank as f64 + 1.0);
-                *scores.entry(*piece).or_default() += share;
-            }
-        }
-        let mut all: Vec<(f64, usize)> = scores.into_iter().map(|(p, s)| (s, p)).collect();
-        all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        all.truncate(limit);
-        all
-    }
-
-    /// A piece as people see it.
-    pub fn hit(&self, piece: usize, score: f64) -> Hit {
-        let chunk = &self.chunks[piece];
-        let text = match &chunk.question {
-            Some(question) => format!("{question} {}", chunk.body),
-            None => chunk.body.clone(),
-        };
-        Hit { title: chunk.title.to_string(), heading: chunk.heading.clone(), text, score }
-    }
 }

@@ -1,12 +1,20 @@
 //! Files in: question/answer pairs or running text, from the formats businesses have.
+//!
+//! What is here runs in a child process with limits (crate `isolation`), so it may fail in any way; still it stops
+//! by itself at what unpacks to too much.
 
-use std::cmp::Ordering;
-use std::io::{Cursor, Read as _};
+mod docx;
+mod html;
+mod pdf;
+mod sniff;
+mod table;
 
+use isolation::{ChildError, Reporter};
 use kernel::text::fold;
+use serde::{Deserialize, Serialize};
 
 /// A file that was read: what of it is pairs, and what is text under a heading.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     pub format: Format,
     pub items: Vec<Item>,
@@ -15,13 +23,25 @@ pub struct Reading {
 }
 
 /// One thing a file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Item {
     Pair { question: String, answer: String, category: Option<String> },
     Section { heading: Option<String>, text: String },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl Item {
+    /// Bytes of its texts.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Pair { question, answer, category } => {
+                question.len() + answer.len() + category.as_ref().map_or(0, String::len)
+            }
+            Self::Section { heading, text } => heading.as_ref().map_or(0, String::len) + text.len(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     Markdown,
     Text,
@@ -46,6 +66,14 @@ impl Format {
         }
     }
 
+    /// By the name under which it is stored.
+    pub(crate) fn by_name(name: &str) -> Self {
+        [Self::Markdown, Self::Pdf, Self::Docx, Self::Html, Self::Csv, Self::Pair]
+            .into_iter()
+            .find(|format| format.name() == name)
+            .unwrap_or(Self::Text)
+    }
+
     /// By the end of the file's name.
     ///
     /// # Errors
@@ -65,71 +93,189 @@ impl Format {
 }
 
 /// Why a file cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ReadError {
     #[error("`{0}` is of no known kind; use .md, .txt, .pdf, .docx, .html or .csv")]
     Unsupported(String),
-    #[error("`{0}` has no text that can be read (a scanned PDF needs its text recognised first)")]
+    #[error("`{0}` is empty: it holds no bytes; save it again and send it once more")]
     Empty(String),
+    #[error("`{0}` has no text that can be read (a scanned PDF needs its text recognised first)")]
+    NoText(String),
+    #[error(
+        "`{0}` has no text that can be read: what people see on this page is menus only, or made by scripts; copy \
+         the text into a .txt or .docx file"
+    )]
+    NoPageText(String),
+    #[error("`{0}` has a row of headings and no rows below it; fill in at least one row")]
+    HeaderOnly(String),
     #[error("`{0}` is no text: it holds bytes that no text has (a file of another kind, renamed?)")]
     Binary(String),
+    #[error("`{name}` is not what its name says: its content is {content}; {fix}")]
+    Misnamed { name: String, content: String, fix: String },
+    #[error("`{0}` is cut off: its end is missing; send the file once more")]
+    CutOff(String),
+    #[error("`{0}` is protected by a password; save it without one and send it once more")]
+    Locked(String),
     #[error(
         "`{name}` has {half} rows with a question or an answer only, and none with both; fill both \
          columns"
     )]
     HalfPairs { name: String, half: usize },
+    #[error("`{name}` unpacks to more than {limit} MiB; divide it into smaller files")]
+    Unpacks { name: String, limit: usize },
+    #[error("`{name}` holds more text than {limit} MiB; divide it into smaller files")]
+    TooMuchText { name: String, limit: usize },
     #[error("`{name}` cannot be read as {format}: {cause}")]
-    Broken { name: String, format: &'static str, cause: String },
+    Broken { name: String, format: Format, cause: String },
+    /// The process that read it came to a limit, or could not begin.
+    #[error("`{name}` was not read: {cause}")]
+    #[serde(skip)]
+    Child { name: String, cause: ChildError },
 }
 
-/// Reads a file.
+impl ReadError {
+    /// What is wrong in a word, for logs: names of files are their owner's.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unsupported(_) => "unsupported",
+            Self::Empty(_) => "empty",
+            Self::NoText(_) | Self::NoPageText(_) | Self::HeaderOnly(_) => "no_text",
+            Self::Binary(_) => "binary",
+            Self::Misnamed { .. } => "misnamed",
+            Self::CutOff(_) => "cut_off",
+            Self::Locked(_) => "locked",
+            Self::HalfPairs { .. } => "half_pairs",
+            Self::Unpacks { .. } => "unpacks",
+            Self::TooMuchText { .. } => "too_much_text",
+            Self::Broken { .. } => "broken",
+            Self::Child { cause, .. } => match cause {
+                ChildError::Busy => "busy",
+                ChildError::Memory(_) => "memory",
+                ChildError::Time(_) => "time",
+                ChildError::Depth => "depth",
+                ChildError::Crash => "crash",
+                ChildError::Output(_) => "output",
+                ChildError::Stopping => "stopping",
+                ChildError::NotConfined(_) => "not_confined",
+                ChildError::Start(_) => "not_started",
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a format's reader stops; the file's name is added where it is known.
+pub(crate) enum Stop {
+    Broken(String),
+    /// More comes out than is taken.
+    Text,
+    /// An archive unpacks to more than this many MiB.
+    Unpacks(usize),
+    CutOff,
+    Locked,
+}
+
+impl From<String> for Stop {
+    fn from(cause: String) -> Self {
+        Self::Broken(cause)
+    }
+}
+
+/// Text that is collected up to a limit.
+pub(crate) struct Collected {
+    pub(crate) text: String,
+    limit: usize,
+}
+
+impl Collected {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { text: String::new(), limit }
+    }
+
+    pub(crate) fn push(&mut self, more: &str) -> Result<(), Stop> {
+        if self.text.len() + more.len() > self.limit {
+            return Err(Stop::Text);
+        }
+        self.text.push_str(more);
+        Ok(())
+    }
+}
+
+/// Bytes of text that a file read without a child may hold: files that come with the program, and tests.
+const OWN_TEXT: usize = 16 << 20;
+
+/// Reads a file that comes from no stranger, within this process.
 ///
 /// # Errors
 /// When it is of no known kind, broken, or without text.
 pub fn read(name: &str, bytes: &[u8]) -> Result<Reading, ReadError> {
+    read_within(name, bytes, OWN_TEXT, &mut Reporter::silent())
+}
+
+/// Reads a file, of which at most `limit` bytes of text are taken.
+pub(crate) fn read_within(
+    name: &str,
+    bytes: &[u8],
+    limit: usize,
+    reporter: &mut Reporter,
+) -> Result<Reading, ReadError> {
     let format = Format::of(name)?;
-    let broken =
-        |cause: String| ReadError::Broken { name: name.to_owned(), format: format.name(), cause };
+    let owned = || name.to_owned();
+    if bytes.is_empty() || bytes == b"\xef\xbb\xbf" {
+        return Err(ReadError::Empty(owned()));
+    }
+    if let Some((content, fix)) = sniff::mismatch(format, bytes) {
+        let (content, fix) = (content.to_owned(), fix.to_owned());
+        return Err(ReadError::Misnamed { name: owned(), content, fix });
+    }
     let textual = matches!(
         format,
         Format::Markdown | Format::Text | Format::Html | Format::Csv | Format::Pair
     );
-    if textual && is_binary(bytes) {
-        return Err(ReadError::Binary(name.to_owned()));
+    if textual && sniff::is_binary(bytes) {
+        return Err(ReadError::Binary(owned()));
+    }
+    let too_much = || ReadError::TooMuchText { name: name.to_owned(), limit: limit >> 20 };
+    if textual && format != Format::Html && bytes.len() > limit {
+        return Err(too_much());
     }
     let mut half = 0;
-    let items = match format {
-        Format::Markdown => markdown(&decode(bytes)),
-        Format::Text | Format::Pair => plain(&decode(bytes)),
-        Format::Html => markdown(&html(&decode(bytes))),
-        Format::Csv => csv(bytes, &mut half).map_err(broken)?,
-        Format::Docx => markdown(&docx(bytes).map_err(broken)?),
-        Format::Pdf => {
-            // The library panics on some broken files.
-            let read = std::panic::catch_unwind(|| pdf_extract::extract_text_from_mem(bytes));
-            let text = read
-                .map_err(|_| broken("the file is damaged".to_owned()))?
-                .map_err(|cause| broken(cause.to_string()))?;
-            plain(&unwrap_lines(&text))
-        }
+    let read = match format {
+        Format::Markdown => Ok(markdown(&decode(bytes))),
+        Format::Text | Format::Pair => Ok(plain(&decode(bytes))),
+        Format::Html => html::html(&decode(bytes), limit).map(|text| markdown(&text)),
+        Format::Csv => table::csv(bytes, limit, &mut half),
+        Format::Docx => docx::docx(bytes, limit, reporter).map(|text| markdown(&text)),
+        Format::Pdf => pdf::pdf(bytes, limit, reporter).map(|text| plain(&unwrap_lines(&text))),
     };
+    let items = read.map_err(|stop| match stop {
+        Stop::Broken(cause) => ReadError::Broken { name: owned(), format, cause },
+        Stop::Text => too_much(),
+        Stop::Unpacks(limit) => ReadError::Unpacks { name: owned(), limit },
+        Stop::CutOff => ReadError::CutOff(owned()),
+        Stop::Locked => ReadError::Locked(owned()),
+    })?;
     let has_text = items.iter().any(|item| match item {
         Item::Pair { answer, .. } => !answer.is_empty(),
         Item::Section { text, .. } => !text.trim().is_empty(),
     });
-    if !has_text && half > 0 {
-        return Err(ReadError::HalfPairs { name: name.to_owned(), half });
-    }
     if !has_text {
-        return Err(ReadError::Empty(name.to_owned()));
+        return Err(match format {
+            _ if half > 0 => ReadError::HalfPairs { name: owned(), half },
+            Format::Csv => ReadError::HeaderOnly(owned()),
+            Format::Html => ReadError::NoPageText(owned()),
+            _ => ReadError::NoText(owned()),
+        });
+    }
+    if items.iter().map(Item::size).sum::<usize>() > limit {
+        return Err(too_much());
     }
     Ok(Reading { format, items, half })
-}
-
-/// Texts of any encoding that people use hold hardly a control character.
-fn is_binary(bytes: &[u8]) -> bool {
-    let control = |b: &&u8| b.is_ascii_control() && !matches!(**b, b'\t' | b'\n' | b'\r' | 0x0c);
-    bytes.contains(&0) || bytes.iter().filter(control).count() * 100 > bytes.len()
 }
 
 /// UTF-8, or the Latin-1 that older office programs write.
@@ -286,192 +432,6 @@ fn unwrap_lines(text: &str) -> String {
     out
 }
 
-/// HTML as Markdown: headings, lists and paragraphs; no scripts, styles or navigation.
-fn html(text: &str) -> String {
-    use scraper::{ElementRef, Html, Node};
-    /// Pages of people nest a few dozen deep; more would only exhaust the stack.
-    const DEEPEST: usize = 200;
-    fn walk(parent: ElementRef<'_>, depth: usize, out: &mut String) {
-        if depth > DEEPEST {
-            return;
-        }
-        for child in parent.children() {
-            if let Node::Text(text) = child.value() {
-                let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                if !text.is_empty() {
-                    if !out.ends_with(['\n', ' ']) {
-                        out.push(' ');
-                    }
-                    out.push_str(&text);
-                }
-            }
-            let Some(element) = ElementRef::wrap(child) else { continue };
-            let name = element.value().name();
-            if matches!(name, "script" | "style" | "noscript" | "nav" | "svg" | "template" | "head")
-            {
-                continue;
-            }
-            let block = matches!(
-                name,
-                "p" | "div"
-                    | "li"
-                    | "ul"
-                    | "ol"
-                    | "br"
-                    | "tr"
-                    | "section"
-                    | "article"
-                    | "table"
-                    | "h1"
-                    | "h2"
-                    | "h3"
-                    | "h4"
-                    | "h5"
-                    | "h6"
-                    | "dt"
-                    | "dd"
-                    | "main"
-                    | "footer"
-            );
-            if block && !out.ends_with('\n') {
-                out.push('\n');
-            }
-            if matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6") {
-                out.push_str("# ");
-            }
-            walk(element, depth + 1, out);
-            if block && !out.ends_with('\n') {
-                out.push('\n');
-            }
-        }
-    }
-    let page = Html::parse_document(text);
-    let mut out = String::new();
-    walk(page.root_element(), 0, &mut out);
-    out
-}
-
-/// The paragraphs of a Word file, headings marked.
-fn docx(bytes: &[u8]) -> Result<String, String> {
-    use quick_xml::events::Event;
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| e.to_string())?;
-    let file = archive.by_name("word/document.xml").map_err(|e| e.to_string())?;
-    let mut xml = String::new();
-    // A small file may unpack to gigabytes.
-    file.take(64 * 1024 * 1024).read_to_string(&mut xml).map_err(|e| e.to_string())?;
-    let mut reader = quick_xml::Reader::from_str(&xml);
-    let mut out = String::new();
-    let mut in_text = false;
-    loop {
-        match reader.read_event().map_err(|e| e.to_string())? {
-            Event::Eof => return Ok(out),
-            Event::Start(tag) | Event::Empty(tag) => match tag.name().as_ref() {
-                "w:t" => in_text = true,
-                "w:tab" | "w:br" => out.push(' '),
-                "w:pStyle" => {
-                    let style = tag
-                        .try_get_attribute("w:val")
-                        .ok()
-                        .flatten()
-                        .map(|value| value.value.to_lowercase())
-                        .unwrap_or_default();
-                    if style.starts_with("heading")
-                        || style.starts_with("ttulo")
-                        || style == "title"
-                    {
-                        out.push_str("# ");
-                    }
-                }
-                _ => {}
-            },
-            Event::End(tag) => match tag.name().as_ref() {
-                "w:t" => in_text = false,
-                "w:p" => out.push('\n'),
-                "w:tc" => out.push(' '),
-                _ => {}
-            },
-            Event::Text(text) if in_text => {
-                out.push_str(&text.xml10_content());
-            }
-            Event::GeneralRef(name) if in_text => {
-                out.push_str(match &*name.xml10_content() {
-                    "amp" => "&",
-                    "lt" => "<",
-                    "gt" => ">",
-                    "quot" => "\"",
-                    "apos" => "'",
-                    _ => "",
-                });
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Columns named question and answer make pairs (`half` counts the rows that lack one of them); any
-/// other table makes a line per row.
-fn csv(bytes: &[u8], half: &mut usize) -> Result<Vec<Item>, String> {
-    let text = decode(bytes);
-    let first = text.lines().next().unwrap_or_default();
-    let delimiter = [b',', b';', b'\t']
-        .into_iter()
-        .rev()
-        .max_by_key(|mark| first.bytes().filter(|byte| byte == mark).count())
-        .unwrap_or(b',');
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .flexible(true)
-        .trim(csv::Trim::Headers)
-        .from_reader(text.as_bytes());
-    let headers: Vec<String> =
-        reader.headers().map_err(|e| e.to_string())?.iter().map(str::to_owned).collect();
-    let column =
-        |names: &[&str]| headers.iter().position(|header| names.contains(&fold(header).as_str()));
-    let question = column(&["pergunta", "perguntas", "question", "duvida"]);
-    let answer = column(&["resposta", "respostas", "answer"]);
-    let category = column(&["categoria", "category", "tema", "assunto"]);
-    let mut out = Vec::new();
-    let mut lines = String::new();
-    for row in reader.records() {
-        let row = row.map_err(|e| e.to_string())?;
-        // A delimiter inside an unquoted cell makes one cell too many: the answer, or else the last
-        // cell, takes the surplus back, so that no text is cut short.
-        let surplus = row.len().saturating_sub(headers.len());
-        let wide = answer.unwrap_or(headers.len().saturating_sub(1));
-        let row: Vec<String> = (0..row.len() - surplus)
-            .map(|at| {
-                let (from, to) = match at.cmp(&wide) {
-                    Ordering::Less => (at, at),
-                    Ordering::Equal => (at, at + surplus),
-                    Ordering::Greater => (at + surplus, at + surplus),
-                };
-                let cells: Vec<&str> = (from..=to).filter_map(|at| row.get(at)).collect();
-                cells.join(&char::from(delimiter).to_string()).trim().to_owned()
-            })
-            .collect();
-        let cell =
-            |at: Option<usize>| at.and_then(|at| row.get(at)).filter(|c| !c.is_empty()).cloned();
-        if let (Some(question), Some(answer)) = (cell(question), cell(answer)) {
-            out.push(Item::Pair { question, answer, category: cell(category) });
-        } else if question.is_none() || answer.is_none() {
-            let cells: Vec<String> = headers
-                .iter()
-                .zip(row.iter())
-                .filter(|(_, value)| !value.is_empty())
-                .map(|(header, value)| format!("{header}: {value}"))
-                .collect();
-            lines.push_str(&cells.join("; "));
-            lines.push_str(".\n");
-        } else {
-            *half += usize::from(cell(question).is_some() || cell(answer).is_some());
-        }
-    }
-    if !lines.trim().is_empty() {
-        out.push(Item::Section { heading: None, text: lines.trim().to_owned() });
-    }
-    Ok(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -559,8 +519,14 @@ mod tests {
             Err(ReadError::HalfPairs { half: 2, .. })
         ));
         assert!(matches!(read("a.exe", b"x"), Err(ReadError::Unsupported(_))));
-        assert!(matches!(read("a.txt", b"  \n"), Err(ReadError::Empty(_))));
-        assert!(matches!(read("a.docx", b"no zip"), Err(ReadError::Broken { .. })));
-        assert!(matches!(read("a.pdf", b"no pdf"), Err(ReadError::Broken { .. })));
+        assert!(matches!(read("a.txt", b"  \n"), Err(ReadError::NoText(_))));
+        assert!(matches!(read("a.txt", b""), Err(ReadError::Empty(_))));
+        assert!(matches!(read("a.csv", b"Pergunta;Resposta\n"), Err(ReadError::HeaderOnly(_))));
+        assert!(matches!(read("a.html", b"<nav>Menu</nav>"), Err(ReadError::NoPageText(_))));
+        assert!(matches!(read("a.pdf", b"<html>oi</html>"), Err(ReadError::Misnamed { .. })));
+        assert!(matches!(read("a.docx", b"{\\rtf1 oi}"), Err(ReadError::Misnamed { .. })));
+        assert!(matches!(read("a.docx", b"no zip"), Err(ReadError::Misnamed { .. })));
+        assert!(matches!(read("a.pdf", b"no pdf"), Err(ReadError::Misnamed { .. })));
+        assert!(matches!(read("a.pdf", b"%PDF-1.7\n1 0 obj"), Err(ReadError::CutOff(_))));
     }
 }

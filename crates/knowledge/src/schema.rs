@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, VERSIONS];
+pub const MIGRATIONS: &[Migration] = &[FIRST, VERSIONS, REVISIONS];
 
 const FIRST: Migration = Migration {
     version: 5,
@@ -66,6 +66,25 @@ CREATE TABLE document_versions (
 CREATE INDEX document_versions_document ON document_versions (tenant_id, document_id, until);
 ",
     tenant_tables: &["document_versions"],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+/// A document's pieces are written a batch at a time under a revision of their own, and count from the moment at which
+/// the document names it. Pieces of other revisions are swept.
+const REVISIONS: Migration = Migration {
+    version: 29,
+    name: "document_revisions",
+    sql: "
+ALTER TABLE documents ADD COLUMN revision TEXT NOT NULL DEFAULT '';
+ALTER TABLE documents ADD COLUMN original TEXT;
+ALTER TABLE document_versions ADD COLUMN original TEXT;
+ALTER TABLE chunks ADD COLUMN revision TEXT NOT NULL DEFAULT '';
+ALTER TABLE chunks ADD COLUMN vector_epoch BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE knowledge_settings ADD COLUMN vector_epoch BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX chunks_revision ON chunks (tenant_id, document_id, revision);
+",
+    tenant_tables: &[],
     system_tables: &[],
     house_tables: &[],
 };

@@ -9,7 +9,7 @@ use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::lexicon;
 
-/// Characters of a piece, at most (a single longer sentence stays whole).
+/// Characters of a piece, and so of a sentence, at most.
 pub const PIECE: usize = 800;
 /// Characters that a piece repeats of the one before, at most: a fifth.
 pub const OVERLAP: usize = 160;
@@ -72,9 +72,19 @@ pub(crate) fn sentences(text: &str) -> Vec<(usize, &str)> {
     let mut start = 0;
     let mut push = |from: usize, to: usize| {
         let part = &text[from..to];
-        let trimmed = part.trim();
-        if !trimmed.is_empty() {
-            out.push((from + (part.len() - part.trim_start().len()), trimmed));
+        let mut rest = part.trim();
+        let mut at = from + (part.len() - part.trim_start().len());
+        // What has no end for this long is no sentence; it is cut, between words where there are any.
+        while let Some((most, _)) = rest.char_indices().nth(PIECE) {
+            let cut =
+                rest[..most].rfind(char::is_whitespace).filter(|cut| *cut > 0).unwrap_or(most);
+            out.push((at, rest[..cut].trim_end()));
+            let left = rest[cut..].trim_start();
+            at += rest.len() - left.len();
+            rest = left;
+        }
+        if !rest.is_empty() {
+            out.push((at, rest));
         }
     };
     for found in BOUNDARY.find_iter(text) {
@@ -178,6 +188,20 @@ mod tests {
                 .map(|(_, s)| s)
                 .collect();
         assert_eq!(cut, ["O Dr. Silva atende na Av. Brasil, n. 10.", "Ligue antes!", "Ok?", "Fim"]);
+    }
+
+    #[test]
+    fn what_never_ends_is_cut() {
+        let letters = "a".repeat(10_000);
+        assert!(pieces(&letters).iter().all(|piece| piece.chars().count() <= PIECE));
+        assert_eq!(pieces(&letters).concat(), letters);
+        let words = "palavra ".repeat(2000);
+        let cut = pieces(&words);
+        assert!(cut.len() > 10);
+        for piece in &cut {
+            assert!(piece.chars().count() <= PIECE);
+            assert!(piece.split(' ').all(|word| word == "palavra"), "words stay whole");
+        }
     }
 
     #[test]

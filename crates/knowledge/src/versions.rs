@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use db::{Error, Row, TenantTx, args};
-use kernel::{DocumentId, Moment, VersionId};
+use kernel::{DocumentId, Moment, TenantId, VersionId};
 
-use crate::library::{KnowledgeError, decode};
-use crate::store::{self, NewDocument};
-use crate::{Added, Item, Library, embed};
+use crate::library::{KnowledgeError, Prepared, Staged, decode};
+use crate::{Format, Item, Library, Reading, store};
 
 /// Versions of a document that are kept.
 const KEPT: usize = 20;
@@ -36,23 +35,29 @@ pub(crate) async fn keep_by_name(
     keep(tx, "name = $4 AND sha256 <> $5", (name.to_owned(), coming.to_owned()), now).await
 }
 
-/// Keeps a document that is about to be removed.
+/// Keeps a document that is about to be removed. Gives originals that may be of no use any more.
 pub(crate) async fn keep_removed(
     tx: &mut TenantTx,
     id_or_name: &str,
     now: Moment,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     let pair = (id_or_name.to_owned(), id_or_name.to_owned());
     keep(tx, "(id = $4 OR name = $5)", pair, now).await?;
     let tenant = tx.tenant();
-    tx.execute(
-        "DELETE FROM document_versions WHERE tenant_id = $1 AND until < $2 AND NOT EXISTS \
-         (SELECT 1 FROM documents d WHERE d.tenant_id = document_versions.tenant_id \
-         AND d.id = document_versions.document_id)",
-        args![tenant, now - REMOVED_KEPT],
-    )
-    .await?;
-    Ok(())
+    let rows = tx
+        .fetch_all(
+            "DELETE FROM document_versions WHERE tenant_id = $1 AND until < $2 AND NOT EXISTS \
+             (SELECT 1 FROM documents d WHERE d.tenant_id = document_versions.tenant_id \
+             AND d.id = document_versions.document_id) RETURNING original",
+            args![tenant, now - REMOVED_KEPT],
+        )
+        .await?;
+    originals(&rows)
+}
+
+fn originals(rows: &[Row]) -> Result<Vec<String>, Error> {
+    let all: Result<Vec<Option<String>>, Error> = rows.iter().map(|row| row.get(0)).collect();
+    Ok(all?.into_iter().flatten().collect())
 }
 
 async fn keep(
@@ -65,8 +70,8 @@ async fn keep(
     tx.execute(
         &format!(
             "INSERT INTO document_versions (id, tenant_id, document_id, name, format, category, sha256, bytes, \
-             body, chunk_count, until) SELECT $1, tenant_id, id, name, format, category, sha256, bytes, body, \
-             chunk_count, $2 FROM documents WHERE tenant_id = $3 AND {which}"
+             body, chunk_count, until, original) SELECT $1, tenant_id, id, name, format, category, sha256, \
+             bytes, body, chunk_count, $2, original FROM documents WHERE tenant_id = $3 AND {which}"
         ),
         args![VersionId::generate(), now, tenant, first, second],
     )
@@ -125,17 +130,18 @@ pub async fn removed(tx: &mut TenantTx) -> Result<Vec<Version>, Error> {
     rows.iter().map(version).collect()
 }
 
-/// How many versions are kept of a document at most; older ones go.
-pub(crate) async fn prune(tx: &mut TenantTx, document: DocumentId) -> Result<(), Error> {
+/// How many versions are kept of a document at most; older ones go. Gives their originals.
+pub(crate) async fn prune(tx: &mut TenantTx, document: DocumentId) -> Result<Vec<String>, Error> {
     let tenant = tx.tenant();
-    tx.execute(
-        "DELETE FROM document_versions WHERE tenant_id = $1 AND document_id = $2 AND id NOT IN \
-         (SELECT id FROM document_versions WHERE tenant_id = $1 AND document_id = $2 \
-         ORDER BY until DESC, id DESC LIMIT $3)",
-        args![tenant, document, KEPT],
-    )
-    .await?;
-    Ok(())
+    let rows = tx
+        .fetch_all(
+            "DELETE FROM document_versions WHERE tenant_id = $1 AND document_id = $2 AND id NOT IN \
+             (SELECT id FROM document_versions WHERE tenant_id = $1 AND document_id = $2 \
+             ORDER BY until DESC, id DESC LIMIT $3) RETURNING original",
+            args![tenant, document, KEPT],
+        )
+        .await?;
+    originals(&rows)
 }
 
 /// A document as people edit it.
@@ -209,69 +215,84 @@ fn text(items: &[Item]) -> String {
 }
 
 impl Library {
-    /// Replaces a document's content by an edited text, which is read as Markdown, or as CSV where the
-    /// document is a table of questions.
+    /// Makes an edited text of a document ready to be put in its place: read as Markdown, or as CSV where the document
+    /// is a table of questions. `None` when there is no such document.
     ///
     /// # Errors
-    /// When it cannot be read, or there is no such document.
+    /// When it cannot be read.
     pub async fn edit(
         &self,
-        tx: &mut TenantTx,
+        tenant: TenantId,
         id: DocumentId,
         content: &str,
-    ) -> Result<Option<Added>, KnowledgeError> {
-        let Some(document) = store::find(tx, id).await? else { return Ok(None) };
-        let as_table = matches!(editable(tx, id).await?, Some(Editable::Table(_)));
+    ) -> Result<Option<Staged>, KnowledgeError> {
+        let mut tx = self.db.read(tenant).await?;
+        let Some(document) = store::find(&mut tx, id).await? else { return Ok(None) };
+        let as_table = matches!(editable(&mut tx, id).await?, Some(Editable::Table(_)));
+        drop(tx);
         let name = if as_table { "edited.csv" } else { "edited.md" };
-        let reading = crate::read(name, content.as_bytes())?;
-        let sha = crate::library::digest(content.as_bytes());
-        let category = document.category.as_deref();
-        self.put(tx, &document.name, category, &sha, content.len(), &reading).await.map(Some)
+        let content = content.as_bytes();
+        let reading = self.reader.read(tenant, name, content).await?;
+        let prepared = Prepared {
+            name: document.name,
+            category: document.category,
+            sha256: crate::library::digest(content),
+            size: content.len(),
+            reading,
+            original: None,
+        };
+        self.stage(tenant, prepared).await.map(Some)
     }
 
-    /// Brings an earlier version back; what is there now becomes a version itself.
+    /// Makes an earlier version ready to be brought back; what is there now becomes a version itself. `None` when there
+    /// is no such version.
     ///
     /// # Errors
-    /// When the database refuses. `None` when there is no such version.
+    /// When the database refuses.
     pub async fn restore(
         &self,
-        tx: &mut TenantTx,
+        tenant: TenantId,
         id: VersionId,
-    ) -> Result<Option<DocumentId>, KnowledgeError> {
-        let tenant = tx.tenant();
+    ) -> Result<Option<Staged>, KnowledgeError> {
+        let mut tx = self.db.read(tenant).await?;
         let row = tx
             .fetch_opt(
-                "SELECT name, format, category, sha256, bytes, body, document_id FROM document_versions \
-                 WHERE tenant_id = $1 AND id = $2",
+                "SELECT name, format, category, sha256, bytes, body, document_id, original \
+                 FROM document_versions WHERE tenant_id = $1 AND id = $2",
                 args![tenant, id],
             )
             .await?;
+        drop(tx);
         let Some(row) = row else { return Ok(None) };
-        let (name, format): (String, String) = (row.get(0)?, row.get(1)?);
-        let category: Option<String> = row.get(2)?;
-        let (sha256, bytes): (String, i64) = (row.get(3)?, row.get(4)?);
+        let format: String = row.get(1)?;
+        let bytes: i64 = row.get(4)?;
         let body: String = row.get(5)?;
-        let chunks = crate::library::cut(&decode(&body), category.as_deref());
-        let now = self.clock.now();
-        let document = NewDocument {
-            name: &name,
-            format: &format,
-            category: category.as_deref(),
-            sha256: &sha256,
-            bytes: usize::try_from(bytes).unwrap_or(0),
-            body: &body,
+        let prepared = Prepared {
+            name: row.get(0)?,
+            category: row.get(2)?,
+            sha256: row.get(3)?,
+            size: usize::try_from(bytes).unwrap_or(0),
+            reading: Reading { format: Format::by_name(&format), items: decode(&body), half: 0 },
+            original: row.get(7)?,
         };
-        let restored = store::put(tx, &document, &chunks, now).await?;
         // A document that was removed comes back under another id; its past comes with it.
-        let before: DocumentId = row.get(6)?;
-        if before != restored {
-            tx.execute(
-                "UPDATE document_versions SET document_id = $1 WHERE tenant_id = $2 AND document_id = $3",
-                args![restored, tenant, before],
-            )
-            .await?;
-        }
-        embed::schedule(tx, now).await?;
-        Ok(Some(restored))
+        let mut staged = self.stage(tenant, prepared).await?;
+        staged.past_of = Some(row.get(6)?);
+        Ok(Some(staged))
     }
+}
+
+/// Has versions of a document that comes back under another id follow it.
+pub(crate) async fn follow(
+    tx: &mut TenantTx,
+    before: DocumentId,
+    now: DocumentId,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "UPDATE document_versions SET document_id = $1 WHERE tenant_id = $2 AND document_id = $3",
+        args![now, tenant, before],
+    )
+    .await?;
+    Ok(())
 }

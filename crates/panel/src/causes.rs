@@ -49,20 +49,6 @@ const CAUSES: &[(&str, &str)] = &[
         "the token was not checked",
         "O servidor não respondeu quando o canal foi criado: o token ainda não foi conferido.",
     ),
-    (
-        "is of no known kind",
-        "Este tipo de arquivo não é lido. Use PDF, Word, Markdown, texto, HTML ou CSV.",
-    ),
-    (
-        "has no text that can be read",
-        "Não há texto que se possa ler: está vazio, ou é um PDF digitalizado, que precisa virar texto antes.",
-    ),
-    ("is no text:", "Isto não é texto: talvez seja um arquivo de outro tipo, renomeado."),
-    (
-        "cannot be read as pdf",
-        "O PDF não pôde ser lido: talvez esteja danificado ou protegido por senha.",
-    ),
-    ("cannot be read as", "O arquivo não pôde ser lido: talvez esteja danificado."),
     ("too large", "O arquivo é grande demais: no máximo 20 MB."),
     ("has upper-case letters", "Use só letras minúsculas, como clinica-sol."),
     ("slug `", "Use de 2 a 40 letras minúsculas, números ou hífens, como clinica-sol."),

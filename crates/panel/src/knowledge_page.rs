@@ -7,18 +7,19 @@ use axum::extract::Query;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kernel::DocumentId;
-use knowledge::{Document, Editable, KnowledgeError, Library};
+use knowledge::{Document, Editable, KnowledgeError};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 use ui::{Field, Icon, Lang, Tone, badge, icon, notice, page_head};
 use web::permission::{KnowledgeRead, KnowledgeWrite};
-use web::{Permission, Problem};
+use web::{BodySize, Permission, Problem};
 
 use crate::address::encode;
 use crate::door::{At, PageId};
 use crate::failure::Failure;
 use crate::form::{Form, Upload};
+use crate::knowledge_words::{format_name, why};
 use crate::registry::Pages;
 
 /// How far back questions without an answer are listed.
@@ -27,11 +28,13 @@ pub(crate) const BACK: Duration = Duration::from_secs(30 * 86_400);
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento", show);
     pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/arquivos", upload);
+    pages.takes(BodySize::Upload);
     pages
         .tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/perguntas", add_pair);
     pages.tenant_action::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento/testar", ask);
     pages.tenant_page::<KnowledgeRead, _, _>("/painel/t/{slug}/conhecimento/{id}", document);
     pages.tenant_action::<KnowledgeWrite, _, _>("/painel/t/{slug}/conhecimento/{id}", edit);
+    pages.takes(BodySize::Text);
     pages.tenant_action::<KnowledgeWrite, _, _>(
         "/painel/t/{slug}/conhecimento/{id}/remover",
         remove,
@@ -40,21 +43,6 @@ pub(crate) fn pages(pages: &mut Pages) {
         "/painel/t/{slug}/conhecimento/versoes/{id}/restaurar",
         restore,
     );
-}
-
-/// A refusal of the knowledge in people's words.
-fn why(lang: Lang, error: &KnowledgeError) -> String {
-    let pt = match error {
-        KnowledgeError::TooLarge { .. } => {
-            "O arquivo passa de 20 MB. Divida-o em partes.".to_owned()
-        }
-        KnowledgeError::Pair => {
-            "A pergunta tem de 3 a 500 letras, a resposta de 1 a 4.000.".to_owned()
-        }
-        KnowledgeError::Name => "O nome do arquivo tem de 1 a 200 letras.".to_owned(),
-        other => crate::causes::cause(lang, &other.to_string()),
-    };
-    lang.t(&pt, &error.to_string()).to_owned()
 }
 
 pub(crate) fn failed(lang: Lang, error: KnowledgeError) -> Failure {
@@ -68,18 +56,6 @@ pub(crate) fn failed(lang: Lang, error: KnowledgeError) -> Failure {
 fn pieces(lang: Lang, many: i64) -> String {
     let word = if many == 1 { lang.t("trecho", "piece") } else { lang.t("trechos", "pieces") };
     format!("{} {word}", ui::count(many, lang))
-}
-
-fn format_name(lang: Lang, format: &str) -> &'static str {
-    match format {
-        "pair" => lang.t("Pergunta e resposta", "Question and answer"),
-        "csv" => lang.t("Tabela", "Table"),
-        "pdf" => "PDF",
-        "docx" => "Word",
-        "html" => "HTML",
-        "markdown" => lang.t("Texto", "Text"),
-        _ => lang.t("Texto", "Text"),
-    }
 }
 
 /// What becomes of a document: found by searches as it stands, or of no use.
@@ -267,7 +243,9 @@ async fn upload(at: At<KnowledgeWrite>, upload: Upload) -> Result<Response, Fail
             continue;
         }
         let name = file.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
-        let prepared = match Library::read_file(&name, file.bytes).await {
+        let library = &at.app.library;
+        let read = library.prepare(at.tenant.id, &name, file.bytes, category.as_deref()).await;
+        let prepared = match read {
             Ok(prepared) => prepared,
             Err(error @ (KnowledgeError::Storage(_) | KnowledgeError::Vault(_))) => {
                 return Err(failed(lang, error));
@@ -289,12 +267,7 @@ async fn upload(at: At<KnowledgeWrite>, upload: Upload) -> Result<Response, Fail
             }
         };
         let mut tx = at.begin().await?;
-        let added = at
-            .app
-            .library
-            .add(&mut tx, &prepared, category.as_deref())
-            .await
-            .map_err(|error| failed(lang, error))?;
+        let added = library.add(&mut tx, &prepared).await.map_err(|error| failed(lang, error))?;
         at.note(
             &mut tx,
             "knowledge.added",
@@ -322,13 +295,11 @@ struct Pair {
 async fn add_pair(at: At<KnowledgeWrite>, Form(pair): Form<Pair>) -> Result<Response, Failure> {
     let lang = at.lang();
     let category = Some(pair.category.trim()).filter(|c| !c.is_empty());
+    let library = &at.app.library;
+    let ready = library.pair(at.tenant.id, &pair.question, &pair.answer, category).await;
+    let ready = ready.map_err(|error| failed(lang, error))?;
     let mut tx = at.begin().await?;
-    let added = at
-        .app
-        .library
-        .add_pair(&mut tx, &pair.question, &pair.answer, category)
-        .await
-        .map_err(|error| failed(lang, error))?;
+    let added = library.add(&mut tx, &ready).await.map_err(|error| failed(lang, error))?;
     at.note(
         &mut tx,
         "knowledge.added",
@@ -486,25 +457,38 @@ async fn edit(
     Form(edited): Form<Edited>,
 ) -> Result<Response, Failure> {
     let lang = at.lang();
-    let mut tx = at.begin().await?;
+    let library = &at.app.library;
+    let mut tx = at.read().await?;
     let document = knowledge::find(&mut tx, id).await?.ok_or_else(Failure::not_found)?;
-    let outcome = match knowledge::editable(&mut tx, id).await? {
+    let before = knowledge::editable(&mut tx, id).await?;
+    drop(tx);
+    let (staged, asked_before) = match before {
         Some(Editable::Pair { question, .. }) => {
             let category = Some(edited.category.trim()).filter(|c| !c.is_empty());
-            let library = &at.app.library;
-            let added = library.add_pair(&mut tx, &edited.question, &edited.answer, category).await;
-            // Another question is another document; the old one goes, and is kept as a version. Long
-            // ones that begin alike are the same.
-            let another = added.as_ref().is_ok_and(|added| added.id != id);
-            if another && question.trim() != edited.question.trim() {
-                knowledge::remove(&mut tx, &id.to_string(), at.now()).await?;
-            }
-            added.map(Some)
+            let (tenant, asked, answer) = (at.tenant.id, &edited.question, &edited.answer);
+            (library.pair(tenant, asked, answer, category).await.map(Some), Some(question))
         }
-        _ => at.app.library.edit(&mut tx, id, &edited.content.replace("\r\n", "\n")).await,
+        _ => {
+            let content = edited.content.replace("\r\n", "\n");
+            (library.edit(at.tenant.id, id, &content).await, None)
+        }
     };
-    match outcome {
-        Ok(Some(added)) => {
+    let put = async {
+        let Some(staged) = staged? else { return Ok(None) };
+        let mut tx = at.app.db.begin(at.tenant.id).await?;
+        let added = library.add(&mut tx, &staged).await?;
+        // Another question is another document; the old one goes, and is kept as a version. Long ones that begin
+        // alike are the same.
+        if let Some(question) = asked_before
+            && added.id != id
+            && question.trim() != edited.question.trim()
+        {
+            knowledge::remove(&mut tx, &id.to_string(), at.now()).await?;
+        }
+        Ok::<_, KnowledgeError>(Some((tx, added)))
+    };
+    match put.await {
+        Ok(Some((mut tx, added))) => {
             at.note(
                 &mut tx,
                 "knowledge.changed",
@@ -521,7 +505,6 @@ async fn edit(
         Ok(None) => Err(Failure::not_found()),
         Err(KnowledgeError::Storage(error)) => Err(error.into()),
         Err(error) => {
-            drop(tx);
             let text = why(lang, &error);
             document_page(&at, id, Some(&text)).await
         }
@@ -550,11 +533,12 @@ async fn restore(
     Form(_): Form<Nothing>,
 ) -> Result<Response, Failure> {
     let lang = at.lang();
+    let library = &at.app.library;
+    let staged = library.restore(at.tenant.id, id).await.map_err(|e| failed(lang, e))?;
+    let staged = staged.ok_or_else(Failure::not_found)?;
     let mut tx = at.begin().await?;
-    let restored = at.app.library.restore(&mut tx, id).await.map_err(|e| failed(lang, e))?;
-    let document = restored.ok_or_else(Failure::not_found)?;
-    let name = knowledge::find(&mut tx, document).await?.map_or(String::new(), |d| d.name);
-    at.note(&mut tx, "knowledge.restored", name, (None, None)).await?;
+    let added = library.add(&mut tx, &staged).await.map_err(|e| failed(lang, e))?;
+    at.note(&mut tx, "knowledge.restored", added.name, (None, None)).await?;
     tx.commit().await?;
-    Ok(at.done(&format!("/conhecimento/{document}"), "restaurado"))
+    Ok(at.done(&format!("/conhecimento/{}", added.id), "restaurado"))
 }

@@ -34,6 +34,7 @@ mod hours;
 mod inbox_page;
 mod keys;
 mod knowledge_page;
+mod knowledge_words;
 mod letters;
 mod links;
 mod live;

@@ -91,17 +91,20 @@ async fn teach(
     Form(taught): Form<Taught>,
 ) -> Result<Response, Failure> {
     let lang = at.lang();
+    let library = &at.app.library;
+    let pair = match taught.dismiss.is_empty() {
+        true => {
+            let pair = library.pair(at.tenant.id, &taught.question, &taught.answer, None).await;
+            Some(pair.map_err(|error| failed(lang, error))?)
+        }
+        false => None,
+    };
     let mut tx = at.begin().await?;
     if !inbox::seen_to(&mut tx, id).await? {
         return Err(Failure::not_found());
     }
-    if taught.dismiss.is_empty() {
-        let added = at
-            .app
-            .library
-            .add_pair(&mut tx, &taught.question, &taught.answer, None)
-            .await
-            .map_err(|error| failed(lang, error))?;
+    if let Some(pair) = pair {
+        let added = library.add(&mut tx, &pair).await.map_err(|error| failed(lang, error))?;
         at.note(
             &mut tx,
             "knowledge.added",

@@ -266,11 +266,24 @@ async fn open(
         environment.insert("DATABASE_URL".to_owned(), url.to_owned());
     }
     environment.extend(settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-    let loaded = match config::load(&Sources { environment, ..Sources::default() }) {
+    let mut loaded = match config::load(&Sources { environment, ..Sources::default() }) {
         Ok(loaded) => loaded,
         Err(faults) => panic!("the test configuration is unsound: {faults}"),
     };
+    // Files are read by a process of the built program; this one is a test.
+    loaded.config.reader_program = Some(program());
     House::open(loaded.config, clock).await.expect("the house opens")
+}
+
+/// The program that `cargo xtask test` built.
+///
+/// # Panics
+/// When it is not there.
+pub fn program() -> std::path::PathBuf {
+    let own = std::env::current_exe().expect("a test knows where it is");
+    let built = own.parent().and_then(|deps| deps.parent()).map(|build| build.join("portaria"));
+    let built = built.filter(|path| path.exists());
+    built.expect("portaria is built: run the tests with `cargo xtask test`")
 }
 
 /// A tenant of the house under test.

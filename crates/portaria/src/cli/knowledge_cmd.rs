@@ -47,7 +47,46 @@ pub(super) enum KnowledgeCommand {
     Reindex {
         #[arg(long)]
         tenant: String,
+        /// Read the uploaded files that are kept again, too.
+        #[arg(long)]
+        reread: bool,
     },
+}
+
+/// What a child that reads one file is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReadArgs {
+    /// The file's name; its ending says the format.
+    #[arg(long)]
+    name: String,
+    /// Bytes of text at most.
+    #[arg(long, default_value = "4194304")]
+    text: usize,
+    /// Bytes of memory at most.
+    #[arg(long, default_value = "536870912")]
+    memory: u64,
+    /// Seconds of processor time at most.
+    #[arg(long, default_value = "60")]
+    cpu: u64,
+    /// Seconds of processor time without getting further.
+    #[arg(long, default_value = "3")]
+    stall: u64,
+    /// Bytes of the file at most.
+    #[arg(long, default_value = "20971520")]
+    input: u64,
+    #[arg(long)]
+    unfiltered: bool,
+    /// Only prove that the limits hold.
+    #[arg(long)]
+    probe: bool,
+}
+
+impl From<ReadArgs> for knowledge::Task {
+    fn from(args: ReadArgs) -> Self {
+        let ReadArgs { name, text, memory, cpu, stall, input, unfiltered, probe } = args;
+        let allowance = isolation::Allowance { memory, cpu, stall, input, unfiltered };
+        Self { name, text, allowance, probe }
+    }
 }
 
 fn progress(out: &Out, length: usize) -> ProgressBar {
@@ -69,8 +108,9 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
                 bail!("nothing to add: give files, or --question with --answer");
             }
             if let (Some(question), Some(answer)) = (question, answer) {
+                let pair = house.library.pair(tenant.id, &question, &answer, category).await?;
                 let mut tx = house.db.begin(tenant.id).await?;
-                let one = house.library.add_pair(&mut tx, &question, &answer, category).await?;
+                let one = house.library.add(&mut tx, &pair).await?;
                 tx.commit().await?;
                 added.push(one);
             }
@@ -83,9 +123,9 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
                 bar.set_message(name.to_owned());
                 let bytes =
                     std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-                let file = knowledge::Library::read_file(name, bytes).await?;
+                let file = house.library.prepare(tenant.id, name, bytes, category).await?;
                 let mut tx = house.db.begin(tenant.id).await?;
-                let one = house.library.add(&mut tx, &file, category).await?;
+                let one = house.library.add(&mut tx, &file).await?;
                 tx.commit().await?;
                 added.push(one);
                 bar.inc(1);
@@ -129,16 +169,19 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
                 bail!("this removes all knowledge of {tenant}; repeat with --yes");
             }
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;
-            let mut tx = house.db.begin(tenant.id).await?;
-            let list = knowledge::clear(&mut tx).await?;
-            tx.commit().await?;
+            let list = house.library.clear(tenant.id).await?;
             out.done(&json!({ "removed": list }), &tenant_cmd::removed(&list));
         }
-        KnowledgeCommand::Reindex { tenant } => {
+        KnowledgeCommand::Reindex { tenant, reread } => {
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;
-            let mut tx = house.db.begin(tenant.id).await?;
-            let (documents, chunks) = house.library.reindex(&mut tx).await?;
-            tx.commit().await?;
+            let bar = progress(out, 0);
+            let step = |at: knowledge::Progress| {
+                bar.set_length(at.documents_in_all as u64);
+                bar.set_position(at.documents as u64);
+            };
+            let done = house.library.reindex(tenant.id, reread, step).await?;
+            bar.finish_and_clear();
+            let (documents, chunks) = (done.documents, done.chunks);
             out.done(
                 &json!({ "documents": documents, "chunks": chunks }),
                 &format!("Cut {documents} documents into {chunks} pieces."),
