@@ -1,6 +1,7 @@
 //! Getting the file of a message from its provider, as a job.
 
 use async_trait::async_trait;
+use files::{Files, Origin};
 use inbox::Attachment;
 use kernel::MessageId;
 use messaging::{Messengers, SendError};
@@ -8,7 +9,7 @@ use queue::{Done, Handler, JobCx, JobError, Lane, Payload};
 use serde::{Deserialize, Serialize};
 
 use crate::Directory;
-use crate::media::{Files, MediaRules, plain};
+use crate::media::{MediaRules, plain};
 
 /// A file waits to be fetched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,9 +37,9 @@ impl Fetch {
         directory: Directory,
         messengers: Messengers,
         rules: MediaRules,
-        data: &std::path::Path,
+        files: Files,
     ) -> Self {
-        Self { directory, messengers, rules, files: Files::new(data) }
+        Self { directory, messengers, rules, files }
     }
 
     async fn end(&self, due: &MediaDue, file: &Attachment, cx: &JobCx) -> Result<Done, JobError> {
@@ -78,12 +79,19 @@ impl Handler<MediaDue> for Fetch {
                     return self.end(&due, &file, cx).await;
                 }
                 file.size = Some(fetched.bytes.len() as u64);
-                let kept =
-                    self.files.keep(cx.tenant, &due.message.to_string(), fetched.bytes).await;
-                let path = kept.map_err(|cause| JobError::Retry {
-                    after: None,
-                    cause: format!("the file cannot be kept: {cause}"),
-                })?;
+                let (from, name) = (Origin::Sender(&found.address), due.message.to_string());
+                let path = match self.files.keep(cx.tenant, from, &name, fetched.bytes).await {
+                    Ok(path) => path,
+                    Err(full) if full.is_full() => {
+                        "refused".clone_into(&mut file.state);
+                        file.reason = Some(full.to_string());
+                        return self.end(&due, &file, cx).await;
+                    }
+                    Err(cause) => {
+                        let cause = format!("the file cannot be kept: {cause}");
+                        return Err(JobError::Retry { after: None, cause });
+                    }
+                };
                 file.mime = mime;
                 file.path = Some(path);
                 let voice = found.content == "audio";

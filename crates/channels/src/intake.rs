@@ -1,11 +1,12 @@
 //! What a webhook brought becomes rows.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use db::{Db, TenantTx};
+use files::{Files, KeepError, Origin};
 use inbox::{Attachment, Handles, Incoming, Received, Report};
+use kernel::line::Line;
 use kernel::{Clock, Moment};
 use messaging::{
     Chat, ChatKind, Content, Inbound, InboundMessage, Link, LinkState, Parsed, Progress, SendState,
@@ -14,7 +15,7 @@ use queue::NewJob;
 use serde_json::{Value, json};
 
 use crate::fetch::MediaDue;
-use crate::media::{Files, MediaRules, plain};
+use crate::media::{self, MediaRules, plain};
 use crate::{Directory, Entry, Limiter, catch_up, kept, store};
 
 /// What became of one thing in a webhook. The order is by importance for the answer.
@@ -53,8 +54,8 @@ impl Taken {
 pub enum IntakeError {
     #[error(transparent)]
     Storage(#[from] db::Error),
-    #[error("a file of a message could not be kept")]
-    File(#[from] std::io::Error),
+    #[error("a file of a message could not be kept: {0}")]
+    File(std::io::Error),
 }
 
 /// Takes in what providers say.
@@ -75,9 +76,9 @@ impl Intake {
         directory: Directory,
         limiter: Limiter,
         media: MediaRules,
-        data: &Path,
+        files: Files,
     ) -> Self {
-        Self { db, clock, directory, limiter, media, files: Files::new(data) }
+        Self { db, clock, directory, limiter, media, files }
     }
 
     /// Stores everything a body says, each thing durably, in order.
@@ -294,6 +295,8 @@ impl Intake {
         let person = message.chat.kind == ChatKind::Person;
         let now = self.clock.now();
         let file = self.file(entry, message).await?;
+        // What somebody calls themselves may be anything; it is shown on one line.
+        let name = message.name.as_deref().filter(|_| !message.from_me).and_then(Line::<80>::shown);
         let media = file.as_ref().map(|file| json!(file).to_string());
         let incoming = Incoming {
             channel: entry.id,
@@ -305,7 +308,7 @@ impl Intake {
                 Handles { lid: Some(message.chat.address.as_str()), ..Handles::default() }
             },
             address: &message.chat.address,
-            name: message.name.as_deref().filter(|_| !message.from_me),
+            name: name.as_deref(),
             at: message.at,
             content: message.content.name(),
             body: message.text.as_deref(),
@@ -359,7 +362,7 @@ impl Intake {
         let Some(media) = &message.media else { return Ok(None) };
         let mut file = Attachment {
             mime: plain(&media.mime),
-            file_name: media.file_name.clone(),
+            file_name: media.file_name.as_deref().and_then(Line::<200>::shown).map(String::from),
             reference: media.reference.clone(),
             ..Attachment::default()
         };
@@ -372,27 +375,71 @@ impl Intake {
             file.state = state(if media.reference.is_some() { "pending" } else { "absent" });
             return Ok(Some(file));
         };
-        match Files::decode(encoded) {
+        let most = self.media.limit;
+        // Told by its length before it is decoded: what is refused takes no memory.
+        if media::decoded_size(encoded) > most.saturating_add(4) {
+            file.size = Some(media::decoded_size(encoded) as u64);
+            file.state = state("refused");
+            file.reason = Some(too_large(most));
+            return Ok(Some(file));
+        }
+        match media::decode(encoded) {
             None => {
                 file.state = state("failed");
                 file.reason = Some("the file that came along is unreadable".to_owned());
             }
-            Some(bytes) if bytes.len() > self.media.limit => {
+            Some(bytes) if bytes.len() > most => {
                 file.size = Some(bytes.len() as u64);
                 file.state = state("refused");
-                let limit = self.media.limit;
-                file.reason =
-                    Some(format!("the file is over the limit of {limit} bytes (media.limit)"));
+                file.reason = Some(too_large(most));
             }
             Some(bytes) => {
                 file.size = Some(bytes.len() as u64);
-                file.path = Some(self.files.keep(entry.tenant, &message.provider_id, bytes).await?);
-                let heard = message.content == Content::Audio && !message.from_me;
-                file.state = state(if heard { "transcribing" } else { "stored" });
+                let from = match message.from_me {
+                    true => Origin::Tenant,
+                    false => Origin::Sender(&message.chat.address),
+                };
+                match self.files.keep(entry.tenant, from, &message.provider_id, bytes).await {
+                    Ok(path) => {
+                        file.path = Some(path);
+                        let heard = message.content == Content::Audio && !message.from_me;
+                        file.state = state(if heard { "transcribing" } else { "stored" });
+                    }
+                    // The message is stored all the same, and says why its file is not.
+                    Err(full) if full.is_full() => {
+                        self.refused_for_room(entry, &full).await?;
+                        file.state = state("refused");
+                        file.reason = Some(full.to_string());
+                    }
+                    Err(KeepError::Storage(cause)) => return Err(cause.into()),
+                    Err(KeepError::Io(cause)) => return Err(IntakeError::File(cause)),
+                    Err(other) => return Err(IntakeError::File(std::io::Error::other(other))),
+                }
             }
         }
         Ok(Some(file))
     }
+
+    /// Tells people on the channel that files are refused for want of room.
+    async fn refused_for_room(&self, entry: &Entry, full: &KeepError) -> Result<(), IntakeError> {
+        metrics::counter!("portaria_files_refused_total", "tenant" => entry.slug.to_string())
+            .increment(1);
+        if matches!(full, KeepError::SenderFull(_)) {
+            return Ok(());
+        }
+        let mut tx = self.db.begin(entry.tenant).await?;
+        store::set_alarm(&mut tx, entry.id, &full.to_string(), self.clock.now()).await?;
+        tx.commit().await?;
+        tracing::warn!(
+            event = "channel_alarm", tenant_id = %entry.tenant, channel_id = %entry.id,
+            state = "no_room",
+        );
+        Ok(())
+    }
+}
+
+fn too_large(limit: usize) -> String {
+    format!("the file is over the limit of {limit} bytes (media.limit)")
 }
 
 /// Why a message of such a chat is not taken.

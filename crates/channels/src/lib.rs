@@ -34,7 +34,7 @@ pub use kept::{HealthView, RawEvent, health, raw_events};
 pub use limits::{Limiter, Rates};
 pub use locate::{alarms, every};
 pub use manage::{Manage, Paired, Status};
-pub use media::{MediaRules, remove_all as remove_files};
+pub use media::MediaRules;
 pub use message_api::{
     AuthorIn, ListIn, MediaIn, MessageIn, Posted, Sender, Signature, TemplateIn,
     routes as message_routes,
@@ -45,4 +45,4 @@ pub use store::{
     Channel, ChannelError, NewChannel, NewLogin, Rotation, add, find, list, pairing, remove,
     remove_tenant, rotate,
 };
-pub use webhook::{Limits, webhooks};
+pub use webhook::{Limits, WEBHOOKS, webhooks};

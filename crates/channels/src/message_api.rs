@@ -6,6 +6,7 @@ use axum::extract::{FromRef, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
+use files::Files;
 use inbox::{Attachment, Author, NewOutgoing, To};
 use kernel::{ContactId, ConversationId, MessageId, Moment, Phone, TenantId};
 use messaging::{BadBody, Body, Choice, Kind, ListRow, MediaKind, Messengers, Source};
@@ -14,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenancy::Tenant;
 use web::permission::{InboxRead, InboxWrite};
-use web::{Access, Api, Built, Door, Json, PathId, Problem, Scope};
+use web::{Access, Api, BodySize, Built, Door, Json, PathId, Problem, Scope};
 
-use crate::media::{Files, plain};
+use crate::media::plain;
 use crate::store::{self, Channel, ChannelError};
 
 #[derive(Clone)]
@@ -51,6 +52,7 @@ pub fn routes(door: Door, sender: Sender) -> Built {
             "Send one message: text, media, buttons, list or template",
             post,
         )
+        .takes(BodySize::Upload)
         .body::<WhaticketIn, Posted, _, _>(
             Method::POST,
             "/api/messages/send",
@@ -228,6 +230,10 @@ impl Sender {
             _ => return Err(Problem::field("media", "give exactly one of url and base64")),
         };
         let mime = plain(&media.mime);
+        let broken = |name: &String| name.parse::<kernel::line::Line<200>>().err();
+        if let Some(bad) = media.file_name.as_ref().and_then(broken) {
+            return Err(Problem::field("media.file_name", bad.to_string()));
+        }
         Ok(Body::Media {
             kind: media.kind.unwrap_or_else(|| MediaKind::of_mime(&mime)),
             mime,
@@ -275,12 +281,8 @@ async fn find(tx: &mut db::TenantTx, name: &str) -> Result<Channel, Problem> {
 }
 
 impl Sender {
-    pub fn new(
-        messengers: Messengers,
-        outbound: messaging::http::Outbound,
-        data: &std::path::Path,
-    ) -> Self {
-        Self { messengers, outbound, files: Files::new(data) }
+    pub fn new(messengers: Messengers, outbound: messaging::http::Outbound, files: Files) -> Self {
+        Self { messengers, outbound, files }
     }
 
     /// Stores a message and enqueues it, through the rules of window and owner.
@@ -446,8 +448,15 @@ impl Sender {
             Source::Bytes(bytes) => {
                 file.size = Some(bytes.len() as u64);
                 let name = MessageId::generate().to_string();
-                let kept = self.files.keep(tenant, &name, bytes.clone()).await;
-                file.path = Some(kept.map_err(|cause| Problem::internal(&cause))?);
+                let kept =
+                    self.files.keep(tenant, files::Origin::Tenant, &name, bytes.clone()).await;
+                file.path = Some(kept.map_err(|cause| match cause {
+                    full if full.is_full() => {
+                        Problem::new(StatusCode::INSUFFICIENT_STORAGE, "no_room", full.to_string())
+                    }
+                    files::KeepError::Storage(cause) => cause.into(),
+                    other => Problem::internal(&other),
+                })?);
             }
         }
         Ok(Some(file))

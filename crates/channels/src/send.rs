@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use files::Files;
 use inbox::{Attachment, Begin, Leaving, Outcome, SendDue, WINDOW};
 use kernel::{ChannelId, Moment, TenantId};
 use messaging::{
@@ -11,7 +12,6 @@ use messaging::{
 };
 use queue::{Done, Handler, JobCx, JobError};
 
-use crate::media::Files;
 use crate::past::{Verdict, Wanted};
 use crate::{Directory, Entry, catch_up, past, store};
 
@@ -114,8 +114,8 @@ fn count(entry: Option<&Entry>, outcome: &'static str) {
 }
 
 impl Send {
-    pub fn new(directory: Directory, messengers: Messengers, data: &std::path::Path) -> Self {
-        Self { directory, messengers, files: Files::new(data) }
+    pub fn new(directory: Directory, messengers: Messengers, files: Files) -> Self {
+        Self { directory, messengers, files }
     }
 
     async fn call(

@@ -137,7 +137,8 @@ pub(crate) fn check(outbound: &Outbound, new: &NewChannel) -> Result<NewChannel,
     match new.kind {
         Kind::Evolution => {
             let name = &new.instance;
-            if name.is_empty() || name.chars().count() > 100 || name.contains('/') {
+            let odd = name.contains('/') || !kernel::line::is_one_line(name);
+            if name.is_empty() || name.chars().count() > 100 || odd {
                 let why = "an instance name has 1 to 100 characters and no slash";
                 return Err(ChannelError::Instance(why));
             }

@@ -70,6 +70,8 @@ pub struct WithFile {
     pub channel: ChannelId,
     pub conversation: ConversationId,
     pub content: String,
+    /// By which the conversation's person is written to.
+    pub address: String,
     pub file: Attachment,
 }
 
@@ -81,8 +83,9 @@ pub async fn attachment(tx: &mut TenantTx, message: MessageId) -> Result<Option<
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
-            "SELECT channel_id, conversation_id, content, media FROM messages \
-             WHERE tenant_id = $1 AND id = $2 AND media IS NOT NULL",
+            "SELECT m.channel_id, m.conversation_id, m.content, m.media, c.address FROM messages m \
+             JOIN conversations c ON c.tenant_id = m.tenant_id AND c.id = m.conversation_id \
+             WHERE m.tenant_id = $1 AND m.id = $2 AND m.media IS NOT NULL",
             args![tenant, message],
         )
         .await?;
@@ -93,6 +96,7 @@ pub async fn attachment(tx: &mut TenantTx, message: MessageId) -> Result<Option<
         channel: row.get(0)?,
         conversation: row.get(1)?,
         content: row.get(2)?,
+        address: row.get(4)?,
         file,
     }))
 }

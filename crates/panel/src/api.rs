@@ -7,12 +7,17 @@ use async_trait::async_trait;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use db::Db;
-use identity::Stage;
+use identity::{Role, Stage};
 use kernel::Clock;
 use tenancy::Scopes;
 use web::{Anyone, Caller, People, Problem, TENANT_HEADER};
 
 use crate::door::{cookie, session_names};
+
+/// What a role may do by the API: also what it may hand out by keys. An owner's is everything.
+pub(crate) fn scopes_of(role: Role) -> Scopes {
+    if role == Role::Owner { Scopes::all() } else { Scopes::of(&role.scopes()) }
+}
 
 /// Finds out who is signed in.
 pub struct SignedIn {
@@ -46,8 +51,10 @@ impl People for SignedIn {
             ));
         }
         let person = session.person;
-        let known =
-            |may: Anyone| Some(Caller { may, name: person.name.clone(), person: Some(person.id) });
+        let known = |may: Anyone| {
+            let mark = format!("person {}", person.id);
+            Some(Caller { may, name: person.name.clone(), person: Some(person.id), mark })
+        };
         let Some(slug) = text(TENANT_HEADER) else {
             return match person.operator {
                 true => Ok(known(Anyone::Operator { acting_for: None })),
@@ -61,8 +68,8 @@ impl People for SignedIn {
         let mut tx = self.db.read_system().await?;
         let places = identity::memberships(&mut tx, person.id).await?;
         if let Some(place) = places.iter().find(|place| place.slug.as_str() == slug) {
-            let scopes = Scopes::of(&place.role.scopes());
-            return Ok(known(Anyone::Key { tenant: place.tenant, scopes }));
+            let scopes = scopes_of(place.role);
+            return Ok(known(Anyone::Key { tenant: place.tenant, scopes, ends: None }));
         }
         drop(tx);
         Err(Problem::not_found("tenant"))

@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use web::Problem;
+use web::{Problem, WhyCut};
 
 use crate::app::App;
 use crate::door::expected_csrf;
@@ -32,9 +32,11 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         let expected = expected_csrf(app, request.headers());
         let header = request.headers().get(HEADER).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let bytes = axum::body::Bytes::from_request(request, app)
-            .await
-            .map_err(|cause| Problem::new(cause.status(), "unreadable_body", cause.body_text()))?;
+        let why = request.extensions().get::<WhyCut>().cloned();
+        let bytes = axum::body::Bytes::from_request(request, app).await.map_err(|cause| {
+            let other = || Problem::new(cause.status(), "unreadable_body", cause.body_text());
+            why.and_then(|why| why.problem()).unwrap_or_else(other)
+        })?;
         let token = match header {
             Some(token) => token,
             None => read::<Token>(&bytes)?.csrf,
@@ -102,8 +104,10 @@ impl FromRequest<App> for Upload {
         let expected = expected_csrf(app, request.headers());
         let header = request.headers().get(HEADER).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let mut known = header.is_some_and(|token| proven(expected.as_deref(), &token));
+        let why = request.extensions().get::<WhyCut>().cloned();
         let bad = |status: StatusCode, text: String| -> Failure {
-            Problem::new(status, "unreadable_body", text).into()
+            let cut = why.as_ref().and_then(WhyCut::problem);
+            cut.unwrap_or_else(|| Problem::new(status, "unreadable_body", text)).into()
         };
         let mut parts = Multipart::from_request(request, app)
             .await
@@ -113,7 +117,9 @@ impl FromRequest<App> for Upload {
             parts.next_field().await.map_err(|cause| bad(cause.status(), cause.body_text()))?
         {
             let field = part.name().unwrap_or_default().to_owned();
-            let file = part.file_name().map(str::to_owned);
+            let file = part.file_name().map(|name| {
+                kernel::line::Line::<200>::shown(name).map(String::from).unwrap_or_default()
+            });
             let mime = part.content_type().unwrap_or("application/octet-stream").to_owned();
             let bytes =
                 part.bytes().await.map_err(|cause| bad(cause.status(), cause.body_text()))?;

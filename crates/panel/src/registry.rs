@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::middleware;
 use axum::routing::{MethodFilter, on};
 use tower_http::compression::CompressionLayer;
-use web::Permission;
+use web::{BodySize, Permission};
 
 use crate::app::App;
 use crate::{door, failure};
@@ -33,6 +33,8 @@ pub struct PageRoute {
     pub method: Method,
     pub path: &'static str,
     pub access: PageAccess,
+    /// How large its form may be.
+    pub size: BodySize,
 }
 
 #[derive(Default)]
@@ -49,7 +51,14 @@ impl Pages {
     {
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
         self.router = std::mem::take(&mut self.router).route(path, on(filter, handler));
-        self.routes.push(PageRoute { method, path, access });
+        self.routes.push(PageRoute { method, path, access, size: BodySize::Small });
+    }
+
+    /// The page or action that was added last takes forms of another size.
+    pub(crate) fn takes(&mut self, size: BodySize) {
+        if let Some(last) = self.routes.last_mut() {
+            last.size = size;
+        }
     }
 
     pub(crate) fn page<H, T>(&mut self, path: &'static str, access: PageAccess, handler: H)

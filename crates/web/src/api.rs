@@ -7,6 +7,8 @@ use axum::routing::{MethodFilter, on};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use crate::BodySize;
+
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -24,6 +26,8 @@ pub struct Operation {
     pub path: &'static str,
     pub summary: &'static str,
     pub access: Access,
+    /// How large its body may be.
+    pub size: BodySize,
     document: Value,
 }
 
@@ -94,6 +98,15 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         self.add::<O, H, T>(method, path, access, summary, Some(input.into()), handler)
     }
 
+    /// The route that was added last takes bodies of another size.
+    #[must_use]
+    pub fn takes(mut self, size: BodySize) -> Self {
+        if let Some(last) = self.operations.last_mut() {
+            last.size = size;
+        }
+        self
+    }
+
     fn add<O: JsonSchema, H, T>(
         mut self,
         method: Method,
@@ -135,7 +148,9 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
         }
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
         self.router = self.router.route(path, on(filter, handler));
-        self.operations.push(Operation { method, path, summary, access, document });
+        let size =
+            if document.get("requestBody").is_some() { BodySize::Program } else { BodySize::Small };
+        self.operations.push(Operation { method, path, summary, access, size, document });
         self
     }
 

@@ -10,7 +10,7 @@ use kernel::Id;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Problem;
+use crate::{Problem, WhyCut};
 
 /// A JSON body, in or out.
 #[derive(Debug)]
@@ -20,28 +20,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match axum::Json::<T>::from_request(request, state).await {
-            Ok(axum::Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(match rejection {
-                JsonRejection::JsonDataError(error) => {
-                    let text = error.body_text();
-                    Problem::new(
-                        StatusCode::UNPROCESSABLE_ENTITY,
-                        "invalid_body",
-                        text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest).to_owned(),
-                    )
-                }
-                JsonRejection::JsonSyntaxError(error) => {
-                    Problem::new(StatusCode::BAD_REQUEST, "not_json", error.body_text())
-                }
-                JsonRejection::MissingJsonContentType(_) => Problem::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "not_json",
-                    "send Content-Type: application/json",
-                ),
-                other => Problem::new(other.status(), "unreadable_body", other.body_text()),
-            }),
+        let why = request.extensions().get::<WhyCut>().cloned();
+        let rejection = match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(value)) => return Ok(Self(value)),
+            Err(rejection) => rejection,
+        };
+        if let Some(cut) = why.and_then(|why| why.problem()) {
+            return Err(cut);
         }
+        Err(match rejection {
+            JsonRejection::JsonDataError(error) => {
+                let text = error.body_text();
+                Problem::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "invalid_body",
+                    text.split_once(": ").map_or(text.as_str(), |(_, rest)| rest).to_owned(),
+                )
+            }
+            JsonRejection::JsonSyntaxError(error) => {
+                Problem::new(StatusCode::BAD_REQUEST, "not_json", error.body_text())
+            }
+            JsonRejection::MissingJsonContentType(_) => Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not_json",
+                "send Content-Type: application/json",
+            ),
+            other => Problem::new(other.status(), "unreadable_body", other.body_text()),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use db::{Db, Error, TenantTx, args};
 use kernel::{Moment, TenantId};
 use sha2::{Digest, Sha256};
 
-use crate::{Anyone, Door, Problem};
+use crate::{Anyone, Door, Holding, Problem, WhyCut};
 
 /// Keys are remembered this long.
 const REMEMBERED: Duration = Duration::from_secs(48 * 3600);
@@ -44,18 +44,26 @@ async fn keyed(door: &Door, key: &str, request: Request, next: Next) -> Result<R
     let (parts, body) = request.into_parts();
     // Operators' keys live under the nil tenant, which no business has.
     let caller = door.who(&parts).await?;
-    let tenant = match caller.may {
-        Anyone::Operator { acting_for: Some(slug) } => tenancy::by_slug(&door.db, &slug).await?.id,
+    let tenant = match &caller.may {
+        Anyone::Operator { acting_for: Some(slug) } => tenancy::by_slug(&door.db, slug).await?.id,
         Anyone::Operator { acting_for: None } | Anyone::Machine { .. } => nil(),
-        Anyone::Key { tenant, .. } => tenant,
+        Anyone::Key { tenant, .. } => *tenant,
     };
+    if let Some(holding) = parts.extensions.get::<Holding>() {
+        holding.belongs_to(tenant)?;
+    }
     let bytes = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is over the limit")
+        WhyCut::of(&parts.extensions).unwrap_or_else(|| {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is over the limit")
+        })
     })?;
-    // An answer is repeated to whom it was given, not to a caller who may do less.
-    let hash = Sha256::new().chain_update(&bytes).chain_update([0]).chain_update(&caller.name);
+    // An answer is repeated to whom it was given, for the same request, while they may still do as much.
+    let hash = Sha256::new().chain_update(&bytes).chain_update([0]).chain_update(caller.scopes());
     let hash: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    let route = format!("{} {}", parts.method, parts.uri.path());
+    let target = parts.uri.path_and_query().map_or(parts.uri.path(), |target| target.as_str());
+    let route = format!("{} {target}", parts.method);
+    let key = format!("{} {key}", caller.mark);
+    let key = key.as_str();
     let now = door.clock.now();
     if let Some(earlier) = begin(&door.db, tenant, key, &route, &hash, now).await? {
         return replay(earlier, &route, &hash);
@@ -164,7 +172,7 @@ async fn finish(
     response: Option<String>,
 ) -> Result<(), Error> {
     let mut tx = db.begin(tenant).await?;
-    if status.is_server_error() {
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         // Nothing happened, as far as we know: the caller may try again with the same key.
         tx.execute(
             "DELETE FROM idempotency_keys WHERE tenant_id = $1 AND key = $2",

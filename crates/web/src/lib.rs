@@ -2,26 +2,34 @@
 //! repeated writes, and one registry from which both the router and the OpenAPI document come.
 
 mod api;
+mod bodies;
+mod budget;
 mod client;
 mod cors;
 mod extract;
+mod gate;
 mod idempotency;
 mod page;
 mod problem;
 mod request_id;
 mod schema;
 mod scope;
+mod spool;
 
 pub use api::{Access, Api, Built, Operation};
+pub use bodies::{Bodies, BodySize, BodySizes, WhyCut, bodies};
+pub use budget::{Budget, BudgetLimits, Holding, NoRoom};
 pub use client::{NotANetwork, TrustedProxies};
 pub use cors::cors;
 pub use extract::{Json, PathId, Query};
+pub use gate::{Gate, gate};
 pub use idempotency::{idempotency, prune as prune_idempotency, remove_tenant};
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
 pub use request_id::{RequestId, request_id};
 pub use schema::MIGRATIONS;
 pub use scope::{Anyone, Caller, Door, Operator, People, Permission, Scope, TENANT_HEADER};
+pub use spool::{IN_MEMORY, Spooled, Unread, spool};
 
 /// Permissions that routes ask for by type.
 pub mod permission {

@@ -8,11 +8,11 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use db::{Db, TenantTx};
-use kernel::{Clock, PersonId, TenantId};
+use kernel::{Clock, Moment, PersonId, TenantId};
 use subtle::ConstantTimeEq;
 use tenancy::{HouseScopes, Scopes, Tenant, hash_token};
 
-use crate::Problem;
+use crate::{Access, Holding, Problem};
 
 /// The header by which an operator names the tenant to act for.
 pub const TENANT_HEADER: &str = "x-portaria-tenant";
@@ -48,10 +48,16 @@ pub struct Scope<P> {
     db: Db,
     tenant: Tenant,
     scopes: Scopes,
+    ends: Option<Moment>,
     permission: PhantomData<fn() -> P>,
 }
 
 impl<P> Scope<P> {
+    /// When what the caller presented ends, if it does.
+    pub fn ends(&self) -> Option<Moment> {
+        self.ends
+    }
+
     /// All that the caller may do, not only `P`.
     pub fn scopes(&self) -> &Scopes {
         &self.scopes
@@ -83,9 +89,18 @@ pub struct Operator<P> {
 /// What whoever presented a valid token may do, before permissions are looked at.
 #[derive(Clone)]
 pub enum Anyone {
-    Operator { acting_for: Option<String> },
-    Machine { scopes: HouseScopes },
-    Key { tenant: TenantId, scopes: Scopes },
+    Operator {
+        acting_for: Option<String>,
+    },
+    Machine {
+        scopes: HouseScopes,
+    },
+    /// `ends`: when the key does, if it does.
+    Key {
+        tenant: TenantId,
+        scopes: Scopes,
+        ends: Option<Moment>,
+    },
 }
 
 /// Who calls, by a name that the audit trail knows.
@@ -96,12 +111,70 @@ pub struct Caller {
     pub name: String,
     /// The person, when it is one who is signed in.
     pub person: Option<PersonId>,
+    /// Tells this caller from all others, also from those of the same name: `key …`, `person …`, `machine …`.
+    pub mark: String,
 }
 
 impl Caller {
-    fn program(may: Anyone, name: impl Into<String>) -> Self {
-        Self { may, name: name.into(), person: None }
+    fn program(may: Anyone, name: impl Into<String>, mark: String) -> Self {
+        Self { may, name: name.into(), person: None, mark }
     }
+
+    /// What the caller may do, as a text: an answer is repeated to whom it was given only.
+    pub(crate) fn scopes(&self) -> String {
+        match &self.may {
+            Anyone::Operator { acting_for } => {
+                format!("operator {}", acting_for.as_deref().unwrap_or_default())
+            }
+            Anyone::Machine { scopes } => scopes.to_string(),
+            Anyone::Key { scopes, .. } => scopes.to_string(),
+        }
+    }
+
+    /// # Errors
+    /// When the caller may not call a route that asks for this.
+    pub fn may_call(&self, access: Access) -> Result<(), Problem> {
+        match access {
+            Access::Public => Ok(()),
+            Access::Scope(scope) => self.may_in_tenant(scope),
+            Access::Operator(scope) => self.may_in_house(scope),
+        }
+    }
+
+    fn may_in_tenant(&self, scope: &str) -> Result<(), Problem> {
+        match &self.may {
+            Anyone::Operator { acting_for: Some(_) } => Ok(()),
+            Anyone::Operator { acting_for: None } => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "tenant_missing",
+                "name the tenant in the header X-Portaria-Tenant",
+            )),
+            Anyone::Machine { .. } => Err(forbidden(
+                "a machine token acts for the house only; use an API key of the tenant",
+            )),
+            Anyone::Key { scopes, .. } if scopes.allows(scope) => Ok(()),
+            Anyone::Key { .. } => {
+                Err(forbidden(format!("this API key, or role, lacks the scope {scope}")))
+            }
+        }
+    }
+
+    fn may_in_house(&self, scope: &str) -> Result<(), Problem> {
+        match &self.may {
+            Anyone::Operator { .. } => Ok(()),
+            Anyone::Machine { scopes } if scopes.allows(scope) => Ok(()),
+            Anyone::Machine { .. } => {
+                Err(forbidden(format!("this machine token lacks the scope {scope}")))
+            }
+            Anyone::Key { .. } => Err(forbidden(
+                "only the operator may do this; use the operator's token or a machine token",
+            )),
+        }
+    }
+}
+
+fn forbidden(why: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", why.into())
 }
 
 fn bearer(parts: &Parts) -> Result<&str, Problem> {
@@ -121,6 +194,9 @@ impl Door {
     /// # Errors
     /// 401 when the token is nobody's.
     pub async fn who(&self, parts: &Parts) -> Result<Caller, Problem> {
+        if let Some(known) = parts.extensions.get::<Caller>() {
+            return Ok(known.clone());
+        }
         if let Some(people) = &self.people
             && !parts.headers.contains_key("authorization")
             && let Some(person) = people.caller(parts).await?
@@ -136,17 +212,20 @@ impl Door {
                 .get(TENANT_HEADER)
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned);
-            return Ok(Caller::program(Anyone::Operator { acting_for }, "operator"));
+            let may = Anyone::Operator { acting_for };
+            return Ok(Caller::program(may, "operator", "operator".to_owned()));
         }
         let now = self.clock.now();
         if let Some(machine) = tenancy::find_machine_token(&self.db, token, now).await? {
             let may = Anyone::Machine { scopes: machine.scopes };
-            return Ok(Caller::program(may, machine.name));
+            let mark = format!("machine {}", machine.id);
+            return Ok(Caller::program(may, machine.name, mark));
         }
         match tenancy::find_key(&self.db, token, now).await? {
             Some(key) => {
-                let may = Anyone::Key { tenant: key.tenant, scopes: key.scopes };
-                Ok(Caller::program(may, key.name))
+                let may =
+                    Anyone::Key { tenant: key.tenant, scopes: key.scopes, ends: key.expires_at };
+                Ok(Caller::program(may, key.name, format!("key {}", key.id)))
             }
             None => Err(Problem::unauthorized("this API key is unknown, expired or revoked")),
         }
@@ -163,39 +242,25 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let door = Door::from_ref(state);
-        let (tenant, scopes) = match door.who(parts).await?.may {
-            Anyone::Operator { acting_for: Some(slug) } => {
-                (tenancy::by_slug(&door.db, &slug).await?, Scopes::all())
+        let caller = door.who(parts).await?;
+        caller.may_in_tenant(P::SCOPE)?;
+        let (tenant, scopes, ends) = match caller.may {
+            Anyone::Operator { acting_for } => {
+                let slug = acting_for.unwrap_or_default();
+                (tenancy::by_slug(&door.db, &slug).await?, Scopes::all(), None)
             }
-            Anyone::Operator { acting_for: None } => {
-                return Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "tenant_missing",
-                    "name the tenant in the header X-Portaria-Tenant",
-                ));
-            }
-            Anyone::Machine { .. } => {
-                return Err(Problem::new(
-                    StatusCode::FORBIDDEN,
-                    "forbidden",
-                    "a machine token acts for the house only; use an API key of the tenant",
-                ));
-            }
-            Anyone::Key { tenant, scopes } => {
-                if !scopes.allows(P::SCOPE) {
-                    return Err(Problem::new(
-                        StatusCode::FORBIDDEN,
-                        "forbidden",
-                        format!("this API key, or role, lacks the scope {}", P::SCOPE),
-                    ));
-                }
+            Anyone::Machine { .. } => return Err(forbidden("use an API key of the tenant")),
+            Anyone::Key { tenant, scopes, ends } => {
                 let tenant = tenancy::by_id(&door.db, tenant)
                     .await?
                     .ok_or_else(|| Problem::unauthorized("the tenant of this key is gone"))?;
-                (tenant, scopes)
+                (tenant, scopes, ends)
             }
         };
-        Ok(Self { db: door.db, tenant, scopes, permission: PhantomData })
+        if let Some(holding) = parts.extensions.get::<Holding>() {
+            holding.belongs_to(tenant.id)?;
+        }
+        Ok(Self { db: door.db, tenant, scopes, ends, permission: PhantomData })
     }
 }
 
@@ -209,19 +274,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let door = Door::from_ref(state);
-        let refused = |why: String| Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", why));
-        match door.who(parts).await?.may {
-            Anyone::Operator { .. } => Ok(Self { db: door.db, permission: PhantomData }),
-            Anyone::Machine { scopes } if scopes.allows(P::SCOPE) => {
-                Ok(Self { db: door.db, permission: PhantomData })
-            }
-            Anyone::Machine { .. } => {
-                refused(format!("this machine token lacks the scope {}", P::SCOPE))
-            }
-            Anyone::Key { .. } => refused(
-                "only the operator may do this; use the operator's token or a machine token"
-                    .to_owned(),
-            ),
-        }
+        door.who(parts).await?.may_in_house(P::SCOPE)?;
+        Ok(Self { db: door.db, permission: PhantomData })
     }
 }

@@ -81,10 +81,16 @@ async fn serve(
     if !formed {
         return Err(forged());
     }
-    let bytes = app.body(body, MOST).await.map_err(|(problem, _)| problem)?;
+    // Under each of them the body is looked at as it comes: it may wait on the disk.
+    let secrets = app.intake.directory.app_secrets().await?;
+    let mut checks: Vec<_> =
+        secrets.iter().filter_map(|one| cloud::Check::new(one, signature)).collect();
+    let holding = app.holding(parts);
+    let seen = |piece: &[u8]| checks.iter_mut().for_each(|check| check.update(piece));
+    let spooled = app.body(body, MOST, &holding, seen).await.map_err(|(problem, _)| problem)?;
     // Before it is read: a stranger's body costs its bytes and nothing more.
-    let signer = signer(app, signature, &bytes).await?.ok_or_else(forged)?;
-    let value = json_of(&bytes)
+    let signer = checks.into_iter().find_map(cloud::Check::signer).ok_or_else(forged)?;
+    let value = json_of(spooled, &holding)?
         .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is not JSON"))?;
     let changes = cloud::changes(&value).ok_or_else(|| {
         Problem::new(
@@ -109,6 +115,7 @@ async fn serve(
                 continue;
             }
             entry.slug.as_str().clone_into(tenant);
+            holding.belongs_to(entry.tenant)?;
             match take(app, &entry, change).await {
                 Ok(some) => taken.extend(some),
                 // The others' are taken all the same; Meta sends the whole again, and what was
@@ -142,12 +149,6 @@ async fn owners(app: &App, change: &Change) -> Result<Vec<Arc<Entry>>, Problem> 
             Ok(entries)
         }
     }
-}
-
-/// The secret, of the apps of all channels here, under which the body was signed.
-async fn signer(app: &App, signature: &str, bytes: &[u8]) -> Result<Option<String>, Problem> {
-    let secrets = app.intake.directory.app_secrets().await?;
-    Ok(secrets.iter().find(|secret| cloud::verify(secret, signature, bytes)).cloned())
 }
 
 async fn take(app: &App, entry: &Arc<Entry>, change: &Change) -> Result<Vec<Taken>, Problem> {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use messaging::{Kind, evolution};
 use subtle::ConstantTimeEq;
 use tenancy::hash_token;
-use web::Problem;
+use web::{Holding, Problem};
 
 use super::{App, Outcome, accepted, header, json_of, limited, open_tenant, said};
 use crate::{Entry, Taken};
@@ -38,7 +38,8 @@ async fn answer(app: &App, token: Option<String>, request: Request) -> Response 
     let (parts, body) = request.into_parts();
     let token = token.or_else(|| header(&parts, "x-webhook-token").map(str::to_owned));
     let mut tenant = String::new();
-    let result = serve(app, token, body, &mut tenant).await;
+    let holding = app.holding(&parts);
+    let result = serve(app, token, body, &holding, &mut tenant).await;
     match app.account(Kind::Evolution, &parts, Outcome { tenant, result }) {
         Ok(taken) => accepted(said(&taken)),
         Err(problem) => problem.into_response(),
@@ -49,6 +50,7 @@ async fn serve(
     app: &App,
     token: Option<String>,
     body: Body,
+    holding: &Holding,
     tenant: &mut String,
 ) -> Result<Vec<Taken>, Problem> {
     let intake = &app.intake;
@@ -60,8 +62,8 @@ async fn serve(
     if !directory.knows_token(Kind::Evolution, &token).await? {
         return Err(unauthorized());
     }
-    let bytes = match app.body(body, usize::MAX).await {
-        Ok(bytes) => bytes,
+    let spooled = match app.body(body, usize::MAX, holding, |_| {}).await {
+        Ok(spooled) => spooled,
         Err((problem, seen)) => {
             if problem.status() == StatusCode::PAYLOAD_TOO_LARGE
                 && let Some(entry) = directory.by_token(&token).await?
@@ -72,7 +74,7 @@ async fn serve(
             return Err(problem);
         }
     };
-    let value = json_of(&bytes).ok_or_else(|| {
+    let value = json_of(spooled, holding)?.ok_or_else(|| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not_json", "the body is not JSON")
     })?;
     let Some(parsed) = evolution::parse(&value) else {
@@ -100,6 +102,7 @@ async fn serve(
         return Err(unauthorized());
     }
     entry.slug.as_str().clone_into(tenant);
+    holding.belongs_to(entry.tenant)?;
     open_tenant(&entry)?;
     let taken = intake.take(&entry, &parsed, &value).await?;
     limited(&taken)?;

@@ -5,30 +5,49 @@ mod evolution;
 mod whaticket;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use messaging::Kind;
 use serde_json::{Value, json};
-use web::{Problem, TrustedProxies};
+use web::{Budget, Holding, Problem, Spooled, TrustedProxies, Unread};
 
 use crate::intake::IntakeError;
 use crate::{Entry, Intake, Taken, store};
 
 /// Bounds of what a webhook may be.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Limits {
     /// Bytes of a body; with base64 media these are large.
     pub body: usize,
+    /// A body has to be whole after this long.
+    pub time: Duration,
     /// Proxies whose word on the caller's address is believed.
     pub proxies: TrustedProxies,
+    /// Memory and disk that bodies may take.
+    pub budget: Budget,
+    /// Where large bodies wait.
+    pub folder: PathBuf,
 }
+
+/// All addresses of webhooks, under all the names that the guides give them.
+pub const WEBHOOKS: [&str; 8] = [
+    "/webhook",
+    "/webhook/whatsapp",
+    "/webhook/evolution",
+    "/webhook/evolution/{event}",
+    "/webhook/evolution/in/{token}",
+    "/webhook/evolution/in/{token}/{event}",
+    "/webhook/whaticket",
+    "/webhook/whatsapp-cloud",
+];
 
 pub(crate) struct App {
     intake: Intake,
@@ -111,15 +130,27 @@ impl App {
         }
     }
 
-    /// The body up to the limit, or up to what the provider sends at most. `Err` carries the answer.
-    async fn body(&self, body: Body, most: usize) -> Result<Bytes, (Problem, usize)> {
+    /// The account of a call: what its body holds, until it is answered.
+    fn holding(&self, parts: &Parts) -> Holding {
+        parts.extensions.get::<Holding>().cloned().unwrap_or_else(|| {
+            let proxies = &self.limits.proxies;
+            self.limits.budget.open(proxies.client(&parts.headers, &parts.extensions))
+        })
+    }
+
+    /// The body up to the limit, or up to what the provider sends at most; `seen` gets its pieces as they come. What is
+    /// large waits on the disk. `Err` carries the answer.
+    async fn body(
+        &self,
+        body: Body,
+        most: usize,
+        holding: &Holding,
+        seen: impl FnMut(&[u8]),
+    ) -> Result<Spooled, (Problem, usize)> {
         let limit = self.limits.body.min(most);
-        match read(body, limit).await {
-            Ok(bytes) => Ok(bytes),
-            // Not 4xx: the provider is to send it again.
-            Err(Unread::Broken) => {
-                Err((Problem::unavailable("the body did not arrive whole", 1), 0))
-            }
+        let place = (holding, self.limits.folder.as_path());
+        match web::spool(body, limit, self.limits.time, place, seen).await {
+            Ok(spooled) => Ok(spooled),
             Err(Unread::TooLarge { seen }) => Err((
                 Problem::new(
                     StatusCode::PAYLOAD_TOO_LARGE,
@@ -131,6 +162,7 @@ impl App {
                 ),
                 seen,
             )),
+            Err(other) => Err((unread(other), 0)),
         }
     }
 
@@ -190,8 +222,36 @@ fn said(taken: &[Taken]) -> Value {
     said
 }
 
-fn json_of(bytes: &[u8]) -> Option<Value> {
-    serde_json::from_slice(bytes).ok()
+/// The JSON of a body that is believed, with room for what is made of it.
+fn json_of(spooled: Spooled, holding: &Holding) -> Result<Option<Value>, Problem> {
+    let bytes = spooled.into_bytes(holding).map_err(unread)?;
+    if bytes.len() > LARGE && parts_of(&bytes) > MOST_PARTS {
+        return Ok(None);
+    }
+    Ok(serde_json::from_slice(&bytes).ok())
+}
+
+/// Bodies from here on are counted before they are parsed: a list of a million empty lists takes fifty times its bytes.
+const LARGE: usize = 1 << 20;
+/// Things that a large body may consist of. A history of a thousand messages has some ten thousand.
+const MOST_PARTS: usize = 300_000;
+
+/// About how many values a text in JSON has.
+fn parts_of(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
+}
+
+/// What is answered when a body was not read: never 4xx, since the provider is to send it again.
+fn unread(why: Unread) -> Problem {
+    match why {
+        Unread::TooLarge { .. } => Problem::unavailable("the body is too large", 1),
+        Unread::Broken => Problem::unavailable("the body did not arrive whole", 1),
+        Unread::NoRoom(full) => full.into(),
+        Unread::Disk(cause) => {
+            tracing::error!(event = "http_failed", cause = %cause);
+            Problem::unavailable("the body could not be kept; send it again", 30)
+        }
+    }
 }
 
 fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
@@ -211,49 +271,5 @@ impl From<IntakeError> for Problem {
                 Self::unavailable("the file of this message could not be kept; send it again", 30)
             }
         }
-    }
-}
-
-/// Why a body was not read.
-enum Unread {
-    TooLarge {
-        seen: usize,
-    },
-    /// It stopped half-way, or took too long.
-    Broken,
-}
-
-/// Reads a body up to the limit. What is over it is read and thrown away: a connection closed on
-/// a sender that still writes would lose the answer on its way.
-async fn read(body: Body, limit: usize) -> Result<Bytes, Unread> {
-    use axum::body::HttpBody as _;
-    let mut body = std::pin::pin!(body);
-    let hint = body.size_hint().exact().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-    // What a caller announces is no reason to set it all aside before it has come.
-    let mut bytes: Vec<u8> = Vec::with_capacity(hint.min(limit).min(64 * 1024));
-    let mut seen = 0;
-    let drain = async {
-        loop {
-            let frame = match std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-                None => return true,
-                Some(Err(_)) => return false,
-                Some(Ok(frame)) => frame,
-            };
-            let Ok(data) = frame.into_data() else { continue };
-            seen += data.len();
-            if seen <= limit {
-                bytes.extend_from_slice(&data);
-            } else if seen > limit.saturating_mul(8) {
-                return true;
-            }
-        }
-    };
-    let whole = tokio::time::timeout(Duration::from_secs(60), drain).await.unwrap_or(false);
-    if seen > limit {
-        Err(Unread::TooLarge { seen })
-    } else if whole {
-        Ok(bytes.into())
-    } else {
-        Err(Unread::Broken)
     }
 }

@@ -54,6 +54,7 @@ async fn serve(
     tenant: &mut String,
 ) -> Result<Vec<Taken>, Problem> {
     let intake = &app.intake;
+    let holding = app.holding(parts);
     let unknown = || {
         Problem::new(
             StatusCode::NOT_FOUND,
@@ -72,8 +73,10 @@ async fn serve(
     if timestamp.is_none() || signature.is_none() {
         return Err(forged("the headers X-Timestamp and X-Signature are needed"));
     }
-    let bytes = match app.body(body, usize::MAX).await {
-        Ok(bytes) => bytes,
+    let checking = whaticket::Check::new(&entry.secret, timestamp, signature, intake.clock.now());
+    let mut check = checking.map_err(|why| forged(&why.to_string()))?;
+    let spooled = match app.body(body, usize::MAX, &holding, |piece| check.update(piece)).await {
+        Ok(spooled) => spooled,
         Err((problem, seen)) => {
             if problem.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 tracing::info!(event = "webhook_refused", status = 413, bytes = seen as u64);
@@ -81,8 +84,8 @@ async fn serve(
             return Err(problem);
         }
     };
-    whaticket::verify(&entry.secret, timestamp, signature, &bytes, intake.clock.now())
-        .map_err(|why| forged(&why.to_string()))?;
+    check.holds().map_err(|why| forged(&why.to_string()))?;
+    holding.belongs_to(entry.tenant)?;
     entry.slug.as_str().clone_into(tenant);
     if !entry.token_hash.is_empty() {
         let token = hash_token(header(parts, "x-webhook-token").unwrap_or_default());
@@ -93,7 +96,8 @@ async fn serve(
     }
     open_tenant(&entry)?;
     let unreadable = |text: String| Problem::new(StatusCode::BAD_REQUEST, "invalid_payload", text);
-    let value = json_of(&bytes).ok_or_else(|| unreadable("the body is not JSON".to_owned()))?;
+    let value =
+        json_of(spooled, &holding)?.ok_or_else(|| unreadable("the body is not JSON".to_owned()))?;
     // Several forms name no id. The signature covers time and body: the same call again is the
     // same message, the same words a second later are another.
     let digest = Sha256::digest(signature.unwrap_or_default().trim().to_ascii_lowercase());

@@ -8,5 +8,5 @@ mod parse;
 mod send;
 
 pub use codes::{Advice, What, advice};
-pub use parse::{Change, changes, verify};
+pub use parse::{Change, Check, changes};
 pub use send::{BASE_URL, Cloud, base_of};

@@ -9,16 +9,33 @@ use super::codes;
 use crate::inbound::Health;
 use crate::{Chat, ChatKind, Content, Inbound, InboundMessage, Media, Progress, SendState};
 
-/// Whether `X-Hub-Signature-256` holds for the raw body under this app secret.
-pub fn verify(app_secret: &str, header: &str, body: &[u8]) -> bool {
-    let Some(given) = header.trim().strip_prefix("sha256=") else { return false };
-    let Some(given) = crate::whaticket::decode(given) else { return false };
-    if app_secret.is_empty() {
-        return false;
+/// Whether `X-Hub-Signature-256` holds for a raw body under an app secret, looked at while the body comes.
+pub struct Check<'a> {
+    secret: &'a str,
+    mac: Hmac<Sha256>,
+    given: Vec<u8>,
+}
+
+impl<'a> Check<'a> {
+    /// `None` when it cannot hold: an empty secret, or what is no signature.
+    pub fn new(app_secret: &'a str, header: &str) -> Option<Self> {
+        let given = crate::whaticket::decode(header.trim().strip_prefix("sha256=")?)?;
+        if app_secret.is_empty() {
+            return None;
+        }
+        let mac = Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()).ok()?;
+        Some(Self { secret: app_secret, mac, given })
     }
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()) else { return false };
-    mac.update(body);
-    mac.verify_slice(&given).is_ok()
+
+    /// The next piece of the body.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.mac.update(piece);
+    }
+
+    /// The secret, if the signature holds under it, after the last piece.
+    pub fn signer(self) -> Option<String> {
+        self.mac.verify_slice(&self.given).is_ok().then(|| self.secret.to_owned())
+    }
 }
 
 /// One change of a webhook.

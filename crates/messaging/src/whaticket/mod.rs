@@ -9,4 +9,4 @@ mod sign;
 pub use parse::{Unreadable, parse};
 pub use send::{Whaticket, base_of};
 pub(crate) use sign::decode;
-pub use sign::{Forged, WINDOW, verify};
+pub use sign::{Check, Forged, WINDOW};

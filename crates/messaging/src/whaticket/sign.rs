@@ -22,39 +22,59 @@ pub enum Forged {
     Signature,
 }
 
-/// Checks a signature in constant time. An empty secret never holds.
-///
-/// # Errors
-/// Says what is wrong, never what would be right.
-pub fn verify(
-    secret: &str,
-    timestamp: Option<&str>,
-    signature: Option<&str>,
-    body: &[u8],
-    now: Moment,
-) -> Result<(), Forged> {
-    let timestamp = timestamp.ok_or(Forged::Missing("X-Timestamp"))?.trim();
-    let signature = signature.ok_or(Forged::Missing("X-Signature"))?.trim();
-    // Some callers send fractions; the signature covers the whole seconds.
-    let seconds: f64 = timestamp.parse().map_err(|_| Forged::Timestamp)?;
-    if !seconds.is_finite() || !(0.0..1e11).contains(&seconds) {
-        return Err(Forged::Timestamp);
+/// A signature that is checked while its body comes, in constant time. An empty secret never holds.
+pub struct Check {
+    mac: Hmac<Sha256>,
+    given: Vec<u8>,
+}
+
+impl Check {
+    /// Looks at all that can be seen before the body.
+    ///
+    /// # Errors
+    /// Says what is wrong, never what would be right.
+    pub fn new(
+        secret: &str,
+        timestamp: Option<&str>,
+        signature: Option<&str>,
+        now: Moment,
+    ) -> Result<Self, Forged> {
+        let timestamp = timestamp.ok_or(Forged::Missing("X-Timestamp"))?.trim();
+        let signature = signature.ok_or(Forged::Missing("X-Signature"))?.trim();
+        // Some callers send fractions; the signature covers the whole seconds.
+        let seconds: f64 = timestamp.parse().map_err(|_| Forged::Timestamp)?;
+        if !seconds.is_finite() || !(0.0..1e11).contains(&seconds) {
+            return Err(Forged::Timestamp);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "cut to whole seconds, below 1e11")]
+        let seconds = seconds as i64;
+        let at = Moment::from_seconds(seconds);
+        if now.since(at) > WINDOW || at.since(now) > WINDOW {
+            return Err(Forged::Late);
+        }
+        // SHA-256 has 32 bytes: what is no such thing needs no body.
+        let given = decode(signature).filter(|given| given.len() == 32).ok_or(Forged::Signature)?;
+        if secret.is_empty() {
+            return Err(Forged::Signature);
+        }
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| Forged::Signature)?;
+        mac.update(format!("{seconds}.").as_bytes());
+        Ok(Self { mac, given })
     }
-    #[expect(clippy::cast_possible_truncation, reason = "cut to whole seconds, below 1e11")]
-    let seconds = seconds as i64;
-    let at = Moment::from_seconds(seconds);
-    if now.since(at) > WINDOW || at.since(now) > WINDOW {
-        return Err(Forged::Late);
+
+    /// The next piece of the body.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.mac.update(piece);
     }
-    let given = decode(signature).ok_or(Forged::Signature)?;
-    if secret.is_empty() {
-        return Err(Forged::Signature);
+
+    /// Whether it holds, after the last piece.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn holds(self) -> Result<(), Forged> {
+        self.mac.verify_slice(&self.given).map_err(|_| Forged::Signature)
     }
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| Forged::Signature)?;
-    mac.update(format!("{seconds}.").as_bytes());
-    mac.update(body);
-    mac.verify_slice(&given).map_err(|_| Forged::Signature)
 }
 
 /// Bytes of a text in hexadecimal.
@@ -75,7 +95,12 @@ mod tests {
     const GOOD: &str = "ad6cc28d1d332f281ec89fdaa762971a5e83002a58d4b8e25707b61467946b03";
 
     fn check(at: &str, signature: &str, body: &str) -> Result<(), Forged> {
-        verify("segredo", Some(at), Some(signature), body.as_bytes(), NOW)
+        let mut check = Check::new("segredo", Some(at), Some(signature), NOW)?;
+        // In pieces, as it comes.
+        for piece in body.as_bytes().chunks(1) {
+            check.update(piece);
+        }
+        check.holds()
     }
 
     #[test]
@@ -91,7 +116,7 @@ mod tests {
         for bad in ["", "zz", "abc", &GOOD[2..], "çç"] {
             assert_eq!(check("1767614400", bad, "{}"), Err(Forged::Signature), "{bad}");
         }
-        let none = verify("", Some("1767614400"), Some(GOOD), b"{}", NOW);
-        assert_eq!(none, Err(Forged::Signature), "an empty secret is no secret");
+        let none = Check::new("", Some("1767614400"), Some(GOOD), NOW);
+        assert_eq!(none.err(), Some(Forged::Signature), "an empty secret is no secret");
     }
 }
