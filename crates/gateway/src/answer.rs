@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode, Uri, header, uri};
 
 use crate::config::ErrorPages;
 use crate::head::Refusal;
+use crate::table::Table;
 use crate::trouble::Trouble;
 
 /// What a client can tell us of how it reads.
@@ -147,10 +148,51 @@ fn portuguese(trouble: Trouble) -> (&'static str, &'static str) {
         Trouble::Refused | Trouble::ConnectTimeout | Trouble::Tls => {
             ("Serviço fora do ar", "O servidor não pôde ser alcançado.")
         }
-        Trouble::Closed | Trouble::Garbled => {
+        Trouble::Closed | Trouble::Garbled | Trouble::AnswerTooLarge => {
             ("Resposta com defeito", "O servidor não respondeu como devia.")
         }
         Trouble::Timeout => ("Tempo esgotado", "O servidor não respondeu a tempo."),
         Trouble::Broken => ("Erro", "O pedido não pôde ser encaminhado."),
+    }
+}
+
+/// The answer to an authority that looks whether a host is ours (RFC 8555, 8.3). Any token is answered: only the
+/// account whose thumbprint it carries can use that.
+pub(crate) fn challenge(table: &Table, host: &str, path: &str) -> Option<Response<Bytes>> {
+    let token = path.strip_prefix("/.well-known/acme-challenge/")?;
+    let thumbprint = table.certificates.thumbprint()?;
+    let sound = (1..=128).contains(&token.len())
+        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if !sound || !table.names(host) || !table.certificates.is_automatic(host) {
+        return None;
+    }
+    let mut answer = Response::new(Bytes::from(format!("{token}.{thumbprint}")));
+    let kind = HeaderValue::from_static("application/octet-stream");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Some(answer)
+}
+
+/// The same address by HTTPS.
+pub(crate) fn secure_address(port: u16, host: &str, uri: &Uri) -> String {
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let port = if matches!(port, 0 | 443) { String::new() } else { format!(":{port}") };
+    let rest = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
+    format!("https://{host}{port}{rest}")
+}
+
+/// The address of a redirect, with what the request brought in its places.
+pub(crate) fn fill(to: &str, host: &str, path: &str, query: Option<&str>) -> String {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    to.replace("{host}", host).replace("{path}", path).replace("{query}", &query)
+}
+
+/// For upstreams that say nothing themselves.
+pub(crate) fn secure_headers(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
+        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }

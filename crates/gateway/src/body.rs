@@ -32,6 +32,8 @@ pub(crate) struct Progress {
     pub(crate) fault: Cell<Option<Fault>>,
     /// Since when more is awaited from the client, in milliseconds of the worker's timers; 0 when it is not.
     awaited: Cell<u64>,
+    /// The client was asked for its body: one that waits for leave to send it has it.
+    pub(crate) begun: Cell<bool>,
     /// What had been received when the upstream was last given time.
     seen: Cell<u64>,
     timers: Rc<Timers>,
@@ -45,10 +47,16 @@ impl Progress {
             received: Cell::new(0),
             fault: Cell::new(None),
             awaited: Cell::new(0),
+            begun: Cell::new(false),
             seen: Cell::new(0),
             timers,
             patience,
         }
+    }
+
+    /// A time-out of the worker's.
+    pub(crate) fn timer(&self) -> Timer {
+        self.timers.timer()
     }
 
     /// Whether the upstream's time for an answer is over. It does not run while the client still sends, or while the
@@ -122,6 +130,14 @@ pub(crate) struct Ahead {
 }
 
 impl RequestBody {
+    /// Whether there is no body, or some of it was read to be looked at.
+    pub(crate) fn is_begun(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream { ahead, .. } => ahead.is_some(),
+        }
+    }
+
     /// `limit` in bytes; 0 for none.
     pub(crate) fn new(inner: Incoming, limit: u64, http2: bool, progress: Rc<Progress>) -> Self {
         if inner.is_end_stream() {
@@ -171,6 +187,7 @@ impl RequestBody {
         let Self::Stream { inner, says_end, left, progress, .. } = self else {
             return Poll::Ready(None);
         };
+        progress.begun.set(true);
         let Poll::Ready(frame) = Pin::new(&mut *inner).poll_frame(cx) else {
             if progress.awaited.get() == 0 {
                 progress.awaited.set(progress.timers.now().max(1));
@@ -199,6 +216,7 @@ impl RequestBody {
             }
             Err(other) => match other.into_trailers() {
                 Ok(mut trailers) => {
+                    crate::forward::take_claims(&mut trailers, false, &[]);
                     crate::forward::clean_trailers(&mut trailers);
                     Frame::trailers(trailers)
                 }
@@ -324,6 +342,11 @@ impl std::fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 impl ResponseBody {
+    /// Whether the client was asked for the body of its request.
+    pub(crate) fn body_was_asked_for(&self) -> bool {
+        self.passage.account.progress.begun.get()
+    }
+
     pub(crate) fn own(bytes: Bytes, passage: Box<Passage>) -> Self {
         Self::of(Kind::Own((!bytes.is_empty()).then_some(bytes)), passage)
     }

@@ -259,6 +259,10 @@ impl Entry {
     }
 
     fn is_for(&self, request: &HeaderMap) -> bool {
+        // Whoever is signed in must not get the page of those who are not, either.
+        if self.life.given && request.contains_key(http::header::COOKIE) {
+            return false;
+        }
         self.chosen_by.iter().all(|(name, value)| normal(request, name) == *value)
     }
 

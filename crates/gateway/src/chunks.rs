@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::codec::{FIELDS, end_of_head};
+use crate::response_head::{FIELDS, end_of_head};
 
 /// Bytes of the line that begins a chunk, and of all trailers.
 const CHUNK_LINE: usize = 4096;

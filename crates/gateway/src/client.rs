@@ -50,6 +50,8 @@ pub(crate) enum Fail {
     /// Closed before the request was taken; it comes back.
     NotSent(Box<Request<RequestBody>>),
     Garbled,
+    /// The head of the answer is larger than is taken.
+    TooLarge,
     Timeout,
 }
 
@@ -168,6 +170,8 @@ impl Connections {
         let stream = connect(pool, upstream, timer).await?;
         let mut builder = http2::Builder::new(crate::worker::Local);
         builder.initial_stream_window_size(1 << 20).initial_connection_window_size(4 << 20);
+        let head = u32::try_from(pool.config.answer.head).unwrap_or(u32::MAX);
+        builder.max_header_list_size(head);
         let (sender, connection) =
             builder.handshake(TokioIo::new(stream)).await.map_err(|_| Fail::Garbled)?;
         let closed = Rc::new(Cell::new(false));

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::io::AsyncWrite as _;
 use tokio_util::io::poll_read_buf;
@@ -17,12 +17,14 @@ use tokio_util::io::poll_read_buf;
 use crate::body::{Cut, Progress, RequestBody};
 use crate::chunks::{Chunk, Piece};
 use crate::client::{Fail, Stream};
+use crate::config::Answer;
 use crate::forward;
+use crate::guard::Signals;
+use crate::response_head::{early_head, end_of_head, parse};
 use crate::timers::Timer;
 
-/// Bytes of an answer's head, and fields in it.
-const HEAD: usize = 64 << 10;
-pub(crate) const FIELDS: usize = 128;
+/// Heads before the answer's own (103 and its kin) that are passed on of one answer.
+const EARLY: u32 = 32;
 /// What is read at once of a head, and of a body.
 const FIRST: usize = 8 << 10;
 const PIECE: usize = 64 << 10;
@@ -45,6 +47,22 @@ pub(crate) struct Channel {
     goes_on: bool,
     /// Whether it carried a request before: then the upstream may have closed it meanwhile.
     pub(crate) used: bool,
+    /// The client waits for leave to send its body, and so does the body.
+    held: bool,
+    /// Heads that came before the answer's own.
+    early: u32,
+}
+
+/// On what terms a request is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// How long the answer's head may take.
+    pub(crate) span: Duration,
+    /// How long an upstream is waited for to ask for a body that is held back.
+    pub(crate) leave: Duration,
+    pub(crate) answer: Answer,
+    /// Where heads before the answer's own are passed on, for clients that take them.
+    pub(crate) early: Option<&'a Signals>,
 }
 
 /// How the request's body is written.
@@ -78,6 +96,8 @@ impl Channel {
             answered: false,
             goes_on: true,
             used: false,
+            held: false,
+            early: 0,
         }
     }
 
@@ -100,38 +120,64 @@ impl Channel {
         &mut self,
         request: &mut Request<RequestBody>,
         timer: &Timer,
-        span: Duration,
+        terms: &Terms<'_>,
         progress: &Progress,
     ) -> Result<Response<()>, Fail> {
         self.begin(request);
         let mut written = false;
         let mut broken = false;
         let head_only = *request.method() == Method::HEAD;
+        // Whether the body is wanted is the upstream's to say: the client is told to send it when it is asked for.
+        self.held = request.headers().contains_key(EXPECT)
+            && self.framing != Framing::Done
+            && !terms.leave.is_zero();
+        let patience = self.held.then(|| {
+            let timer = progress.timer();
+            timer.set(terms.leave);
+            timer
+        });
         std::future::poll_fn(|cx| {
-            if !broken {
-                match self.poll_send(request.body_mut(), cx, &mut written) {
-                    Poll::Ready(Ok(())) | Poll::Pending => {}
-                    Poll::Ready(Err(_)) if progress.fault.get().is_some() => {
-                        return Poll::Ready(Err(Fail::Closed));
+            loop {
+                // An upstream that knows nothing of expectations waits for the body.
+                if self.held && patience.as_ref().is_some_and(|timer| timer.is_due(cx)) {
+                    self.held = false;
+                }
+                let held = self.held;
+                if !broken {
+                    match self.poll_send(request.body_mut(), cx, &mut written) {
+                        Poll::Ready(Ok(())) | Poll::Pending => {}
+                        Poll::Ready(Err(_)) if progress.fault.get().is_some() => {
+                            return Poll::Ready(Err(Fail::Closed));
+                        }
+                        // It may have answered before it stopped to listen.
+                        Poll::Ready(Err(_)) if written => broken = true,
+                        Poll::Ready(Err(_)) => return Poll::Ready(Err(Fail::Stale)),
                     }
-                    // It may have answered before it stopped to listen.
-                    Poll::Ready(Err(_)) if written => broken = true,
-                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Fail::Stale)),
                 }
-            }
-            match self.poll_head(head_only, cx) {
-                Poll::Ready(head) => {
-                    if head.is_ok() && self.framing != Framing::Done {
-                        // The answer came first; what is left of the request goes on beside it.
-                        self.goes_on &= !broken;
-                        self.rest = Some(std::mem::replace(request.body_mut(), RequestBody::Empty));
+                return match self.poll_head(head_only, terms, cx) {
+                    Poll::Ready(head) => {
+                        if head.is_ok() && self.framing != Framing::Done {
+                            let body = std::mem::replace(request.body_mut(), RequestBody::Empty);
+                            if self.held {
+                                // It was answered unseen, and never leaves: the connection ends with the answer.
+                                self.held = false;
+                                self.framing = Framing::Done;
+                                self.goes_on = false;
+                            } else {
+                                // The answer came first; what is left of the request goes on beside it.
+                                self.goes_on &= !broken;
+                                self.rest = Some(body);
+                            }
+                        }
+                        Poll::Ready(head)
                     }
-                    Poll::Ready(head)
-                }
-                Poll::Pending if progress.is_late(timer, span, cx) => {
-                    Poll::Ready(Err(Fail::Timeout))
-                }
-                Poll::Pending => Poll::Pending,
+                    // The upstream asked for the body just now.
+                    Poll::Pending if held && !self.held => continue,
+                    Poll::Pending if progress.is_late(timer, terms.span, cx) => {
+                        Poll::Ready(Err(Fail::Timeout))
+                    }
+                    Poll::Pending => Poll::Pending,
+                };
             }
         })
         .await
@@ -141,6 +187,7 @@ impl Channel {
     fn begin(&mut self, request: &Request<RequestBody>) {
         let (headers, body) = (request.headers(), request.body());
         self.answered = false;
+        self.early = 0;
         let out = &mut self.out;
         out.reserve(512);
         out.put_slice(request.method().as_str().as_bytes());
@@ -220,6 +267,10 @@ impl Channel {
             if self.framing == Framing::Done {
                 return Pin::new(&mut self.stream).poll_flush(cx);
             }
+            if self.held {
+                ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+                return Poll::Pending;
+            }
             let frame = match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
@@ -293,18 +344,38 @@ impl Channel {
     fn poll_head(
         &mut self,
         head_only: bool,
+        terms: &Terms<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<()>, Fail>> {
+        let most = terms.answer;
         loop {
+            if terms.early.is_some_and(Signals::announces) {
+                // What came before the answer leaves before it; whoever writes it wakes this task.
+                return Poll::Pending;
+            }
             if let Some(end) = end_of_head(&self.buffer) {
+                if end > most.head {
+                    return Poll::Ready(Err(Fail::TooLarge));
+                }
                 let head = self.buffer.split_to(end).freeze();
-                let response = parse(&head).ok_or(Fail::Garbled)?;
+                let response = parse(&head, most.fields)?;
                 let status = response.status();
                 if status == StatusCode::SWITCHING_PROTOCOLS {
                     // Nobody asked for that here.
                     return Poll::Ready(Err(Fail::Garbled));
                 }
+                if status == StatusCode::CONTINUE {
+                    self.held = false;
+                    continue;
+                }
                 if status.is_informational() {
+                    self.early += 1;
+                    if self.early > EARLY {
+                        return Poll::Ready(Err(Fail::Garbled));
+                    }
+                    if let Some(early) = terms.early {
+                        early.announce(&early_head(response));
+                    }
                     continue;
                 }
                 self.reading = match self.body_of(&response, head_only) {
@@ -314,8 +385,11 @@ impl Channel {
                 return Poll::Ready(Ok(response));
             }
             let beginning = self.buffer.len().min(5);
-            if self.buffer.len() > HEAD || self.buffer[..beginning] != b"HTTP/"[..beginning] {
+            if self.buffer[..beginning] != b"HTTP/"[..beginning] {
                 return Poll::Ready(Err(Fail::Garbled));
+            }
+            if self.buffer.len() > most.head {
+                return Poll::Ready(Err(Fail::TooLarge));
             }
             self.buffer.reserve(FIRST);
             match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.buffer)) {
@@ -439,62 +513,6 @@ impl Channel {
             Reading::Done => SizeHint::with_exact(0),
             Reading::Length(left) => SizeHint::with_exact(left),
             _ => SizeHint::default(),
-        }
-    }
-}
-
-/// Where a head ends, with the empty line.
-pub(crate) fn end_of_head(bytes: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b'\n', bytes).find_map(|at| match bytes.get(at + 1..)? {
-        [b'\n', ..] => Some(at + 2),
-        [b'\r', b'\n', ..] => Some(at + 3),
-        _ => None,
-    })
-}
-
-/// A head. Values are parts of the buffer, not copies.
-fn parse(head: &Bytes) -> Option<Response<()>> {
-    let mut fields = [std::mem::MaybeUninit::uninit(); FIELDS];
-    let mut parsed = httparse::Response::new(&mut []);
-    let mut config = httparse::ParserConfig::default();
-    config.allow_obsolete_multiline_headers_in_responses(false);
-    let done = config.parse_response_with_uninit_headers(&mut parsed, head, &mut fields);
-    if !matches!(done, Ok(httparse::Status::Complete(_))) {
-        return None;
-    }
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::from_u16(parsed.code?).ok()?;
-    *response.version_mut() =
-        if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-    let headers = response.headers_mut();
-    headers.reserve(parsed.headers.len());
-    for field in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value)).ok()?;
-        headers.append(name, value);
-    }
-    Some(response)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn heads_are_read_strictly() {
-        let read = |text: &'static str| parse(&Bytes::from_static(text.as_bytes()));
-        let response = read("HTTP/1.1 204 No\r\nA: b\r\na: c\r\n\r\n").expect("sound");
-        assert_eq!(response.status(), 204);
-        assert_eq!(response.headers().get_all("a").iter().count(), 2);
-        assert_eq!(read("HTTP/1.0 200\r\n\r\n").expect("sound").version(), Version::HTTP_10);
-        for text in [
-            "nonsense\r\n\r\n",
-            "HTTP/2 200\r\n\r\n",
-            "HTTP/1.1 99\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
-        ] {
-            assert!(read(text).is_none(), "{text}");
         }
     }
 }

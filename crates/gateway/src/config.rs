@@ -19,6 +19,7 @@ use std::time::Duration;
 
 pub(crate) use pools::{address as parse_address, standard_check};
 pub use read::Fault;
+pub(crate) use waf::{Waf, WafLevel, WafMode};
 
 use crate::trust::Networks;
 use crate::yaml;
@@ -117,6 +118,9 @@ pub struct Global {
     pub rate_exclude: Vec<String>,
     pub limits: Limits,
     pub trusted: Networks,
+    /// Fields of clients that are passed on though they are for proxies to say.
+    pub pass_fields: Vec<http::HeaderName>,
+    pub denials: Denials,
     pub proxy_protocol: Option<Networks>,
     pub drain_deadline: Duration,
     /// Where a new process asks for the listeners.
@@ -135,34 +139,19 @@ pub struct Global {
     pub waf: Option<Waf>,
 }
 
-/// A firewall for requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waf {
-    /// Whether a match is refused, or only told.
-    pub block: bool,
-    pub level: WafLevel,
-    /// Bytes of a body that are looked at.
-    pub body: usize,
-    /// Prefixes of paths that are not looked at.
-    pub without_paths: Vec<String>,
-    pub without_rules: Vec<u16>,
-    pub log: bool,
-}
-
-/// How much is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WafLevel {
-    Basic,
-    Standard,
-    Strict,
-}
-
-/// What a route makes of the firewall.
+/// How a path that is not open to all is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WafMode {
-    Off,
-    Detect,
-    Block,
+pub struct Denials {
+    /// Whether letters of both cases are one.
+    pub ignore_case: bool,
+    /// Whether a server behind may decode once more.
+    pub decode_twice: bool,
+}
+
+impl Default for Denials {
+    fn default() -> Self {
+        Self { ignore_case: true, decode_twice: true }
+    }
 }
 
 /// A secret that never prints itself.
@@ -324,7 +313,24 @@ pub struct Pool {
     /// Health is ignored when at most this share of the members is healthy.
     pub panic_threshold: f64,
     pub outlier: Outlier,
+    pub answer: Answer,
+    /// How long an upstream is waited for to say that it wants a body that its client holds back. Zero: not at all.
+    pub continue_timeout: Duration,
     pub backends: Vec<Backend>,
+}
+
+/// How large the head of an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    pub fields: usize,
+    /// In bytes.
+    pub head: usize,
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self { fields: 512, head: 64 << 10 }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -130,6 +130,88 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Takes away what only a proxy in front may say, in any spelling that a server behind may read as the same field.
+/// Gives it back, for who judges requests.
+pub(crate) fn take_claims(
+    headers: &mut HeaderMap,
+    trusted: bool,
+    passed: &[HeaderName],
+) -> HeaderMap {
+    let mut taken = HeaderMap::new();
+    let found: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_claim(name.as_str(), trusted) && !passed.contains(name))
+        .cloned()
+        .collect();
+    for name in found {
+        for value in headers.get_all(&name) {
+            taken.append(name.clone(), value.clone());
+        }
+        headers.remove(&name);
+    }
+    taken
+}
+
+/// Whether a field is not for a client to say.
+fn is_claim(name: &str, trusted: bool) -> bool {
+    // Servers that hand fields on as variables read `_`, `.` and `-` as one.
+    let odd = name.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-');
+    let folded = match odd {
+        true => Cow::Owned(name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")),
+        false => Cow::Borrowed(name),
+    };
+    // Nobody's to say, whoever asks: a proxy in front passes them on from its clients.
+    let never = matches!(
+        &*folded,
+        "proxy"
+            | "x-original-url"
+            | "x-rewrite-url"
+            | "x-http-method-override"
+            | "x-http-method"
+            | "x-method-override"
+    );
+    if never {
+        return true;
+    }
+    if trusted && !odd {
+        return false;
+    }
+    folded.starts_with("x-forwarded")
+        || folded.starts_with("x-original-")
+        || matches!(
+            &*folded,
+            "forwarded"
+                | "x-real-ip"
+                | "x-request-id"
+                | "x-host"
+                | "x-http-host-override"
+                | "x-client-ip"
+                | "x-cluster-client-ip"
+                | "client-ip"
+                | "x-originating-ip"
+                | "x-remote-ip"
+                | "x-remote-addr"
+                | "true-client-ip"
+                | "cf-connecting-ip"
+                | "cf-connecting-ipv6"
+                | "cf-pseudo-ipv4"
+                | "cf-visitor"
+                | "fastly-client-ip"
+                | "x-azure-clientip"
+                | "x-azure-socketip"
+                | "x-envoy-external-address"
+                | "x-envoy-original-path"
+                | "x-scheme"
+                | "x-url-scheme"
+                | "front-end-https"
+                | "wl-proxy-client-ip"
+                | "proxy-client-ip"
+                | "x-proxyuser-ip"
+                | "x-accel-redirect"
+                | "x-sendfile"
+        )
+}
+
 /// Says on whose behalf the request comes. What a peer says of others is believed only when it is trusted.
 pub(crate) fn introduce(
     headers: &mut HeaderMap,

@@ -1,7 +1,8 @@
 //! What may be kept of an answer, and for how long (RFC 9111, as a cache that many clients share).
 
 use http::header::{
-    AGE, AUTHORIZATION, CACHE_CONTROL, DATE, EXPIRES, HeaderMap, PRAGMA, RANGE, SET_COOKIE, VARY,
+    AGE, AUTHORIZATION, CACHE_CONTROL, COOKIE, DATE, EXPIRES, HeaderMap, PRAGMA, RANGE, SET_COOKIE,
+    VARY,
 };
 use http::{HeaderName, StatusCode};
 
@@ -85,6 +86,8 @@ pub(crate) fn asks(headers: &HeaderMap) -> Asks {
 /// How long an answer that may be kept is fresh, and usable afterwards; all in seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Life {
+    /// By the route's own time: the upstream said nothing.
+    pub(crate) given: bool,
     pub(crate) fresh: u64,
     /// What it was old already when it came.
     pub(crate) age: u64,
@@ -130,8 +133,10 @@ pub(crate) fn life(
     vary.sort_by(|a, b| a.as_str().cmp(b.as_str()));
     vary.dedup();
     let said = control.s_maxage.or(control.max_age).or_else(|| expires(response));
-    let standard = (standard > 0 && status == StatusCode::OK).then_some(standard);
-    let fresh = said.or(standard)?;
+    // Where the upstream says nothing, what was asked with a cookie may be for who asked.
+    let applies = standard > 0 && status == StatusCode::OK && !request.contains_key(COOKIE);
+    let given = said.is_none();
+    let fresh = said.or(applies.then_some(standard))?;
     let age = response.get(AGE).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let age = age.unwrap_or(0);
     let (revalidate, error) = if control.must_revalidate {
@@ -142,7 +147,8 @@ pub(crate) fn life(
     if age >= fresh + revalidate.max(error) {
         return None;
     }
-    Some(Life { fresh, age, stale_while_revalidate: revalidate, stale_if_error: error, vary })
+    let (stale_while_revalidate, stale_if_error) = (revalidate, error);
+    Some(Life { fresh, given, age, stale_while_revalidate, stale_if_error, vary })
 }
 
 /// `Expires` minus `Date`. A date that cannot be read is one in the past.

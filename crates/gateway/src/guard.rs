@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -28,13 +28,43 @@ pub(crate) struct Signals {
     pub(crate) refused: AtomicU16,
     /// The rest of a head did not come in time.
     pub(crate) late: AtomicBool,
+    /// The connection is over but for a body that its client still sends.
+    pub(crate) lingers: AtomicBool,
     /// What became of a request for another protocol.
     decision: AtomicU8,
     /// Who reads, and waits for the decision.
     undecided: Mutex<Option<Waker>>,
+    /// Heads that leave before the answer's own, and how far they are.
+    early: Mutex<BytesMut>,
+    early_is: AtomicU8,
 }
 
+/// States of [`Signals::early`].
+const NONE: u8 = 0;
+const WAITS: u8 = 1;
+/// Part of it is written: the rest has to follow.
+const BEGUN: u8 = 2;
+
 impl Signals {
+    /// Heads that come before the answer's own are to be written.
+    pub(crate) fn announce(&self, head: &[u8]) {
+        self.early.lock().extend_from_slice(head);
+        let _ = self.early_is.compare_exchange(NONE, WAITS, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whether some of them are not written yet.
+    pub(crate) fn announces(&self) -> bool {
+        self.early_is.load(Ordering::Relaxed) != NONE
+    }
+
+    /// Another answer comes: what is not begun is not written.
+    pub(crate) fn withdraw(&self) {
+        if self.early_is.compare_exchange(WAITS, NONE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.early.lock().clear();
+        }
+    }
+
     /// Answers a request for another protocol: all further bytes belong to it, or the next message follows.
     pub(crate) fn decide(&self, tunnel: bool) {
         self.decision.store(if tunnel { 2 } else { 1 }, Ordering::Relaxed);
@@ -46,6 +76,9 @@ impl Signals {
 
 /// Bytes that are read and thrown away after a refusal, so that the client sees the answer and not a reset.
 const LINGER: usize = 256 << 10;
+
+/// As [`LINGER`], of a body that was answered before it was read.
+const LINGER_BODY: usize = 64 << 20;
 
 const LATE: Refusal = Refusal { status: 408, reason: "the request's header did not come in time" };
 
@@ -213,6 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.finish_early(cx))?;
         let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(&done);
         done
@@ -223,6 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.finish_early(cx))?;
         let done = gather::write_gathered(&mut self.stream, cx, pieces);
         self.wrote(&done);
         done
@@ -233,14 +268,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The library flushes when it has nothing left to write, and before it begins the next answer: what is written
+        // here stands after the last answer and before the next.
+        if self.signals.announces() {
+            ready!(self.poll_early(cx))?;
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let late = this.signals.late.load(Ordering::Relaxed).then_some(LATE);
+        let unread = matches!(this.checker.state(), State::Body { .. } | State::Chunks(_));
         let Some(refusal) = this.refusal.or(late) else {
-            return Pin::new(&mut this.stream).poll_shutdown(cx);
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if unread {
+                this.signals.lingers.store(true, Ordering::Relaxed);
+                return this.poll_linger(cx, LINGER_BODY);
+            }
+            return Poll::Ready(Ok(()));
         };
         // In a body the refusal was the answer to the request already.
         let answered = matches!(this.checker.state(), State::Chunks(_));
@@ -253,14 +299,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         }
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
         ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-        while this.lingered < LINGER {
-            let mut waste = [0u8; 4096];
-            let mut waste = ReadBuf::new(&mut waste);
-            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut waste))?;
-            if waste.filled().is_empty() {
+        this.poll_linger(cx, LINGER)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// Writes the rest of an early head that was begun.
+    fn finish_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.signals.early_is.load(Ordering::Relaxed) == BEGUN {
+            return self.poll_early(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let signals = self.signals.clone();
+        let mut early = signals.early.lock();
+        while !early.is_empty() {
+            let done = Pin::new(&mut self.stream).poll_write(cx, &early);
+            self.wrote(&done);
+            let count = ready!(done)?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            early.advance(count);
+            signals.early_is.store(BEGUN, Ordering::Relaxed);
+        }
+        signals.early_is.store(NONE, Ordering::Relaxed);
+        // The answer itself may be waiting for this.
+        cx.waker().wake_by_ref();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guard<S> {
+    /// Reads and throws away what the client still sends, so that it sees the answer and not a reset.
+    fn poll_linger(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        let mut waste = [0u8; 16 << 10];
+        while self.lingered < most {
+            let mut piece = ReadBuf::new(&mut waste);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
+            if piece.filled().is_empty() {
                 break;
             }
-            this.lingered += waste.filled().len();
+            self.lingered += piece.filled().len();
         }
         Poll::Ready(Ok(()))
     }

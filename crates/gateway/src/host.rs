@@ -34,6 +34,10 @@ pub(crate) fn of_authority(authority: &str) -> Option<std::borrow::Cow<'_, str>>
         },
     };
     let name = name.strip_suffix('.').unwrap_or(name);
+    // An empty part would make another name of a host that is known.
+    if name.starts_with('.') || name.ends_with('.') || name.contains("..") {
+        return None;
+    }
     if name.is_empty() || name.len() > 253 || !name.bytes().all(allowed) {
         return None;
     }

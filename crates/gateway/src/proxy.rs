@@ -14,8 +14,9 @@ use crate::account::{Account, Line};
 use crate::answer::{self, Reader};
 use crate::body::{Progress, RequestBody, ResponseBody};
 use crate::cache::Key;
-use crate::config::{self, Action, RateKey, WafMode};
+use crate::config::{self, Action, RateKey};
 use crate::forward;
+use crate::guard::Signals;
 use crate::limits::{Limiter, Verdict};
 use crate::serve::{self, Wanted};
 use crate::session::{Open, Session};
@@ -23,7 +24,7 @@ use crate::table::{Found, Route, Table};
 use crate::tls::Served;
 use crate::trouble::Trouble;
 use crate::worker::{LocalRoute, LocalTable};
-use crate::{admin, cors, host, trust, waf};
+use crate::{admin, cors, host, inspect, trust, waf};
 
 /// A request on its way, and what was found out about it.
 pub(crate) struct Passage {
@@ -33,6 +34,8 @@ pub(crate) struct Passage {
     pub(crate) reader: Reader,
     pub(crate) client: IpAddr,
     trusted: bool,
+    /// Whether the client takes heads before the answer's own.
+    takes_early: bool,
 }
 
 /// Answers a request, in any case.
@@ -42,7 +45,14 @@ pub(crate) async fn handle(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let open = Open::new(&session);
     let upgrades = !session.http2 && request.headers().contains_key(header::UPGRADE);
+    let waits = !session.http2 && request.headers().contains_key(header::EXPECT);
     let mut response = pass(&session, request).await;
+    // What was announced belongs to an answer that did not come.
+    session.signals.withdraw();
+    if waits && !response.body().body_was_asked_for() {
+        // It may send its body all the same: nobody is to read that as the next request.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if upgrades {
         session.signals.decide(response.status() == StatusCode::SWITCHING_PROTOCOLS);
     }
@@ -85,6 +95,7 @@ async fn pass(session: &Rc<Session>, request: Request<Incoming>) -> Response<Res
         reader,
         client,
         trusted,
+        takes_early: !session.http2 && request.version() == Version::HTTP_11,
     });
     if let Some(token) = admin_token(session, &table, &request) {
         return own(passage, admin::answer(&worker.shared, &token, request).await);
@@ -121,6 +132,9 @@ impl Passage {
         let table = self.table.clone();
         let worker = self.session.worker.clone();
         let shared = &worker.shared;
+        // Before anything is chosen by it.
+        let passed = &table.global.pass_fields;
+        let taken = forward::take_claims(request.headers_mut(), self.trusted, passed);
         if shared.refuses(self.session.since) {
             return self.refuse(Trouble::Draining);
         }
@@ -148,7 +162,7 @@ impl Passage {
         };
         let path = &*read.matched;
         if let Some(name) = &name
-            && let Some(answer) = challenge(&table, name, path)
+            && let Some(answer) = answer::challenge(&table, name, path)
         {
             return own(self, answer);
         }
@@ -185,7 +199,7 @@ impl Passage {
             Encryption::Fine => {}
             Encryption::Misdirected => return self.refuse(Trouble::Misdirected),
             Encryption::Redirect => {
-                let to = secure_address(
+                let to = answer::secure_address(
                     shared.tls_port.load(Ordering::Relaxed),
                     name.as_deref().unwrap_or_default(),
                     request.uri(),
@@ -199,15 +213,13 @@ impl Passage {
             }
         }
         let config = &route.config;
-        if !self.may_come_from(config, &table) {
+        if !self.may_enter(config, &table) {
             return self.refuse(Trouble::Forbidden);
         }
-        if config.deny.contains(self.client)
-            || (!config.allow.is_empty()
-                && config.allow_countries.is_empty()
-                && !config.allow.contains(self.client))
+        if table.guards
+            && let Some(trouble) = self.denied_otherwise(&table, name.as_deref(), &request, route)
         {
-            return self.refuse(Trouble::Forbidden);
+            return self.refuse(trouble);
         }
         if let (Some(limiter), Some((_, key))) = (&route.limiter, &config.rate)
             && let Verdict::Wait(seconds) = self.count(limiter, key, request.headers())
@@ -230,7 +242,7 @@ impl Passage {
         let change = match &config.action {
             Action::Redirect { to, status } => {
                 let (path, query) = (read.passed(request.uri()), request.uri().query());
-                let to = fill(to, name.as_deref().unwrap_or_default(), path, query);
+                let to = answer::fill(to, name.as_deref().unwrap_or_default(), path, query);
                 return self.redirect(&to, *status);
             }
             Action::Nothing => return self.refuse(Trouble::NoRoute),
@@ -239,8 +251,9 @@ impl Passage {
         let target = forward::target(request.uri(), &read, &config.prefix, change);
         let upgrade =
             if request.body().is_end_stream() { forward::upgrade(request.headers()) } else { None };
-        let firewall = firewall(config, &table.global, path).map(|(waf, block)| {
-            let found = waf::look_at_head(waf, path, request.uri().query(), request.headers());
+        let firewall = inspect::firewall(config, &table.global, path).map(|(waf, block)| {
+            let found =
+                waf::look_at_head(waf, path, request.uri().query(), [request.headers(), &taken]);
             (waf, block, found)
         });
         let concerns_cache = table.cache.is_some()
@@ -284,42 +297,18 @@ impl Passage {
             }
         }
         if table.global.security_headers {
-            secure_headers(headers);
+            answer::secure_headers(headers);
         }
         forward::edit(headers, &config.response_headers);
         response
     }
 
-    /// What the firewall says of a request, when it is not to be passed on.
-    async fn look(
-        &self,
-        waf: &config::Waf,
-        block: bool,
-        route: &Route,
-        mut found: Option<waf::Match>,
-        request: &mut Request<RequestBody>,
-    ) -> Option<Trouble> {
-        if found.is_none() && waf::reads(request.headers()) {
-            let timer = self.session.worker.timers.timer();
-            let body = match request.body_mut().look(waf.body, &timer).await {
-                Ok(body) => body,
-                Err(fault) => return Some(fault.into()),
-            };
-            found = waf::look_at_body(waf, request.headers(), &body);
-        }
-        let found = found?;
-        let matches = &self.session.worker.shared.waf;
-        if matches.count(found) && waf.log {
-            tracing::warn!(
-                event = "gateway_waf_match",
-                rule = found.id,
-                name = found.name,
-                route = route.label,
-                request_id = self.account.id_text(),
-                blocked = block
-            );
-        }
-        block.then_some(Trouble::Suspicious)
+    /// Whether the client's address may reach the route.
+    pub(crate) fn may_enter(&self, config: &config::Route, table: &Table) -> bool {
+        let listed = config.allow.is_empty()
+            || !config.allow_countries.is_empty()
+            || config.allow.contains(self.client);
+        self.may_come_from(config, table) && !config.deny.contains(self.client) && listed
     }
 
     /// Whether the client's country may reach the route. Networks that a route lets in need no country.
@@ -339,6 +328,11 @@ impl Passage {
             && (config.allow_countries.is_empty() || is_in(&config.allow_countries))
     }
 
+    /// Where heads before the answer's own go, when the client takes any.
+    pub(crate) fn early(&self) -> Option<&Signals> {
+        self.takes_early.then_some(&*self.session.signals)
+    }
+
     /// A request of our own beside this one, which no client waits for.
     pub(crate) fn again(&self) -> Box<Self> {
         let worker = &self.session.worker;
@@ -353,6 +347,7 @@ impl Passage {
             reader: self.reader,
             client: self.client,
             trusted: self.trusted,
+            takes_early: false,
         })
     }
 
@@ -366,6 +361,11 @@ impl Passage {
         let http2 = request.version() == Version::HTTP_2;
         let endless = matches!(request.body(), RequestBody::Stream { .. })
             && request.body().size_hint().exact().is_none();
+        // Only a client of HTTP/1.1 waits for leave, and only while its body was not asked for.
+        let waits = request.headers().contains_key(header::EXPECT);
+        if waits && (http2 || request.version() == Version::HTTP_10 || request.body().is_begun()) {
+            request.headers_mut().remove(header::EXPECT);
+        }
         let headers = request.headers_mut();
         forward::strip(headers);
         if endless {
@@ -497,41 +497,6 @@ impl Passage {
     }
 }
 
-/// The firewall of a route, as it and the file want it, and whether it blocks.
-fn firewall<'g>(
-    route: &config::Route,
-    global: &'g config::Global,
-    path: &str,
-) -> Option<(&'g config::Waf, bool)> {
-    let waf = global.waf.as_ref()?;
-    let block = match route.waf {
-        Some(WafMode::Off) => return None,
-        Some(WafMode::Detect) => false,
-        Some(WafMode::Block) => true,
-        None => waf.block,
-    };
-    if waf.without_paths.iter().any(|prefix| path.starts_with(prefix.as_str())) {
-        return None;
-    }
-    Some((waf, block))
-}
-
-/// The answer to an authority that looks whether a host is ours (RFC 8555, 8.3). Any token is answered: only the
-/// account whose thumbprint it carries can use that.
-fn challenge(table: &Table, host: &str, path: &str) -> Option<Response<Bytes>> {
-    let token = path.strip_prefix("/.well-known/acme-challenge/")?;
-    let thumbprint = table.certificates.thumbprint()?;
-    let sound = (1..=128).contains(&token.len())
-        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    if !sound || !table.names(host) || !table.certificates.is_automatic(host) {
-        return None;
-    }
-    let mut answer = Response::new(Bytes::from(format!("{token}.{thumbprint}")));
-    let kind = HeaderValue::from_static("application/octet-stream");
-    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-    Some(answer)
-}
-
 enum Encryption {
     Fine,
     Misdirected,
@@ -558,29 +523,5 @@ fn authority(request: &Request<Incoming>) -> Result<&str, Trouble> {
         (Some(target), _) if target.as_str().contains('@') => Err(Trouble::BadHost),
         (Some(target), _) => Ok(target.as_str()),
         (None, host) => Ok(host.unwrap_or_default()),
-    }
-}
-
-fn secure_address(port: u16, host: &str, uri: &Uri) -> String {
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let port = if matches!(port, 0 | 443) { String::new() } else { format!(":{port}") };
-    let rest = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
-    format!("https://{host}{port}{rest}")
-}
-
-/// The address of a redirect, with what the request brought in its places.
-fn fill(to: &str, host: &str, path: &str, query: Option<&str>) -> String {
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    to.replace("{host}", host).replace("{path}", path).replace("{query}", &query)
-}
-
-/// For upstreams that say nothing themselves.
-fn secure_headers(headers: &mut HeaderMap) {
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
-        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
-    ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }

@@ -13,8 +13,9 @@ use http::{Method, Request, Response, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 
 use crate::balance::{NoPick, Pool, Queue, Wish};
-use crate::body::{Flow, RequestBody, ResponseBody, Source};
+use crate::body::{Flow, Progress, RequestBody, ResponseBody, Source};
 use crate::client::{self, Fail};
+use crate::codec::Terms;
 use crate::config::{Algorithm, HashOn};
 use crate::lease::Lease;
 use crate::proxy::Passage;
@@ -137,7 +138,10 @@ pub(crate) async fn send(
         if let Some(fault) = passage.account.progress.fault.get() {
             return passage.refuse(fault.into());
         }
-        lease.settle(Outcome::Failed);
+        // One page with too large a head is no outage: everybody else's pages are as they were.
+        if !matches!(fail, Fail::TooLarge) {
+            lease.settle(Outcome::Failed);
+        }
         drop(lease);
         let Some(next) = next else { return passage.refuse(trouble(&fail)) };
         if !again(&mut passage, &pool, &mut tried, place, &timer) {
@@ -185,6 +189,13 @@ async fn attempt(
         return attempt_http2(passage, pool, upstream, request, repeatable, timer, span).await;
     }
     let connections = &passage.session.worker.connections;
+    let config = &pool.config;
+    let terms = Terms {
+        span,
+        leave: config.continue_timeout,
+        answer: config.answer,
+        early: passage.early(),
+    };
     let mut fresh = false;
     loop {
         let idle = if fresh { None } else { connections.idle(upstream) };
@@ -198,12 +209,14 @@ async fn attempt(
         let used = channel.used;
         timer.set(span);
         let progress = &passage.account.progress;
-        match channel.exchange(&mut request, timer, span, progress).await {
+        match channel.exchange(&mut request, timer, &terms, progress).await {
             Ok(head) => return Ok((head.map(|()| Source::Channel(Some(channel))), None)),
             // The upstream closed an idle connection just now: nothing was lost, and nobody is to blame.
             Err(Fail::Stale) if used => {}
             // So it seems here, too; but it may have been the request, so it is asked once more, not of all that idle.
-            Err(Fail::Closed) if used && repeatable => fresh = true,
+            Err(Fail::Closed) if used && (repeatable || is_held(&request, progress)) => {
+                fresh = true;
+            }
             Err(Fail::Stale) => return Err((Fail::Closed, Some(Box::new(request)))),
             Err(fail) => {
                 let again = repeatable && matches!(fail, Fail::Closed);
@@ -211,6 +224,11 @@ async fn attempt(
             }
         }
     }
+}
+
+/// Whether nothing of the request's body was asked for yet: then it can be sent once more.
+fn is_held(request: &Request<RequestBody>, progress: &Progress) -> bool {
+    request.headers().contains_key(EXPECT) && !progress.begun.get()
 }
 
 /// The same over a connection that carries several.
@@ -277,6 +295,7 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
 
 fn for_http2(request: &mut Request<RequestBody>, upstream: &Upstream) {
     request.headers_mut().remove(TRANSFER_ENCODING);
+    request.headers_mut().remove(EXPECT);
     let host = request.headers_mut().remove(HOST);
     let host = host.as_ref().and_then(|host| host.to_str().ok());
     // One that comes back from an attempt has its host there already.
@@ -335,6 +354,7 @@ pub(crate) fn trouble(fail: &Fail) -> Trouble {
         Fail::Tls => Trouble::Tls,
         Fail::Stale | Fail::Closed | Fail::Broken | Fail::NotSent(_) => Trouble::Closed,
         Fail::Garbled => Trouble::Garbled,
+        Fail::TooLarge => Trouble::AnswerTooLarge,
         Fail::Timeout => Trouble::Timeout,
     }
 }

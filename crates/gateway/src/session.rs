@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{HeaderValue, Request};
@@ -21,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::config::Limits;
+use crate::drive::{self, FAREWELL};
 use crate::guard::{Guard, Signals};
 use crate::head::{Checker, Refusal};
 use crate::proxy_protocol;
@@ -37,8 +37,6 @@ const FULL: Refusal = Refusal {
     status: 503,
     reason: "this server has as many connections as it may; try again in a moment",
 };
-/// After the last answer on a connection that ends, so long is waited for the client to close.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What the requests of a connection have in common.
 pub(crate) struct Session {
@@ -270,102 +268,26 @@ async fn speak_1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         // Up to its standard the library parses without an allocation; our own check holds smaller limits.
         builder.max_headers(limits.headers);
     }
-    let mut connection =
-        pin!(builder.serve_connection(TokioIo::new(guard), service).with_upgrades());
-    let signals = &session.signals;
-    let worker = &session.worker;
-    let timer = worker.timers.timer();
-    let ending = worker.shared.ending.clone();
-    let mut ended = pin!(ending.cancelled());
-    let mut registered = false;
-    let mut told = false;
-    let mut last = Phase::New;
-    let mut moved = 0;
-    std::future::poll_fn(|cx| {
-        loop {
-            if connection.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            // A refused head: what is under way ends, then the guard says why.
-            if signals.refused.load(Ordering::Relaxed) != 0 && !told {
-                told = true;
-                worker.shared.house.malformed.fetch_add(1, Ordering::Relaxed);
-                connection.as_mut().graceful_shutdown();
-                timer.set(FAREWELL);
-                continue;
-            }
-            break;
-        }
-        if !registered {
-            // Once is enough: what it wakes for is seen in `drained_since`.
-            registered = true;
-            let _ = ended.as_mut().poll(cx);
-        }
-        if told {
-            return if timer.is_due(cx) { Poll::Ready(()) } else { Poll::Pending };
-        }
-        let draining = worker.shared.drained_since() != 0;
-        let phase = match Phase::of(&session) {
-            // Idle connections are closed a little later: a request may be on its way, and is still served.
-            Phase::Idle if draining => Phase::Leaving,
-            phase => phase,
-        };
-        let count = signals.moved.load(Ordering::Relaxed);
-        if phase != last || (count != moved && phase != Phase::Head) {
-            match phase {
-                Phase::New | Phase::Idle => timer.set(limits.keep_alive),
-                Phase::Leaving => timer.set(FAREWELL),
-                Phase::Head => timer.set(limits.header_timeout),
-                Phase::Stalled => timer.set(limits.idle_timeout),
-                Phase::Working => timer.off(),
-            }
-            last = phase;
-            moved = count;
-        }
-        if !timer.is_due(cx) {
-            return Poll::Pending;
-        }
-        if phase != Phase::Head {
-            return Poll::Ready(());
-        }
-        // Who began to speak is told why it ends.
-        signals.late.store(true, Ordering::Relaxed);
-        told = true;
-        connection.as_mut().graceful_shutdown();
-        timer.set(FAREWELL);
-        connection.as_mut().poll(cx).map(|_| ())
-    })
-    .await;
+    let connection = pin!(builder.serve_connection(TokioIo::new(guard), service).with_upgrades());
+    let timer = session.worker.timers.timer();
+    drive::drive(connection, &session.signals, &*session, timer, limits).await;
 }
 
-/// What a connection waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    New,
-    /// The next request.
-    Idle,
-    /// The next request or the end, on a node that drains.
-    Leaving,
-    /// The rest of a head.
-    Head,
-    /// The client, who neither sends nor takes.
-    Stalled,
-    /// Us, or an upstream.
-    Working,
-}
+impl drive::Requests for Session {
+    fn open(&self) -> usize {
+        self.open.get()
+    }
 
-impl Phase {
-    fn of(session: &Session) -> Self {
-        let signals = &session.signals;
-        if signals.writing.load(Ordering::Relaxed) || signals.reading.load(Ordering::Relaxed) {
-            Self::Stalled
-        } else if session.open.get() > 0 {
-            Self::Working
-        } else if signals.in_head.load(Ordering::Relaxed) {
-            Self::Head
-        } else {
-            Self::Idle
-        }
+    fn draining(&self) -> bool {
+        self.worker.shared.drained_since() != 0
+    }
+
+    async fn ended(&self) {
+        self.worker.shared.ending.cancelled().await;
+    }
+
+    fn refused(&self) {
+        self.worker.shared.house.malformed.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Table {
     /// By what follows the star.
     suffixes: HashMap<String, Paths>,
     any: Option<Paths>,
+    /// Whether a route is open to some only.
+    pub(crate) guards: bool,
     pub(crate) pools: HashMap<String, Arc<Pool>>,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) limiter: Option<Arc<Limiter>>,
@@ -61,6 +63,8 @@ pub(crate) struct Route {
 #[derive(Default)]
 struct Paths {
     prefixes: HashMap<String, Vec<Arc<Route>>>,
+    /// The same by prefixes as denials compare them.
+    folded: HashMap<String, Vec<Arc<Route>>>,
     /// Prefixes from the longest; used while there are few.
     ordered: Vec<String>,
 }
@@ -193,6 +197,7 @@ impl Table {
             hosts: HashMap::new(),
             suffixes: HashMap::new(),
             any: None,
+            guards: false,
             pools,
             routes: Vec::new(),
             limiter,
@@ -267,14 +272,16 @@ impl Table {
             label,
             config,
         });
+        let ignore_case = self.global.denials.ignore_case;
         for host in &route.config.hosts {
             let paths = match host.strip_prefix("*.") {
                 Some(suffix) => self.suffixes.entry(suffix.to_owned()).or_default(),
                 None if host == "*" => self.any.get_or_insert_default(),
                 None => self.hosts.entry(host.clone()).or_default(),
             };
-            paths.add(&route);
+            paths.add(&route, ignore_case);
         }
+        self.guards |= route.config.is_guarded();
         self.routes.push(route);
     }
 
@@ -318,9 +325,41 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Routes that a request could be for in another reading of its path: those of the longest prefix.
+    pub(crate) fn otherwise(&self, host: Option<&str>, path: &str) -> &[Arc<Route>] {
+        for paths in self.candidates(host) {
+            let mut end = path.trim_end_matches('/').len();
+            loop {
+                if let Some(routes) = paths.folded.get(&path[..end]) {
+                    return routes;
+                }
+                match path[..end].rfind('/') {
+                    Some(at) => end = at,
+                    None => break,
+                }
+            }
+        }
+        &[]
+    }
+}
+
+impl config::Route {
+    /// Whether it is open to some only.
+    fn is_guarded(&self) -> bool {
+        !self.deny.is_empty()
+            || !self.allow.is_empty()
+            || !self.allow_countries.is_empty()
+            || !self.deny_countries.is_empty()
+            || matches!(self.action, Action::Nothing)
+    }
+}
+
 impl Paths {
-    fn add(&mut self, route: &Arc<Route>) {
+    fn add(&mut self, route: &Arc<Route>, ignore_case: bool) {
         let prefix = &route.config.prefix;
+        let folded = if ignore_case { prefix.to_lowercase() } else { prefix.clone() };
+        self.folded.entry(folded).or_default().push(route.clone());
         if !self.prefixes.contains_key(prefix) {
             self.ordered.push(prefix.clone());
             self.ordered.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
@@ -372,7 +411,12 @@ fn covers(prefix: &str, path: &str) -> bool {
 }
 
 impl Route {
-    fn suits(&self, method: &Method, headers: &HeaderMap, others: &mut Vec<Method>) -> bool {
+    pub(crate) fn suits(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        others: &mut Vec<Method>,
+    ) -> bool {
         let fields = self.config.headers.iter().all(|(name, value)| {
             headers
                 .get_all(name)

@@ -80,6 +80,7 @@ troubles! {
     Tls Upstream BAD_GATEWAY "upstream_tls" "The server's certificate or encryption was not accepted.";
     Closed Upstream BAD_GATEWAY "upstream_closed" "The server closed the connection before it answered.";
     Garbled Upstream BAD_GATEWAY "upstream_garbled" "The server's answer could not be understood.";
+    AnswerTooLarge Upstream BAD_GATEWAY "upstream_head_too_large" "The server's answer has a larger head than is taken here.";
     Timeout Upstream GATEWAY_TIMEOUT "upstream_timeout" "The server did not answer in time.";
     Broken Gateway INTERNAL_SERVER_ERROR "gateway_error" "The request could not be passed on.";
 }

@@ -217,24 +217,25 @@ pub(crate) fn is_rule(id: u16) -> bool {
     RULES.iter().any(|rule| rule.id == id)
 }
 
-/// Looks at everything but the body. `path` is decoded.
+/// Looks at everything but the body. `path` is decoded; `headers` are those passed on and those taken away.
 pub(crate) fn look_at_head(
     waf: &Waf,
     path: &str,
     query: Option<&str>,
-    headers: &HeaderMap,
+    headers: [&HeaderMap; 2],
 ) -> Option<Match> {
     let look = |from: From, text: &[u8]| look(waf, from, text);
     look(From::Path, path.as_bytes())
         .or_else(|| pairs(query.unwrap_or_default().as_bytes(), |text| look(From::Query, text)))
         .or_else(|| {
-            [USER_AGENT, REFERER, COOKIE].iter().flat_map(|name| headers.get_all(name)).find_map(
-                |value| {
-                    // Cookies are looked at one by one.
-                    let parts = value.as_bytes().split(|byte| *byte == b';');
-                    parts.into_iter().find_map(|part| look(From::Header, part.trim_ascii()))
-                },
-            )
+            let values = headers.iter().flat_map(|headers| {
+                [USER_AGENT, REFERER, COOKIE].into_iter().flat_map(|name| headers.get_all(name))
+            });
+            values.into_iter().find_map(|value| {
+                // Cookies are looked at one by one.
+                let parts = value.as_bytes().split(|byte| *byte == b';');
+                parts.into_iter().find_map(|part| look(From::Header, part.trim_ascii()))
+            })
         })
 }
 
@@ -394,7 +395,7 @@ mod tests {
     fn query(level: WafLevel, value: &str) -> Option<u16> {
         let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
         let query = format!("q={encoded}");
-        look_at_head(&waf(level), "/", Some(&query), &HeaderMap::new()).map(|found| found.id)
+        look_at_head(&waf(level), "/", Some(&query), [&HeaderMap::new(); 2]).map(|found| found.id)
     }
 
     #[test]
@@ -428,7 +429,7 @@ mod tests {
         for path in
             ["/.env", "/a/.git/config", "/.aws/credentials", "/wp-config.php~", "/.ENV.local"]
         {
-            let found = look_at_head(&waf(WafLevel::Basic), path, None, &HeaderMap::new());
+            let found = look_at_head(&waf(WafLevel::Basic), path, None, [&HeaderMap::new(); 2]);
             assert_eq!(found.map(|found| found.id), Some(1006), "{path}");
         }
     }
@@ -455,7 +456,7 @@ mod tests {
             assert_eq!(query(WafLevel::Standard, value), None, "{value}");
         }
         for path in ["/.well-known/acme-challenge/x", "/environment", "/a.env.b", "/gitlab/x"] {
-            let found = look_at_head(&waf(WafLevel::Strict), path, None, &HeaderMap::new());
+            let found = look_at_head(&waf(WafLevel::Strict), path, None, [&HeaderMap::new(); 2]);
             assert_eq!(found, None, "{path}");
         }
     }

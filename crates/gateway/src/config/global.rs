@@ -26,6 +26,8 @@ pub(super) fn read(root: &Map<'_>) -> Global {
         rate_exclude: Vec::new(),
         limits: Limits::default(),
         trusted: Networks::default(),
+        pass_fields: Vec::new(),
+        denials: super::Denials::default(),
         proxy_protocol: None,
         drain_deadline: Duration::from_secs(10),
         upgrade_socket: None,
@@ -53,6 +55,20 @@ pub(super) fn read(root: &Map<'_>) -> Global {
     global.security_headers = map.flag("security_headers").unwrap_or(false);
     global.trusted = networks(&map, "trusted_proxies");
     global.block = networks(&map, "block");
+    for text in map.texts("pass_fields") {
+        match http::HeaderName::from_bytes(text.as_bytes()) {
+            Ok(name) => global.pass_fields.push(name),
+            Err(_) => map.fault("pass_fields", format!("has {text:?}, which is no header name")),
+        }
+    }
+    if let Some(block) = map.block("denials") {
+        let standard = super::Denials::default();
+        global.denials = super::Denials {
+            ignore_case: block.flag("ignore_case").unwrap_or(standard.ignore_case),
+            decode_twice: block.flag("decode_twice").unwrap_or(standard.decode_twice),
+        };
+        block.finish();
+    }
     global.upgrade_socket = map.text("upgrade_socket").map(PathBuf::from);
     if let Some(deadline) = map.duration("drain_deadline") {
         global.drain_deadline = deadline;

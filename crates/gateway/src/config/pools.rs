@@ -160,10 +160,25 @@ fn one(map: Map<'_>, pace: Pace, places: Places) -> Option<Pool> {
         slow_start: map.duration("slow_start").unwrap_or(standard.slow_start),
         panic_threshold: map.real("panic_threshold", 0.0, 100.0).unwrap_or(0.0) / 100.0,
         outlier,
+        answer: answer(&map, standard.answer),
+        continue_timeout: map.span("continue_timeout").unwrap_or(standard.continue_timeout),
         backends,
     };
     map.finish();
     (!pool.name.is_empty()).then_some(pool)
+}
+
+fn answer(map: &Map<'_>, standard: super::Answer) -> super::Answer {
+    let fields = map.number("answer_fields", 16, 10_000).map(|fields| fields as usize);
+    let head = map.size("answer_head").map(|head| head as usize);
+    let head = head.filter(|head| {
+        let fits = (8 << 10..=1 << 20).contains(head);
+        if !fits {
+            map.fault("answer_head", format!("is {head} bytes; use 8KiB to 1MiB"));
+        }
+        fits
+    });
+    super::Answer { fields: fields.unwrap_or(standard.fields), head: head.unwrap_or(standard.head) }
 }
 
 impl Pool {
@@ -199,6 +214,8 @@ impl Pool {
                 max_ejection: Duration::from_secs(300),
                 max_share: 0.5,
             },
+            answer: super::Answer::default(),
+            continue_timeout: Duration::from_secs(1),
             backends: Vec::new(),
         }
     }

@@ -1,8 +1,37 @@
 //! The block `global.waf`.
 
 use super::read::Map;
-use super::{Waf, WafLevel, WafMode};
 use crate::waf;
+
+/// A firewall for requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waf {
+    /// Whether a match is refused, or only told.
+    pub block: bool,
+    pub level: WafLevel,
+    /// Bytes of a body that are looked at.
+    pub body: usize,
+    /// Prefixes of paths that are not looked at.
+    pub without_paths: Vec<String>,
+    pub without_rules: Vec<u16>,
+    pub log: bool,
+}
+
+/// How much is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WafLevel {
+    Basic,
+    Standard,
+    Strict,
+}
+
+/// What a route makes of the firewall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WafMode {
+    Off,
+    Detect,
+    Block,
+}
 
 pub(super) fn read(block: Map<'_>) -> Option<Waf> {
     let enabled = block.flag("enabled").unwrap_or(true);
