@@ -136,6 +136,21 @@ impl Db {
         Ok(started.elapsed())
     }
 
+    /// Writes a row and makes it durable: whether the database takes writes at all.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn write_probe(&self) -> Result<(), Error> {
+        let mut tx = self.begin_system().await?;
+        tx.execute(
+            "INSERT INTO write_probe (id, times) VALUES (1, 1) \
+             ON CONFLICT (id) DO UPDATE SET times = write_probe.times + 1",
+            Vec::new(),
+        )
+        .await?;
+        tx.commit().await
+    }
+
     /// Lets go of all connections.
     pub async fn close(&self) {
         if let Inner::Postgres(pg) = &*self.inner {

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod migrate;
 mod postgres;
+mod schema;
 mod signals;
 mod sqlite;
 mod value;
@@ -24,6 +25,7 @@ pub use conn::{SystemTx, TenantTx};
 pub use engine::{Db, Engine, Options};
 pub use error::Error;
 pub use migrate::{Migration, print_role_sql, schema_version};
+pub use schema::MIGRATIONS;
 pub use signals::Signals;
 pub use value::{Column, Row, Value, page_start};
 

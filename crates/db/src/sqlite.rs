@@ -99,10 +99,18 @@ impl Sqlite {
             path: path.to_owned(),
             committer: Arc::new(Notify::new()),
         };
-        tokio::spawn(commit_groups(Arc::downgrade(&this.writer), this.committer.clone()));
-        tokio::spawn(watch(Arc::downgrade(&this.writer), signals));
-        let checkpoints = connect(path)?;
-        tokio::spawn(checkpoint(Arc::downgrade(&this.writer), committed, checkpoints));
+        let (weak, wake) = (Arc::downgrade(&this.writer), this.committer.clone());
+        tasks::supervise("commits", move || {
+            // Whoever waited when it ended is still there.
+            wake.notify_one();
+            commit_groups(weak.clone(), wake.clone())
+        });
+        let weak = Arc::downgrade(&this.writer);
+        tasks::supervise("commits of others", move || watch(weak.clone(), signals.clone()));
+        let (weak, path) = (Arc::downgrade(&this.writer), path.to_owned());
+        tasks::supervise("checkpoints", move || {
+            checkpoint(weak.clone(), committed.clone(), path.clone())
+        });
         Ok(this)
     }
 
@@ -309,8 +317,15 @@ async fn commit_groups(writer: std::sync::Weak<Mutex<Writer>>, wake: Arc<Notify>
 async fn checkpoint(
     writer: std::sync::Weak<Mutex<Writer>>,
     committed: Arc<AtomicU64>,
-    mut conn: Connection,
+    path: PathBuf,
 ) {
+    let mut conn = match connect(&path) {
+        Ok(conn) => conn,
+        Err(cause) => {
+            tracing::warn!(event = "db_checkpoint_failed", cause = %cause);
+            return;
+        }
+    };
     let (mut carried, mut ticks) = (0, 0);
     let mut longest = LOG_PAGES;
     let mut tick = tokio::time::interval(CHECKPOINT_EVERY);

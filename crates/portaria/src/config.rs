@@ -2,6 +2,7 @@
 
 mod envfile;
 mod instance;
+mod kind;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use instance::Instance;
-pub use settings::{Kind, SETTINGS, Setting};
+pub use kind::{Kind, Setting};
+pub use settings::SETTINGS;
 
 use crate::names;
 
@@ -25,14 +27,21 @@ pub struct Config {
     pub master_key: Option<String>,
     pub allow_private_upstreams: bool,
     pub webhook_body_limit: usize,
-    pub api_body_limit: usize,
+    pub body_sizes: web::BodySizes,
+    pub body_budget: web::BudgetLimits,
+    pub listener: gateway::listener::ListenerLimits,
     pub queue_concurrency: usize,
     pub queue_lease: Duration,
     pub queue_poll: Duration,
     pub queue_keep_finished: Duration,
     pub queue_backoff: Duration,
-    pub index_bytes: usize,
-    pub index_idle: Duration,
+    pub knowledge: knowledge::Bounds,
+    /// Bytes of text of one document.
+    pub document_text: usize,
+    pub files: files::Rules,
+    pub reading: isolation::Limits,
+    /// What reads files as a child process; this program itself when there is none. Tests name the built one.
+    pub reader_program: Option<PathBuf>,
     pub log_level: String,
     pub redis_url: Option<String>,
     pub webhook_token: Option<String>,
@@ -458,20 +467,86 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
             Some("1" | "true")
         ),
         webhook_body_limit: size("webhooks.body_limit"),
-        api_body_limit: size("server.body_limit"),
+        body_sizes: web::BodySizes {
+            small: size("server.form_limit"),
+            program: size("server.json_limit"),
+            text: size("server.json_limit").max(8 << 20),
+            upload: size("server.body_limit"),
+            time: Duration::from_secs(number("server.body_seconds")),
+        },
+        body_budget: {
+            let total = size("server.bodies_megabytes") << 20;
+            let half = total / 2;
+            let spooled = number("server.spool_megabytes") << 20;
+            web::BudgetLimits { total, strangers: half, address: half, tenant: half, spooled }
+        },
+        listener: gateway::listener::ListenerLimits {
+            head: 64 << 10,
+            headers: 100,
+            connections: size("server.connections"),
+            connections_per_address: size("server.connections_per_address"),
+            header_timeout: Duration::from_secs(number("server.header_seconds")),
+            idle_timeout: Duration::from_secs(number("server.idle_seconds")),
+            keep_alive: Duration::from_secs(number("server.keep_alive_seconds")),
+        },
         queue_concurrency: size("queue.concurrency"),
         queue_lease: Duration::from_secs(number("queue.lease_seconds")),
         queue_poll: Duration::from_millis(number("queue.poll_ms")),
         queue_keep_finished: Duration::from_secs(number("queue.keep_finished_seconds")),
         queue_backoff: Duration::from_millis(number("queue.backoff_ms")),
-        index_bytes: size("knowledge.index_megabytes") * 1024 * 1024,
-        index_idle: Duration::from_secs(number("knowledge.index_idle_seconds")),
+        knowledge: knowledge::Bounds {
+            document_pieces: size("knowledge.document_pieces"),
+            tenant_pieces: size("knowledge.tenant_pieces"),
+            tenant_text: size("knowledge.tenant_text_megabytes") << 20,
+            tenant_documents: size("knowledge.tenant_documents"),
+            index: size("knowledge.index_megabytes") << 20,
+            idle: Duration::from_secs(number("knowledge.index_idle_seconds")),
+        },
+        document_text: size("knowledge.text_megabytes") << 20,
+        files: files::Rules {
+            tenant: number("files.tenant_megabytes") << 20,
+            sender_day: number("files.sender_megabytes_a_day") << 20,
+            reserve: match number("files.reserve_megabytes") {
+                0 => None,
+                megabytes => Some(megabytes << 20),
+            },
+        },
+        reading: reading(
+            (number("files.read_megabytes"), number("files.read_seconds")),
+            size("knowledge.text_megabytes") << 20,
+            matches!(text("files.unfiltered").as_deref(), Some("1" | "true")),
+        ),
+        reader_program: None,
         log_level: text("log.level")?,
         redis_url: text("redis.url"),
         webhook_token: text("webhooks.token"),
         instance,
         values,
     })
+}
+
+/// Processor seconds without a step of progress after which reading a file ends.
+const STALL: u64 = 3;
+
+/// What children that read files may use.
+fn reading((megabytes, seconds): (u64, u64), text: usize, unfiltered: bool) -> isolation::Limits {
+    isolation::Limits {
+        allowance: isolation::Allowance {
+            memory: megabytes << 20,
+            cpu: seconds,
+            stall: STALL,
+            input: knowledge::FILE_LIMIT as u64,
+            unfiltered,
+        },
+        // A busy machine gives less than a second of processor time in a second.
+        deadline: Duration::from_secs(3 * seconds),
+        stall: Duration::from_secs(6 * STALL),
+        // As JSON: marks and escapes beside the text.
+        output: 3 * text + (1 << 20),
+        at_once: 2,
+        at_once_each: 1,
+        wait: Duration::from_secs(20),
+    }
 }
 
 impl Config {

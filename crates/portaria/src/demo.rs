@@ -194,11 +194,12 @@ async fn open_business(
     let now = house.clock.now();
     let mut files = Vec::new();
     for (name, content) in business.files {
-        files.push(knowledge::Library::read_file(name, content.as_bytes().to_vec()).await?);
+        let bytes = content.as_bytes().to_vec();
+        files.push(house.library.prepare(tenant.id, name, bytes, None).await?);
     }
     let mut tx = house.db.begin(tenant.id).await?;
     for file in &files {
-        house.library.add(&mut tx, file, None).await?;
+        house.library.add(&mut tx, file).await?;
     }
     let channel = NewChannel::evolution(business.slug, &evolution.base_url(), KEY, TOKEN);
     channels::add(&mut tx, &house.vault, &house.outbound, &channel, now).await?;

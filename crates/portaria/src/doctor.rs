@@ -68,6 +68,26 @@ pub(crate) async fn general(house: &House) -> Vec<Check> {
         }
         Err(error) => out.push(check("channels", false, error.to_string())),
     }
+    out.push(match house.library.reader().probe().await {
+        Ok(()) => check("reading of files", true, "in a process of its own, with limits"),
+        Err(cause) => check(
+            "reading of files",
+            false,
+            format!("{cause}; where the kernel filters no system calls, files.unfiltered = true goes without"),
+        ),
+    });
+    out.push(match house.files.disk().space() {
+        None => check("disk", false, "cannot be asked how much room it has"),
+        Some(space) => check(
+            "disk",
+            !space.is_low(),
+            format!(
+                "{} MiB free; below {} MiB no file is taken, texts are",
+                space.free >> 20,
+                space.reserve >> 20
+            ),
+        ),
+    });
     let token = house.config.admin_token.is_some();
     out.push(check(
         "operator's token",
@@ -151,11 +171,12 @@ async fn prove(house: &House, slugs: &[String; 2]) -> anyhow::Result<Vec<Check>>
             state: State::Active,
         };
         let tenant = tenants::create(house, new).await?;
-        let mut tx = house.db.begin(tenant.id).await?;
         for (question, answer) in knows {
-            house.library.add_pair(&mut tx, question, answer, None).await?;
+            let pair = house.library.pair(tenant.id, question, answer, None).await?;
+            let mut tx = house.db.begin(tenant.id).await?;
+            house.library.add(&mut tx, &pair).await?;
+            tx.commit().await?;
         }
-        tx.commit().await?;
         tenants_made.push(tenant);
     }
     let [x, y] = tenants_made.as_slice() else { bail!("two tenants were not made") };

@@ -188,11 +188,14 @@ impl Front {
 
 /// A connection takes a descriptor, and one to its upstream: as many as this process may have, not the few that programs
 /// begin with.
-fn descriptors() {
+///
+/// Gives how many those are.
+pub(crate) fn descriptors() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     // Where it is not allowed, what there is has to do.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Takes a changed file in, by itself or on SIGHUP, and changed domains. A file with faults changes nothing. It is

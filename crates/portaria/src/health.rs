@@ -1,15 +1,18 @@
 //! `/livez`, `/readyz`, `/healthz`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures_util::StreamExt as _;
 use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::house::House;
 use crate::redis;
@@ -20,19 +23,67 @@ const SILENT: Duration = Duration::from_secs(60);
 /// Whether the process takes new work.
 #[derive(Clone, Default)]
 pub(crate) struct Readiness {
-    draining: Arc<AtomicBool>,
+    draining: CancellationToken,
 }
 
 impl Readiness {
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::SeqCst);
+        self.draining.cancel();
     }
+}
+
+/// Middleware: ends streams of events when the process drains. They have no end of their own, and their pages connect
+/// again elsewhere.
+pub(crate) async fn end_streams(
+    State(readiness): State<Readiness>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+        return response;
+    }
+    let drained = readiness.draining.cancelled_owned();
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(drained)))
 }
 
 #[derive(Clone)]
 struct App {
     house: House,
     readiness: Readiness,
+    writes: Writes,
+}
+
+/// When a write was tried, and how it went.
+type Write = Option<(Instant, Result<(), &'static str>)>;
+
+/// Whether the database takes writes: looked at once in a while, however often it is asked.
+#[derive(Clone, Default)]
+struct Writes(Arc<tokio::sync::Mutex<Write>>);
+
+/// A look is good for this long.
+const FRESH: Duration = Duration::from_secs(1);
+/// A write that takes longer is none.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Writes {
+    async fn look(&self, db: &db::Db) -> Result<(), &'static str> {
+        let mut seen = self.0.lock().await;
+        if let Some((at, outcome)) = *seen
+            && at.elapsed() < FRESH
+        {
+            return outcome;
+        }
+        let outcome = match tokio::time::timeout(PATIENCE, db.write_probe()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(db::Error::Unavailable(_))) => Err("database unavailable"),
+            Ok(Err(_)) => Err("the database takes no writes"),
+            Err(_) => Err("the database does not answer in time"),
+        };
+        *seen = Some((Instant::now(), outcome));
+        outcome
+    }
 }
 
 pub(crate) fn routes(house: House, readiness: Readiness) -> Router {
@@ -40,7 +91,7 @@ pub(crate) fn routes(house: House, readiness: Readiness) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/healthz", get(healthz))
-        .with_state(App { house, readiness })
+        .with_state(App { house, readiness, writes: Writes::default() })
 }
 
 async fn livez() -> &'static str {
@@ -48,12 +99,13 @@ async fn livez() -> &'static str {
 }
 
 async fn readyz(State(app): State<App>) -> Response {
-    if app.readiness.draining.load(Ordering::SeqCst) {
+    if app.readiness.draining.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining").into_response();
     }
-    match app.house.db.ping().await {
-        Ok(_) => "ok".into_response(),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "database unavailable").into_response(),
+    // A read says nothing of a disk that is full.
+    match app.writes.look(&app.house.db).await {
+        Ok(()) => "ok".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     }
 }
 
@@ -88,6 +140,17 @@ async fn healthz(State(app): State<App>) -> Response {
     let alive = age.is_some_and(|age| age < SILENT);
     let more = json!({ "heartbeat_age_seconds": age.map(|age| age.as_secs()) });
     report("worker", alive, started.elapsed(), more);
+    for fault in tasks::faults().into_iter().filter(tasks::Health::is_ill) {
+        let more = json!({
+            "panics": fault.panics, "seconds_ago": fault.since.as_secs(), "place": fault.place,
+        });
+        report(&format!("task {}", fault.name), false, Duration::ZERO, more);
+    }
+    if let Some(space) = house.files.disk().space() {
+        let (free, reserve) = (space.free >> 20, space.reserve >> 20);
+        let more = json!({ "free_mib": free, "reserve_mib": reserve });
+        report("disk", !space.is_low(), Duration::ZERO, more);
+    }
     let status = if degraded { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let body = json!({
         "status": if degraded { "degraded" } else { "ok" },

@@ -8,8 +8,9 @@ use assistant::{Answerer, Contexts, Transcribe, Turn, Typing};
 use async_trait::async_trait;
 use channels::{ChannelTyping, Directory, Intake, Limiter, Manage, Sender};
 use db::{Db, Migration, Options};
+use files::Files;
 use kernel::{ChannelId, Clock, TenantId};
-use knowledge::{Embed, Library};
+use knowledge::{Embed, Library, Reader, Sweep};
 use messaging::Messengers;
 use messaging::http::{Outbound, Private};
 use models::{Breakers, LanguageModel, Models};
@@ -23,6 +24,7 @@ use crate::hosts::Hosts;
 /// Tables of all rooms, in the order they are made.
 pub fn migrations() -> Vec<Migration> {
     let mut all: Vec<Migration> = [
+        db::MIGRATIONS,
         tenancy::MIGRATIONS,
         queue::MIGRATIONS,
         domains::MIGRATIONS,
@@ -32,6 +34,7 @@ pub fn migrations() -> Vec<Migration> {
         notices::MIGRATIONS,
         channels::MIGRATIONS,
         knowledge::MIGRATIONS,
+        files::MIGRATIONS,
         assistant::MIGRATIONS,
         web::MIGRATIONS,
         identity::MIGRATIONS,
@@ -53,9 +56,12 @@ pub struct House {
     pub directory: Directory,
     pub intake: Intake,
     pub library: Library,
+    pub files: Files,
     pub contexts: Contexts,
     pub answerer: Answerer,
     pub door: Door,
+    /// Memory of requests' bodies.
+    pub bodies: web::Budget,
     pub manage: Manage,
     pub sender: Sender,
     pub models: Arc<dyn LanguageModel>,
@@ -104,6 +110,7 @@ impl House {
         };
         let models: Arc<dyn LanguageModel> = Arc::new(Models::new(outbound.clone()));
         let messengers = Messengers::new(&outbound);
+        let files = Files::new(&config.data, db.clone(), clock.clone(), config.files);
         let directory = Directory::new(db.clone(), vault.clone());
         let intake = Intake::new(
             db.clone(),
@@ -111,7 +118,7 @@ impl House {
             directory.clone(),
             Limiter::new(config.rates),
             config.media.clone(),
-            &config.data,
+            files.clone(),
         );
         let manage = Manage {
             db: db.clone(),
@@ -122,14 +129,16 @@ impl House {
             messengers: messengers.clone(),
             public_url: config.public_url.clone(),
         };
-        let sender = Sender::new(messengers.clone(), outbound.clone(), &config.data);
+        let sender = Sender::new(messengers.clone(), outbound.clone(), files.clone());
+        let runner = isolation::Runner::new(config.reader_program.clone(), config.reading);
+        let reader = Reader::new(runner, config.document_text, &config.data);
         let library = Library::new(
             db.clone(),
             clock.clone(),
             vault.clone(),
             models.clone(),
-            config.index_bytes,
-            config.index_idle,
+            (reader, files.clone()),
+            config.knowledge,
         );
         let contexts = Contexts::new(db.clone(), vault.clone());
         let breakers = Breakers::new(clock.clone());
@@ -148,6 +157,7 @@ impl House {
                 idle: config.panel_idle,
             })),
         };
+        let bodies = web::Budget::new(config.body_budget);
         Ok(Self {
             config,
             db,
@@ -157,9 +167,11 @@ impl House {
             directory,
             intake,
             library,
+            files,
             contexts,
             answerer,
             door,
+            bodies,
             manage,
             sender,
             models,
@@ -202,16 +214,20 @@ impl House {
                 messengers: self.messengers.clone(),
             })),
         });
-        let data = &self.config.data;
+        let files = || self.files.clone();
         let directory = || self.directory.clone();
         let messengers = || self.messengers.clone();
-        handlers.register::<inbox::SendDue>(channels::Send::new(directory(), messengers(), data));
+        handlers.register::<inbox::SendDue>(channels::Send::new(
+            directory(),
+            messengers(),
+            files(),
+        ));
         let rules = self.config.media.clone();
         handlers.register::<channels::MediaDue>(channels::Fetch::new(
             directory(),
             messengers(),
             rules,
-            data,
+            files(),
         ));
         handlers.register::<channels::CatchUpDue>(channels::CatchUp {
             intake: self.intake.clone(),
@@ -223,7 +239,7 @@ impl House {
             db: self.db.clone(),
             contexts: self.contexts.clone(),
             models: self.models.clone(),
-            data: data.clone(),
+            files: files(),
         });
         handlers.register::<inbox::WaitingDue>(notices::WaitingMail {
             db: self.db.clone(),
@@ -236,6 +252,7 @@ impl House {
             outbound: self.outbound.clone(),
         });
         handlers.register::<knowledge::EmbedDue>(Embed(self.library.clone()));
+        handlers.register::<knowledge::SweepDue>(Sweep(self.library.clone()));
         let settings = Settings {
             lanes: lanes.to_vec(),
             concurrency: self.config.queue_concurrency,

@@ -1,5 +1,7 @@
 //! All routes of the house under one router.
 
+use std::collections::HashMap;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri, header};
@@ -8,8 +10,9 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use channels::Limits;
 use metrics_exporter_prometheus::PrometheusHandle;
+use panel::PageRoute;
 use serde_json::Value;
-use web::{Built, Problem};
+use web::{Bodies, BodySize, Built, Gate, Operation, Problem};
 
 use crate::admin;
 use crate::health::{self, Readiness};
@@ -44,31 +47,45 @@ pub fn openapi(house: &House) -> Value {
 
 /// The router of the whole house, with metrics if they are collected.
 pub fn router(house: &House, metrics: Option<PrometheusHandle>) -> Router {
-    let (panel, _) = pages::routes(house, None);
-    routes(house, metrics, Readiness::default(), panel)
+    routes(house, metrics, Readiness::default(), pages::routes(house, None))
 }
 
 pub(crate) fn routes(
     house: &House,
     metrics: Option<PrometheusHandle>,
     readiness: Readiness,
-    extra: Router,
+    (extra, extra_routes): (Router, Vec<PageRoute>),
 ) -> Router {
     let built = api(house);
     let document = built.openapi();
     let trail_of = Trail::new(house, &built.operations);
+    let gate = Gate::new(house.door.clone(), &built.operations);
+    let sizes = sizes(&built.operations, &extra_routes);
+    let bodies = Bodies::new(
+        house.bodies.clone(),
+        house.config.body_sizes,
+        house.config.proxies.clone(),
+        sizes,
+    );
     let v1 = built
         .router
         .layer(middleware::from_fn_with_state(trail_of, trail))
-        .layer(DefaultBodyLimit::max(house.config.api_body_limit))
+        // Bodies are bounded by route, below.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(house.door.clone(), web::idempotency))
+        .layer(middleware::from_fn_with_state(gate, web::gate))
         .layer(middleware::from_fn_with_state(house.door.clone(), web::cors));
-    let limits =
-        Limits { body: house.config.webhook_body_limit, proxies: house.config.proxies.clone() };
+    let limits = Limits {
+        body: house.config.webhook_body_limit,
+        time: house.config.body_sizes.time,
+        proxies: house.config.proxies.clone(),
+        budget: house.bodies.clone(),
+        folder: house.config.data.clone(),
+    };
     Router::new()
         .merge(v1)
         .merge(channels::webhooks(house.intake.clone(), limits))
-        .merge(health::routes(house.clone(), readiness))
+        .merge(health::routes(house.clone(), readiness.clone()))
         .merge(extra)
         .route(
             "/openapi.json",
@@ -107,7 +124,21 @@ pub(crate) fn routes(
             )
             .into_response()
         })
+        .layer(middleware::from_fn_with_state(bodies, web::bodies))
+        .layer(middleware::from_fn_with_state(readiness, health::end_streams))
         .layer(middleware::from_fn(web::request_id))
+}
+
+/// How large the bodies of routes may be, where that is no form's size.
+fn sizes(
+    operations: &[Operation],
+    pages: &[PageRoute],
+) -> HashMap<(Method, &'static str), BodySize> {
+    let api = operations.iter().map(|one| ((one.method.clone(), one.path), one.size));
+    let pages = pages.iter().map(|one| ((one.method.clone(), one.path), one.size));
+    // Providers' bodies are read by the door itself, which knows whose they may be.
+    let doors = channels::WEBHOOKS.iter().map(|path| ((Method::POST, *path), BodySize::Own));
+    api.chain(pages).chain(doors).filter(|(_, size)| *size != BodySize::Small).collect()
 }
 
 /// The page that a form of this address stands on.

@@ -10,6 +10,7 @@ use axum::response::Redirect;
 use axum::routing::get;
 use identity::{Outbox, Throttle};
 use kernel::TenantId;
+use kernel::line::Line;
 use panel::{App, Customer, Operations, Options, PageRoute, Work};
 use tenancy::{NewTenant, State, Tenant};
 use tokio_util::sync::CancellationToken;
@@ -106,12 +107,23 @@ pub async fn carry_letter(house: &House) -> Result<bool, db::Error> {
     let Some(mailer) = &house.config.mailer else { return Ok(false) };
     let outbox = Outbox { db: house.db.clone(), clock: house.clock.clone() };
     let Some(mail) = outbox.take().await? else { return Ok(false) };
-    let sent = mailer.deliver(&mail.sender_name, &mail.to, &mail.subject, mail.body).await;
+    let (mailer, id) = (mailer.clone(), mail.id);
+    // A letter that cannot be written is its own end, not that of the others.
+    let carrying = tokio::spawn(async move {
+        let subject = Line::shown(&mail.subject).or_else(|| Line::shown("Portaria"));
+        let Some(subject) = subject else { return Ok(()) };
+        let sender = Line::shown(&mail.sender_name);
+        mailer.deliver(sender.as_ref(), &mail.to, &subject, mail.body).await
+    });
+    let sent = carrying.await.unwrap_or_else(|_| {
+        let cause = "the letter cannot be written".to_owned();
+        Err(notices::NotSent { cause, for_good: true })
+    });
     let kept = match sent {
-        Ok(()) => outbox.sent(mail.id).await,
+        Ok(()) => outbox.sent(id).await,
         Err(not) => {
             tracing::warn!(event = "mail_failed", cause = %not, for_good = not.for_good);
-            outbox.not_sent(mail.id, &not.cause, not.for_good).await
+            outbox.not_sent(id, &not.cause, not.for_good).await
         }
     };
     if let Err(error) = kept {

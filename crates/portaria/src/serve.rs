@@ -1,18 +1,25 @@
 //! Running the house: listening, working, and stopping without losing anything.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::serve::ListenerExt as _;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, Response};
+use gateway::listener::{self, ListenerCounts, ListenerLimits};
 use metrics_exporter_prometheus::PrometheusHandle;
+use panel::PageRoute;
 use queue::Lane;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
-use crate::front::Front;
+use crate::front::{self, Front};
 use crate::health::Readiness;
 use crate::house::House;
 use crate::{http, pages, tenants};
@@ -34,6 +41,9 @@ pub enum Role {
 pub struct Serving {
     pub address: Option<SocketAddr>,
     stop: CancellationToken,
+    /// Ends requests that still run.
+    overtime: CancellationToken,
+    readiness: Readiness,
     tasks: Vec<JoinHandle<()>>,
     front: Option<Front>,
     house: House,
@@ -41,6 +51,8 @@ pub struct Serving {
 
 /// Requests that are still running may take this long once the process is asked to stop.
 const DRAIN: Duration = Duration::from_secs(30);
+/// Descriptors that connections leave to the database, files, and calls to others.
+const OWN_DESCRIPTORS: u64 = 256;
 
 /// Starts the house in a role.
 ///
@@ -52,7 +64,7 @@ pub async fn serve(
     lanes: &[Lane],
     metrics: Option<PrometheusHandle>,
 ) -> anyhow::Result<Serving> {
-    let (panel, _) = pages::routes(&house, None);
+    let panel = pages::routes(&house, None);
     serve_with(house, role, lanes, metrics, panel).await
 }
 
@@ -61,12 +73,13 @@ pub(crate) async fn serve_with(
     role: Role,
     lanes: &[Lane],
     metrics: Option<PrometheusHandle>,
-    extra: Router,
+    extra: (Router, Vec<PageRoute>),
 ) -> anyhow::Result<Serving> {
     if let Some(instance) = &house.config.instance {
         tenants::ensure_instance(&house, instance).await?;
     }
-    let stop = CancellationToken::new();
+    let (stop, overtime) = (CancellationToken::new(), CancellationToken::new());
+    let readiness = Readiness::default();
     let mut tasks = Vec::new();
     let mut address = None;
     if role != Role::Worker {
@@ -74,32 +87,10 @@ pub(crate) async fn serve_with(
             .await
             .with_context(|| format!("cannot listen on {}", house.config.listen))?;
         address = Some(listener.local_addr()?);
-        let readiness = Readiness::default();
         let router = http::routes(&house, metrics, readiness.clone(), extra);
-        let stopping = stop.clone();
-        let listener = listener.tap_io(|stream| {
-            // Small answers must not wait for more to send.
-            let _ = stream.set_nodelay(true);
-        });
-        tasks.push(tokio::spawn(async move {
-            let wait = {
-                let stopping = stopping.clone();
-                async move {
-                    stopping.cancelled().await;
-                    readiness.drain();
-                }
-            };
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            let serving = axum::serve(listener, service).with_graceful_shutdown(wait);
-            let overtime = async {
-                stopping.cancelled().await;
-                tokio::time::sleep(DRAIN).await;
-            };
-            tokio::select! {
-                _ = std::future::IntoFuture::into_future(serving) => {}
-                () = overtime => {}
-            }
-        }));
+        let limits = connections(&house.config.listener);
+        let tokens = (stop.clone(), overtime.clone());
+        tasks.push(tokio::spawn(listen(listener, limits, router, tokens)));
     }
     let front = match (&house.config.gateway, address) {
         (Some(file), Some(address)) if role == Role::All => {
@@ -110,19 +101,54 @@ pub(crate) async fn serve_with(
     };
     if role != Role::Api {
         channels::schedule(&house.db, house.clock.now()).await?;
-        let queue = house.queue(lanes);
-        let stopping = stop.clone();
-        tasks.push(tokio::spawn(async move { queue.run(stopping).await }));
-        tasks.push(tokio::spawn(pages::postman(house.clone(), stop.clone())));
+        let (queue, stopping) = (house.queue(lanes), stop.clone());
+        tasks.push(tasks::supervise("queue", move || {
+            let (queue, stop) = (queue.clone(), stopping.clone());
+            async move { queue.run(stop).await }
+        }));
+        let (house, stopping) = (house.clone(), stop.clone());
+        tasks.push(tasks::supervise("mail", move || {
+            pages::postman(house.clone(), stopping.clone())
+        }));
     }
-    tokio::spawn(upkeep(house.clone(), stop.clone()));
+    let (kept, stopping) = (house.clone(), stop.clone());
+    tasks::supervise("upkeep", move || upkeep(kept.clone(), stopping.clone()));
     tracing::info!(
         event = "server_ready",
         role = format!("{role:?}").to_lowercase(),
         engine = house.db.engine().name(),
         version = env!("CARGO_PKG_VERSION"),
     );
-    Ok(Serving { address, stop, tasks, front, house })
+    Ok(Serving { address, stop, overtime, readiness, tasks, front, house })
+}
+
+/// As many connections as were asked for, and as the process has descriptors for.
+fn connections(wanted: &ListenerLimits) -> ListenerLimits {
+    let most = front::descriptors().saturating_sub(OWN_DESCRIPTORS).max(64);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    if most < wanted.connections {
+        tracing::warn!(event = "few_descriptors", connections = most as u64);
+    }
+    ListenerLimits { connections: wanted.connections.min(most), ..wanted.clone() }
+}
+
+async fn listen(
+    listener: TcpListener,
+    limits: ListenerLimits,
+    router: Router,
+    tokens: (CancellationToken, CancellationToken),
+) {
+    let counts = Arc::new(ListenerCounts::default());
+    let answer = move |request: Request<hyper::body::Incoming>, from: SocketAddr| {
+        let router = router.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(from));
+            let answered: Result<Response<Body>, Infallible> = router.oneshot(request).await;
+            answered.unwrap_or_else(|never| match never {})
+        }
+    };
+    listener::serve(listener, &limits, counts, answer, tokens).await;
 }
 
 /// Where this process itself reaches an address that it listens on.
@@ -139,6 +165,14 @@ impl Serving {
     /// Takes no new work, finishes what runs, and returns.
     pub async fn stop(self) {
         tracing::info!(event = "server_stopping");
+        // Streams of open pages end at once: nothing would end them otherwise. Files that are being read, too.
+        self.readiness.drain();
+        self.house.library.reader().stop();
+        let overtime = self.overtime.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(DRAIN).await;
+            overtime.cancel();
+        });
         // What stands in front ends first: it may still need what is behind.
         if let Some(front) = self.front {
             front.stop().await;
@@ -160,6 +194,15 @@ async fn upkeep(house: House, stop: CancellationToken) {
             () = tokio::time::sleep(Duration::from_secs(60)) => {}
         }
         house.library.shrink();
+        if let Some(space) = house.files.disk().space()
+            && space.is_low()
+        {
+            tracing::warn!(
+                event = "disk_low",
+                free_mib = space.free >> 20,
+                reserve_mib = space.reserve >> 20,
+            );
+        }
         minutes += 1;
         if minutes.is_multiple_of(60) {
             // Pruning again next hour is soon enough when the database is away now.

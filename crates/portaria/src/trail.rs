@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use identity::{Actor, Change};
 use kernel::TenantId;
 use serde_json::Value;
-use web::{Access, Anyone, Caller, Operation, Problem};
+use web::{Access, Anyone, Caller, Operation, Problem, WhyCut};
 
 use crate::house::House;
 
@@ -104,10 +104,11 @@ pub(crate) async fn trail(State(trail): State<Trail>, request: Request, next: Ne
         Ok(caller) => caller,
         Err(refused) => return refused.into_response(),
     };
-    let limit = trail.house.config.api_body_limit;
-    let Ok(bytes) = to_bytes(body, limit).await else {
-        let why = "the body is over the limit";
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", why).into_response();
+    // How large it may be was looked at before.
+    let Ok(bytes) = to_bytes(body, usize::MAX).await else {
+        let other =
+            || Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body broke off");
+        return WhyCut::of(&parts.extensions).unwrap_or_else(other).into_response();
     };
     let after = (bytes.len() <= BODY).then(|| serde_json::from_slice(&bytes).ok()).flatten();
     let again = Request::from_parts(parts.clone(), Body::from(bytes));

@@ -118,7 +118,8 @@ impl Queue {
     /// Works until `stop`; then finishes what is running and returns.
     pub async fn run(&self, stop: CancellationToken) {
         let tracker = TaskTracker::new();
-        let upkeep = tokio::spawn(self.clone().upkeep(stop.clone()));
+        let (this, stopping) = (self.clone(), stop.clone());
+        let upkeep = tasks::supervise("leases", move || this.clone().upkeep(stopping.clone()));
         let slots = Arc::new(Semaphore::new(self.settings.concurrency));
         while !stop.is_cancelled() {
             let free = slots.available_permits();
@@ -235,7 +236,8 @@ impl Queue {
             Some(handler) => {
                 let run = AssertUnwindSafe(handler.run(&job.payload, &cx)).catch_unwind();
                 run.await.unwrap_or_else(|_| {
-                    Err(JobError::Retry { after: None, cause: "the handler panicked".to_owned() })
+                    let cause = format!("the handler panicked at {}", tasks::last_place());
+                    Err(JobError::Retry { after: None, cause })
                 })
             }
             None => Err(JobError::GiveUp(format!("no handler for jobs of kind {}", job.kind))),
@@ -296,7 +298,9 @@ impl Queue {
                     kind = job.kind, lane = job.lane.name(), attempt = job.attempts, cause,
                 );
                 if let Some(handler) = handler {
-                    handler.gave_up(&job.payload, cx, &cause).await;
+                    // One that panics here is a dead letter all the same.
+                    let gave_up = handler.gave_up(&job.payload, cx, &cause);
+                    let _ = AssertUnwindSafe(gave_up).catch_unwind().await;
                 }
                 store::settle(&self.db, job, &self.owner, Fate::Dead { cause: &cause }, now).await
             }

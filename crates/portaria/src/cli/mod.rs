@@ -164,6 +164,9 @@ enum Command {
         #[arg(long)]
         print_role_sql: bool,
     },
+    /// Read one file from standard input under limits, for a process of this program.
+    #[command(hide = true)]
+    ReadFile(knowledge_cmd::ReadArgs),
     /// Look whether this installation is sound.
     Doctor {
         #[command(subcommand)]
@@ -203,6 +206,10 @@ pub fn run() -> ExitCode {
     let matches = Cli::command().get_matches();
     let deed = deed::Deed::of(&matches);
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Command::ReadFile(args) = cli.command {
+        // Before any thread, file or variable of this installation is touched.
+        return knowledge::serve(args.into());
+    }
     let out = Out { json: cli.json };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -350,6 +357,7 @@ async fn run_command(command: Command, house: &House, out: &Out) -> anyhow::Resu
         | Command::Eval(_)
         | Command::Gateway(_)
         | Command::Demo { .. }
+        | Command::ReadFile(_)
         | Command::Storm { .. } => Ok(()),
     }
 }

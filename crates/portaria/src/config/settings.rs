@@ -1,103 +1,6 @@
 //! The one table of settings: keys, variables, defaults, bounds, and what they are for.
 
-/// What a value may be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
-    Text,
-    Address,
-    Number {
-        least: u64,
-        most: u64,
-    },
-    Real {
-        least: f64,
-        most: f64,
-    },
-    Flag,
-    OneOf(&'static [&'static str]),
-    /// A secret of ours: at least 16 characters.
-    Secret,
-    /// A secret that somebody else issued: any text, a short one is warned about.
-    Issued,
-}
-
-/// One setting.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    pub key: &'static str,
-    /// Environment variables that set it; the first is ours, the others are what guides call it.
-    pub variables: &'static [&'static str],
-    pub default: &'static str,
-    pub kind: Kind,
-    pub about: &'static str,
-}
-
-impl Setting {
-    pub(super) fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Secret | Kind::Issued)
-            || matches!(self.key, "database.url" | "redis.url" | "smtp.url")
-    }
-}
-
-impl Kind {
-    /// The fault of a value and its fix, if it has one.
-    pub(super) fn check(self, value: &str) -> Option<(String, String)> {
-        let bad = |fault: &str, fix: String| Some((fault.to_owned(), fix));
-        match self {
-            Self::Text => None,
-            Self::Address => {
-                if value.parse::<std::net::SocketAddr>().is_err() {
-                    return bad(
-                        "is no address",
-                        "write IP:PORT, such as 127.0.0.1:8080".to_owned(),
-                    );
-                }
-                None
-            }
-            Self::Number { least, most } => match value.parse::<u64>() {
-                Ok(n) if (least..=most).contains(&n) => None,
-                _ => bad("is out of range", format!("use a whole number from {least} to {most}")),
-            },
-            Self::Real { least, most } => match value.parse::<f64>() {
-                Ok(n) if (least..=most).contains(&n) => None,
-                _ => bad("is out of range", format!("use a number from {least} to {most}")),
-            },
-            Self::Flag => {
-                if ["0", "1", "true", "false"].contains(&value) {
-                    return None;
-                }
-                bad("is neither true nor false", "use true, false, 1 or 0".to_owned())
-            }
-            Self::OneOf(list) => {
-                if list.contains(&value) {
-                    return None;
-                }
-                bad("is not one of the allowed values", format!("use {}", list.join(", ")))
-            }
-            Self::Secret => {
-                let length = value.chars().count();
-                if length >= 16 {
-                    return None;
-                }
-                let fault = format!("is a weak secret of {length} characters");
-                Some((
-                    fault,
-                    "use 16 or more, such as the output of `openssl rand -hex 32`".to_owned(),
-                ))
-            }
-            Self::Issued => {
-                if value.is_empty() {
-                    return bad("is empty", "set it, or leave it out".to_owned());
-                }
-                None
-            }
-        }
-    }
-}
-
-const fn number(least: u64, most: u64) -> Kind {
-    Kind::Number { least, most }
-}
+use super::kind::{Kind, Setting, number};
 
 /// Every setting, by section.
 pub const SETTINGS: &[Setting] = &[
@@ -135,6 +38,76 @@ pub const SETTINGS: &[Setting] = &[
         default: "31457280",
         kind: number(65_536, 1_073_741_824),
         about: "Bytes of a request to /v1 at most (413 above). Documents come as base64: a third more than the file.",
+    },
+    Setting {
+        key: "server.json_limit",
+        variables: &["PORTARIA_JSON_LIMIT"],
+        default: "1048576",
+        kind: number(16_384, 1_073_741_824),
+        about: "Bytes of a request to /v1 that carries no file, at most.",
+    },
+    Setting {
+        key: "server.form_limit",
+        variables: &["PORTARIA_FORM_LIMIT"],
+        default: "65536",
+        kind: number(16_384, 16_777_216),
+        about: "Bytes of a form of the panel at most, signing in included. Forms with files take what server.body_limit says.",
+    },
+    Setting {
+        key: "server.body_seconds",
+        variables: &["PORTARIA_BODY_SECONDS"],
+        default: "120",
+        kind: number(1, 86_400),
+        about: "A body that has not come whole after this long is given up (408).",
+    },
+    Setting {
+        key: "server.bodies_megabytes",
+        variables: &["PORTARIA_BODIES_MEGABYTES"],
+        default: "256",
+        kind: number(16, 1_048_576),
+        about: "Memory of all bodies that are being read and worked on, together: at most half of it for callers who have not\nproved who they are, and half for one address or one tenant. Beyond it callers are told to come back (503).",
+    },
+    Setting {
+        key: "server.spool_megabytes",
+        variables: &["PORTARIA_SPOOL_MEGABYTES"],
+        default: "2048",
+        kind: number(16, 1_048_576),
+        about: "Disk of webhooks' bodies over 256 KiB, which wait there until it is known whose they are.",
+    },
+    Setting {
+        key: "server.connections",
+        variables: &["PORTARIA_CONNECTIONS"],
+        default: "10000",
+        kind: number(16, 1_000_000),
+        about: "Connections at the same time at most; fewer where the system gives the process fewer descriptors.",
+    },
+    Setting {
+        key: "server.connections_per_address",
+        variables: &["PORTARIA_CONNECTIONS_PER_ADDRESS"],
+        default: "512",
+        kind: number(0, 1_000_000),
+        about: "Connections of one address at most; 0 for no limit. Those of this machine are not counted. Behind a proxy on\nanother machine all connections are the proxy's: set 0 there, and let the proxy count.",
+    },
+    Setting {
+        key: "server.header_seconds",
+        variables: &["PORTARIA_HEADER_SECONDS"],
+        default: "10",
+        kind: number(1, 3600),
+        about: "A request's header has to be whole after this long (408).",
+    },
+    Setting {
+        key: "server.idle_seconds",
+        variables: &["PORTARIA_IDLE_SECONDS"],
+        default: "60",
+        kind: number(1, 3600),
+        about: "A client that sends nothing of its body, or takes nothing of its answer, this long is closed.",
+    },
+    Setting {
+        key: "server.keep_alive_seconds",
+        variables: &["PORTARIA_KEEP_ALIVE_SECONDS"],
+        default: "75",
+        kind: number(1, 3600),
+        about: "A connection without a request is closed after this long.",
     },
     Setting {
         key: "gateway.config",
@@ -405,6 +378,83 @@ pub const SETTINGS: &[Setting] = &[
         default: "600",
         kind: number(1, 31_536_000),
         about: "An index that nobody asked for this long is dropped and built again when needed.",
+    },
+    Setting {
+        key: "knowledge.text_megabytes",
+        variables: &["PORTARIA_KNOWLEDGE_TEXT_MEGABYTES"],
+        default: "4",
+        kind: number(1, 64),
+        about: "Text of one document at most, however large its file is.",
+    },
+    Setting {
+        key: "knowledge.document_pieces",
+        variables: &["PORTARIA_KNOWLEDGE_DOCUMENT_PIECES"],
+        default: "20000",
+        kind: number(1, 1_000_000),
+        about: "Pieces of one document at most: questions with their answers, or cuts of about 800 letters.",
+    },
+    Setting {
+        key: "knowledge.tenant_pieces",
+        variables: &["PORTARIA_KNOWLEDGE_TENANT_PIECES"],
+        default: "60000",
+        kind: number(1, 10_000_000),
+        about: "Pieces of all documents of a tenant at most.",
+    },
+    Setting {
+        key: "knowledge.tenant_text_megabytes",
+        variables: &["PORTARIA_KNOWLEDGE_TENANT_TEXT_MEGABYTES"],
+        default: "16",
+        kind: number(1, 1024),
+        about: "Text of all documents of a tenant at most. An index takes about twelve times as much while it is built.",
+    },
+    Setting {
+        key: "knowledge.tenant_documents",
+        variables: &["PORTARIA_KNOWLEDGE_TENANT_DOCUMENTS"],
+        default: "20000",
+        kind: number(1, 1_000_000),
+        about: "Documents of a tenant at most; a question that was typed in is one.",
+    },
+    Setting {
+        key: "files.tenant_megabytes",
+        variables: &["PORTARIA_FILES_TENANT_MEGABYTES"],
+        default: "5120",
+        kind: number(1, 1_073_741_824),
+        about: "Files of one tenant at most: what customers sent, what was sent to them, originals of documents.\nBeyond it a message is stored without its file, and says so.",
+    },
+    Setting {
+        key: "files.sender_megabytes_a_day",
+        variables: &["PORTARIA_FILES_SENDER_MEGABYTES_A_DAY"],
+        default: "100",
+        kind: number(1, 1_073_741_824),
+        about: "Files of one sender of a tenant in a day (UTC) at most.",
+    },
+    Setting {
+        key: "files.reserve_megabytes",
+        variables: &["PORTARIA_FILES_RESERVE_MEGABYTES"],
+        default: "0",
+        kind: number(0, 1_073_741_824),
+        about: "Room on the disk that no file may take, so that texts can still be stored. 0: a twentieth of the disk,\n16 MiB to 1 GiB.",
+    },
+    Setting {
+        key: "files.read_megabytes",
+        variables: &["PORTARIA_FILES_READ_MEGABYTES"],
+        default: "512",
+        kind: number(64, 65_536),
+        about: "Memory that reading one document may take. Each is read in a process of its own, two at a time.",
+    },
+    Setting {
+        key: "files.read_seconds",
+        variables: &["PORTARIA_FILES_READ_SECONDS"],
+        default: "60",
+        kind: number(4, 3600),
+        about: "Processor time that reading one document may take in all; three seconds without getting further end it\nbefore.",
+    },
+    Setting {
+        key: "files.unfiltered",
+        variables: &["PORTARIA_FILES_UNFILTERED"],
+        default: "false",
+        kind: Kind::Flag,
+        about: "Reads documents also where the kernel filters no system calls (seccomp): memory and time are bounded all\nthe same. `portaria doctor` tells whether it does.",
     },
     Setting {
         key: "log.level",

@@ -101,10 +101,14 @@ impl Customer for StandIn {
 }
 
 /// The panel with a customer to try it with, and a front page that signs the visitor in.
-pub(super) fn routes(house: &House, evolution: Arc<EvolutionSandbox>) -> Router {
+pub(super) fn routes(
+    house: &House,
+    evolution: Arc<EvolutionSandbox>,
+) -> (Router, Vec<panel::PageRoute>) {
     let customer: Arc<dyn Customer> = Arc::new(StandIn { house: house.clone(), evolution });
-    let (pages, _) = pages::routes(house, Some(customer.clone()));
-    Router::new().route("/", get(front)).with_state(pages::app(house, Some(customer))).merge(pages)
+    let (pages, list) = pages::routes(house, Some(customer.clone()));
+    let front = Router::new().route("/", get(front)).with_state(pages::app(house, Some(customer)));
+    (front.merge(pages), list)
 }
 
 /// Scans the codes that the panel shows, as somebody with the business's phone would: each after a

@@ -418,8 +418,10 @@ async fn business(
         state: State::Active,
     };
     let tenant = tenants::create(house, new).await?;
+    let answer = format!("O código é {slug}.");
+    let pair = house.library.pair(tenant.id, QUESTION, &answer, None).await?;
     let mut tx = house.db.begin(tenant.id).await?;
-    house.library.add_pair(&mut tx, QUESTION, &format!("O código é {slug}."), None).await?;
+    house.library.add(&mut tx, &pair).await?;
     let rules = inbox::Rules { quiet: Duration::from_millis(200), ..inbox::Rules::default() };
     inbox::set_rules(&mut tx, &rules).await?;
     tx.commit().await?;

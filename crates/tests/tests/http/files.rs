@@ -1,0 +1,350 @@
+//! Files of strangers: small ones that cost much, ones that are not what they say, and room for them all.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+use testkit::{TestApp, TestTenant, both_engines};
+
+fn deflated(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+/// A PDF of these objects; the first is its catalogue.
+fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = b"%PDF-1.7\n".to_vec();
+    let mut offsets = Vec::new();
+    for (at, object) in objects.iter().enumerate() {
+        offsets.push(out.len());
+        out.extend(format!("{} 0 obj\n", at + 1).into_bytes());
+        out.extend(object);
+        out.extend(b"\nendobj\n");
+    }
+    let table = out.len();
+    out.extend(format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).into_bytes());
+    for offset in offsets {
+        out.extend(format!("{offset:010} 00000 n \n").into_bytes());
+    }
+    let end = format!(
+        "trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n",
+        objects.len() + 1
+    );
+    out.extend(end.into_bytes());
+    out
+}
+
+fn stream(content: &[u8], more: &str) -> Vec<u8> {
+    let packed = deflated(content);
+    let mut out = format!("<< /Length {} /Filter /FlateDecode {more} >>\nstream\n", packed.len());
+    let mut out = std::mem::take(&mut out).into_bytes();
+    out.extend(packed);
+    out.extend(b"\nendstream");
+    out
+}
+
+/// One page with this content, and more objects from the sixth on.
+fn page(content: Vec<u8>, resources: &str, more: Vec<Vec<u8>>) -> Vec<u8> {
+    let mut objects = vec![
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_vec(),
+        format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R \
+             /Resources << /Font << /F1 5 0 R >> {resources} >> >>"
+        )
+        .into_bytes(),
+        content,
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_vec(),
+    ];
+    objects.extend(more);
+    pdf(&objects)
+}
+
+const TEXT: &[u8] = b"BT /F1 12 Tf 72 700 Td (Ola mundo) Tj ET";
+
+/// A form that draws itself.
+fn draws_itself() -> Vec<u8> {
+    let form =
+        "/Type /XObject /Subtype /Form /BBox [0 0 1 1] /Resources << /XObject << /X 6 0 R >> >>";
+    page(stream(b"/X Do", ""), "/XObject << /X 6 0 R >>", vec![stream(b"/X Do /X Do", form)])
+}
+
+/// Forms that draw others ten times, nine deep.
+fn draws_a_billion() -> Vec<u8> {
+    let forms = (0..9).map(|depth| {
+        let next = if depth < 8 { 7 + depth } else { 6 + depth };
+        let form = format!(
+            "/Type /XObject /Subtype /Form /BBox [0 0 1 1] /Resources << /Font << /F1 5 0 R >> \
+             /XObject << /X {next} 0 R >> >>"
+        );
+        let content = if depth < 8 { b"/X Do ".repeat(10) } else { TEXT.to_vec() };
+        stream(&content, &form)
+    });
+    page(stream(b"/X Do", ""), "/XObject << /X 6 0 R >>", forms.collect())
+}
+
+/// A page whose parents are each other's.
+fn parents_in_a_circle() -> Vec<u8> {
+    pdf(&[
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 /Parent 5 0 R >>".to_vec(),
+        b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R >>".to_vec(),
+        stream(TEXT, ""),
+        b"<< /Type /Pages /Kids [2 0 R] /Count 1 /Parent 2 0 R >>".to_vec(),
+    ])
+}
+
+/// A page that unpacks to a gigabyte.
+fn unpacks_to_a_gigabyte() -> Vec<u8> {
+    page(stream(&vec![b' '; 1 << 30], ""), "", Vec::new())
+}
+
+/// A table of characters with four billion rows.
+fn maps_every_character() -> Vec<u8> {
+    let map: &[u8] = b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap 1 begincodespacerange \
+        <00000000> <FFFFFFFF> endcodespacerange 1 beginbfrange <00000000> <FFFFFFFE> <0041> endbfrange endcmap end end";
+    pdf(&[
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_vec(),
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>".to_vec(),
+        stream(TEXT, ""),
+        b"<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /Identity-H /ToUnicode 6 0 R /DescendantFonts [7 0 R] >>".to_vec(),
+        stream(map, ""),
+        b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /X /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /DW 1000 >>".to_vec(),
+    ])
+}
+
+fn docx(xml: &[u8]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    archive.start_file("word/document.xml", options).unwrap();
+    archive.write_all(xml).unwrap();
+    archive.finish().unwrap().into_inner()
+}
+
+/// A Word file whose text is a little over 64 MiB.
+fn unpacks_to_more() -> Vec<u8> {
+    let mut xml = b"<w:document><w:body><w:p>".to_vec();
+    xml.extend(b"<w:r/>".repeat(((64 << 20) / 6) + 100));
+    xml.extend(b"<w:r><w:t>fim</w:t></w:r></w:p></w:body></w:document>");
+    docx(&xml)
+}
+
+async fn add(tenant: &TestTenant<'_>, name: &str, bytes: &[u8]) -> testkit::Answer {
+    let content = base64::engine::general_purpose::STANDARD.encode(bytes);
+    let body = json!({ "name": name, "content_base64": content });
+    tenant.post("/v1/knowledge/documents", &body).await
+}
+
+async fn documents(tenant: &TestTenant<'_>) -> Vec<Value> {
+    let list = tenant.get("/v1/knowledge/documents").await.expect(200).json();
+    list["items"].as_array().unwrap().clone()
+}
+
+both_engines! {
+    async fn a_file_that_costs_much_is_refused_with_its_reason(on: On) {
+        let app = TestApp::start(on).await;
+        let (attacker, other) = (app.bare_tenant("alfa").await, app.bare_tenant("beta").await);
+        other.knows("Que horas abrem?", "Às oito.").await;
+        let files: Vec<(&str, Vec<u8>, &[&str])> = vec![
+            ("desenho.pdf", draws_itself(), &["nested too deeply"]),
+            ("bilhao.pdf", draws_a_billion(), &["takes too long"]),
+            ("pais.pdf", parents_in_a_circle(), &["takes too long"]),
+            ("bomba.pdf", unpacks_to_a_gigabyte(), &["memory", "more text", "too long"]),
+            ("mapa.pdf", maps_every_character(), &["memory", "takes too long"]),
+            ("bomba.docx", unpacks_to_more(), &["unpacks to more than 64 MiB"]),
+            ("fundo.docx", docx(&b"<w:t>a".repeat(3_000_000)), &["more text", "cannot be read", "memory"]),
+            ("longo.txt", b"palavra ".repeat(700_000), &["more text than 4 MiB"]),
+        ];
+        for (name, bytes, reasons) in files {
+            let answer = add(&attacker, name, &bytes).await.expect(422);
+            let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+            assert!(reasons.iter().any(|reason| detail.contains(reason)), "{name}: {detail}");
+            assert!(detail.contains(name), "the file is named: {detail}");
+        }
+        assert_eq!(documents(&attacker).await, Vec::<Value>::new(), "nothing of them is kept");
+        let found = other.post("/v1/knowledge/search", &json!({ "question": "que horas abrem?" })).await;
+        assert_eq!(found.expect(200).json()["extract"], "Às oito.");
+        add(&attacker, "boa.pdf", &page(stream(TEXT, ""), "", Vec::new())).await.expect(201);
+    }
+}
+
+both_engines! {
+    async fn what_is_not_as_its_name_says_is_named(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.bare_tenant("alfa").await;
+        let old: Vec<u8> = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), vec![0; 2000]].concat();
+        for (name, bytes, reason) in [
+            ("vazio.pdf", &b""[..], "is empty"),
+            ("vazio.txt", b"\xef\xbb\xbf", "is empty"),
+            ("so-titulos.csv", b"pergunta,resposta\n", "no rows below"),
+            ("pagina.pdf", b"<html><body>Oi</body></html>", "a web page (HTML)"),
+            ("menu.html", b"<html><nav>Menu</nav></html>", "menus only"),
+            ("antigo.doc", &old, "is of no known kind"),
+            ("antigo.docx", &old, "an old Office file"),
+            ("rico.docx", b"{\\rtf1 Oi}", "rich text"),
+            ("cortado.pdf", b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog", "is cut off"),
+        ] {
+            let detail = add(&tenant, name, bytes).await.expect(422).json()["detail"].to_string();
+            assert!(detail.contains(reason), "{name}: {detail}");
+        }
+    }
+}
+
+both_engines! {
+    async fn a_large_document_is_written_in_pieces_and_seen_whole(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.bare_tenant("alfa").await;
+        let table = |answer: &str| {
+            let rows = (0..1100).map(|at| format!("Quanto custa a vaga {at}?,{answer} {at}\n"));
+            format!("pergunta,resposta\n{}", rows.collect::<String>())
+        };
+        let made = add(&tenant, "vagas.csv", table("Custa").as_bytes()).await.expect(201).json();
+        assert_eq!(made["chunks"], 1100);
+        let ask = || async {
+            let question = json!({ "question": "Quanto custa a vaga 777?" });
+            tenant.post("/v1/knowledge/search", &question).await.expect(200).json()["extract"].clone()
+        };
+        assert_eq!(ask().await, "Custa 777");
+        // In its place: the old pieces are gone from every answer at once, and from the table by a job.
+        let again = add(&tenant, "vagas.csv", table("Agora custa").as_bytes()).await.expect(201);
+        assert_eq!(again.json()["id"], made["id"]);
+        assert_eq!(ask().await, "Agora custa 777");
+        app.run_jobs().await;
+        assert_eq!(pieces(&app, &tenant).await, 1100, "the replaced pieces are swept");
+        let done = tenant.post("/v1/knowledge/reindex", &json!({})).await.expect(200).json();
+        assert_eq!((&done["documents"], &done["chunks"]), (&json!(1), &json!(1100)));
+        let progress = tenant.get("/v1/knowledge/reindex").await.expect(200).json();
+        assert_eq!((&progress["running"], &progress["documents"]), (&json!(false), &json!(1)));
+        assert_eq!(ask().await, "Agora custa 777");
+        app.run_jobs().await;
+        assert_eq!(pieces(&app, &tenant).await, 1100);
+        let gone = tenant.delete("/v1/knowledge").await.expect(200).json();
+        assert_eq!((&gone["documents"], &gone["chunks"]), (&json!(1), &json!(1100)));
+        assert_eq!(ask().await, Value::Null);
+        app.run_jobs().await;
+        assert_eq!(pieces(&app, &tenant).await, 0);
+    }
+}
+
+async fn pieces(app: &TestApp, tenant: &TestTenant<'_>) -> i64 {
+    let mut tx = app.house.db.read(tenant.id).await.unwrap();
+    let sql = "SELECT COUNT(*) FROM chunks WHERE tenant_id = $1";
+    let row = tx.fetch_opt(sql, db::args![tenant.id]).await.unwrap().unwrap();
+    row.get(0).unwrap()
+}
+
+both_engines! {
+    async fn originals_are_kept_read_again_and_removed_with_the_last_that_names_them(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.bare_tenant("alfa").await;
+        let folder = app.data().join("files").join(tenant.id.to_string());
+        let kept = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
+        let file = page(stream(TEXT, ""), "", Vec::new());
+        let made = add(&tenant, "ola.pdf", &file).await.expect(201).json();
+        assert_eq!(kept(), 1);
+        add(&tenant, "outra.pdf", &file).await.expect(201);
+        assert_eq!(kept(), 1, "the same content is kept once");
+        let done = tenant.post("/v1/knowledge/reindex?reread=true", &json!({})).await.expect(200);
+        assert_eq!(done.json()["documents"], 2);
+        let used = |app: &TestApp| {
+            let db = app.house.db.clone();
+            async move { files::usage(&mut db.read(tenant.id).await.unwrap()).await.unwrap().bytes }
+        };
+        assert_eq!(used(&app).await, file.len() as u64);
+        let path = format!("/v1/knowledge/documents/{}", made["id"].as_str().unwrap());
+        tenant.delete(&path).await.expect(204);
+        app.run_jobs().await;
+        assert_eq!(kept(), 1, "another document and a version name it");
+        tenant.delete("/v1/knowledge").await.expect(200);
+        app.run_jobs().await;
+        assert_eq!(kept(), 0);
+        assert_eq!(used(&app).await, 0);
+    }
+}
+
+both_engines! {
+    async fn a_business_has_no_more_than_its_share(on: On) {
+        let settings = [
+            ("PORTARIA_KNOWLEDGE_DOCUMENT_PIECES", "10"),
+            ("PORTARIA_KNOWLEDGE_TENANT_PIECES", "12"),
+            ("PORTARIA_KNOWLEDGE_TENANT_DOCUMENTS", "3"),
+        ];
+        let app = TestApp::start_with(on, &settings).await;
+        let tenant = app.bare_tenant("alfa").await;
+        let table = |rows: usize| {
+            let rows: String = (0..rows).map(|at| format!("Pergunta {at}?,Resposta {at}\n")).collect();
+            format!("pergunta,resposta\n{rows}").into_bytes()
+        };
+        let detail = add(&tenant, "a.csv", &table(11)).await.expect(422).json();
+        assert!(detail["detail"].as_str().unwrap().contains("11 pieces"), "{detail}");
+        add(&tenant, "a.csv", &table(10)).await.expect(201);
+        let full = add(&tenant, "b.csv", &table(5)).await.expect(409).json();
+        assert_eq!(full["code"], "knowledge_full");
+        tenant.knows("Abrem hoje?", "Sim.").await;
+        tenant.knows("Abrem amanhã?", "Não.").await;
+        let pair = json!({ "question": "E depois?", "answer": "Sim." });
+        let full = tenant.post("/v1/knowledge/pairs", &pair).await.expect(409).json();
+        assert!(full["detail"].as_str().unwrap().contains("3 documents"), "{full}");
+        // One of the same name takes no more room than it had.
+        tenant.knows("Abrem hoje?", "Não.").await;
+    }
+}
+
+both_engines! {
+    async fn a_message_is_stored_without_its_file_when_there_is_no_room(on: On) {
+        let settings = [
+            ("PORTARIA_FILES_TENANT_MEGABYTES", "3"),
+            ("PORTARIA_FILES_SENDER_MEGABYTES_A_DAY", "2"),
+        ];
+        let app = TestApp::start_with(on, &settings).await;
+        let tenant = app.tenant("alfa").await;
+        let picture = base64::engine::general_purpose::STANDARD.encode(vec![7u8; 900 << 10]);
+        let send = |phone: &'static str, id: &'static str| {
+            let mut body = sandbox::customer_message("alfa", phone, "Ana", "", id, app.clock.now().0 / 1_000_000);
+            body["data"]["message"] =
+                json!({ "imageMessage": { "mimetype": "image/png", "caption": id }, "base64": picture });
+            let (app, token) = (&app, tenant.token());
+            async move { app.webhook(&token, &body).await.expect(202) }
+        };
+        let state = |id: &'static str| {
+            let tenant = &tenant;
+            async move {
+                let all = tenant.get("/v1/conversations").await.expect(200).json();
+                for conversation in all["items"].as_array().unwrap() {
+                    let path = format!("/v1/conversations/{}/messages", conversation["id"].as_str().unwrap());
+                    let messages = tenant.get(&path).await.expect(200).json();
+                    let found = messages["items"].as_array().unwrap().iter().find(|m| m["body"] == id).cloned();
+                    if let Some(found) = found {
+                        return (
+                            found["media"]["state"].as_str().unwrap().to_owned(),
+                            found["media"]["reason"].as_str().unwrap_or_default().to_owned(),
+                        );
+                    }
+                }
+                panic!("{id} was not stored");
+            }
+        };
+        send("5511988870001", "A1").await;
+        send("5511988870001", "A1").await;
+        send("5511988870001", "A2").await;
+        assert_eq!(state("A1").await.0, "stored");
+        assert_eq!(state("A2").await.0, "stored");
+        send("5511988870001", "A3").await;
+        let (stored, reason) = state("A3").await;
+        assert_eq!(stored, "refused");
+        assert!(reason.contains("this sender's files of today"), "{reason}");
+        send("5511988870002", "B1").await;
+        assert_eq!(state("B1").await.0, "stored", "another sender has room");
+        send("5511988870003", "C1").await;
+        let (stored, reason) = state("C1").await;
+        assert_eq!(stored, "refused");
+        assert!(reason.contains("over its quota of 3 MiB"), "{reason}");
+        let channels = tenant.get("/v1/channels").await.expect(200).json();
+        assert!(channels[0]["alarm"].as_str().unwrap().contains("quota"), "{channels}");
+        // The next day is another.
+        app.pass(Duration::from_secs(86_400)).await;
+    }
+}
