@@ -358,7 +358,7 @@ async fn rotate(
         Rotation { api_key: body.api_key, webhook_token: body.webhook_token, secret: body.secret };
     let mut tx = scope.begin().await?;
     let now = app.door.clock.now();
-    let channel = store::rotate(&mut tx, &app.manage.vault, &name, &rotation, now).await?;
+    let channel = crate::keys::rotate(&mut tx, &app.manage.vault, &name, &rotation, now).await?;
     tx.commit().await?;
     Ok(Json(channel))
 }

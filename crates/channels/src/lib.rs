@@ -14,6 +14,7 @@ mod directory;
 mod fetch;
 mod intake;
 mod kept;
+mod keys;
 mod limits;
 mod locate;
 mod manage;
@@ -31,6 +32,7 @@ pub use directory::{Directory, Entry};
 pub use fetch::{Fetch, MediaDue};
 pub use intake::{Intake, Taken};
 pub use kept::{HealthView, RawEvent, health, raw_events};
+pub use keys::rotate;
 pub use limits::{Limiter, Rates};
 pub use locate::{alarms, every};
 pub use manage::{Manage, Paired, Status};
@@ -43,6 +45,6 @@ pub use schema::MIGRATIONS;
 pub use send::{ChannelTyping, Send};
 pub use store::{
     Channel, ChannelError, NewChannel, NewLogin, Rotation, add, find, list, pairing, remove,
-    remove_tenant, rotate,
+    remove_tenant,
 };
 pub use webhook::{Limits, WEBHOOKS, webhooks};

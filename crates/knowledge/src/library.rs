@@ -91,6 +91,8 @@ pub struct Staged {
     /// Pieces that are not written yet; few enough for one transaction.
     left: Vec<NewChunk>,
     pieces: usize,
+    /// A document of its name is there.
+    replaces: bool,
     /// Whose versions it takes over.
     pub(crate) past_of: Option<DocumentId>,
 }
@@ -184,7 +186,7 @@ impl Library {
             return Ok(index);
         }
         let mut tx = self.db.read(tenant).await?;
-        let (_, pieces, text) = store::totals(&mut tx).await?;
+        let (_, pieces, text) = store::totals(&mut tx, None).await?;
         drop(tx);
         let _room = self.make_room(usize::try_from(text).unwrap_or(usize::MAX)).await?;
         let mut tx = self.db.read(tenant).await?;
@@ -386,14 +388,15 @@ impl Library {
         .map_err(|cause| db::Error::Setup(format!("cutting a document: {cause}")))?;
         let mut tx = self.db.read(tenant).await?;
         let there = store::id_of(&mut tx, &prepared.name).await?;
-        let totals = store::totals(&mut tx).await?;
+        let totals = store::totals(&mut tx, there).await?;
         drop(tx);
         self.fits(&prepared.name, &chunks, there.is_some(), totals)?;
         let id = there.unwrap_or_else(DocumentId::generate);
         let revision = ChunkId::generate().to_string();
         let pieces = chunks.len();
         let left = self.write(tenant, (id, &revision), chunks).await?;
-        Ok(Staged { id, revision, prepared, body, left, pieces, past_of: None })
+        let replaces = there.is_some();
+        Ok(Staged { id, revision, prepared, body, left, pieces, replaces, past_of: None })
     }
 
     /// Writes pieces a batch at a time; the last ones are left for the transaction that puts them in place.
@@ -447,7 +450,7 @@ impl Library {
     /// # Errors
     /// When the database refuses, or another upload of the same name was quicker.
     pub async fn add(&self, tx: &mut TenantTx, staged: &Staged) -> Result<Added, KnowledgeError> {
-        let Staged { id, revision, prepared, body, left, pieces, past_of } = staged;
+        let Staged { id, revision, prepared, body, left, pieces, replaces, past_of } = staged;
         let name = &prepared.name;
         let now = self.clock.now();
         store::write_chunks(tx, (*id, revision), pieces - left.len(), left).await?;
@@ -476,7 +479,9 @@ impl Library {
         {
             versions::follow(tx, *before, *id).await?;
         }
-        sweep::schedule(tx, Vec::new(), originals, now).await?;
+        if *replaces || !originals.is_empty() {
+            sweep::schedule(tx, Vec::new(), originals, now).await?;
+        }
         embed::schedule(tx, now).await?;
         Ok(Added {
             id: *id,

@@ -37,7 +37,7 @@ impl Library {
         step: impl Fn(Progress) + Send,
     ) -> Result<Progress, KnowledgeError> {
         let mut tx = self.db.read(tenant).await?;
-        let (documents, ..) = store::totals(&mut tx).await?;
+        let (documents, ..) = store::totals(&mut tx, None).await?;
         drop(tx);
         let mut progress = Progress {
             running: true,
@@ -154,7 +154,7 @@ impl Library {
     /// When the database refuses.
     pub async fn clear(&self, tenant: TenantId) -> Result<Vec<tenancy::Removed>, KnowledgeError> {
         let mut tx = self.db.read(tenant).await?;
-        let (_, chunks, _) = store::totals(&mut tx).await?;
+        let (_, chunks, _) = store::totals(&mut tx, None).await?;
         let mut originals = store::originals(&mut tx).await?;
         drop(tx);
         let now = self.clock.now();

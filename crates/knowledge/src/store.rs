@@ -69,14 +69,19 @@ pub(crate) async fn id_of(tx: &mut TenantTx, name: &str) -> Result<Option<Docume
     row.map(|row| row.get(0)).transpose()
 }
 
-/// Documents and pieces of the tenant, and bytes of the pieces' texts.
-pub(crate) async fn totals(tx: &mut TenantTx) -> Result<(i64, i64, i64), Error> {
+/// Documents and pieces of the tenant, and bytes of the pieces' texts; but for the pieces of one document.
+pub(crate) async fn totals(
+    tx: &mut TenantTx,
+    but_for: Option<DocumentId>,
+) -> Result<(i64, i64, i64), Error> {
+    let but_for = but_for.map_or_else(String::new, |id| id.to_string());
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
             "SELECT (SELECT COUNT(*) FROM documents WHERE tenant_id = $1), COUNT(*), \
-             CAST(COALESCE(SUM(LENGTH(body)), 0) AS BIGINT) FROM chunks WHERE tenant_id = $1",
-            args![tenant],
+             CAST(COALESCE(SUM(LENGTH(body)), 0) AS BIGINT) FROM chunks \
+             WHERE tenant_id = $1 AND document_id <> $2",
+            args![tenant, but_for],
         )
         .await?
         .ok_or(Error::Corrupt { column: 0, expected: "totals" })?;

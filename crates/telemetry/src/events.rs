@@ -3,6 +3,10 @@
 /// Event names with what they mean. A test holds every `event = "…"` in the code against it.
 pub const EVENTS: &[(&str, &str)] = &[
     (
+        "accept_failed",
+        "the house could not accept a connection, mostly for want of file descriptors; the cause",
+    ),
+    (
         "audit_not_written",
         "a program changed something and the audit trail did not take its line; the cause",
     ),
@@ -19,7 +23,15 @@ pub const EVENTS: &[(&str, &str)] = &[
         "the disk did not take what was written; nothing is accepted until the program is restarted",
     ),
     ("demo_scan_failed", "the demo's stand-in phone could not scan a code"),
+    (
+        "disk_low",
+        "the disk is nearly full: no file is kept until there is room again, messages still are; how much is free",
+    ),
     ("document_failed", "a document could not be read; the reason is shown in the list"),
+    (
+        "few_descriptors",
+        "the process may have fewer file descriptors than the connections it was asked for; how many it takes",
+    ),
     ("gap_filled", "messages that no webhook brought were found at the provider; how many"),
     (
         "gateway_accept_failed",
@@ -127,6 +139,11 @@ pub const EVENTS: &[(&str, &str)] = &[
         "oidc_token_validation_error",
         "a token of the identity provider was not believed: look at its keys and at the clocks",
     ),
+    ("original_not_kept", "a document was read and its original file could not be kept; the cause"),
+    (
+        "panicked",
+        "the program has a fault there; whoever asked got an error, and a background task starts again",
+    ),
     ("presence_failed", "the typing sign could not be shown; nothing else is affected"),
     ("queue_claim_failed", "a worker could not ask for jobs"),
     ("queue_heartbeat_failed", "a worker could not renew its leases"),
@@ -137,6 +154,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("server_ready", "the server listens"),
     ("server_stopping", "the server finishes what it has and stops"),
     ("sign_in_refused", "somebody's e-mail address and password did not match"),
+    ("task_restarted", "a background task broke down and was started again; which, and where"),
     ("tenant_created", "a tenant was created"),
     ("tenant_state_changed", "a tenant moved to another state of its life"),
     ("unsettled_messages", "messages have no final state, as the nightly look found; how many"),

@@ -139,6 +139,7 @@ const SQL: &[&str] = &[
     "crates/bench/src/channels.rs",
     "crates/bench/src/desk.rs",
     "crates/channels/src/kept.rs",
+    "crates/channels/src/keys.rs",
     "crates/channels/src/locate.rs",
     "crates/assistant/src/budget.rs",
     "crates/identity/src/audit.rs",

@@ -457,6 +457,7 @@ fn roles_page() -> String {
 }
 
 async fn run_server(house: House, role: Role, lanes: &[Lane]) -> anyhow::Result<()> {
+    tasks::watch_panics();
     let metrics = telemetry::init_metrics().map_err(anyhow::Error::msg)?;
     let lanes = if lanes.is_empty() { Lane::ALL.to_vec() } else { lanes.to_vec() };
     let serving = serve(house, role, &lanes, Some(metrics)).await?;
