@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -213,15 +214,17 @@ pub(crate) async fn connect(
 }
 
 async fn dial(pool: &Pool, upstream: &Upstream) -> Result<Stream, Fail> {
-    let addresses = upstream.addresses().await.map_err(|_| Fail::Refused)?;
-    let mut tcp = Err(Fail::Refused);
-    for address in addresses {
-        if let Ok(stream) = TcpStream::connect(address).await {
-            tcp = Ok(stream);
-            break;
+    let known = upstream.addresses().await.map_err(|_| Fail::Refused)?;
+    let tcp = match reach(&known).await {
+        Some(tcp) => tcp,
+        // It may have moved: its name is asked again at once.
+        None => {
+            upstream.moved();
+            let now = upstream.addresses().await.map_err(|_| Fail::Refused)?;
+            let elsewhere: Vec<_> = now.into_iter().filter(|at| !known.contains(at)).collect();
+            reach(&elsewhere).await.ok_or(Fail::Refused)?
         }
-    }
-    let tcp = tcp?;
+    };
     let _ = tcp.set_nodelay(true);
     upstream.counts.connections.fetch_add(1, Ordering::Relaxed);
     if upstream.scheme == Scheme::Http {
@@ -229,6 +232,16 @@ async fn dial(pool: &Pool, upstream: &Upstream) -> Result<Stream, Fail> {
     }
     let Some(tls) = pool.tls.clone() else { return Err(Fail::Tls) };
     secure(tls, pool, upstream, tcp).await
+}
+
+/// A connection to the first that takes one.
+async fn reach(addresses: &[SocketAddr]) -> Option<TcpStream> {
+    for address in addresses {
+        if let Ok(stream) = TcpStream::connect(address).await {
+            return Some(stream);
+        }
+    }
+    None
 }
 
 async fn secure(

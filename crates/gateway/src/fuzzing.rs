@@ -124,5 +124,5 @@ pub fn firewall(bytes: &[u8]) {
     }
     let _ = waf::look_at_body(&waf, &headers, body);
     let text = String::from_utf8_lossy(body);
-    let _ = waf::look_at_head(&waf, &text, Some(&text), &headers);
+    let _ = waf::look_at_head(&waf, [&*text; 2], Some(&text), [&headers; 2]);
 }

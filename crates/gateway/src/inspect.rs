@@ -73,7 +73,7 @@ impl Passage {
         mut found: Option<waf::Match>,
         request: &mut Request<RequestBody>,
     ) -> Option<Trouble> {
-        if found.is_none() && waf::reads(request.headers()) {
+        if found.is_none() && waf::reads(waf, request.headers()) {
             let timer = self.session.worker.timers.timer();
             let body = match request.body_mut().look(waf.body, &timer).await {
                 Ok(body) => body,

@@ -252,8 +252,12 @@ impl Passage {
         let upgrade =
             if request.body().is_end_stream() { forward::upgrade(request.headers()) } else { None };
         let firewall = inspect::firewall(config, &table.global, path).map(|(waf, block)| {
-            let found =
-                waf::look_at_head(waf, path, request.uri().query(), [request.headers(), &taken]);
+            let found = waf::look_at_head(
+                waf,
+                [path, request.uri().path()],
+                request.uri().query(),
+                [request.headers(), &taken],
+            );
             (waf, block, found)
         });
         let concerns_cache = table.cache.is_some()

@@ -174,11 +174,21 @@ impl Upstream {
         ejected
     }
 
+    /// Has the name looked up before the next connection: nobody answers where it led.
+    pub(crate) fn moved(&self) {
+        // Not more than once a second, however many find nobody there.
+        if let Some((at, _)) = &mut *self.resolved.lock()
+            && clock::millis() > *at + 1000
+        {
+            *at = 0;
+        }
+    }
+
     /// Where to connect. A name is looked up again after ten seconds; an old answer is better than none.
     pub(crate) async fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         let mut found = self.resolve().await?;
         if self.public_only {
-            found.retain(|address| !kernel::net::is_private(address.ip()));
+            found.retain(|address| kernel::net::is_global(address.ip()));
             if found.is_empty() {
                 return Err(std::io::Error::other("the address is on a private network"));
             }

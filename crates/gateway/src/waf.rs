@@ -1,179 +1,25 @@
 //! A firewall for requests: a small set of rules, each documented in docs/gateway.md. It is not the OWASP Core Rule Set
 //! and does not claim to be; what it looks for by grammar (SQL, HTML) it leaves to a port of libinjection.
 
+#[cfg(test)]
+mod corpus;
+mod decode;
+mod places;
+mod rules;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::header::{CONTENT_TYPE, COOKIE, HeaderMap, REFERER, USER_AGENT};
+use http::header::{COOKIE, HeaderMap, HeaderName, REFERER, USER_AGENT};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::clock;
-use crate::config::{Waf, WafLevel};
+use crate::config::Waf;
+use rules::{From, Look, ODD_BODY, RULES};
 
-/// Strings of a JSON body that are looked at.
-const STRINGS: usize = 10_000;
 /// Lines a second that the log takes of matches; the counts are exact all the same.
 const LINES: u64 = 20;
-
-/// Where a text of a request comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
-    Path,
-    Query,
-    Body,
-    /// A body without fields, such as XML.
-    Raw,
-    Header,
-}
-
-/// What a rule looks for.
-enum Look {
-    Sql,
-    Html,
-    Pattern(fn() -> &'static Regex),
-}
-
-struct Rule {
-    id: u16,
-    name: &'static str,
-    level: WafLevel,
-    from: &'static [From],
-    look: Look,
-}
-
-macro_rules! pattern {
-    ($text:literal) => {
-        Look::Pattern(|| {
-            static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
-                RegexBuilder::new($text)
-                    .case_insensitive(true)
-                    .build()
-                    .expect("a pattern of ours is sound")
-            });
-            &PATTERN
-        })
-    };
-}
-
-const FIELDS: &[From] = &[From::Query, From::Body];
-const ANY: &[From] = &[From::Path, From::Query, From::Body, From::Raw, From::Header];
-
-const RULES: &[Rule] = &[
-    Rule { id: 1001, name: "sql_injection", level: WafLevel::Basic, from: FIELDS, look: Look::Sql },
-    Rule {
-        id: 1002,
-        name: "script_injection",
-        level: WafLevel::Basic,
-        from: FIELDS,
-        look: Look::Html,
-    },
-    Rule {
-        id: 1003,
-        name: "path_traversal",
-        level: WafLevel::Basic,
-        from: FIELDS,
-        look: pattern!(
-            r"(?:\.\.[/\\]){2}|(?:^|[=/\\])\.\.[/\\](?:etc|proc|var|windows|boot)|/etc/(?:passwd|shadow)\b|/proc/self/|\bwin\.ini\b"
-        ),
-    },
-    Rule {
-        id: 1004,
-        name: "lookup_injection",
-        level: WafLevel::Basic,
-        from: ANY,
-        look: pattern!(r"\$\{\s*(?:jndi\s*:|(?:lower|upper|env|sys|date|::?-?)[^}]{0,40}\})"),
-    },
-    Rule {
-        id: 1005,
-        name: "shell_function",
-        level: WafLevel::Basic,
-        from: &[From::Header],
-        look: pattern!(r"\(\s*\)\s*\{"),
-    },
-    Rule {
-        id: 1006,
-        name: "hidden_file",
-        level: WafLevel::Basic,
-        from: &[From::Path],
-        look: pattern!(
-            r"/\.(?:env|git|svn|hg|aws|ssh|htpasswd|htaccess|npmrc|docker)(?:$|[/.])|/(?:wp-config\.php|id_rsa|\.DS_Store)(?:$|[.~])"
-        ),
-    },
-    Rule {
-        id: 1007,
-        name: "control_character",
-        level: WafLevel::Basic,
-        from: FIELDS,
-        look: pattern!(r"(?-u)\x00"),
-    },
-    Rule {
-        id: 1008,
-        name: "command_injection",
-        level: WafLevel::Standard,
-        from: FIELDS,
-        look: pattern!(
-            r"(?:[;|&`\n]|\$\()\s*(?:/(?:usr/)?bin/)?(?:cat|whoami|wget|curl|nc|ncat|bash|sh|zsh|powershell|cmd(?:\.exe)?|ping|uname|python3?|perl|ruby|chmod|rm)\b(?:\s+(?:[-/$.~]|https?:|\d+\.\d)|\s*[;|&`)]|\s*$)"
-        ),
-    },
-    Rule {
-        id: 1009,
-        name: "php_injection",
-        level: WafLevel::Standard,
-        from: &[From::Query, From::Body, From::Raw],
-        look: pattern!(
-            r"<\?php|\b(?:php|phar|expect|zip|data)://|\b(?:base64_decode|shell_exec|passthru|proc_open)\s*\("
-        ),
-    },
-    Rule {
-        id: 1010,
-        name: "external_entity",
-        level: WafLevel::Standard,
-        from: &[From::Query, From::Body, From::Raw],
-        look: pattern!(
-            r#"<!ENTITY\s|<!DOCTYPE\s[^>]*(?:SYSTEM|PUBLIC)\s*["'][^"']*(?:file|ftp|http)"#
-        ),
-    },
-    Rule {
-        id: 1011,
-        name: "scanner",
-        level: WafLevel::Standard,
-        from: &[From::Header],
-        look: pattern!(
-            r"\b(?:sqlmap|nikto|nessus|acunetix|wpscan|nuclei|dirbuster|gobuster|masscan|zgrab|havij|openvas|w3af)\b"
-        ),
-    },
-    Rule {
-        id: 1012,
-        name: "metadata_address",
-        level: WafLevel::Standard,
-        from: FIELDS,
-        look: pattern!(
-            r"\b169\.254\.169\.254\b|\bmetadata\.google\.internal\b|\b100\.100\.100\.200\b"
-        ),
-    },
-    Rule {
-        id: 1013,
-        name: "template_injection",
-        level: WafLevel::Strict,
-        from: FIELDS,
-        look: pattern!(r"\{\{[^}]*[*(_][^}]*\}\}|<%=|#\{[^}]*[*(][^}]*\}"),
-    },
-    Rule {
-        id: 1014,
-        name: "sql_injection_in_header",
-        level: WafLevel::Strict,
-        from: &[From::Header],
-        look: Look::Sql,
-    },
-    Rule {
-        id: 1015,
-        name: "script_injection_in_header",
-        level: WafLevel::Strict,
-        from: &[From::Header],
-        look: Look::Html,
-    },
-];
 
 /// How often each rule matched.
 pub(crate) struct Matches([AtomicU64; RULES.len()], AtomicU64, AtomicU64);
@@ -217,169 +63,161 @@ pub(crate) fn is_rule(id: u16) -> bool {
     RULES.iter().any(|rule| rule.id == id)
 }
 
-/// Looks at everything but the body. `path` is decoded; `headers` are those passed on and those taken away.
+/// Looks at everything but the body. `path` is decoded, `raw` as it came; `headers` are those passed on and those taken
+/// away.
 pub(crate) fn look_at_head(
     waf: &Waf,
-    path: &str,
+    [path, raw]: [&str; 2],
     query: Option<&str>,
     headers: [&HeaderMap; 2],
 ) -> Option<Match> {
-    let look = |from: From, text: &[u8]| look(waf, from, text);
+    let mut look = |from: From, text: &[u8]| look(waf, from, text);
     look(From::Path, path.as_bytes())
-        .or_else(|| pairs(query.unwrap_or_default().as_bytes(), |text| look(From::Query, text)))
+        .or_else(|| (raw != path).then(|| look(From::Path, raw.as_bytes())).flatten())
+        // A server may take any part of a path for a value.
         .or_else(|| {
-            let values = headers.iter().flat_map(|headers| {
-                [USER_AGENT, REFERER, COOKIE].into_iter().flat_map(|name| headers.get_all(name))
-            });
-            values.into_iter().find_map(|value| {
-                // Cookies are looked at one by one.
-                let parts = value.as_bytes().split(|byte| *byte == b';');
-                parts.into_iter().find_map(|part| look(From::Header, part.trim_ascii()))
-            })
+            let parts = raw.split(['/', ';', '=']).filter(|part| part.len() > 2);
+            parts.take(64).find_map(|part| look(From::Path, part.as_bytes()))
+        })
+        .or_else(|| places::pairs(query.unwrap_or_default().as_bytes(), From::Query, &mut look))
+        .or_else(|| {
+            let mut fields = headers.iter().flat_map(|headers| headers.iter());
+            fields.find_map(|(name, value)| header(name, value.as_bytes(), &mut look))
         })
 }
 
-/// Whether a body is of a kind that is looked at.
-pub(crate) fn reads(headers: &HeaderMap) -> bool {
-    kind(headers).is_some()
-}
-
-enum Kind {
-    Form,
-    Json,
-    Parts(String),
-    /// Parts without a boundary: whoever reads them finds one.
-    Unclear,
-    Raw,
-}
-
-fn kind(headers: &HeaderMap) -> Option<Kind> {
-    let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let mut parts = text.split(';').map(str::trim);
-    let name = parts.next()?.to_ascii_lowercase();
-    match name.as_str() {
-        "application/x-www-form-urlencoded" => Some(Kind::Form),
-        "application/json" => Some(Kind::Json),
-        "multipart/form-data" => parts
-            .filter_map(|part| part.split_once('='))
-            .find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))
-            .map_or(Some(Kind::Unclear), |(_, boundary)| {
-                Some(Kind::Parts(boundary.trim().trim_matches('"').to_owned()))
-            }),
-        "application/xml" => Some(Kind::Raw),
-        name if name.ends_with("+json") => Some(Kind::Json),
-        name if name.ends_with("+xml") || name.starts_with("text/") => Some(Kind::Raw),
-        _ => None,
+/// Looks at one field.
+fn header(
+    name: &HeaderName,
+    value: &[u8],
+    look: &mut impl FnMut(From, &[u8]) -> Option<Match>,
+) -> Option<Match> {
+    if name == USER_AGENT {
+        return look(From::Agent, value).or_else(|| {
+            // Without these it is the list of products that it should be.
+            let odd = value.iter().any(|byte| matches!(byte, b'\'' | b'"' | b'<' | b'`' | b'$'));
+            odd.then(|| look(From::Header, value)).flatten()
+        });
     }
+    if name == COOKIE {
+        // Cookies are looked at one by one: names, values, and both.
+        let mut cookies = value.split(|byte| *byte == b';');
+        return cookies.find_map(|cookie| {
+            let cookie = cookie.trim_ascii();
+            let at = memchr::memchr(b'=', cookie).map_or(0, |at| at + 1);
+            look(From::Header, &cookie[at..]).or_else(|| look(From::Header, cookie))
+        });
+    }
+    if name == REFERER {
+        // An address: its query is taken apart like that of a request.
+        let (address, query) = match memchr::memchr(b'?', value) {
+            Some(at) => (&value[..at], &value[at + 1..]),
+            None => (value, &b""[..]),
+        };
+        return look(From::Header, address).or_else(|| places::pairs(query, From::Header, look));
+    }
+    if is_of_fixed_form(name.as_str(), value) {
+        return None;
+    }
+    look(From::Header, value)
+}
+
+/// Fields whose own grammar has what looks like SQL, as long as they keep to it.
+fn is_of_fixed_form(name: &str, value: &[u8]) -> bool {
+    let letters: &[u8] = match name {
+        "accept"
+        | "accept-language"
+        | "accept-encoding"
+        | "accept-charset"
+        | "te"
+        | "priority"
+        | "cache-control"
+        | "pragma"
+        | "connection"
+        | "date"
+        | "if-modified-since"
+        | "if-unmodified-since"
+        | "range"
+        | "content-length"
+        | "host"
+        | "origin"
+        | "dnt"
+        | "age"
+        | "upgrade"
+        | "expect"
+        | "upgrade-insecure-requests" => b" ,;=*/.-+:?_()[]",
+        "if-match" | "if-none-match" | "if-range" => b" ,\"/-_:.+=*",
+        "authorization" | "proxy-authorization" => b" .-_~+/=,\":",
+        "content-type" => b" ;=/.-+_\"'()?:,",
+        name if name.starts_with("sec-") => b" ,;=\"?./-_:()+)",
+        _ => return false,
+    };
+    value.iter().all(|byte| byte.is_ascii_alphanumeric() || letters.contains(byte))
+}
+
+/// Whether a body is looked at.
+pub(crate) fn reads(waf: &Waf, headers: &HeaderMap) -> bool {
+    places::reads(headers, waf.body)
 }
 
 /// Looks at a body, or at its beginning.
 pub(crate) fn look_at_body(waf: &Waf, headers: &HeaderMap, body: &[u8]) -> Option<Match> {
-    let field = |text: &[u8]| look(waf, From::Body, text);
-    match kind(headers)? {
-        Kind::Form => pairs(body, field),
-        Kind::Json => match serde_json::from_slice::<serde_json::Value>(body) {
-            Ok(value) => {
-                let mut left = STRINGS;
-                strings(&value, &mut left, &field)
-            }
-            // Cut off, or no JSON: as it is.
-            Err(_) => look(waf, From::Raw, body).or_else(|| field(body)),
-        },
-        Kind::Unclear => look(waf, From::Raw, body).or_else(|| field(body)),
-        Kind::Parts(boundary) => parts(body, boundary.as_bytes(), field),
-        Kind::Raw => look(waf, From::Raw, body),
-    }
-}
-
-fn pairs(text: &[u8], look: impl Fn(&[u8]) -> Option<Match>) -> Option<Match> {
-    url::form_urlencoded::parse(text).find_map(|(name, value)| {
-        [name, value].iter().find_map(|text| {
-            look(text.as_bytes()).or_else(|| {
-                // Encoded twice, to be decoded by what is behind.
-                let twice = percent_encoding::percent_decode_str(text);
-                text.contains('%').then(|| look(&twice.collect::<Vec<u8>>())).flatten()
-            })
-        })
-    })
-}
-
-fn strings(
-    value: &serde_json::Value,
-    left: &mut usize,
-    look: &impl Fn(&[u8]) -> Option<Match>,
-) -> Option<Match> {
-    use serde_json::Value;
-    if *left == 0 {
-        return None;
-    }
-    *left -= 1;
-    match value {
-        Value::String(text) => look(text.as_bytes()),
-        Value::Array(items) => items.iter().find_map(|item| strings(item, left, look)),
-        Value::Object(fields) => fields
-            .iter()
-            .find_map(|(name, item)| look(name.as_bytes()).or_else(|| strings(item, left, look))),
-        _ => None,
-    }
-}
-
-/// The fields of a multipart body, and the names of its files; not what is in the files.
-fn parts(body: &[u8], boundary: &[u8], look: impl Fn(&[u8]) -> Option<Match>) -> Option<Match> {
-    let mark = [b"--", boundary].concat();
-    let mut starts: Vec<usize> = memchr::memmem::find_iter(body, &mark).collect();
-    starts.push(body.len());
-    starts.windows(2).find_map(|pair| {
-        let part = &body[(pair[0] + mark.len()).min(pair[1])..pair[1]];
-        let end = memchr::memmem::find(part, b"\r\n\r\n")?;
-        let (head, text) = (&part[..end], &part[end + 4..]);
-        if is_file(head) {
-            return look(head);
+    if !body.is_empty() && places::is_odd(headers) {
+        let odd = RULES.iter().position(|rule| rule.id == ODD_BODY);
+        let odd = odd.filter(|index| applies(waf, &RULES[*index]));
+        if let Some(index) = odd {
+            return Some(Match { id: ODD_BODY, name: RULES[index].name, index });
         }
-        look(text.strip_suffix(b"\r\n").unwrap_or(text))
-    })
+    }
+    places::body(headers, body, waf.body, &mut |from: From, text: &[u8]| look(waf, from, text))
 }
 
-/// Whether a part's head says that it is a file: by that parameter of that field, and nothing that looks like it.
-fn is_file(head: &[u8]) -> bool {
-    head.split(|byte| *byte == b'\n').any(|line| {
-        let line = String::from_utf8_lossy(line);
-        let Some((name, value)) = line.split_once(':') else { return false };
-        name.trim().eq_ignore_ascii_case("content-disposition")
-            && value.split(';').skip(1).filter_map(|one| one.split_once('=')).any(|(name, _)| {
-                matches!(name.trim().to_ascii_lowercase().as_str(), "filename" | "filename*")
-            })
-    })
+fn applies(waf: &Waf, rule: &rules::Rule) -> bool {
+    rule.level <= waf.level && !waf.without_rules.contains(&rule.id)
 }
 
 fn look(waf: &Waf, from: From, text: &[u8]) -> Option<Match> {
-    if text.is_empty() {
+    if text.len() < 3 && !text.contains(&0) {
         return None;
     }
-    RULES.iter().enumerate().find_map(|(index, rule)| {
-        let applies = rule.level <= waf.level
-            && rule.from.contains(&from)
-            && !waf.without_rules.contains(&rule.id);
-        let found = applies
-            && match &rule.look {
-                Look::Pattern(pattern) => pattern().is_match(text),
-                // A parser of a stranger's text that breaks is taken for a match, not for the end of the worker.
-                Look::Sql => catch_unwind(AssertUnwindSafe(|| {
-                    libinjectionrs::detect_sqli(text).is_injection()
-                }))
-                .unwrap_or(true),
-                Look::Html => catch_unwind(AssertUnwindSafe(|| {
-                    libinjectionrs::detect_xss(text).is_injection()
-                }))
-                .unwrap_or(true),
-            };
-        found.then_some(Match { id: rule.id, name: rule.name, index })
+    decode::readings(text).iter().find_map(|text| {
+        let found = RULES.iter().enumerate().find(|(_, rule)| {
+            applies(waf, rule) && rule.from.contains(&from) && matches(&rule.look, text)
+        })?;
+        Some(Match { id: found.1.id, name: found.1.name, index: found.0 })
     })
+}
+
+/// What a piece of SQL that does anything has beside its grammar: a comparison, a comment, a statement, a call.
+static EVIDENCE: LazyLock<Regex> = LazyLock::new(|| {
+    RegexBuilder::new(
+        r"[=<>]|['\x22]\s*--|(?:[)\d]|\b(?:true|false|null))\s*--\s*(?:[-+]|\z)|/\*|\|\||&&|\b(?:select|union|insert|update|delete|drop|alter|exec|execute|declare|having|into|from|where|like|between|null|true|false|in|is|exists|procedure|waitfor|shutdown)\b|\(\s*['\x22\d@(]",
+    )
+    .case_insensitive(true)
+    .build()
+    .expect("a pattern of ours is sound")
+});
+
+fn matches(look: &Look, text: &[u8]) -> bool {
+    // A parser of a stranger's text that breaks is taken for a match, not for the end of the worker.
+    let safely = |parse: &dyn Fn() -> bool| catch_unwind(AssertUnwindSafe(parse)).unwrap_or(true);
+    match look {
+        Look::Pattern(pattern) => pattern().is_match(text),
+        // By its grammar alone a password with `#` is SQL, and so is a sentence with "or" in quotes.
+        Look::Sql => {
+            EVIDENCE.is_match(text) && safely(&|| libinjectionrs::detect_sqli(text).is_injection())
+        }
+        Look::Html => safely(&|| libinjectionrs::detect_xss(text).is_injection()),
+        Look::Shape => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+
     use super::*;
+    use crate::config::WafLevel;
 
     fn waf(level: WafLevel) -> Waf {
         Waf {
@@ -395,7 +233,8 @@ mod tests {
     fn query(level: WafLevel, value: &str) -> Option<u16> {
         let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
         let query = format!("q={encoded}");
-        look_at_head(&waf(level), "/", Some(&query), [&HeaderMap::new(); 2]).map(|found| found.id)
+        look_at_head(&waf(level), ["/"; 2], Some(&query), [&HeaderMap::new(); 2])
+            .map(|found| found.id)
     }
 
     #[test]
@@ -416,7 +255,7 @@ mod tests {
             ("${jndi:ldap://x/a}", 1004),
             ("${${lower:j}ndi:ldap://x}", 1004),
             ("a\0b", 1007),
-            ("x; cat /etc/hosts", 1008),
+            ("x; cat /etc/motd", 1008),
             ("$(whoami)", 1008),
             ("a | nc 10.0.0.1 99", 1008),
             ("<?php system($_GET[1])", 1009),
@@ -429,8 +268,9 @@ mod tests {
         for path in
             ["/.env", "/a/.git/config", "/.aws/credentials", "/wp-config.php~", "/.ENV.local"]
         {
-            let found = look_at_head(&waf(WafLevel::Basic), path, None, [&HeaderMap::new(); 2]);
-            assert_eq!(found.map(|found| found.id), Some(1006), "{path}");
+            let found =
+                look_at_head(&waf(WafLevel::Basic), [path; 2], None, [&HeaderMap::new(); 2]);
+            assert!(found.is_some_and(|found| [1003, 1006].contains(&found.id)), "{path}");
         }
     }
 
@@ -456,7 +296,8 @@ mod tests {
             assert_eq!(query(WafLevel::Standard, value), None, "{value}");
         }
         for path in ["/.well-known/acme-challenge/x", "/environment", "/a.env.b", "/gitlab/x"] {
-            let found = look_at_head(&waf(WafLevel::Strict), path, None, [&HeaderMap::new(); 2]);
+            let found =
+                look_at_head(&waf(WafLevel::Strict), [path; 2], None, [&HeaderMap::new(); 2]);
             assert_eq!(found, None, "{path}");
         }
     }
@@ -486,7 +327,7 @@ mod tests {
         assert_eq!(body(kind, &multipart("name=a; filename=\"x.txt\"", sql)), None);
         assert_eq!(
             body(kind, &multipart("name=a; filename=\"../../etc/passwd\"", "x")),
-            Some(1003)
+            Some(1027)
         );
         // What only looks like a file is a field.
         assert_eq!(body("multipart/form-data; Boundary=X", &multipart("name=a", sql)), Some(1001));
@@ -494,6 +335,11 @@ mod tests {
         assert_eq!(body(kind, &multipart("name=a\r\nX-filename: 1", sql)), Some(1001));
         assert_eq!(body("multipart/form-data", sql), Some(1001));
         assert_eq!(body("text/xml", "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///c\">]>"), Some(1010));
-        assert_eq!(body("image/png", sql), None);
+        // What is said to be a picture and is a text is looked at as one; nothing is, and two kinds are not.
+        assert_eq!(body("image/png", sql), Some(1001));
+        assert_eq!(body("image/png", "\u{1}\u{0}PNG 1' OR '1'='1"), None);
+        assert_eq!(body("", sql), Some(1001));
+        assert_eq!(body("x/y", &format!("{{\"a\":\"{sql}\"}}")), Some(1001));
+        assert_eq!(body("application/json; charset=ibm037", "{}"), Some(1024));
     }
 }
