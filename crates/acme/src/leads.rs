@@ -26,7 +26,7 @@ pub(crate) enum Leads {
 pub(crate) async fn look(host: &str, port: u16, thumbprint: &str) -> Leads {
     let found = match tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await {
         // Nobody gets this machine to talk to its own network by the name of a domain.
-        Ok(Ok(found)) => found.filter(|at| !kernel::net::is_private(at.ip())).collect::<Vec<_>>(),
+        Ok(Ok(found)) => found.filter(|at| kernel::net::is_global(at.ip())).collect::<Vec<_>>(),
         // A resolver that is away says as little as one that does not know.
         Ok(Err(_)) => return Leads::Elsewhere("its name has no address in DNS".to_owned()),
         Err(_) => return Leads::Unknown,

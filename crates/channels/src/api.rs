@@ -10,7 +10,8 @@ use web::permission::{ChannelsRead, ChannelsWrite};
 use web::{Access, Api, Built, Door, Json, Page, PageQuery, PathId, Problem, Query, Scope};
 
 use crate::kept::{self, HealthView, RawEvent};
-use crate::store::{self, Channel, ChannelError, NewChannel, NewLogin, Rotation};
+use crate::keys;
+use crate::store::{self, Channel, ChannelError, LEAST_TOKEN, NewChannel, NewLogin, Rotation};
 use crate::{Entry, Intake, Manage, Paired, Status, Taken};
 
 #[derive(Clone)]
@@ -113,6 +114,7 @@ impl From<ChannelError> for Problem {
             E::EmptySecret(_) | E::ShortSecret | E::NoSuchSecret(..) => {
                 Self::field("secret", error.to_string())
             }
+            E::ShortToken => Self::field("webhook_token", error.to_string()),
             E::Address(_) => Self::field("base_url", error.to_string()),
             E::NoSuchChannel => Self::not_found("channel"),
             E::Probe(_) => {
@@ -144,7 +146,13 @@ async fn list(scope: Scope<ChannelsRead>) -> Result<Json<Vec<Channel>>, Problem>
 #[serde(tag = "kind", deny_unknown_fields)]
 enum ChannelIn {
     #[serde(rename = "evolution")]
-    Evolution { instance: String, base_url: String, api_key: String, webhook_token: String },
+    Evolution {
+        instance: String,
+        base_url: String,
+        api_key: String,
+        /// 8 characters or more; one is made when it is left out, and shown in the answer.
+        webhook_token: Option<String>,
+    },
     #[serde(rename = "whaticket")]
     Whaticket {
         /// As webhooks name it in X-Company-Domain, or in Host.
@@ -192,8 +200,8 @@ impl From<ChannelIn> for (NewChannel, bool) {
     fn from(body: ChannelIn) -> Self {
         match body {
             ChannelIn::Evolution { instance, base_url, api_key, webhook_token } => {
-                let new = NewChannel::evolution(&instance, &base_url, &api_key, &webhook_token);
-                (new, false)
+                let token = webhook_token.unwrap_or_else(keys::fresh_token);
+                (NewChannel::evolution(&instance, &base_url, &api_key, &token), false)
             }
             ChannelIn::Whaticket {
                 domain,
@@ -245,10 +253,29 @@ async fn add(
     scope: Scope<ChannelsWrite>,
     State(app): State<App>,
     Json(body): Json<ChannelIn>,
-) -> Result<(StatusCode, Json<Channel>), Problem> {
-    let (new, probe) = body.into();
+) -> Result<(StatusCode, Json<ChannelMade>), Problem> {
+    let makes = matches!(&body, ChannelIn::Evolution { webhook_token: None, .. });
+    let (new, probe): (NewChannel, bool) = body.into();
+    long_enough(&new.webhook_token)?;
     let channel = app.manage.add(scope.tenant().id, &new, probe).await?;
-    Ok((StatusCode::CREATED, Json(channel)))
+    let webhook_token = makes.then_some(new.webhook_token);
+    Ok((StatusCode::CREATED, Json(ChannelMade { channel, webhook_token })))
+}
+
+/// A channel, and the webhook token that was made for it: it is shown this once.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ChannelMade {
+    #[serde(flatten)]
+    channel: Channel,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_token: Option<String>,
+}
+
+fn long_enough(token: &str) -> Result<(), ChannelError> {
+    if !token.is_empty() && token.chars().count() < LEAST_TOKEN {
+        return Err(ChannelError::ShortToken);
+    }
+    Ok(())
 }
 
 async fn status(
@@ -344,8 +371,14 @@ struct RotationIn {
     api_key: Option<String>,
     /// Evolution's and Whaticket's webhook token, Meta's verify token.
     webhook_token: Option<String>,
+    /// Have a webhook token made; it is shown in the answer.
+    #[serde(default)]
+    new_webhook_token: bool,
     /// Whaticket's shared secret, Meta's app secret.
     secret: Option<String>,
+    /// The webhook token before ends now, instead of a day later.
+    #[serde(default)]
+    at_once: bool,
 }
 
 async fn rotate(
@@ -353,14 +386,20 @@ async fn rotate(
     State(app): State<App>,
     Path(name): Path<String>,
     Json(body): Json<RotationIn>,
-) -> Result<Json<Channel>, Problem> {
-    let rotation =
-        Rotation { api_key: body.api_key, webhook_token: body.webhook_token, secret: body.secret };
+) -> Result<Json<ChannelMade>, Problem> {
+    let made = body.new_webhook_token.then(keys::fresh_token);
+    let rotation = Rotation {
+        api_key: body.api_key,
+        webhook_token: made.clone().or(body.webhook_token),
+        secret: body.secret,
+        at_once: body.at_once,
+    };
+    long_enough(rotation.webhook_token.as_deref().unwrap_or_default())?;
     let mut tx = scope.begin().await?;
     let now = app.door.clock.now();
-    let channel = crate::keys::rotate(&mut tx, &app.manage.vault, &name, &rotation, now).await?;
+    let channel = keys::rotate(&mut tx, &app.manage.vault, &name, &rotation, now).await?;
     tx.commit().await?;
-    Ok(Json(channel))
+    Ok(Json(ChannelMade { channel, webhook_token: made }))
 }
 
 async fn raw_events(

@@ -1,13 +1,15 @@
 //! Which channel is whose, held until somebody changes a setting.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use db::{Db, Error};
 use inbox::Rules;
-use kernel::{ChannelId, Slug, TenantId};
+use kernel::{ChannelId, Clock, Moment, Slug, TenantId};
 use messaging::{Endpoint, Kind};
 use parking_lot::Mutex;
+use subtle::ConstantTimeEq as _;
 use tenancy::{State, Vault, VaultError};
 
 use crate::locate::{self, Located, login_of};
@@ -24,18 +26,32 @@ pub struct Entry {
     pub rules: Rules,
     pub own_number: Option<String>,
     pub(crate) token_hash: String,
+    pub(crate) before: Option<(String, Moment)>,
     /// What its webhooks are signed with; empty where they are not.
     pub(crate) secret: String,
     pub(crate) endpoint: Endpoint,
 }
+
+impl Entry {
+    /// Whether a webhook token is this channel's: the one it has, or the one it had a moment ago.
+    pub(crate) fn takes_token(&self, token: &str, now: Moment) -> bool {
+        let hash = tenancy::hash_token(token);
+        let equals = |own: &str| bool::from(hash.as_bytes().ct_eq(own.as_bytes()));
+        let before = self.before.as_ref().filter(|(_, until)| *until > now);
+        equals(&self.token_hash) | before.is_some_and(|(own, _)| equals(own))
+    }
+}
+
+/// How long a token is known without another look: one that was replaced is not known for ever.
+const KNOWN: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 struct Held {
     epoch: u64,
     by_instance: HashMap<(Kind, String), Arc<Entry>>,
     by_id: HashMap<ChannelId, Arc<Entry>>,
-    /// Hashes of webhook tokens that are in use.
-    tokens: HashSet<(Kind, String)>,
+    /// Hashes of webhook tokens that are in use, until they are looked up again.
+    tokens: HashMap<(Kind, String), Moment>,
     /// The app secrets of all Cloud channels, each once.
     app_secrets: Option<Arc<Vec<String>>>,
 }
@@ -45,12 +61,13 @@ struct Held {
 pub struct Directory {
     pub(crate) db: Db,
     vault: Vault,
+    clock: Clock,
     held: Arc<Mutex<Held>>,
 }
 
 impl Directory {
-    pub fn new(db: Db, vault: Vault) -> Self {
-        Self { db, vault, held: Arc::default() }
+    pub fn new(db: Db, vault: Vault, clock: Clock) -> Self {
+        Self { db, vault, clock, held: Arc::default() }
     }
 
     /// # Errors
@@ -77,14 +94,15 @@ impl Directory {
     /// When rows cannot be read.
     pub async fn knows_token(&self, kind: Kind, token: &str) -> Result<bool, VaultError> {
         let key = (kind, tenancy::hash_token(token));
-        if self.fresh().tokens.contains(&key) {
+        let now = self.clock.now();
+        if self.fresh().tokens.get(&key).is_some_and(|until| *until > now) {
             return Ok(true);
         }
         let epoch = self.db.signals().epoch();
-        let known = locate::is_token(&self.db, kind, &key.1).await?;
+        let known = locate::is_token(&self.db, kind, &key.1, now).await?;
         let mut held = self.fresh();
         if known && held.epoch == epoch {
-            held.tokens.insert(key);
+            held.tokens.insert(key, now + KNOWN);
         }
         Ok(known)
     }
@@ -93,7 +111,7 @@ impl Directory {
     /// When rows cannot be read or the key does not open.
     pub async fn by_token(&self, token: &str) -> Result<Option<Arc<Entry>>, VaultError> {
         let epoch = self.db.signals().epoch();
-        match locate::by_token(&self.db, token).await? {
+        match locate::by_token(&self.db, token, self.clock.now()).await? {
             Some(located) => self.complete(located, epoch).await,
             None => Ok(None),
         }
@@ -109,7 +127,7 @@ impl Directory {
         digits: &str,
     ) -> Result<Option<Arc<Entry>>, VaultError> {
         let epoch = self.db.signals().epoch();
-        match locate::by_owner(&self.db, token, digits).await? {
+        match locate::by_owner(&self.db, token, digits, self.clock.now()).await? {
             Some(located) => self.complete(located, epoch).await,
             None => Ok(None),
         }
@@ -223,6 +241,7 @@ impl Directory {
             rules,
             own_number: located.own_number,
             token_hash: located.token_hash,
+            before: located.before,
             secret,
             endpoint,
         });

@@ -1,15 +1,24 @@
 //! A channel's secrets: replacing them.
 
-use db::{TenantTx, args};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use db::{Db, TenantTx, args};
 use kernel::Moment;
-use tenancy::{Vault, hash_token};
+use tenancy::{Vault, VaultError, hash_token};
 
 use crate::store::{
-    COLUMNS, Channel, ChannelError, Rotation, api_key_name, channel, secret_name, token_name,
+    COLUMNS, Channel, ChannelError, Rotation, WEBHOOK_TOKEN, api_key_name, channel, find,
+    secret_name, token_name,
 };
 use messaging::Kind;
 
-/// Replaces a channel's secrets at once.
+/// How long the webhook token before goes on beside a new one: so long may whoever sends take to be told.
+pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+/// Replaces a channel's secrets. A webhook token that is replaced holds for [`OVERLAP`] more, unless it is to
+/// end at once.
 ///
 /// # Errors
 /// When there is no such channel, a secret is empty, or this kind has none of that name.
@@ -34,10 +43,13 @@ pub async fn rotate(
     let rows = tx
         .fetch_all(
             &format!(
-                "UPDATE channels SET token_hash = COALESCE($1, token_hash) \
+                "UPDATE channels SET \
+                 before_hash = CASE WHEN $1 <> '' AND token_hash <> '' THEN token_hash ELSE before_hash END, \
+                 before_until = CASE WHEN $1 <> '' AND token_hash <> '' THEN $4 ELSE before_until END, \
+                 token_hash = CASE WHEN $1 <> '' THEN $1 ELSE token_hash END \
                  WHERE tenant_id = $2 AND (id = $3 OR instance = $3) RETURNING {COLUMNS}"
             ),
-            args![hash, tenant, name],
+            args![hash.unwrap_or_default(), tenant, name, if rotation.at_once { now } else { now + OVERLAP }],
         )
         .await?;
     let found = channel(rows.first().ok_or(ChannelError::NoSuchChannel)?)?;
@@ -54,5 +66,28 @@ pub async fn rotate(
         }
     }
     tx.settings_changed();
+    Ok(found)
+}
+
+/// A webhook token that nobody guesses: 256 random bits as text.
+pub fn fresh_token() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
+}
+
+/// Channels whose webhook token is short enough to be guessed: the tenant's slug and the instance.
+///
+/// # Errors
+/// When rows cannot be read or a key does not open.
+pub async fn short_tokens(db: &Db, vault: &Vault) -> Result<Vec<(String, String)>, VaultError> {
+    let mut found = Vec::new();
+    for (tenant, id) in crate::every(db).await? {
+        let mut tx = db.read(tenant).await?;
+        let token = vault.get(&mut tx, &token_name(id)).await?;
+        if token.is_some_and(|token| token.chars().count() < WEBHOOK_TOKEN) {
+            let channel = find(&mut tx, &id.to_string()).await.ok();
+            let tenant = tenancy::by_id(db, tenant).await?;
+            found.extend(tenant.zip(channel).map(|(t, c)| (t.slug.to_string(), c.instance)));
+        }
+    }
     Ok(found)
 }

@@ -32,7 +32,7 @@ pub use directory::{Directory, Entry};
 pub use fetch::{Fetch, MediaDue};
 pub use intake::{Intake, Taken};
 pub use kept::{HealthView, RawEvent, health, raw_events};
-pub use keys::rotate;
+pub use keys::{OVERLAP, fresh_token, rotate, short_tokens};
 pub use limits::{Limiter, Rates};
 pub use locate::{alarms, every};
 pub use manage::{Manage, Paired, Status};
@@ -44,7 +44,7 @@ pub use message_api::{
 pub use schema::MIGRATIONS;
 pub use send::{ChannelTyping, Send};
 pub use store::{
-    Channel, ChannelError, NewChannel, NewLogin, Rotation, add, find, list, pairing, remove,
-    remove_tenant,
+    Channel, ChannelError, NewChannel, NewLogin, Rotation, WEBHOOK_TOKEN, add, find, list, pairing,
+    remove, remove_tenant,
 };
 pub use webhook::{Limits, WEBHOOKS, webhooks};

@@ -1,7 +1,7 @@
 //! SQL that finds a channel before its tenant is known, and lists those of the whole house.
 
 use db::{Db, Error, Row, TenantTx, args};
-use kernel::{ChannelId, TenantId};
+use kernel::{ChannelId, Moment, TenantId};
 use messaging::{Kind, Login};
 use tenancy::hash_token;
 
@@ -41,12 +41,16 @@ pub(crate) struct Located {
     pub(crate) base_url: String,
     pub(crate) instance: String,
     pub(crate) token_hash: String,
+    /// The token that was replaced, and until when it holds beside the new one.
+    pub(crate) before: Option<(String, Moment)>,
     pub(crate) own_number: Option<String>,
     pub(crate) account: Option<String>,
 }
 
-const LOCATED: &str =
-    "SELECT id, tenant_id, kind, base_url, instance, token_hash, own_number, account FROM channels";
+const LOCATED: &str = "SELECT id, tenant_id, kind, base_url, instance, token_hash, own_number, account, before_hash, \
+     before_until FROM channels";
+/// Whose the token `$1` is at the time `$2`.
+const HAS_TOKEN: &str = "(token_hash = $1 OR (before_hash = $1 AND before_until > $2))";
 
 fn located(row: &Row) -> Result<Located, Error> {
     let kind: String = row.get(2)?;
@@ -61,6 +65,7 @@ fn located(row: &Row) -> Result<Located, Error> {
         token_hash: row.get(5)?,
         own_number: row.get(6)?,
         account: row.get(7)?,
+        before: row.get::<Option<String>>(8)?.zip(Some(row.get(9)?)),
     })
 }
 
@@ -81,24 +86,24 @@ pub(crate) async fn by_instance(
 }
 
 /// Whether any channel of this kind has a token with this hash.
-pub(crate) async fn is_token(db: &Db, kind: Kind, hash: &str) -> Result<bool, Error> {
+pub(crate) async fn is_token(db: &Db, kind: Kind, hash: &str, now: Moment) -> Result<bool, Error> {
     let mut tx = db.read_system().await?;
     let row = tx
         .fetch_opt(
-            "SELECT 1 FROM channels WHERE token_hash = $1 AND kind = $2 LIMIT 1",
-            args![hash, kind.name()],
+            &format!("SELECT 1 FROM channels WHERE {HAS_TOKEN} AND kind = $3 LIMIT 1"),
+            args![hash, now, kind.name()],
         )
         .await?;
     Ok(row.is_some())
 }
 
 /// Evolution channels with this token, two at most: one is an answer, two are none.
-pub(crate) async fn by_token(db: &Db, token: &str) -> Result<Option<Located>, Error> {
+pub(crate) async fn by_token(db: &Db, token: &str, now: Moment) -> Result<Option<Located>, Error> {
     let mut tx = db.read_system().await?;
     let rows = tx
         .fetch_all(
-            &format!("{LOCATED} WHERE token_hash = $1 AND kind = $2 LIMIT 2"),
-            args![hash_token(token), Kind::Evolution.name()],
+            &format!("{LOCATED} WHERE {HAS_TOKEN} AND kind = $3 LIMIT 2"),
+            args![hash_token(token), now, Kind::Evolution.name()],
         )
         .await?;
     match rows.as_slice() {
@@ -108,12 +113,17 @@ pub(crate) async fn by_token(db: &Db, token: &str) -> Result<Option<Located>, Er
 }
 
 /// The one Evolution channel with this token and own number; `None` when there is none, or more.
-pub(crate) async fn by_owner(db: &Db, token: &str, digits: &str) -> Result<Option<Located>, Error> {
+pub(crate) async fn by_owner(
+    db: &Db,
+    token: &str,
+    digits: &str,
+    now: Moment,
+) -> Result<Option<Located>, Error> {
     let mut tx = db.read_system().await?;
     let rows = tx
         .fetch_all(
-            &format!("{LOCATED} WHERE own_number = $1 AND token_hash = $2 AND kind = $3 LIMIT 2"),
-            args![digits, hash_token(token), Kind::Evolution.name()],
+            &format!("{LOCATED} WHERE {HAS_TOKEN} AND own_number = $3 AND kind = $4 LIMIT 2"),
+            args![hash_token(token), now, digits, Kind::Evolution.name()],
         )
         .await?;
     match rows.as_slice() {

@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, EVERY_KIND];
+pub const MIGRATIONS: &[Migration] = &[FIRST, EVERY_KIND, TOKEN_BEFORE];
 
 const FIRST: Migration = Migration {
     version: 4,
@@ -66,6 +66,19 @@ CREATE TABLE sender_health (
 CREATE INDEX sender_health_channel ON sender_health (tenant_id, channel_id, at, id);
 ",
     tenant_tables: &["sender_health"],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+const TOKEN_BEFORE: Migration = Migration {
+    version: 31,
+    name: "channel_token_before",
+    sql: "
+ALTER TABLE channels ADD COLUMN before_hash TEXT;
+ALTER TABLE channels ADD COLUMN before_until BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX channels_before ON channels (before_hash) WHERE before_hash IS NOT NULL;
+",
+    tenant_tables: &[],
     system_tables: &[],
     house_tables: &[],
 };

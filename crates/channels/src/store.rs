@@ -78,8 +78,14 @@ pub struct Rotation {
     pub api_key: Option<String>,
     pub webhook_token: Option<String>,
     pub secret: Option<String>,
+    /// The token before ends now: it was given away.
+    pub at_once: bool,
 }
 
+/// Characters of a webhook token that is no guess, at least.
+pub const WEBHOOK_TOKEN: usize = 16;
+/// Characters of a webhook token that is taken from programs at all.
+pub(crate) const LEAST_TOKEN: usize = 8;
 /// Characters of a secret that signs webhooks, at least.
 const SHARED_SECRET: usize = 16;
 
@@ -97,6 +103,10 @@ pub enum ChannelError {
     EmptySecret(&'static str),
     #[error("the shared secret must have at least {SHARED_SECRET} characters")]
     ShortSecret,
+    #[error(
+        "the webhook token must have at least {LEAST_TOKEN} characters; leave it out to have one made"
+    )]
+    ShortToken,
     #[error("a channel of kind {0} has no {1}")]
     NoSuchSecret(&'static str, &'static str),
     #[error(transparent)]

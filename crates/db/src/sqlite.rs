@@ -489,6 +489,10 @@ impl rusqlite::ToSql for Bound<'_> {
         Ok(match self.0 {
             Value::Int(Some(value)) => ToSqlOutput::Owned(V::Integer(*value)),
             Value::Real(Some(value)) => ToSqlOutput::Owned(V::Real(*value)),
+            // As PostgreSQL has it: a text with NUL would be cut there by functions, and compared as another.
+            Value::Text(Some(value)) if value.contains('\0') => {
+                ToSqlOutput::Owned(V::Text(value.replace('\0', "")))
+            }
             Value::Text(Some(value)) => ToSqlOutput::Borrowed(R::Text(value.as_bytes())),
             Value::Bytes(Some(value)) => ToSqlOutput::Borrowed(R::Blob(value)),
             _ => ToSqlOutput::Owned(V::Null),

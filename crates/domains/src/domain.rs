@@ -167,8 +167,8 @@ fn upstream(text: &str, private: bool) -> Result<String, DomainError> {
         url::Host::Domain(_) => None,
     };
     // A name is looked at when it is resolved, at each connection.
-    let local = matches!(&host, url::Host::Domain(name) if *name == "localhost" || name.ends_with(".localhost"));
-    if !private && (local || literal.is_some_and(kernel::net::is_private)) {
+    let local = matches!(&host, url::Host::Domain(name) if kernel::net::is_local_name(name));
+    if !private && (local || literal.is_some_and(|ip| !kernel::net::is_global(ip))) {
         return Err(DomainError::Private(text.to_owned()));
     }
     Ok(format!("{}://{host}:{port}", url.scheme()))

@@ -70,6 +70,9 @@ pub async fn issue_link(
     let email = normal(email)?;
     let secret = token();
     let tenant = place.map(|(tenant, _)| tenant);
+    if kind == LinkKind::Invite {
+        in_measure(tx, (tenant, &email), now).await?;
+    }
     tx.execute(
         "UPDATE links SET used_at = $1 WHERE kind = $2 AND email = $3 AND COALESCE(tenant_id, '') = $4 \
          AND used_at IS NULL",
@@ -95,6 +98,63 @@ pub async fn issue_link(
     Ok(secret)
 }
 
+/// Whether whoever gave a link may give it still: an owner anything, an admin what is below an owner, an operator both.
+/// Links of the house itself have no giver.
+const STILL_GIVEN: &str = "(created_by IS NULL OR EXISTS (SELECT 1 FROM people p WHERE p.id = links.created_by \
+    AND p.disabled = 0 AND (p.operator = 1 OR EXISTS (SELECT 1 FROM memberships m \
+    WHERE m.tenant_id = links.tenant_id AND m.person_id = p.id \
+    AND (m.role = 'owner' OR (m.role = 'admin' AND links.role <> 'owner'))))))";
+
+/// Ends the open links that somebody gave or was given for a tenant: who leaves does not come back by an old letter.
+pub(crate) async fn end_links(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    person: PersonId,
+    now: Moment,
+) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE links SET used_at = $1 WHERE tenant_id = $2 AND used_at IS NULL AND (created_by = $3 \
+         OR email = (SELECT email FROM people WHERE id = $3))",
+        args![now, tenant, person],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Refuses one invitation more than a day has: letters to strangers are what a stolen account is used for.
+async fn in_measure(
+    tx: &mut SystemTx,
+    (tenant, email): (Option<TenantId>, &str),
+    now: Moment,
+) -> Result<(), PersonError> {
+    let since = now - DAY;
+    let tenant = tenant.map(|tenant| tenant.to_string()).unwrap_or_default();
+    let row = tx
+        .fetch_opt(
+            "SELECT (SELECT COUNT(*) FROM links WHERE kind = 'invite' AND email = $1 AND created_at > $2), \
+             (SELECT COUNT(*) FROM links WHERE kind = 'invite' AND tenant_id = $3 AND created_at > $2)",
+            args![email, since, &tenant],
+        )
+        .await?;
+    let (to, of): (i64, i64) = match row {
+        Some(row) => (row.get(0)?, row.get(1)?),
+        None => (0, 0),
+    };
+    if to >= TO_ONE {
+        return Err(PersonError::ManyToOne);
+    }
+    if !tenant.is_empty() && of >= OF_TENANT {
+        return Err(PersonError::ManyInvitations);
+    }
+    Ok(())
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Invitations to one address in a day, of everybody together.
+const TO_ONE: i64 = 5;
+/// Invitations that a business sends in a day.
+const OF_TENANT: i64 = 30;
+
 fn role(row: &Row, at: usize) -> Result<Option<Role>, Error> {
     Ok(row.get::<Option<String>>(at)?.and_then(|text| text.parse().ok()))
 }
@@ -111,8 +171,10 @@ pub async fn find_link(
 ) -> Result<Option<Link>, Error> {
     let row = tx
         .fetch_opt(
-            "SELECT id, email, tenant_id, role FROM links \
-             WHERE hash = $1 AND kind = $2 AND used_at IS NULL AND expires_at > $3",
+            &format!(
+                "SELECT id, email, tenant_id, role FROM links \
+                 WHERE hash = $1 AND kind = $2 AND used_at IS NULL AND expires_at > $3 AND {STILL_GIVEN}"
+            ),
             args![hash_token(secret), kind.name(), now],
         )
         .await?;
@@ -147,8 +209,11 @@ pub async fn invitations(
 ) -> Result<Vec<Invitation>, Error> {
     let rows = tx
         .fetch_all(
-            "SELECT id, email, role, created_at, expires_at FROM links WHERE tenant_id = $1 \
-             AND kind = 'invite' AND used_at IS NULL AND expires_at > $2 ORDER BY created_at DESC, id DESC",
+            &format!(
+                "SELECT id, email, role, created_at, expires_at FROM links WHERE tenant_id = $1 \
+                 AND kind = 'invite' AND used_at IS NULL AND expires_at > $2 AND {STILL_GIVEN} \
+                 ORDER BY created_at DESC, id DESC"
+            ),
             args![tenant, now],
         )
         .await?;

@@ -3,7 +3,7 @@
 use db::{Db, Error, SystemTx, TenantTx, args};
 use kernel::{Moment, PersonId, Slug, TenantId};
 
-use crate::Role;
+use crate::{Role, link};
 
 /// A place a person belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,8 +170,10 @@ pub async fn leave(
     tx: &mut SystemTx,
     tenant: TenantId,
     person: PersonId,
+    now: Moment,
 ) -> Result<Option<Role>, Error> {
     let Some(before) = lock(tx, tenant, person, false).await? else { return Ok(None) };
+    link::end_links(tx, tenant, person, now).await?;
     tx.execute(
         "DELETE FROM memberships WHERE tenant_id = $1 AND person_id = $2",
         args![tenant, person],

@@ -41,6 +41,10 @@ pub enum PersonError {
     Taken,
     #[error("a name has 1 to 80 characters")]
     Name,
+    #[error("this address was sent several invitations today; wait until tomorrow")]
+    ManyToOne,
+    #[error("this business sent 30 invitations today; wait until tomorrow")]
+    ManyInvitations,
     #[error(transparent)]
     Password(#[from] PasswordRefused),
     #[error(transparent)]

@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[PEOPLE, PASSKEYS, PROVIDERS, LETTERS];
+pub const MIGRATIONS: &[Migration] = &[PEOPLE, PASSKEYS, PROVIDERS, LETTERS, LINKS_BY_EMAIL];
 
 const PEOPLE: Migration = Migration {
     version: 13,
@@ -173,6 +173,15 @@ const LETTERS: Migration = Migration {
 ALTER TABLE mails ADD COLUMN expires_at BIGINT;
 ALTER TABLE mails ADD COLUMN tenant_id TEXT;
 ",
+    tenant_tables: &[],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+const LINKS_BY_EMAIL: Migration = Migration {
+    version: 32,
+    name: "links_by_email",
+    sql: "CREATE INDEX links_email ON links (email, created_at);",
     tenant_tables: &[],
     system_tables: &[],
     house_tables: &[],

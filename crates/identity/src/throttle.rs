@@ -118,7 +118,11 @@ impl Throttle {
         if let Some(name) = guess.count(&from) {
             self.accounts.lock().remove(&name);
         }
-        if let Some(tally) = self.addresses.lock().get_mut(&network(from.address)) {
+        // Only what was counted: somebody who signs in to an account of their own, from a browser that is known, must
+        // not get guesses at others' forgiven by it.
+        if from.device.is_none()
+            && let Some(tally) = self.addresses.lock().get_mut(&network(from.address))
+        {
             tally.failures = tally.failures.saturating_sub(1);
             if tally.failures < ADDRESS {
                 tally.until = Moment(0);

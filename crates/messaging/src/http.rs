@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kernel::net::is_private;
+use kernel::net::{is_global, is_local_name};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -81,16 +81,14 @@ impl Outbound {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(BadAddress::Credentials(shown));
         }
-        let literal = match url.host() {
-            Some(Host::Ipv4(ip)) => Some(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => Some(IpAddr::V6(ip)),
-            Some(Host::Domain(name)) if name == "localhost" || name.ends_with(".localhost") => {
-                Some(IpAddr::from([127, 0, 0, 1]))
-            }
-            Some(Host::Domain(_)) => None,
+        let public = match url.host() {
+            Some(Host::Ipv4(ip)) => is_global(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => is_global(IpAddr::V6(ip)),
+            // What a name leads to is looked at when it is resolved, at each connection.
+            Some(Host::Domain(name)) => !is_local_name(name),
             None => return Err(BadAddress::NotHttp(shown)),
         };
-        if self.private == Private::Refused && literal.is_some_and(is_private) {
+        if self.private == Private::Refused && !public {
             return Err(BadAddress::Private(shown));
         }
         Ok(address.trim_end_matches('/').to_owned())
@@ -105,7 +103,7 @@ pub(crate) const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 /// Reads an answer as JSON, up to a bound: a tenant chooses its providers, and one that never stops
 /// sending must not fill the memory. `None` when it is no JSON, too long, or broke off.
 pub async fn read_json(response: reqwest::Response) -> Option<serde_json::Value> {
-    serde_json::from_slice(&read_bytes(response, ANSWER_LIMIT).await?).ok()
+    crate::json::read(&read_bytes(response, ANSWER_LIMIT).await?)
 }
 
 /// Why a call to a provider has no answer, told apart by whether anything may have left: only a
@@ -166,7 +164,7 @@ impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|addr| !is_private(addr.ip())).collect();
+            let public: Vec<SocketAddr> = found.filter(|addr| is_global(addr.ip())).collect();
             if public.is_empty() {
                 return Err(BadAddress::Private(name.as_str().to_owned()).into());
             }
@@ -219,6 +217,11 @@ mod tests {
             "http://169.254.169.254/latest/meta-data",
             "http://[::ffff:127.0.0.1]",
             "http://0.0.0.0",
+            "http://[64:ff9b::a00:5]/",
+            "http://[2002:a00:5::1]/",
+            "http://198.18.0.1",
+            "http://redis:6379",
+            "http://metadata.google.internal",
             "http://2130706433/",
         ] {
             assert!(matches!(outbound.check(address), Err(BadAddress::Private(_))), "{address}");

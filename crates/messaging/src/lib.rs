@@ -5,6 +5,7 @@ mod contract;
 pub mod evolution;
 pub mod http;
 mod inbound;
+pub mod json;
 mod outgoing;
 pub mod whaticket;
 

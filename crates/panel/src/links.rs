@@ -1,5 +1,7 @@
 //! What links of e-mails lead to: new passwords and invitations.
 
+use std::time::Duration;
+
 use axum::extract::{Query, RawPathParams};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -70,8 +72,12 @@ struct Forgotten {
     email: String,
 }
 
+/// How long asking for a letter takes, whether or not there is an account: the time must not tell.
+const ALIKE: Duration = Duration::from_millis(200);
+
 async fn forgotten(visitor: Visitor, Form(given): Form<Forgotten>) -> Result<Response, Failure> {
     let (app, lang) = (&visitor.app, visitor.lang);
+    let until = tokio::time::Instant::now() + ALIKE;
     // A letter an address may be asked for, but not without end.
     let from = From { address: &visitor.address, device: None };
     if app.throttle.attempt(Guess::Reset(&given.email), from).is_ok() {
@@ -82,6 +88,7 @@ async fn forgotten(visitor: Visitor, Form(given): Form<Forgotten>) -> Result<Res
             tx.commit().await?;
         }
     }
+    tokio::time::sleep_until(until).await;
     // The same words whether or not somebody has this address.
     let body = html! {
         h1 { (lang.t("Confira seu e-mail", "Look at your e-mail")) }

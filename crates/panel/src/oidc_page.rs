@@ -217,7 +217,7 @@ async fn follow(
             continue;
         }
         // The last owner of a business stays: somebody must be able to invite the next.
-        if let Some(before) = identity::leave(tx, tenant, person.id).await? {
+        if let Some(before) = identity::leave(tx, tenant, person.id, visitor.now()).await? {
             by.note(tx, Some(tenant), "member.removed", (Some(before), None)).await?;
             left.push(tenant);
         }

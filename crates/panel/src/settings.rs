@@ -264,6 +264,10 @@ async fn set_notices(
     at: At<AssistantWrite>,
     Form(form): Form<Notices>,
 ) -> Result<Response, Failure> {
+    // Letters to an address of one's own would outlast the stay.
+    if at.support.is_some() {
+        return Err(Failure::forbidden());
+    }
     let lang = at.lang();
     let emails: Vec<String> = form
         .emails

@@ -192,6 +192,12 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
             PersonError::Email(_) => {
                 no(lang.t("Isto não é um e-mail.", "This is no e-mail address.")).await
             }
+            PersonError::ManyToOne => {
+                no(lang.t("Este endereço já recebeu vários convites hoje. Espere até amanhã.", "This address was sent several invitations today. Wait until tomorrow.")).await
+            }
+            PersonError::ManyInvitations => {
+                no(lang.t("A empresa já mandou 30 convites hoje. Espere até amanhã.", "The business sent 30 invitations today. Wait until tomorrow.")).await
+            }
             other => no(&other.to_string()).await,
         };
     }
@@ -301,7 +307,7 @@ async fn remove(
     // First, and again if what follows fails: whom they attended waits for somebody else.
     inbox::release(&at.app.db, id, [at.tenant.id], at.now()).await?;
     let mut tx = at.app.db.begin_system().await?;
-    let before = identity::leave(&mut tx, at.tenant.id, id).await?;
+    let before = identity::leave(&mut tx, at.tenant.id, id, at.now()).await?;
     let before = before.ok_or_else(|| last_owner(at.lang()))?;
     note(&at, &mut tx, "member.removed", &member.email, (Some(before), None)).await?;
     tx.commit().await?;

@@ -359,6 +359,7 @@ pub(crate) fn scope(lang: Lang, scope: &str) -> &str {
             "Mudar servidores e rotas dos gateways",
             "Change servers and routes of the gateways",
         ),
+        "metrics:read" => lang.t("Ler as métricas do sistema", "Read the metrics of the system"),
         _ => identity::Permission::ALL
             .into_iter()
             .find(|known| known.name() == scope)

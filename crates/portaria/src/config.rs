@@ -7,6 +7,7 @@ mod settings;
 mod sources;
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -239,7 +240,7 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
         });
     }
     let proxies = match text("server.trusted_proxies").unwrap_or_default().parse() {
-        Ok(proxies) => proxies,
+        Ok(proxies) => with_gateway(proxies, text("gateway.config").and(text("server.listen"))),
         Err(bad) => {
             let bad: web::NotANetwork = bad;
             faults.push(Fault {
@@ -412,6 +413,15 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
         instance,
         values,
     })
+}
+
+/// The gateway of this process calls from this machine, and says who its client is.
+fn with_gateway(proxies: web::TrustedProxies, listen: Option<String>) -> web::TrustedProxies {
+    let Some(listen) = listen else { return proxies };
+    let mut own = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let address = listen.parse::<SocketAddr>().ok().map(|address| address.ip());
+    own.extend(address.filter(|ip| !ip.is_unspecified() && !ip.is_loopback()));
+    proxies.and(&own)
 }
 
 /// Processor seconds without a step of progress after which reading a file ends.

@@ -68,6 +68,17 @@ pub(crate) async fn general(house: &House) -> Vec<Check> {
         }
         Err(error) => out.push(check("channels", false, error.to_string())),
     }
+    match channels::short_tokens(&house.db, &house.vault).await {
+        Ok(list) => out.extend(list.into_iter().map(|(slug, instance)| {
+            let fault = format!(
+                "its webhook token has fewer than {} characters; `portaria channel rotate --tenant {slug} \
+                 {instance} --new-webhook-token` makes another, and the old one holds a day more",
+                channels::WEBHOOK_TOKEN
+            );
+            check(&format!("channel {instance} of {slug}"), false, fault)
+        })),
+        Err(error) => out.push(check("webhook tokens", false, error.to_string())),
+    }
     out.push(match house.library.reader().probe().await {
         Ok(()) => check("reading of files", true, "in a process of its own, with limits"),
         Err(cause) => check(

@@ -111,7 +111,7 @@ impl House {
         let models: Arc<dyn LanguageModel> = Arc::new(Models::new(outbound.clone()));
         let messengers = Messengers::new(&outbound);
         let files = Files::new(&config.data, db.clone(), clock.clone(), config.files);
-        let directory = Directory::new(db.clone(), vault.clone());
+        let directory = Directory::new(db.clone(), vault.clone(), clock.clone());
         let intake = Intake::new(
             db.clone(),
             clock.clone(),

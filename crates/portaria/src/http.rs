@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Redirect};
@@ -12,7 +13,7 @@ use channels::Limits;
 use metrics_exporter_prometheus::PrometheusHandle;
 use panel::PageRoute;
 use serde_json::Value;
-use web::{Bodies, BodySize, Built, Gate, Operation, Problem};
+use web::{Access, Bodies, BodySize, Built, Door, Gate, Operation, Problem};
 
 use crate::admin;
 use crate::health::{self, Readiness};
@@ -82,6 +83,7 @@ pub(crate) fn routes(
         budget: house.bodies.clone(),
         folder: house.config.data.clone(),
     };
+    let (door, proxies) = (house.door.clone(), house.config.proxies.clone());
     Router::new()
         .merge(v1)
         .merge(channels::webhooks(house.intake.clone(), limits))
@@ -96,9 +98,16 @@ pub(crate) fn routes(
         )
         .route(
             "/metrics",
-            get(move || {
+            get(move |parts: Parts| {
                 let text = metrics.as_ref().map(PrometheusHandle::render);
+                let (door, proxies) = (door.clone(), proxies.clone());
                 async move {
+                    // They name tenants and say how busy each is.
+                    if !proxies.is_local(&parts.headers, &parts.extensions)
+                        && let Err(problem) = measured(&door, &parts).await
+                    {
+                        return problem.into_response();
+                    }
                     match text {
                         Some(text) => {
                             let kind = "text/plain; version=0.0.4; charset=utf-8";
@@ -127,6 +136,11 @@ pub(crate) fn routes(
         .layer(middleware::from_fn_with_state(bodies, web::bodies))
         .layer(middleware::from_fn_with_state(readiness, health::end_streams))
         .layer(middleware::from_fn(web::request_id))
+}
+
+/// Whether a caller from elsewhere may read the metrics.
+async fn measured(door: &Door, parts: &Parts) -> Result<(), Problem> {
+    door.who(parts).await?.may_call(Access::Operator("metrics:read"))
 }
 
 /// How large the bodies of routes may be, where that is no form's size.

@@ -21,6 +21,7 @@ const SCOPES: &[&str] = &[
     "queue:write",
     "gateway:read",
     "gateway:write",
+    "metrics:read",
 ];
 
 /// How every machine token begins.

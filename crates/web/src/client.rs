@@ -57,6 +57,28 @@ impl Network {
 }
 
 impl TrustedProxies {
+    /// The same, and these networks: texts of our own.
+    #[must_use]
+    pub fn and(&self, networks: &[IpAddr]) -> Self {
+        let own = networks.iter().map(|address| Network {
+            address: *address,
+            prefix: match (address.is_loopback(), address) {
+                (true, IpAddr::V4(_)) => 8,
+                (_, IpAddr::V4(_)) => 32,
+                (_, IpAddr::V6(_)) => 128,
+            },
+        });
+        Self(Arc::new(self.0.iter().copied().chain(own).collect()))
+    }
+
+    /// Whether a call comes from this machine, and for nobody else. Where one came over no socket, it does.
+    pub fn is_local(&self, headers: &HeaderMap, extensions: &Extensions) -> bool {
+        let Some(client) = self.client(headers, extensions) else { return true };
+        // A proxy in front that is not known as one calls from here, for anybody.
+        let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+        client.is_loopback() && !forwarded.iter().any(|name| headers.contains_key(*name))
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
@@ -105,6 +127,10 @@ mod tests {
         assert_eq!(client("10.0.0.0/8", "1.2.3.4", &["9.9.9.9"]), "1.2.3.4");
         assert_eq!(client("10.0.0.0/8", "10.1.2.3", &["9.9.9.9"]), "9.9.9.9");
         assert_eq!(client("10.0.0.0/8", "::ffff:10.1.2.3", &["9.9.9.9"]), "9.9.9.9");
+        assert_eq!(client("", "127.0.0.1", &["9.9.9.9"]), "127.0.0.1");
+        let with: TrustedProxies = "".parse().unwrap();
+        let with = with.and(&[[127, 0, 0, 1].into()]);
+        assert_eq!(with, "127.0.0.1/8".parse().unwrap());
         // What a stranger wrote in front stays in front.
         assert_eq!(client("10.0.0.0/8", "10.1.2.3", &["8.8.8.8, 9.9.9.9"]), "9.9.9.9");
         assert_eq!(client("10.0.0.0/8, 9.9.9.9", "10.1.2.3", &["8.8.8.8", "9.9.9.9"]), "8.8.8.8");

@@ -50,7 +50,11 @@ pub(super) async fn challenge(
     let outcome = Outcome { tenant: String::new(), result: result.await };
     match app.account(Kind::WhatsAppCloud, &parts, outcome) {
         // Plain text: Meta compares it byte by byte.
-        Ok(_) => ([(names::CONTENT_TYPE, "text/plain")], asked.challenge).into_response(),
+        Ok(_) => {
+            let headers =
+                [(names::CONTENT_TYPE, "text/plain"), (names::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+            (headers, asked.challenge).into_response()
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -102,14 +106,15 @@ async fn serve(
     let mut taken = Vec::new();
     let mut trouble = None;
     for change in &changes {
-        for entry in owners(app, change).await? {
-            // One app may serve many numbers, and one body several apps' would-be numbers: each
-            // change is believed under the secret of its own channel only. The others' are taken,
-            // and Meta sends the whole again until this one's secret is right.
-            if entry.secret != signer {
-                trouble.get_or_insert_with(forged);
-                continue;
-            }
+        // One app may serve many numbers, and one body several apps' would-be numbers: each change is believed under
+        // the secret of its own channel only. The others' are taken, and Meta sends the whole again until this one's
+        // secret is right. An account that others claim to have, too, is the business of those who prove it.
+        let (own, others): (Vec<_>, Vec<_>) =
+            owners(app, change).await?.into_iter().partition(|entry| entry.secret == signer);
+        if own.is_empty() && !others.is_empty() {
+            trouble.get_or_insert_with(forged);
+        }
+        for entry in own {
             if open_tenant(&entry).is_err() {
                 taken.push(Taken::Ignored("tenant_archived"));
                 continue;

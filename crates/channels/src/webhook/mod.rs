@@ -228,7 +228,7 @@ fn json_of(spooled: Spooled, holding: &Holding) -> Result<Option<Value>, Problem
     if bytes.len() > LARGE && parts_of(&bytes) > MOST_PARTS {
         return Ok(None);
     }
-    Ok(serde_json::from_slice(&bytes).ok())
+    Ok(messaging::json::read(&bytes))
 }
 
 /// Bodies from here on are counted before they are parsed: a list of a million empty lists takes fifty times its bytes.

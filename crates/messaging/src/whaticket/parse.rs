@@ -6,10 +6,16 @@ use serde_json::Value;
 use crate::evolution::{content, message, unwrap};
 use crate::{Chat, Content, InboundMessage};
 
-/// A body that no family explains.
+/// A body that is no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub &'static str);
+pub enum Unreadable {
+    /// No family explains it.
+    #[error("{0}")]
+    Shape(&'static str),
+    /// A message of somebody, without text and file.
+    #[error("no text and no file")]
+    Nothing,
+}
 
 /// Reads a body. Several forms name no message id; `fallback` stands for it there.
 ///
@@ -17,7 +23,7 @@ pub struct Unreadable(pub &'static str);
 /// When it names no sender or says nothing.
 pub fn parse(body: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> {
     if !body.is_object() {
-        return Err(Unreadable("the body is no JSON object"));
+        return Err(Unreadable::Shape("the body is no JSON object"));
     }
     for proto in [body, &body["messages"][0], &body["data"]] {
         if proto["key"]["remoteJid"].is_string() {
@@ -32,7 +38,7 @@ fn baileys(proto: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> 
     if proto["key"]["id"].as_str().is_none_or(str::is_empty) {
         proto["key"]["id"] = Value::String(fallback.to_owned());
     }
-    let mut read = message(&proto).map_err(Unreadable)?;
+    let mut read = message(&proto).map_err(Unreadable::Shape)?;
     if read.content == Content::Unsupported && read.text.is_none() {
         // A bare text beside an empty message, as some forks write it.
         if let Some(text) = bare_text(&proto) {
@@ -62,10 +68,13 @@ fn loose(body: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> {
                 Value::Number(number) => Some(number.to_string()),
                 _ => None,
             })
-            .ok_or(Unreadable("no sender: neither key.remoteJid, number nor contact.number"))?;
+            .ok_or(Unreadable::Shape(
+                "no sender: neither key.remoteJid, number nor contact.number",
+            ))?;
     let digits = number.split('@').next().unwrap_or_default();
-    let phone: Phone =
-        digits.parse().map_err(|_| Unreadable("the sender is no international phone number"))?;
+    let phone: Phone = digits
+        .parse()
+        .map_err(|_| Unreadable::Shape("the sender is no international phone number"))?;
     let listed = match &body["message"] {
         Value::Array(list) => list.first().unwrap_or(&Value::Null),
         Value::Null => &body["messages"][0]["message"],
@@ -84,7 +93,7 @@ fn loose(body: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> {
     }
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     if kind == Content::Unsupported || (kind == Content::Text && text.is_none()) {
-        return Err(Unreadable("no text and no file"));
+        return Err(Unreadable::Nothing);
     }
     let named =
         |value: &Value| value.as_str().filter(|name| !name.trim().is_empty()).map(str::to_owned);

@@ -1,5 +1,6 @@
 //! `portaria channel …`
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -62,6 +63,12 @@ pub(super) enum ChannelCommand {
         channel: String,
         #[command(flatten)]
         secrets: Secrets,
+        /// Make a webhook token and show it. The one before holds a day more.
+        #[arg(long, conflicts_with_all = ["webhook_token", "webhook_token_stdin"])]
+        new_webhook_token: bool,
+        /// The webhook token before ends now: it was given away.
+        #[arg(long)]
+        at_once: bool,
         /// Whaticket's shared secret, Meta's app secret.
         #[arg(long, env = "PORTARIA_CHANNEL_SECRET", hide_env_values = true)]
         secret: Option<String>,
@@ -197,14 +204,17 @@ impl AddCommand {
                 let api_key = api_key.context(
                     "the API key is missing: --api-key, --api-key-stdin or PORTARIA_CHANNEL_API_KEY",
                 )?;
-                let webhook_token = token.or_else(|| house.config.webhook_token.clone()).context(
-                    "the webhook token is missing: --webhook-token, --webhook-token-stdin or PORTARIA_CHANNEL_WEBHOOK_TOKEN",
-                )?;
-                let new = NewChannel::evolution(&instance, &base_url, &api_key, &webhook_token);
+                let given = token.or_else(|| house.config.webhook_token.clone());
+                let made = given.is_none().then(channels::fresh_token);
+                let token = given.or_else(|| made.clone()).unwrap_or_default();
+                let new = NewChannel::evolution(&instance, &base_url, &api_key, &token);
+                let made = made.map_or_else(String::new, |token| {
+                    format!("Its webhook token, made just now and shown this once: {token}\n")
+                });
                 let then = "Pair the phone with `portaria channel connect`; where PORTARIA_PUBLIC_URL is not set, \
                      also set the webhook on the Evolution server to /webhook/evolution of this server, with the \
                      header X-Webhook-Token.";
-                Ok((tenant, new, false, then.to_owned()))
+                Ok((tenant, new, false, format!("{made}{then}")))
             }
             Self::Whaticket {
                 tenant,
@@ -467,21 +477,36 @@ pub(super) async fn run(house: &House, command: ChannelCommand, out: &Out) -> an
             tx.commit().await?;
             out.done(&json!({ "removed": list }), &tenant_cmd::removed(&list));
         }
-        ChannelCommand::Rotate { tenant, channel, secrets, secret } => {
-            let (api_key, webhook_token) = secrets.read()?;
+        ChannelCommand::Rotate { tenant, channel, secrets, new_webhook_token, at_once, secret } => {
+            let (api_key, given) = secrets.read()?;
+            let made = new_webhook_token.then(channels::fresh_token);
+            let webhook_token = made.clone().or(given);
             if api_key.is_none() && webhook_token.is_none() && secret.is_none() {
                 bail!(
-                    "nothing to rotate: give --api-key, --webhook-token (or their -stdin forms) or --secret"
+                    "nothing to rotate: give --api-key, --webhook-token (or their -stdin forms), \
+                     --new-webhook-token or --secret"
                 );
             }
             warn_short(out, "the webhook token", webhook_token.as_deref().unwrap_or_default());
             warn_short(out, "the secret", secret.as_deref().unwrap_or_default());
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;
             let mut tx = house.db.begin(tenant.id).await?;
-            let rotation = Rotation { api_key, webhook_token, secret };
+            let replaced = webhook_token.is_some();
+            let rotation = Rotation { api_key, webhook_token, secret, at_once };
             let found = channels::rotate(&mut tx, &house.vault, &channel, &rotation, now).await?;
             tx.commit().await?;
-            out.done(&found, &format!("Rotated the secrets of {}.", found.instance));
+            let mut said = format!("Rotated the secrets of {}.", found.instance);
+            if let Some(token) = &made {
+                let _ = write!(said, "\nThe new webhook token, shown this once: {token}");
+            }
+            if replaced && !at_once {
+                said.push_str("\nThe webhook token before holds for 24 hours more.");
+            }
+            let mut shown = json!(found);
+            if let Some(token) = made {
+                shown["webhook_token"] = json!(token);
+            }
+            out.done(&shown, &said);
         }
     }
     Ok(())

@@ -48,7 +48,7 @@ pub(super) enum TokenCommand {
         /// What it is for.
         #[arg(long)]
         name: String,
-        /// Scopes apart by commas: tenants:read, tenants:write, queue:read, queue:write, gateway:read, gateway:write.
+        /// Scopes apart by commas: tenants:read, tenants:write, queue:read, queue:write, gateway:read, gateway:write, metrics:read.
         #[arg(long)]
         scopes: HouseScopes,
         /// Ends by itself after so many days.

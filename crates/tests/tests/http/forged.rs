@@ -189,12 +189,14 @@ fn calls(now: i64) -> Vec<Call> {
         wt.clone(),
     );
     add("whaticket over the limit", 413, path, sign(now, &large(&wt)), large(&wt));
+    // Well signed, and nothing to answer: sending it again would not help.
+    let nothing = b"{\"number\":\"5511987654321\"}".to_vec();
+    add("whaticket signed, nothing said", 202, path, sign(now, &nothing), nothing);
     for (what, body) in [
         ("whaticket signed, no JSON", &b"oi"[..]),
         ("whaticket signed, empty", b""),
         ("whaticket signed, a list", b"[]"),
         ("whaticket signed, nobody wrote", b"{\"text\":\"oi\"}"),
-        ("whaticket signed, nothing said", b"{\"number\":\"5511987654321\"}"),
         ("whaticket signed, no number", b"{\"number\":\"abc\",\"text\":\"oi\"}"),
         ("whaticket signed, bytes that are no text", b"\xff\xfe"),
     ] {
@@ -268,7 +270,7 @@ fn calls(now: i64) -> Vec<Call> {
         token(&TOKEN[..TOKEN.len() - 1]),
         ev.clone(),
     );
-    add("evolution with another tenant's token", 401, path, token("token-of-outra"), ev.clone());
+    add("evolution with another tenant's token", 404, path, token("token-of-outra"), ev.clone());
     add(
         "evolution with a wrong token in the path",
         401,

@@ -213,9 +213,106 @@ both_engines! {
         app.tenant("loja").await;
         let other = app.tenant("outra").await;
         let body = json!({ "kind": "evolution", "instance": "loja", "base_url": app.evolution.base_url(),
-            "api_key": "k", "webhook_token": "t" });
+            "api_key": "k" });
         let refused = other.post("/v1/channels", &body).await.expect(409).json();
         assert_eq!(refused["code"], "instance_taken");
         assert!(refused["detail"].as_str().unwrap().contains("one channel of the whole installation"));
+    }
+}
+
+both_engines! {
+    async fn text_that_is_not_clean_is_mended_and_taken(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let at = app.clock.now().0 / 1_000_000;
+        let body = |text: &str, id: &str| {
+            let body = sandbox::customer_message("loja", "5511987654321", "Ana", "TEXTO", id, at);
+            body.to_string().replace("TEXTO", text).into_bytes()
+        };
+        let mut broken = body("caf~", "latin");
+        let at = broken.iter().position(|byte| *byte == b'~').unwrap();
+        broken[at] = 0xe9;
+        for (bytes, text) in [
+            (body(r"oi \ud83d", "half"), "oi \u{fffd}"),
+            (body(r"a\u0000b", "nul"), "ab"),
+            (broken, "caf\u{fffd}"),
+            (body("linha\ncrua", "raw"), "linha\ncrua"),
+        ] {
+            let request = axum::http::Request::post("/webhook/evolution")
+                .header("x-webhook-token", tenant.token())
+                .body(bytes.into())
+                .unwrap();
+            app.request(request).await.expect(202);
+            let said = tenant.messages().await;
+            assert!(said.iter().any(|message| message["body"] == text), "{text}: {said:?}");
+        }
+    }
+}
+
+both_engines! {
+    async fn a_webhook_token_is_made_and_replaced_with_an_overlap(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.bare_tenant("loja").await;
+        let mut body = json!({ "kind": "evolution", "instance": "loja", "base_url": app.evolution.base_url(), "api_key": "k" });
+        let short = json!("curto");
+        body["webhook_token"] = short;
+        let refused = tenant.post("/v1/channels", &body).await.expect(422).json();
+        assert!(refused.to_string().contains("at least 8 characters"), "{refused}");
+        body.as_object_mut().unwrap().remove("webhook_token");
+        let made = tenant.post("/v1/channels", &body).await.expect(201).json();
+        let first = made["webhook_token"].as_str().unwrap().to_owned();
+        assert!(first.len() >= 40, "{first}");
+        let list = tenant.get("/v1/channels").await.expect(200).text;
+        assert!(!list.contains(&first), "it is shown once");
+        let at = app.clock.now().0 / 1_000_000;
+        let call = |token: String, id: String| {
+            let body = sandbox::customer_message("loja", "5511987654321", "Ana", "oi", &id, at);
+            let app = &app;
+            async move { app.webhook(&token, &body).await.status.as_u16() }
+        };
+        assert_eq!(call(first.clone(), "1".to_owned()).await, 202);
+        let path = "/v1/channels/loja/rotate";
+        let made = tenant.post(path, &json!({ "new_webhook_token": true })).await.expect(200).json();
+        let second = made["webhook_token"].as_str().unwrap().to_owned();
+        assert_eq!(call(first.clone(), "2".to_owned()).await, 202, "for a day");
+        assert_eq!(call(second.clone(), "3".to_owned()).await, 202);
+        app.clock.advance(std::time::Duration::from_secs(25 * 3600));
+        assert_eq!(call(first, "4".to_owned()).await, 401, "and no longer");
+        let made = tenant.post(path, &json!({ "new_webhook_token": true, "at_once": true })).await.expect(200).json();
+        assert_eq!(call(second, "5".to_owned()).await, 401, "it was given away");
+        let third = made["webhook_token"].as_str().unwrap().to_owned();
+        assert_eq!(call(third, "6".to_owned()).await, 202);
+    }
+}
+
+both_engines! {
+    async fn an_account_is_spoken_for_by_who_proves_it(on: On) {
+        let app = TestApp::start(on).await;
+        let (alfa, beta) = (app.bare_tenant("alfa").await, app.bare_tenant("beta").await);
+        let channel = |number: &str, account: &str, secret: &str| {
+            json!({ "kind": "whatsapp-cloud", "phone_number_id": number, "base_url": app.cloud.base_url(),
+                "access_token": "t", "app_secret": secret, "verify_token": "verifica-0123456789",
+                "business_account_id": account })
+        };
+        beta.post("/v1/channels", &channel("222", "WABA-B", "app-secret-of-beta")).await.expect(201);
+        // Alfa says that beta's account is its own, too.
+        alfa.post("/v1/channels", &channel("111", "WABA-B", "app-secret-of-alfa")).await.expect(201);
+        let update = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "WABA-B", "changes": [{
+            "field": "account_update",
+            "value": { "event": "DISABLED_UPDATE", "ban_info": { "waba_ban_state": "DISABLE" } } }] }] });
+        let call = |secret: &'static str| {
+            let body = update.to_string();
+            let request = axum::http::Request::post("/webhook/whatsapp-cloud")
+                .header("x-hub-signature-256", sandbox::cloud_signature(secret, body.as_bytes()))
+                .body(body.into())
+                .unwrap();
+            let app = &app;
+            async move { app.request(request).await.status.as_u16() }
+        };
+        let alarm = async || beta.get("/v1/channels").await.expect(200).json()[0]["alarm"].clone();
+        assert_eq!(call("app-secret-of-alfa").await, 200);
+        assert_eq!(alarm().await, Value::Null, "what alfa says is of alfa only");
+        assert_eq!(call("app-secret-of-beta").await, 200, "beta is not kept from what Meta tells it");
+        assert_ne!(alarm().await, Value::Null);
     }
 }
