@@ -1,6 +1,7 @@
 //! The HTTP client for providers: time-outs, no redirects, no private addresses.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use kernel::net::{is_global, is_local_name};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use crate::attachment::{Attachment, Coming, NotTaken};
 use crate::{Next, SendError};
 
 /// Why an address of a provider is refused.
@@ -38,6 +40,9 @@ pub struct Outbound {
     client: reqwest::Client,
     /// How long a provider may take to answer a call.
     pub(crate) answer_within: Duration,
+    /// Bytes of a file that is passed on, at most, and where it lies meanwhile.
+    file_limit: u64,
+    folder: PathBuf,
 }
 
 impl Outbound {
@@ -55,13 +60,25 @@ impl Outbound {
             // Checked when the name is resolved, so that a name cannot change its mind in between.
             builder = builder.dns_resolver(Arc::new(PublicOnly));
         }
-        Ok(Self { private, client: builder.build()?, answer_within: ANSWER_WITHIN })
+        Ok(Self {
+            private,
+            client: builder.build()?,
+            answer_within: ANSWER_WITHIN,
+            file_limit: FILE_LIMIT,
+            folder: std::env::temp_dir(),
+        })
     }
 
     /// The same with another patience for providers of messages.
     #[must_use]
     pub fn answer_within(self, answer_within: Duration) -> Self {
         Self { answer_within, ..self }
+    }
+
+    /// The same with another bound for files that are passed on, and another folder for them.
+    #[must_use]
+    pub fn files(self, limit: usize, folder: PathBuf) -> Self {
+        Self { file_limit: limit as u64, folder, ..self }
     }
 
     pub fn client(&self) -> &reqwest::Client {
@@ -173,14 +190,14 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// Bytes of a file that is passed on, at most.
-const FILE_LIMIT: usize = 100 * 1024 * 1024;
+/// Bytes of a file that is passed on, if nothing else is said.
+const FILE_LIMIT: u64 = 100 * 1024 * 1024;
 
 /// The file at an address that a caller named.
 ///
 /// # Errors
 /// When the address may not be called, or does not give the file.
-pub(crate) async fn download(outbound: &Outbound, link: &str) -> Result<Vec<u8>, SendError> {
+pub(crate) async fn download(outbound: &Outbound, link: &str) -> Result<Attachment, SendError> {
     let refused = |reason: &str| SendError::Refused {
         code: "link".to_owned(),
         reason: reason.to_owned(),
@@ -188,16 +205,33 @@ pub(crate) async fn download(outbound: &Outbound, link: &str) -> Result<Vec<u8>,
     };
     let url = outbound.check(link).map_err(|bad| refused(&bad.to_string()))?;
     let request = outbound.client().get(url).timeout(outbound.answer_within);
-    let response = request
+    let mut response = request
         .send()
         .await
         .map_err(|_| SendError::Unreachable("the file's address".to_owned()))?;
     if !response.status().is_success() {
         return Err(refused("the file's address answers with an error"));
     }
-    read_bytes(response, FILE_LIMIT)
-        .await
-        .ok_or_else(|| refused("the file is too large or broke off"))
+    let limit = outbound.file_limit;
+    let too_large =
+        || refused(&format!("the file is over the limit of {limit} bytes (media.limit)"));
+    if response.content_length().is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    // It lies on the disk: the sizes that a stranger chooses must not fill the memory.
+    let disk = || SendError::Unreachable("the disk took no file".to_owned());
+    let mut coming = Coming::new(&outbound.folder, limit).map_err(|_| disk())?;
+    loop {
+        match response.chunk().await {
+            Ok(Some(piece)) => match coming.take(&piece) {
+                Ok(()) => {}
+                Err(NotTaken::TooLarge) => return Err(too_large()),
+                Err(NotTaken::Disk) => return Err(disk()),
+            },
+            Ok(None) => return Ok(coming.whole()),
+            Err(_) => return Err(SendError::Unreachable("the file broke off".to_owned())),
+        }
+    }
 }
 
 #[cfg(test)]

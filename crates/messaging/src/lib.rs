@@ -1,5 +1,6 @@
 //! Senders of messages: one contract, one adapter a folder. Provider JSON stays in its adapter.
 
+mod attachment;
 pub mod cloud;
 mod contract;
 pub mod evolution;

@@ -193,10 +193,18 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
                 no(lang.t("Isto não é um e-mail.", "This is no e-mail address.")).await
             }
             PersonError::ManyToOne => {
-                no(lang.t("Este endereço já recebeu vários convites hoje. Espere até amanhã.", "This address was sent several invitations today. Wait until tomorrow.")).await
+                no(lang.t(
+                    "Este endereço já recebeu vários convites hoje. Espere até amanhã.",
+                    "This address was sent several invitations today. Wait until tomorrow.",
+                ))
+                .await
             }
             PersonError::ManyInvitations => {
-                no(lang.t("A empresa já mandou 30 convites hoje. Espere até amanhã.", "The business sent 30 invitations today. Wait until tomorrow.")).await
+                no(lang.t(
+                    "A empresa já mandou 30 convites hoje. Espere até amanhã.",
+                    "The business sent 30 invitations today. Wait until tomorrow.",
+                ))
+                .await
             }
             other => no(&other.to_string()).await,
         };

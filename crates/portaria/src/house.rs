@@ -99,7 +99,9 @@ impl House {
         let vault = Vault::new(master);
         let private =
             if config.allow_private_upstreams { Private::Allowed } else { Private::Refused };
-        let outbound = Outbound::new(private)?.answer_within(config.answer_within);
+        let outbound = Outbound::new(private)?
+            .answer_within(config.answer_within)
+            .files(config.media.limit, config.data.clone());
         // The operator names it: it may well be on the operator's own network.
         let oidc = match &config.oidc {
             Some(settings) => {

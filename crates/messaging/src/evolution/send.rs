@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::manage::accepted;
+use crate::attachment::Attachment;
 use crate::http::{
     ANSWER_LIMIT, Outbound, address, download, not_answered, read_bytes, read_json, retry_after,
 };
@@ -44,6 +43,22 @@ impl Evolution {
         self.call_up_to(endpoint, method, path, per_instance, body, ANSWER_LIMIT).await
     }
 
+    /// The same with a file in one of the body's fields.
+    async fn call_with(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        body: Value,
+        (field, file): (&str, &Attachment),
+    ) -> Result<Value, SendError> {
+        let rest = body.to_string();
+        let rest = rest.trim_end_matches('}');
+        let body = file.base64_between(format!("{rest},\"{field}\":\""), "\"}".to_owned());
+        let request = self.request(endpoint, Method::POST, path, true)?;
+        let request = request.header("content-type", "application/json").body(body);
+        self.answer(request, ANSWER_LIMIT).await
+    }
+
     /// The same for answers of another size.
     pub(super) async fn call_up_to(
         &self,
@@ -54,27 +69,37 @@ impl Evolution {
         body: Option<&Value>,
         limit: usize,
     ) -> Result<Value, SendError> {
+        let mut request = self.request(endpoint, method, path, per_instance)?;
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.answer(request, limit).await
+    }
+
+    fn request(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        path: &str,
+        per_instance: bool,
+    ) -> Result<RequestBuilder, SendError> {
         let (path, query) = path.split_once('?').map_or((path, None), |(p, q)| (p, Some(q)));
         let segments: Vec<&str> =
             path.split('/').chain(per_instance.then_some(endpoint.instance.as_str())).collect();
         let mut url = address(&self.outbound, &endpoint.base_url, &segments)?;
         url.set_query(query);
-        let mut request = self
-            .outbound
-            .client()
-            .request(method, url)
-            .header("apikey", &endpoint.api_key)
-            .timeout(self.outbound.answer_within);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
+        let request = self.outbound.client().request(method, url);
+        Ok(request.header("apikey", &endpoint.api_key).timeout(self.outbound.answer_within))
+    }
+
+    async fn answer(&self, request: RequestBuilder, limit: usize) -> Result<Value, SendError> {
         let response = request.send().await.map_err(|error| not_answered(&error))?;
         if !response.status().is_success() {
             return Err(failure(response).await);
         }
         read_bytes(response, limit)
             .await
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .and_then(|bytes| crate::json::read(&bytes))
             .ok_or_else(|| SendError::OutcomeUnknown("an unreadable answer".to_owned()))
     }
 }
@@ -190,16 +215,16 @@ impl Messenger for Evolution {
                 let file = match source {
                     // Fetched here: whom an address may belong to is checked here, and one server
                     // serves many tenants.
-                    Source::Link(link) => BASE64.encode(download(&self.outbound, link).await?),
-                    Source::Bytes(bytes) => BASE64.encode(bytes),
+                    Source::Link(link) => download(&self.outbound, link).await?,
+                    Source::Bytes(bytes) => Attachment::of(bytes.clone()),
                 };
                 if *kind == MediaKind::Voice {
-                    let body = json!({ "number": to, "audio": file, "encoding": true });
-                    let path = "message/sendWhatsAppAudio";
-                    self.call(endpoint, Method::POST, path, true, Some(&body)).await?
+                    let body = json!({ "number": to, "encoding": true });
+                    self.call_with(endpoint, "message/sendWhatsAppAudio", body, ("audio", &file))
+                        .await?
                 } else {
                     let mut body = json!({
-                        "number": to, "mediatype": kind.name(), "mimetype": mime, "media": file,
+                        "number": to, "mediatype": kind.name(), "mimetype": mime,
                     });
                     if let Some(caption) = caption {
                         body["caption"] = json!(caption);
@@ -207,8 +232,7 @@ impl Messenger for Evolution {
                     if let Some(name) = file_name {
                         body["fileName"] = json!(name);
                     }
-                    let path = "message/sendMedia";
-                    self.call(endpoint, Method::POST, path, true, Some(&body)).await?
+                    self.call_with(endpoint, "message/sendMedia", body, ("media", &file)).await?
                 }
             }
             Body::Template { .. } => return Err(SendError::unsupported("templates")),

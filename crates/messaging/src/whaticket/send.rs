@@ -11,6 +11,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::attachment::Attachment;
 use crate::http::{Outbound, address, download, not_answered, read_bytes, retry_after};
 use crate::{
     Accepted, Body, Capabilities, Endpoint, Kind, Link, LinkState, Login, Messenger, Next,
@@ -148,8 +149,8 @@ impl Whaticket {
             .timeout(self.outbound.answer_within);
         let request = match content {
             Content::Json(body) => request.json(body),
-            Content::File { number, body, name, mime, bytes } => {
-                let part = Part::bytes(bytes.to_vec())
+            Content::File { number, body, name, mime, file } => {
+                let part = Part::stream_with_length(file.body(), file.length())
                     .file_name((*name).to_owned())
                     .mime_str(mime)
                     .map_err(|_| SendError::Refused {
@@ -182,7 +183,7 @@ impl Whaticket {
 
 enum Content<'a> {
     Json(&'a Value),
-    File { number: &'a str, body: &'a str, name: &'a str, mime: &'a str, bytes: &'a [u8] },
+    File { number: &'a str, body: &'a str, name: &'a str, mime: &'a str, file: &'a Attachment },
 }
 
 /// Codes by which the community version says that its phone is not ready: nothing was sent.
@@ -275,15 +276,15 @@ impl Messenger for Whaticket {
         }
         match outgoing.body {
             Body::Media { mime, file_name, caption, source, kind } => {
-                let bytes = match source {
-                    Source::Bytes(bytes) => bytes.clone(),
+                let file = match source {
+                    Source::Bytes(bytes) => Attachment::of(bytes.clone()),
                     // Whaticket takes no addresses.
                     Source::Link(link) => download(&self.outbound, link).await?,
                 };
                 let name = file_name.as_deref().unwrap_or(kind.name());
                 let body = caption.as_deref().unwrap_or("");
-                let file = Content::File { number, body, name, mime, bytes: &bytes };
-                self.call(endpoint, file).await?;
+                let content = Content::File { number, body, name, mime, file: &file };
+                self.call(endpoint, content).await?;
             }
             Body::Template { .. } => return Err(SendError::unsupported("templates")),
             other => {
