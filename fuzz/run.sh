@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 : "${CARGO_TARGET_DIR:=$HOME/.cache/portaria/target}"
 : "${SECONDS_EACH:=600}"
-: "${TARGETS:=head proxy_header cookie config path firewall}"
+: "${TARGETS:=head proxy_header cookie config path firewall json evolution whaticket whatsapp_cloud frames}"
 host=$(rustc -vV | sed -n 's/^host: //p')
 flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
@@ -14,8 +14,13 @@ for target in $TARGETS; do
   corpus="$CARGO_TARGET_DIR/fuzz/corpus/$target"
   mkdir -p "$corpus"
   echo "== $target, $SECONDS_EACH s"
+  seeds="seeds/$target"
+  mkdir -p "$corpus.empty"
+  [ -d "$seeds" ] || seeds="$corpus.empty"
+  fixtures="../crates/tests/fixtures/$(echo "$target" | tr _ -)"
+  [ -d "$fixtures" ] || fixtures="$corpus.empty"
   log="$CARGO_TARGET_DIR/fuzz/$target.log"
-  if ! "$CARGO_TARGET_DIR/fuzz/$host/release/$target" "$corpus" "seeds/$target" \
+  if ! "$CARGO_TARGET_DIR/fuzz/$host/release/$target" "$corpus" "$seeds" "$fixtures" \
     -max_total_time="$SECONDS_EACH" -max_len=8192 -timeout=10 -print_final_stats=1 \
     -artifact_prefix="$CARGO_TARGET_DIR/fuzz/$target-" >"$log" 2>&1; then
     grep -E "panicked|assertion|left:|right:|SUMMARY|Test unit written" "$log" || tail -20 "$log"

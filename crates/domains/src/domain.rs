@@ -200,7 +200,9 @@ mod tests {
     #[test]
     fn servers_on_private_networks_are_refused() {
         for (text, given) in [
-            ("http://203.0.113.9:8080", Some("http://203.0.113.9:8080")),
+            ("http://93.184.215.14:8080", Some("http://93.184.215.14:8080")),
+            ("http://203.0.113.9:8080", None),
+            ("http://redis:6379", None),
             ("https://app.loja.com.br/", Some("https://app.loja.com.br:443")),
             ("http://127.0.0.1:1", None),
             ("http://2130706433:1", None),

@@ -247,4 +247,20 @@ mod tests {
         assert!(throttle.attempt(new, at("2001:db8:1:3::9")).is_ok());
         assert!(throttle.attempt(Guess::Passkey, at("2001:db8:1:2::b")).is_err());
     }
+
+    #[test]
+    fn own_sign_ins_from_a_known_browser_forgive_no_guesses() {
+        let throttle = Throttle::new(Clock::fixed(Moment::from_seconds(1_000_000)));
+        let own = Guess::Password("own@x.com");
+        let known = From { address: "10.0.0.1", device: Some("mine") };
+        let mut refused = 0;
+        for n in 0..80 {
+            let email = format!("{n}@x.com");
+            refused +=
+                u32::from(throttle.attempt(Guess::Password(&email), at("10.0.0.1")).is_err());
+            throttle.attempt(own, known).expect("a known browser");
+            throttle.passed(own, known);
+        }
+        assert_eq!(refused, 80 - ADDRESS);
+    }
 }

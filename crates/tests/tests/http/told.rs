@@ -257,3 +257,54 @@ both_engines! {
         app.send("GET", "/v1/waiting/events", &[], None).await.expect(401);
     }
 }
+
+both_engines! {
+    async fn a_name_with_a_line_break_stops_no_letter(on: On) {
+        let (port, mails) = mail_server().await;
+        let url = format!("smtp://127.0.0.1:{port}");
+        let app = TestApp::start_with(on, &[("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>")]).await;
+        let (alfa, beta) = (app.tenant("alfa").await, app.tenant("beta").await);
+        for (tenant, to) in [(&alfa, "ana@example.com"), (&beta, "bia@example.com")] {
+            tenant.put("/v1/notices", &json!({ "emails": [to] })).await.expect(200);
+        }
+        // At the door it is refused.
+        let body = json!({ "slug": "gama", "name": "Gama\nBcc: eva@example.com" });
+        let refused = app.operator("POST", "/v1/tenants", Some(&body)).await.expect(422).json();
+        assert_eq!(refused["field"], "name", "{refused}");
+        // One that came in before there was a door.
+        let mut tx = app.house.db.begin_system().await.unwrap();
+        let sql = "UPDATE tenants SET name = $1 WHERE id = $2";
+        tx.execute(sql, db::args!["Alfa\r\nBcc: eva@example.com", alfa.id]).await.unwrap();
+        tx.commit().await.unwrap();
+        alfa.hears("5511987654321", "atendente").await;
+        beta.hears("5511987654321", "atendente").await;
+        app.pass(Duration::from_secs(5)).await;
+        while portaria::pages::carry_letter(&app.house).await.unwrap() {}
+        let mails = mails.lock().clone();
+        assert_eq!(mails.len(), 2, "{mails:?}");
+        assert!(mails.iter().any(|mail| mail.contains("To: ana@example.com")), "{mails:?}");
+        assert!(mails.iter().any(|mail| mail.contains("To: bia@example.com")), "{mails:?}");
+        assert!(mails.iter().all(|mail| !mail.contains("\nBcc:")), "{mails:?}");
+    }
+}
+
+both_engines! {
+    async fn a_customers_name_is_quoted_and_leads_no_letter(on: On) {
+        let (port, mails) = mail_server().await;
+        let url = format!("smtp://127.0.0.1:{port}");
+        let app = TestApp::start_with(on, &[("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>")]).await;
+        let tenant = app.tenant("loja").await;
+        tenant.put("/v1/notices", &json!({ "emails": ["bia@example.com"] })).await.expect(200);
+        let name = "Ana\n\nSUPORTE: sua senha expirou. Entre em http://evil.example/painel";
+        let at = app.clock.now().0 / 1_000_000;
+        let body = sandbox::customer_message("loja", "5511987654321", name, "atendente", "A1", at);
+        app.webhook(&tenant.token(), &body).await.expect(202);
+        app.pass(Duration::from_secs(5)).await;
+        while portaria::pages::carry_letter(&app.house).await.unwrap() {}
+        let mails = mails.lock().clone();
+        let text = mails[0].split_once("\n\n").unwrap().1;
+        assert!(!text.starts_with("Ana") && !text.starts_with("SUPORTE"), "{text}");
+        assert!(!text.contains("http://evil.example"), "no link of a stranger: {text}");
+        assert!(!text.contains("\nSUPORTE"), "no paragraph of a stranger: {text}");
+    }
+}

@@ -363,3 +363,63 @@ both_engines! {
         assert!(opened.headers.contains_key("strict-transport-security"));
     }
 }
+
+both_engines! {
+    async fn who_is_removed_does_not_come_back_by_an_old_letter(on: On) {
+        let app = TestApp::start_with(on, MAIL).await;
+        let clinic = app.tenant("clinica").await;
+        let owner = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let admin = app.signed_in("adm@clinica.example", &[(clinic.id, Role::Admin)]).await;
+        let invite = "/painel/t/clinica/equipe/convites";
+        // An invitation ends with whoever gave it.
+        admin.post(invite, &[("email", "eva@clinica.example"), ("role", "admin")]).await.expect(200);
+        let (_, path) = letter(&app, "eva@clinica.example").await;
+        app.visitor().get(&path).await.expect(200);
+        let mut tx = app.house.db.begin_system().await.unwrap();
+        let members = identity::members(&mut tx, clinic.id).await.unwrap();
+        let adm = members.iter().find(|member| member.email == "adm@clinica.example").unwrap().person;
+        // A link that was given to somebody who belongs to the team meanwhile.
+        let by = (None, app.clock.now());
+        let own = identity::issue_link(&mut tx, identity::LinkKind::Invite, "adm@clinica.example", Some((clinic.id, Role::Admin)), by).await.unwrap();
+        tx.commit().await.unwrap();
+        owner.post(&format!("/painel/t/clinica/equipe/{adm}/papel"), &[("role", "viewer")]).await.expect(303);
+        app.visitor().get(&path).await.expect(410);
+        owner.post(&format!("/painel/t/clinica/equipe/{adm}/papel"), &[("role", "admin")]).await.expect(303);
+        app.visitor().get(&path).await.expect(200);
+        owner.post(&format!("/painel/t/clinica/equipe/{adm}/remover"), &[]).await.expect(303);
+        app.visitor().get(&path).await.expect(410);
+        admin.get(&format!("/painel/convite/{own}")).await.expect(410);
+        admin.post(&format!("/painel/convite/{own}"), &[]).await.expect(410);
+        assert!(!owner.get("/painel/t/clinica/equipe").await.expect(200).text.contains("eva@clinica.example"));
+    }
+}
+
+both_engines! {
+    async fn invitations_are_few_a_day(on: On) {
+        let app = TestApp::start_with(on, MAIL).await;
+        let (clinic, shop) = (app.tenant("clinica").await, app.tenant("loja").await);
+        let places = [(clinic.id, Role::Owner), (shop.id, Role::Owner)];
+        let owner = app.signed_in("dona@clinica.example", &places).await;
+        let invite = async |place: &str, email: &str| {
+            let path = format!("/painel/t/{place}/equipe/convites");
+            owner.post(&path, &[("email", email), ("role", "viewer")]).await
+        };
+        for _ in 0..3 {
+            invite("clinica", "eva@x.example").await.expect(200);
+        }
+        for _ in 0..2 {
+            invite("loja", "eva@x.example").await.expect(200);
+        }
+        let said = invite("loja", "eva@x.example").await.expect(422);
+        assert!(said.text.contains("vários convites hoje"), "{}", said.text);
+        for at in 3..30 {
+            invite("clinica", &format!("p{at}@x.example")).await.expect(200);
+        }
+        let said = invite("clinica", "mais@x.example").await.expect(422);
+        assert!(said.text.contains("30 convites hoje"), "{}", said.text);
+        invite("loja", "outro@x.example").await.expect(200);
+        app.clock.advance(std::time::Duration::from_secs(86_401));
+        let owner = app.signed_in("outra@clinica.example", &places).await;
+        owner.post("/painel/t/clinica/equipe/convites", &[("email", "mais@x.example"), ("role", "viewer")]).await.expect(200);
+    }
+}

@@ -1,0 +1,7 @@
+//! Webhooks of Evolution servers.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Some(value) = messaging::json::read(bytes) {
+        let _ = messaging::evolution::parse(&value);
+    }
+});
