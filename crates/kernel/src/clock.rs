@@ -67,26 +67,54 @@ impl Sub<Duration> for Moment {
 pub enum Clock {
     System,
     /// Stands still until a test moves it.
-    Fixed(Arc<AtomicI64>),
+    Fixed(Arc<Fixed>),
+}
+
+/// A time that tests set.
+pub struct Fixed {
+    wall: AtomicI64,
+    /// What runs on when the wall clock is set.
+    steady: AtomicI64,
 }
 
 impl Clock {
     pub fn fixed(at: Moment) -> Self {
-        Self::Fixed(Arc::new(AtomicI64::new(at.0)))
+        Self::Fixed(Arc::new(Fixed { wall: at.0.into(), steady: at.0.into() }))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn now(&self) -> Moment {
         match self {
             Self::System => Moment(jiff::Timestamp::now().as_microsecond()),
-            Self::Fixed(at) => Moment(at.load(Ordering::SeqCst)),
+            Self::Fixed(at) => Moment(at.wall.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// A time that no correction of the wall clock moves, and that runs on while the machine sleeps: microseconds since
+    /// it was started. All processes of a machine read the same.
+    pub fn steady(&self) -> Moment {
+        match self {
+            Self::System => {
+                let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+                Moment(since.tv_sec.saturating_mul(1_000_000).saturating_add(since.tv_nsec / 1000))
+            }
+            Self::Fixed(at) => Moment(at.steady.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Sets a fixed clock as somebody who corrects it does: by so many seconds, also back.
+    pub fn step(&self, seconds: i64) {
+        if let Self::Fixed(at) = self {
+            at.wall.fetch_add(seconds.saturating_mul(1_000_000), Ordering::SeqCst);
         }
     }
 
     /// Moves a fixed clock forward; the system clock is left alone.
     pub fn advance(&self, by: Duration) {
         if let Self::Fixed(at) = self {
-            at.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+            let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+            at.wall.fetch_add(by, Ordering::SeqCst);
+            at.steady.fetch_add(by, Ordering::SeqCst);
         }
     }
 }

@@ -12,6 +12,7 @@
 mod admin;
 mod lane;
 mod schema;
+mod steps;
 mod store;
 mod worker;
 

@@ -2,7 +2,9 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[JOBS, CLOCKS];
+
+const JOBS: Migration = Migration {
     version: 2,
     name: "queue",
     sql: "
@@ -48,4 +50,13 @@ CREATE TABLE heartbeats (
     tenant_tables: &["jobs", "queue_weights"],
     system_tables: &["jobs", "queue_weights"],
     house_tables: &["heartbeats"],
-}];
+};
+
+const CLOCKS: Migration = Migration {
+    version: 33,
+    name: "queue_clocks",
+    sql: "CREATE TABLE queue_clocks (boot TEXT PRIMARY KEY, machine TEXT NOT NULL, known BIGINT NOT NULL);",
+    tenant_tables: &[],
+    system_tables: &[],
+    house_tables: &["queue_clocks"],
+};

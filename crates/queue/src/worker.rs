@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::steps::Steps;
 use crate::store::{self, Claim, Claimed, Fate, Turn};
 use crate::{Done, Handler, JobCx, JobError, Lane, Payload};
 
@@ -100,6 +101,7 @@ pub struct Queue {
     rotation: Arc<Mutex<HashMap<Lane, Turn>>>,
     /// Jobs that run here now: only their leases are kept.
     running: Arc<Mutex<HashSet<JobId>>>,
+    steps: Arc<Steps>,
 }
 
 impl Queue {
@@ -112,6 +114,7 @@ impl Queue {
             owner: JobId::generate().to_string(),
             rotation: Arc::default(),
             running: Arc::default(),
+            steps: Arc::default(),
         }
     }
 
@@ -197,6 +200,9 @@ impl Queue {
 
     /// Claims in the order of the lanes; also says when the next scheduled job is due.
     async fn claim_some(&self, limit: usize) -> Result<(Vec<Claimed>, Option<Moment>), db::Error> {
+        if let Some(seconds) = self.steps.follow(&self.db, &self.clock).await? {
+            tracing::warn!(event = "clock_stepped", seconds);
+        }
         let now = self.clock.now();
         let store::Look { next, ready } = store::look(&self.db, now).await?;
         let mut jobs: Vec<Claimed> = Vec::new();

@@ -11,6 +11,10 @@ pub const EVENTS: &[(&str, &str)] = &[
         "a program changed something and the audit trail did not take its line; the cause",
     ),
     ("channel_alarm", "a channel needs a look: a webhook body was too large, or its state changed"),
+    (
+        "clock_stepped",
+        "the wall clock was set; by how many seconds. What waits for a while was moved with it",
+    ),
     ("contact_merged", "two contacts turned out to be one person and were merged"),
     ("contact_parted", "a merge of two contacts was undone"),
     (

@@ -171,6 +171,7 @@ const SQL: &[&str] = &[
     "crates/panel/src/brand.rs",
     "crates/portaria/src/doctor.rs",
     "crates/queue/src/admin.rs",
+    "crates/queue/src/steps.rs",
     "crates/tenancy/src/apikey.rs",
     "crates/tenancy/src/machine.rs",
     "crates/tenancy/src/vault.rs",

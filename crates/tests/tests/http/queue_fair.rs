@@ -157,3 +157,22 @@ both_engines! {
         tokio::time::timeout(Duration::from_secs(10), worker).await.expect("the worker ends").unwrap();
     }
 }
+
+both_engines! {
+    async fn a_clock_that_is_set_keeps_nobody_waiting(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        tenant.knows("Quanto custa a limpeza?", "Cento e vinte reais.").await;
+        app.run_jobs().await;
+        for (at, seconds) in [-3600, 7200, -600, 30].into_iter().enumerate() {
+            let phone = format!("551198765432{at}");
+            tenant.hears_as(&phone, "Quanto custa a limpeza?", &format!("A{at}")).await.expect(202);
+            assert_eq!(app.run_jobs().await, [], "the burst may go on");
+            // Somebody corrects the clock while the answer waits.
+            app.clock.step(seconds);
+            assert_eq!(app.run_jobs().await, [], "it waits as long as it would have");
+            app.pass(Duration::from_secs(60)).await;
+            assert_eq!(app.sent().len(), at + 1, "after {seconds} s");
+        }
+    }
+}
