@@ -256,10 +256,7 @@ impl Intake {
         body: &Value,
     ) -> Result<(), IntakeError> {
         let mut body = body.clone();
-        // The provider's own key: of no use to a replay, and a secret.
-        if let Some(object) = body.as_object_mut() {
-            object.remove("apikey");
-        }
+        kept::take_secrets(&mut body, &[&entry.endpoint.api_key, &entry.secret]);
         let mut tx = self.db.begin(entry.tenant).await?;
         let now = self.clock.now();
         kept::keep_raw(&mut tx, entry.id, event, reason, &body.to_string(), now).await?;

@@ -6,6 +6,7 @@ use kernel::{ChannelId, Moment, RawEventId};
 use messaging::Health;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 /// A webhook that was kept because nobody could read it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -161,4 +162,90 @@ pub async fn health(
             })
         })
         .collect()
+}
+
+/// What stands for a secret in a body that is kept.
+const TAKEN: &str = "(removed)";
+/// Characters of base64 in one text from which on it is a file: of no use to a replay, and large.
+const FILE: usize = 64 << 10;
+
+/// Takes out of a body what opens a door: fields that are called so, at any depth; known secrets wherever they stand; and
+/// tokens in addresses of our webhooks. Files go, too.
+pub(crate) fn take_secrets(value: &mut Value, known: &[&str]) {
+    match value {
+        Value::String(text) => {
+            if let Some(start) = text.find("/webhook/evolution/in/") {
+                text.truncate(start + "/webhook/evolution/in/".len());
+                text.push_str(TAKEN);
+            }
+            for secret in known.iter().filter(|secret| secret.len() >= 4) {
+                if text.contains(secret) {
+                    *text = text.replace(secret, TAKEN);
+                }
+            }
+            let encoded = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte);
+            if text.len() > FILE && text.bytes().all(encoded) {
+                *text = format!("(a file of {} characters)", text.len());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| take_secrets(item, known)),
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                if is_secret(name) && !field.is_null() {
+                    *field = Value::String(TAKEN.to_owned());
+                } else {
+                    take_secrets(field, known);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let plain: String =
+        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    matches!(
+        plain.as_str(),
+        "apikey"
+            | "globalapikey"
+            | "token"
+            | "accesstoken"
+            | "refreshtoken"
+            | "authtoken"
+            | "webhooktoken"
+            | "authorization"
+            | "secret"
+            | "appsecret"
+            | "clientsecret"
+            | "password"
+            | "senha"
+            | "cookie"
+            | "xapikey"
+            | "xwebhooktoken"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_opens_a_door_is_not_kept() {
+        let file = "QUJD".repeat(FILE / 4 + 1);
+        let mut body = json!([{
+            "apikey": "LEAK-1", "data": { "instance": { "token": "LEAK-2", "Api-Key": { "a": "LEAK-3" } } },
+            "destination": "https://p.example/webhook/evolution/in/LEAK-4?x",
+            "headers": { "Authorization": "Bearer LEAK-5" }, "text": "a chave \u{e9} LEAK-6, disse",
+            "base64": file, "mediaKey": "stays", "tokens": 12, "apikey_2": "stays",
+        }]);
+        take_secrets(&mut body, &["LEAK-6", "", "e"]);
+        let text = body.to_string();
+        assert!(!text.contains("LEAK"), "{text}");
+        assert!(text.contains("a chave \u{e9} (removed), disse") && text.len() < 1000, "{text}");
+        assert_eq!(body[0]["mediaKey"], "stays");
+        assert_eq!(body[0]["tokens"], 12);
+    }
 }

@@ -136,6 +136,35 @@ pub(crate) fn not_answered(error: &reqwest::Error) -> crate::SendError {
     }
 }
 
+/// Why an answer is none of the provider's: the address leads elsewhere, or a proxy answers in its place. Nothing was sent.
+pub(crate) fn astray(response: &reqwest::Response) -> Option<SendError> {
+    let status = response.status();
+    let field = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let (code, reason) = if status.is_redirection() {
+        let to = field("location").and_then(|to| Url::parse(to).ok());
+        let to = to
+            .as_ref()
+            .and_then(Url::host_str)
+            .map_or(String::new(), |host| format!(" para {host}"));
+        let said = format!(
+            "o endereço do canal redireciona{to} (HTTP {}); corrija o endereço",
+            status.as_u16()
+        );
+        ("redirected", said)
+    } else if status.is_client_error()
+        && field("content-type").is_some_and(|kind| kind.starts_with("text/html"))
+    {
+        let said = format!(
+            "no endereço do canal respondeu uma página, não o servidor (HTTP {}); confira o endereço e o proxy na frente",
+            status.as_u16()
+        );
+        ("not_the_provider", said)
+    } else {
+        return None;
+    };
+    Some(SendError::Refused { code: code.to_owned(), reason, next: Next::Reconnect })
+}
+
 /// How long a provider asks to wait, up to an hour.
 pub(crate) fn retry_after(response: &reqwest::Response) -> Option<Duration> {
     let value = response.headers().get("retry-after")?;

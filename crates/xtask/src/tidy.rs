@@ -115,6 +115,7 @@ const SYSTEM: &[(&str, &str)] = &[
     ("crates/hooks/src/store.rs", "pruning"),
     ("crates/queue/src/admin.rs", "operator lists"),
     ("crates/queue/src/store.rs", "claiming jobs"),
+    ("crates/queue/src/steps.rs", "the clock is of all jobs"),
     ("crates/tenancy/src/apikey.rs", "finding the tenant of a key"),
     ("crates/tenancy/src/machine.rs", "machine tokens belong to the house"),
     ("crates/tenancy/src/store.rs", "operator lists, finding a tenant by its slug"),

@@ -79,7 +79,14 @@ impl App {
     /// Counts a call, and answers failed ones; what went well the caller answers.
     fn account(&self, kind: Kind, parts: &Parts, outcome: Outcome) -> Result<Vec<Taken>, Problem> {
         let Outcome { tenant, result } = outcome;
-        let result = result.map_err(|problem| self.strangers(parts, problem));
+        // Whose tenant is known has proved that it speaks for it: what it sends may be of no use, and is no guess.
+        let proved = !tenant.is_empty();
+        let result = result.map_err(|problem| {
+            match proved && problem.status() != StatusCode::UNAUTHORIZED {
+                true => problem,
+                false => self.strangers(parts, problem),
+            }
+        });
         let outcome = match &result {
             Ok(taken) => taken.iter().copied().max().map_or("ignored", Taken::name),
             Err(problem) => {

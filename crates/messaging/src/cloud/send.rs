@@ -8,7 +8,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use super::codes;
-use crate::http::{Outbound, address, not_answered, read_bytes, read_json, retry_after};
+use crate::http::{Outbound, address, astray, not_answered, read_bytes, read_json, retry_after};
 use crate::{
     Accepted, Body, Capabilities, Endpoint, File, Kind, Link, LinkState, MediaKind, Messenger,
     Next, Outgoing, SendError, Source,
@@ -137,6 +137,9 @@ impl Cloud {
 
 async fn failure(response: Response) -> SendError {
     let status = response.status();
+    if let Some(astray) = astray(&response) {
+        return astray;
+    }
     let wait = retry_after(&response);
     let body = read_json(response).await.unwrap_or_default();
     let error = &body["error"];

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::manage::accepted;
 use crate::attachment::Attachment;
 use crate::http::{
-    ANSWER_LIMIT, Outbound, address, download, not_answered, read_bytes, read_json, retry_after,
+    ANSWER_LIMIT, Outbound, address, astray, download, not_answered, read_bytes, read_json,
+    retry_after,
 };
 use crate::{
     Accepted, Body, Capabilities, Connection, Endpoint, File, History, Kind, Known, Link,
@@ -128,6 +129,9 @@ fn message_of(body: &Value) -> String {
 
 async fn failure(response: Response) -> SendError {
     let status = response.status();
+    if let Some(astray) = astray(&response) {
+        return astray;
+    }
     let wait = retry_after(&response);
     let body = read_json(response).await.unwrap_or_default();
     let not_on_whatsapp = body["response"]["message"][0]["exists"] == Value::Bool(false);
@@ -160,7 +164,11 @@ async fn failure(response: Response) -> SendError {
                 }
                 _ => Next::Message,
             };
-            SendError::Refused { code: status.as_u16().to_string(), reason: text, next }
+            let reason = match text.is_empty() {
+                true => format!("o servidor recusou sem dizer por quê (HTTP {})", status.as_u16()),
+                false => text,
+            };
+            SendError::Refused { code: status.as_u16().to_string(), reason, next }
         }
     }
 }

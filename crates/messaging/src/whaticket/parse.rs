@@ -58,6 +58,12 @@ fn no_reference(message: &mut InboundMessage) {
     }
 }
 
+/// Whether a body tells what became of a message, and is none.
+fn is_receipt(body: &Value) -> bool {
+    let about = ["messageId", "id", "ids"].iter().any(|name| !body[*name].is_null());
+    about && ["ack", "status", "receipt"].iter().any(|name| !body[*name].is_null())
+}
+
 fn loose(body: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> {
     let contact = &body["contact"];
     let number =
@@ -68,9 +74,16 @@ fn loose(body: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> {
                 Value::Number(number) => Some(number.to_string()),
                 _ => None,
             })
-            .ok_or(Unreadable::Shape(
-                "no sender: neither key.remoteJid, number nor contact.number",
-            ))?;
+            .ok_or(match is_receipt(body) {
+                true => Unreadable::Nothing,
+                false => {
+                    Unreadable::Shape("no sender: neither key.remoteJid, number nor contact.number")
+                }
+            })?;
+    let group = body["isGroup"] == Value::Bool(true) || number.ends_with("@g.us");
+    if group || number.ends_with("@broadcast") || number.ends_with("@newsletter") {
+        return Err(Unreadable::Nothing);
+    }
     let digits = number.split('@').next().unwrap_or_default();
     let phone: Phone = digits
         .parse()
@@ -135,6 +148,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_well_and_no_message_is_nothing() {
+        for body in [
+            json!({ "number": "120363041234567890@g.us", "isGroup": true, "message": { "conversation": "oi" } }),
+            json!({ "number": "status@broadcast", "message": { "conversation": "oi" } }),
+            json!({ "event": "message.ack", "messageId": "X", "ack": 3 }),
+            json!({ "id": "X", "status": "READ" }),
+            json!({ "number": "5511900000001" }),
+        ] {
+            assert_eq!(parse(&body, "x").unwrap_err(), Unreadable::Nothing, "{body}");
+        }
+    }
 
     #[test]
     fn bodies_without_sender_or_words_are_refused() {

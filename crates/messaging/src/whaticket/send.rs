@@ -12,7 +12,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::attachment::Attachment;
-use crate::http::{Outbound, address, download, not_answered, read_bytes, retry_after};
+use crate::http::{Outbound, address, astray, download, not_answered, read_bytes, retry_after};
 use crate::{
     Accepted, Body, Capabilities, Endpoint, Kind, Link, LinkState, Login, Messenger, Next,
     Outgoing, SendError, Source,
@@ -196,6 +196,9 @@ const NOT_READY: &[&str] = &[
 
 async fn failure(response: Response) -> SendError {
     let status = response.status();
+    if let Some(astray) = astray(&response) {
+        return astray;
+    }
     let wait = retry_after(&response);
     let body = read_bytes(response, ANSWER_LIMIT).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();

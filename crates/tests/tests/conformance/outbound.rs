@@ -28,6 +28,7 @@ cases![
     a_refused_message_fails_and_shows_a_person,
     a_number_that_is_not_on_whatsapp_fails_with_plain_words,
     a_refused_token_fails_and_raises_an_alarm,
+    an_address_that_leads_elsewhere_is_named_and_shown,
     a_rotated_token_is_used_at_once,
     who_asks_to_wait_is_waited_for,
     a_failing_server_is_tried_again,
@@ -319,6 +320,15 @@ async fn a_refused_token_fails_and_raises_an_alarm(line: &Line<'_>) {
     let channel = line.channel().await;
     assert_eq!(channel["state"], "ERROR", "{channel}");
     assert!(channel["alarm"].is_string());
+}
+
+async fn an_address_that_leads_elsewhere_is_named_and_shown(line: &Line<'_>) {
+    answered(line).await;
+    line.faults().push(Fault::Status(308));
+    let posted = line.send(&text(ANA, "oi")).await;
+    line.app.run_jobs().await;
+    assert!(failed(line, &posted["message"]).await.contains("redireciona"));
+    assert_eq!(line.channel().await["state"], "ERROR");
 }
 
 async fn a_rotated_token_is_used_at_once(line: &Line<'_>) {
