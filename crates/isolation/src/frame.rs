@@ -36,7 +36,7 @@ impl Decoder {
         Self { buffer: Vec::new(), limit }
     }
 
-    /// Takes more of the stream in. Nothing is kept beyond the limit: ask [`Decoder::next`] after each piece.
+    /// Takes more of the stream in. Nothing is kept beyond the limit: ask [`Decoder::take`] after each piece.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }

@@ -330,7 +330,7 @@ pub(crate) async fn after(
 }
 
 /// Removes a document by id or name; a version of it is kept. Returns whether it was there. Its pieces are swept by a
-/// job: [`crate::sweep`].
+/// job: `sweep`.
 ///
 /// # Errors
 /// When the database refuses.
