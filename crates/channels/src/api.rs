@@ -200,7 +200,7 @@ impl From<ChannelIn> for (NewChannel, bool) {
     fn from(body: ChannelIn) -> Self {
         match body {
             ChannelIn::Evolution { instance, base_url, api_key, webhook_token } => {
-                let token = webhook_token.unwrap_or_else(keys::fresh_token);
+                let token = webhook_token.unwrap_or_else(tenancy::fresh_token);
                 (NewChannel::evolution(&instance, &base_url, &api_key, &token), false)
             }
             ChannelIn::Whaticket {
@@ -390,7 +390,7 @@ async fn rotate(
     Path(name): Path<String>,
     Json(body): Json<RotationIn>,
 ) -> Result<Json<ChannelMade>, Problem> {
-    let made = body.new_webhook_token.then(keys::fresh_token);
+    let made = body.new_webhook_token.then(tenancy::fresh_token);
     let rotation = Rotation {
         api_key: body.api_key,
         webhook_token: made.clone().or(body.webhook_token),

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::{Db, TenantTx, args};
 use kernel::Moment;
 use tenancy::{Vault, VaultError, hash_token};
@@ -67,11 +65,6 @@ pub async fn rotate(
     }
     tx.settings_changed();
     Ok(found)
-}
-
-/// A webhook token that nobody guesses: 256 random bits as text.
-pub fn fresh_token() -> String {
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
 /// Channels whose webhook token is short enough to be guessed: the tenant's slug and the instance.

@@ -32,7 +32,7 @@ pub use directory::{Directory, Entry};
 pub use fetch::{Fetch, MediaDue};
 pub use intake::{Intake, Taken};
 pub use kept::{HealthView, RawEvent, health, raw_events};
-pub use keys::{OVERLAP, fresh_token, rotate, short_tokens};
+pub use keys::{OVERLAP, rotate, short_tokens};
 pub use limits::{Limiter, Rates};
 pub use locate::{alarms, every};
 pub use manage::{Manage, Paired, Status};

@@ -55,7 +55,8 @@ pub use second::{
 };
 pub use session::{
     Opening, Session, SessionView, Stage, csrf_token, end_all_sessions, end_session, find_session,
-    open_session, pass_second, prove_session, sessions, token,
+    open_session, pass_second, prove_session, sessions,
 };
 pub use support::{Grant, end_grant, grant, grant_for, grants};
+pub use tenancy::fresh_token as token;
 pub use throttle::{Attempt, From, Guess, Throttle, Throttled};

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::{Db, Error, SystemTx, args};
 use kernel::{Moment, PersonId, SessionId};
-use tenancy::hash_token;
+use tenancy::{fresh_token as token, hash_token};
 
 use crate::Person;
 use crate::person::find_person;
@@ -67,11 +65,6 @@ pub struct Opening<'a> {
     pub how: &'a str,
     pub agent: &'a str,
     pub address: &'a str,
-}
-
-/// 256 random bits as text.
-pub fn token() -> String {
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
 /// The token that a form of this session carries. Knowing it tells nothing of the cookie.

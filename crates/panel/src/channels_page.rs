@@ -172,7 +172,7 @@ fn new_page(at: &At<ChannelsWrite>, kind: Kind, typed: &Fields, wrong: Option<&s
                     (Field::input("account", lang.t("Conta do WhatsApp Business", "WhatsApp Business Account ID"), "text").value(value("account")).most(40))
                     (Field::input("api_key", lang.t("Token de acesso permanente", "Permanent access token"), "password").required().most(2000).complete("off"))
                     (Field::input("secret", lang.t("Chave secreta do aplicativo", "App secret"), "password").required().most(400).complete("off"))
-                    (Field::input("webhook_token", lang.t("Token de verificação", "Verify token"), "text").value(&if typed.is_empty() { channels::fresh_token() } else { value("webhook_token").to_owned() }).required().most(400)
+                    (Field::input("webhook_token", lang.t("Token de verificação", "Verify token"), "text").value(&if typed.is_empty() { tenancy::fresh_token() } else { value("webhook_token").to_owned() }).required().most(400)
                         .hint(&format!("{} {base}/webhook/whatsapp-cloud", lang.t("Informe-o na Meta junto com a URL de retorno", "Give it to Meta along with the callback URL"))))
                 }
             }
@@ -208,7 +208,7 @@ async fn add(
         api_key: text("api_key"),
         // Nobody types what only two programs have to know.
         webhook_token: if kind == Kind::Evolution {
-            channels::fresh_token()
+            tenancy::fresh_token()
         } else {
             text("webhook_token")
         },

@@ -112,6 +112,11 @@ pub struct Key {
     pub expires_at: Option<Moment>,
 }
 
+/// A token that nobody guesses: 256 random bits as text.
+pub fn fresh_token() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
+}
+
 /// SHA-256 in hex. Tokens are long and random, or checked in constant time against this.
 pub fn hash_token(token: &str) -> String {
     Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -13,7 +13,7 @@ mod state;
 mod store;
 mod vault;
 
-pub use apikey::{ApiKey, Key, NewKey, Scopes, UnknownScope, find_key, hash_token};
+pub use apikey::{ApiKey, Key, NewKey, Scopes, UnknownScope, find_key, fresh_token, hash_token};
 pub use apikey::{
     create as create_key, list as list_keys, revoke as revoke_key, rotate as rotate_key,
 };

@@ -188,9 +188,10 @@ impl Secrets {
 }
 
 fn warn_short(out: &Out, what: &str, token: &str) {
-    if !token.is_empty() && token.chars().count() < 16 {
+    let least = channels::WEBHOOK_TOKEN;
+    if !token.is_empty() && token.chars().count() < least {
         out.note(&format!(
-            "warning: {what} has fewer than 16 characters; a longer one is harder to guess"
+            "warning: {what} has fewer than {least} characters; a longer one is harder to guess"
         ));
     }
 }
@@ -205,7 +206,7 @@ impl AddCommand {
                     "the API key is missing: --api-key, --api-key-stdin or PORTARIA_CHANNEL_API_KEY",
                 )?;
                 let given = token.or_else(|| house.config.webhook_token.clone());
-                let made = given.is_none().then(channels::fresh_token);
+                let made = given.is_none().then(tenancy::fresh_token);
                 let token = given.or_else(|| made.clone()).unwrap_or_default();
                 let new = NewChannel::evolution(&instance, &base_url, &api_key, &token);
                 let made = made.map_or_else(String::new, |token| {
@@ -479,7 +480,7 @@ pub(super) async fn run(house: &House, command: ChannelCommand, out: &Out) -> an
         }
         ChannelCommand::Rotate { tenant, channel, secrets, new_webhook_token, at_once, secret } => {
             let (api_key, given) = secrets.read()?;
-            let made = new_webhook_token.then(channels::fresh_token);
+            let made = new_webhook_token.then(tenancy::fresh_token);
             let webhook_token = made.clone().or(given);
             if api_key.is_none() && webhook_token.is_none() && secret.is_none() {
                 bail!(
