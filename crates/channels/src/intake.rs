@@ -7,7 +7,7 @@ use db::{Db, TenantTx};
 use files::{Files, KeepError, Origin};
 use inbox::{Attachment, Handles, Incoming, Received, Report};
 use kernel::line::Line;
-use kernel::{Clock, Moment};
+use kernel::{Clock, Moment, Phone};
 use messaging::{
     Chat, ChatKind, Content, Inbound, InboundMessage, Link, LinkState, Parsed, Progress, SendState,
 };
@@ -123,9 +123,11 @@ impl Intake {
             Inbound::Sent(message) => self.message(entry, message, true).await,
             Inbound::Ignored(reason) => Ok(Taken::Ignored(reason)),
             Inbound::Status(progress) => self.status(entry, progress, now).await,
-            Inbound::Deleted { provider_id } => self.edited(entry, provider_id, None).await,
-            Inbound::Edited { provider_id, text } => {
-                self.edited(entry, provider_id, Some(text)).await
+            Inbound::Deleted { provider_id, chat } => {
+                self.edited(entry, (provider_id, chat.as_deref()), None).await
+            }
+            Inbound::Edited { provider_id, chat, text } => {
+                self.edited(entry, (provider_id, chat.as_deref()), Some(text)).await
             }
             Inbound::Connection(link) => self.connection(entry, link, now).await,
             Inbound::Pairing { qr, text, code } => {
@@ -270,12 +272,17 @@ impl Intake {
     async fn edited(
         &self,
         entry: &Entry,
-        provider_id: &str,
+        (provider_id, chat): (&str, Option<&Chat>),
         text: Option<&str>,
     ) -> Result<Taken, IntakeError> {
+        // Of what a contact changes, some providers name the chat as the contact's phone sees it:
+        // under the business's own number.
+        let own = |phone: &Phone| Some(phone.digits()) == entry.own_number.as_deref();
+        let of = chat.filter(|chat| !chat.phone.as_ref().is_some_and(own));
+        let of = of.map(any_handles).unwrap_or_default();
         let mut tx = self.db.begin(entry.tenant).await?;
         let now = self.clock.now();
-        let known = inbox::edited(&mut tx, entry.id, provider_id, text, now).await?;
+        let known = inbox::edited(&mut tx, entry.id, (provider_id, of), text, now).await?;
         tx.commit().await?;
         Ok(if known { Taken::Stored } else { Taken::Ignored("unknown_message") })
     }
@@ -298,12 +305,7 @@ impl Intake {
         let incoming = Incoming {
             channel: entry.id,
             provider_id: &message.provider_id,
-            handles: if person {
-                handles(&message.chat)
-            } else {
-                // A group is no person; its own id stands for it.
-                Handles { lid: Some(message.chat.address.as_str()), ..Handles::default() }
-            },
+            handles: any_handles(&message.chat),
             address: &message.chat.address,
             name: name.as_deref(),
             at: message.at,
@@ -464,6 +466,14 @@ async fn fetch_file(
         now,
     };
     queue::enqueue(tx, job).await
+}
+
+/// All by which a chat is known. A group is no person; its own id stands for it.
+fn any_handles(chat: &Chat) -> Handles<'_> {
+    match chat.kind {
+        ChatKind::Person => handles(chat),
+        _ => Handles { lid: Some(chat.address.as_str()), ..Handles::default() },
+    }
 }
 
 /// All by which a chat's person is known.

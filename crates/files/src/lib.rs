@@ -104,7 +104,21 @@ impl Files {
         name: &str,
         bytes: Vec<u8>,
     ) -> Result<String, KeepError> {
-        let digest = Sha256::digest(name.as_bytes());
+        // What it holds is part of the name: an id that somebody else uses too, as WhatsApp's are
+        // unique within a chat only, neither overwrites the other's file nor finds it.
+        let mut digest = Sha256::new();
+        if let Origin::Sender(sender) = from {
+            digest.update(sender.as_bytes());
+        }
+        digest.update([0]);
+        digest.update(name.as_bytes());
+        digest.update([0]);
+        let (digest, bytes) = tokio::task::spawn_blocking(move || {
+            digest.update(&bytes);
+            (digest.finalize(), bytes)
+        })
+        .await
+        .map_err(io::Error::other)?;
         let name: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
         let relative = format!("files/{tenant}/{name}");
         let path = self.0.data.join(&relative);

@@ -14,6 +14,7 @@ mod api;
 mod desk;
 mod figures;
 mod handoff;
+mod ids;
 mod journey;
 mod list;
 mod media;

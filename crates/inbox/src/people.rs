@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::ids::Relation;
 use crate::merge::{join, parted};
 
 /// All by which a person may be known at once.
@@ -220,6 +221,33 @@ async fn owner_of(tx: &mut TenantTx, kind: &str, value: &str) -> Result<Option<C
         )
         .await?;
     row.map(|row| row.get(0)).transpose()
+}
+
+/// Whether these handles are of this contact, who is nobody's part.
+pub(crate) async fn relation(
+    tx: &mut TenantTx,
+    contact: ContactId,
+    handles: Handles<'_>,
+) -> Result<Relation, Error> {
+    let tenant = tx.tenant();
+    let mut relation = Relation::Unclear;
+    for (kind, value) in handles.list() {
+        if let Some(owner) = owner_of(tx, kind, value).await?
+            && root(tx, owner).await? == contact
+        {
+            return Ok(Relation::Same);
+        }
+        let other = tx
+            .fetch_opt(
+                "SELECT 1 FROM contact_handles WHERE tenant_id = $1 AND contact_id = $2 AND kind = $3",
+                args![tenant, contact, kind],
+            )
+            .await?;
+        if other.is_some() {
+            relation = Relation::Another;
+        }
+    }
+    Ok(relation)
 }
 
 async fn claim_handle(

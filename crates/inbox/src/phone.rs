@@ -7,6 +7,7 @@ use kernel::{ConversationId, MessageId, Moment};
 
 use crate::Incoming;
 use crate::handoff::{self, Event, Heard};
+use crate::ids;
 use crate::journey::{self, Note};
 use crate::model::{ECHO_FIT, HUMAN_HOLDS, words};
 use crate::people::find_contact;
@@ -49,13 +50,8 @@ pub async fn phone_echo(
         learns_address: true,
     };
     // A channel that connects again tells of messages long known: they move nothing.
-    let known = tx
-        .fetch_opt(
-            "SELECT id FROM messages WHERE tenant_id = $1 AND channel_id = $2 AND provider_id = $3",
-            args![tenant, incoming.channel, incoming.provider_id],
-        )
-        .await?;
-    if known.is_some() {
+    let carriers = ids::carriers(tx, incoming.channel, incoming.provider_id).await?;
+    if ids::known_again(tx, &carriers, None, &incoming.said()).await? {
         return Ok(Echo::Ours);
     }
     let thread = open_conversation(tx, &opening, now).await?;
@@ -67,8 +63,8 @@ pub async fn phone_echo(
     let message = MessageId::generate();
     tx.execute(
         "INSERT INTO messages (id, tenant_id, conversation_id, channel_id, direction, author, content, \
-         body, provider_id, provider_at, at, seq, state, state_at, raw, media) \
-         VALUES ($1, $2, $3, $4, 'out', $5, $6, $7, $8, $9, $10, 0, 'sent', $10, $11, $12)",
+         body, provider_id, provider_at, at, seq, state, state_at, raw, media, id_scope) \
+         VALUES ($1, $2, $3, $4, 'out', $5, $6, $7, $8, $9, $10, 0, 'sent', $10, $11, $12, $13)",
         args![
             message,
             tenant,
@@ -81,7 +77,9 @@ pub async fn phone_echo(
             incoming.at,
             now,
             incoming.raw.clone(),
-            incoming.media.clone()
+            incoming.media.clone(),
+            // Another chat has the id already.
+            if carriers.is_empty() { String::new() } else { conversation.to_string() }
         ],
     )
     .await?;

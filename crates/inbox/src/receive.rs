@@ -7,6 +7,7 @@ use queue::NewJob;
 use serde_json::json;
 
 use crate::handoff::{self, Event};
+use crate::ids::{self, Said};
 use crate::journey::{self, Note};
 use crate::model::{HUMAN_HOLDS, LATE};
 use crate::people::{Handles, find_contact};
@@ -28,6 +29,13 @@ pub struct Incoming<'a> {
     pub answerable: bool,
     pub raw: Option<String>,
     pub media: Option<String>,
+}
+
+impl Incoming<'_> {
+    /// What it says, to be known again by.
+    pub(crate) fn said(&self) -> Said<'_> {
+        Said { handles: self.handles, content: self.content, body: self.body, at: self.at }
+    }
 }
 
 /// What became of an incoming message.
@@ -67,32 +75,47 @@ pub async fn receive(
     let message = MessageId::generate();
     let provider_id = named(incoming.provider_id, message);
     let tenant = tx.tenant();
-    let stored = tx
-        .execute(
-            "INSERT INTO messages (id, tenant_id, conversation_id, channel_id, direction, author, \
-             content, body, provider_id, provider_at, at, seq, state, state_at, reason, raw, media) \
-             VALUES ($1, $2, $3, $4, 'in', 'contact', $5, $6, $7, $8, $9, $10, 'stored', $9, $11, $12, $13) \
-             ON CONFLICT (tenant_id, channel_id, provider_id) WHERE provider_id IS NOT NULL DO NOTHING",
-            args![
-                message,
-                tenant,
-                conversation,
-                incoming.channel,
-                incoming.content,
-                incoming.body,
-                &*provider_id,
-                incoming.at,
-                now,
-                // What does not wait for an answer has no place in the count.
-                if counts { thread.inbound_seq } else { 0 },
-                late.then_some(Reason::LateMessage.name()),
-                incoming.raw.clone(),
-                incoming.media.clone(),
-            ],
-        )
-        .await?;
-    if stored == 0 {
-        return Ok(Received::Duplicate);
+    let mut scope = String::new();
+    loop {
+        let stored = tx
+            .execute(
+                "INSERT INTO messages (id, tenant_id, conversation_id, channel_id, direction, author, \
+                 content, body, provider_id, provider_at, at, seq, state, state_at, reason, raw, media, \
+                 id_scope) \
+                 VALUES ($1, $2, $3, $4, 'in', 'contact', $5, $6, $7, $8, $9, $10, 'stored', $9, $11, \
+                 $12, $13, $14) \
+                 ON CONFLICT (tenant_id, channel_id, provider_id, id_scope) \
+                 WHERE provider_id IS NOT NULL DO NOTHING",
+                args![
+                    message,
+                    tenant,
+                    conversation,
+                    incoming.channel,
+                    incoming.content,
+                    incoming.body,
+                    &*provider_id,
+                    incoming.at,
+                    now,
+                    // What does not wait for an answer has no place in the count.
+                    if counts { thread.inbound_seq } else { 0 },
+                    late.then_some(Reason::LateMessage.name()),
+                    incoming.raw.clone(),
+                    incoming.media.clone(),
+                    scope.as_str()
+                ],
+            )
+            .await?;
+        if stored == 1 {
+            break;
+        }
+        // The id is here. In this chat it is the same message; in another's it is another.
+        let carriers = ids::carriers(tx, incoming.channel, &provider_id).await?;
+        if !scope.is_empty()
+            || ids::known_again(tx, &carriers, Some(conversation), &incoming.said()).await?
+        {
+            return Ok(Received::Duplicate);
+        }
+        scope = conversation.to_string();
     }
     journey::came_in(tx, message, incoming.at, now).await?;
     if let Some(before) = thread.day_passed {

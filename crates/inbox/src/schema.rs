@@ -2,7 +2,8 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, JOURNEY_AND_PEOPLE, DESK, RECEIVED, UNRESOLVED];
+pub const MIGRATIONS: &[Migration] =
+    &[FIRST, JOURNEY_AND_PEOPLE, DESK, RECEIVED, UNRESOLVED, ID_SCOPE];
 
 const FIRST: Migration = Migration {
     version: 3,
@@ -211,6 +212,22 @@ const UNRESOLVED: Migration = Migration {
     sql: "
 ALTER TABLE conversations ADD COLUMN unresolved TEXT;
 ALTER TABLE handoff_events ADD COLUMN target_id TEXT;
+",
+    tenant_tables: &[],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+const ID_SCOPE: Migration = Migration {
+    version: 34,
+    name: "id_scope",
+    // WhatsApp's ids are unique within a chat. A message whose id another chat of the channel has
+    // already carries its conversation here; all others are told apart by the id alone.
+    sql: "
+ALTER TABLE messages ADD COLUMN id_scope TEXT NOT NULL DEFAULT '';
+DROP INDEX messages_provider;
+CREATE UNIQUE INDEX messages_provider ON messages (tenant_id, channel_id, provider_id, id_scope)
+    WHERE provider_id IS NOT NULL;
 ",
     tenant_tables: &[],
     system_tables: &[],

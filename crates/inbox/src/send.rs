@@ -6,6 +6,7 @@ use kernel::{ChannelId, ConversationId, MessageId, Moment};
 use serde_json::json;
 
 use crate::handoff::{self, Event, needs_person};
+use crate::ids;
 use crate::journey::{self, Note};
 use crate::people::{Handles, learn_for};
 use crate::{Owner, Reason};
@@ -412,24 +413,27 @@ pub async fn apply_status(
     Ok(false)
 }
 
-/// The contact edited or deleted a message. `false` when we know no such message.
+/// The contact edited or deleted a message. `false` when we know no such message in a chat with
+/// whom these handles are of; without handles the id alone decides.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn edited(
     tx: &mut TenantTx,
     channel: ChannelId,
-    provider_id: &str,
+    (provider_id, handles): (&str, Handles<'_>),
     body: Option<&str>,
     now: Moment,
 ) -> Result<bool, Error> {
     let tenant = tx.tenant();
     let note = if body.is_some() { "edited" } else { "deleted_by_contact" };
+    let carriers = ids::carriers(tx, channel, provider_id).await?;
+    let Some(message) = ids::changed(tx, &carriers, handles).await? else { return Ok(false) };
     let moved = tx
         .execute(
             "UPDATE messages SET body = COALESCE($1, body), reason = $2, state_at = $3 \
-             WHERE tenant_id = $4 AND channel_id = $5 AND provider_id = $6",
-            args![body, note, now, tenant, channel, provider_id],
+             WHERE tenant_id = $4 AND id = $5",
+            args![body, note, now, tenant, message],
         )
         .await?;
     Ok(moved == 1)

@@ -142,7 +142,7 @@ pub async fn own_ids(
         let row = tx
             .fetch_opt(
                 "SELECT 1 FROM messages WHERE tenant_id = $1 AND channel_id = $2 AND provider_id = $3 \
-                 AND author NOT IN ('integration', 'phone')",
+                 AND direction = 'out' AND author NOT IN ('integration', 'phone')",
                 args![tenant, channel, *id],
             )
             .await?;

@@ -22,11 +22,16 @@ pub enum Inbound {
     Status(Progress),
     /// A message left through the provider's API: ours, or another program's.
     Sent(Box<InboundMessage>),
+    /// Somebody took a message back.
     Deleted {
         provider_id: String,
+        /// Where it was said, as far as the provider tells.
+        chat: Option<Box<Chat>>,
     },
+    /// Somebody changed the words of a message.
     Edited {
         provider_id: String,
+        chat: Option<Box<Chat>>,
         text: String,
     },
     /// The channel's connection changed.

@@ -157,7 +157,7 @@ fn message(message: &Value, value: &Value) -> Inbound {
     };
     match message["type"].as_str().unwrap_or_default() {
         "system" => return system(message),
-        "edit" => return edit(message),
+        "edit" => return edit(message, value),
         _ => {}
     }
     let Some((mut chat, name)) = person(&message["from"], &message["from_user_id"], value) else {
@@ -248,11 +248,15 @@ fn system(message: &Value) -> Inbound {
     }
 }
 
-fn edit(message: &Value) -> Inbound {
+fn edit(message: &Value, value: &Value) -> Inbound {
     let edit = &message["edit"];
     let (_, body, _) = content(&edit["message"]);
     match (text(&edit["original_message_id"]), body) {
-        (Some(provider_id), Some(text)) => Inbound::Edited { provider_id, text },
+        (Some(provider_id), Some(text)) => {
+            let chat = person(&message["from"], &message["from_user_id"], value);
+            let chat = chat.map(|(chat, _)| Box::new(chat));
+            Inbound::Edited { provider_id, chat, text }
+        }
         _ => Inbound::Unknown("an edit without id or text".to_owned()),
     }
 }

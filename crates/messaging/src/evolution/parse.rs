@@ -43,7 +43,7 @@ pub fn parse(body: &Value) -> Option<Parsed> {
         ("messages.update", Value::Array(list)) => list.iter().map(status).collect(),
         ("messages.update", one) => vec![status(one)],
         ("messages.delete", one) => vec![match id_of(one) {
-            Some(provider_id) => Inbound::Deleted { provider_id },
+            Some(provider_id) => Inbound::Deleted { provider_id, chat: chat_of(one) },
             None => Inbound::Unknown("messages.delete without an id".to_owned()),
         }],
         ("messages.edited", one) => vec![edited(one)],
@@ -283,6 +283,11 @@ fn id_of(data: &Value) -> Option<String> {
         .find_map(|id| id.as_str().filter(|id| !id.is_empty()).map(str::to_owned))
 }
 
+/// The chat of a change, whose key is the data itself or in it.
+fn chat_of(data: &Value) -> Option<Box<Chat>> {
+    chat(if data["key"].is_object() { &data["key"] } else { data }).ok().map(Box::new)
+}
+
 fn status(data: &Value) -> Inbound {
     let Some(provider_id) = id_of(data) else {
         return Inbound::Unknown("messages.update without an id".to_owned());
@@ -314,7 +319,9 @@ fn status(data: &Value) -> Inbound {
 fn edited(data: &Value) -> Inbound {
     let (_, text, _) = content(unwrap(&data["editedMessage"]), &Value::Null);
     match (id_of(data), text) {
-        (Some(provider_id), Some(text)) => Inbound::Edited { provider_id, text },
+        (Some(provider_id), Some(text)) => {
+            Inbound::Edited { provider_id, chat: chat_of(data), text }
+        }
         _ => Inbound::Unknown("messages.edited without id or text".to_owned()),
     }
 }

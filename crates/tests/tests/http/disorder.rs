@@ -138,3 +138,109 @@ both_engines! {
         assert_eq!(tenant.conversation().await["id"], shown["id"]);
     }
 }
+
+/// A customer's message, with its sender under WhatsApp's own id when there is no number.
+fn written(who: &str, text: &str, id: &str, at: i64) -> Value {
+    let mut body = sandbox::customer_message("loja", ANA, "Cliente", text, id, at);
+    let jid = if who.contains('@') { who.to_owned() } else { format!("{who}@s.whatsapp.net") };
+    body["data"]["key"]["remoteJid"] = json!(jid);
+    body
+}
+
+fn change(event: &str, who: &str, id: &str, text: &str) -> Value {
+    let key = json!({ "remoteJid": format!("{who}@s.whatsapp.net"), "fromMe": false, "id": id });
+    let data = match event {
+        "messages.delete" => key,
+        _ => json!({ "key": key, "editedMessage": { "conversation": text } }),
+    };
+    json!({ "event": event, "instance": "loja", "data": data })
+}
+
+/// Messages of all conversations.
+async fn all_messages(tenant: &TestTenant<'_>) -> Vec<Value> {
+    let page = tenant.get("/v1/conversations").await.expect(200).json();
+    let mut all = Vec::new();
+    for conversation in page["items"].as_array().unwrap() {
+        let path = format!("/v1/conversations/{}/messages", conversation["id"].as_str().unwrap());
+        let page = tenant.get(&path).await.expect(200).json();
+        all.extend(page["items"].as_array().unwrap().clone());
+    }
+    all
+}
+
+both_engines! {
+    async fn an_id_that_another_chat_has_is_another_message(on: On) {
+        const BIA: &str = "5511987650002";
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let now = seconds(&app);
+        let inbound = || async {
+            let all = all_messages(&tenant).await;
+            let mut said: Vec<String> = all
+                .iter()
+                .filter(|message| message["direction"] == "in")
+                .map(|message| message["body"].as_str().unwrap().to_owned())
+                .collect();
+            said.sort();
+            said
+        };
+        let hears = async |body: Value, status: &str| {
+            let told = app.webhook(&tenant.token(), &body).await.expect(202).json();
+            assert_eq!(told["status"], status, "{body}");
+        };
+        hears(written(ANA, "Que horas abrem?", "SAME", now), "stored").await;
+        hears(written(BIA, "Que horas abrem?", "SAME", now), "stored").await;
+        hears(written(BIA, "Que horas abrem?", "SAME", now), "duplicate").await;
+        hears(written(ANA, "Que horas abrem?", "SAME", now), "duplicate").await;
+        assert_eq!(inbound().await.len(), 2, "one of each person");
+        // Nobody knows yet that this is a person with a number: time and words tell.
+        hears(written("777@lid", "Tem vaga?", "LID", now), "stored").await;
+        hears(written("5511987650003", "Tem vaga?", "LID", now), "duplicate").await;
+        hears(written("5511987650003", "Outra coisa", "LID", now), "stored").await;
+        // A change reaches the chat where it was made.
+        hears(change("messages.edited", BIA, "SAME", "Vocês entregam?"), "stored").await;
+        assert_eq!(
+            inbound().await,
+            ["Outra coisa", "Que horas abrem?", "Tem vaga?", "Vocês entregam?"]
+        );
+        hears(written(ANA, "Até amanhã", "ANAS", now), "stored").await;
+        hears(change("messages.edited", BIA, "ANAS", "Cancele tudo"), "ignored").await;
+        hears(change("messages.delete", BIA, "ANAS", ""), "ignored").await;
+        assert!(inbound().await.contains(&"Até amanhã".to_owned()));
+        // The same on the phone's side: an echo to somebody else is no repetition.
+        let mut to_ana = echo("Já respondo", "PHONE", false, now);
+        hears(to_ana.clone(), "stored").await;
+        hears(to_ana.clone(), "status").await;
+        to_ana["data"]["key"]["remoteJid"] = json!(format!("{BIA}@s.whatsapp.net"));
+        hears(to_ana, "stored").await;
+    }
+}
+
+both_engines! {
+    async fn files_of_one_id_in_two_chats_are_two_files(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let now = seconds(&app);
+        let picture = |who: &str, bytes: &str| {
+            let mut body = written(who, "", "PIC", now);
+            body["data"]["messageType"] = json!("imageMessage");
+            body["data"]["message"] = json!({
+                "imageMessage": { "mimetype": "image/png" }, "base64": bytes,
+            });
+            body
+        };
+        // Of one size, so that only what they hold tells them apart.
+        for (who, bytes) in [(ANA, "iVBORw0KGgoAAAAA"), ("5511987650002", "iVBORw0KGgoBBBBB")] {
+            app.webhook(&tenant.token(), &picture(who, bytes)).await.expect(202);
+        }
+        let mut files = Vec::new();
+        for message in all_messages(&tenant).await {
+            let path = format!("/v1/messages/{}/media", message["id"].as_str().unwrap());
+            let answer = tenant.get(&path).await.expect(200);
+            files.push(answer.text);
+        }
+        files.sort();
+        files.dedup();
+        assert_eq!(files.len(), 2, "each sees its own");
+    }
+}

@@ -1,0 +1,124 @@
+//! Messages by the provider's id, which is unique within one chat only.
+//!
+//! Senders choose these ids. Another person's message under an id that is here already is another
+//! message, and nobody's edit reaches into somebody else's chat.
+
+use db::{Error, TenantTx, args};
+use kernel::{ChannelId, ContactId, ConversationId, MessageId, Moment};
+
+use crate::people::{Handles, relation, root};
+
+/// A message that carries the id.
+pub(crate) struct Carrier {
+    pub(crate) id: MessageId,
+    conversation: ConversationId,
+    contact: ContactId,
+    content: String,
+    body: Option<String>,
+    provider_at: Option<Moment>,
+}
+
+/// How a person and the other side of a chat stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Same,
+    Another,
+    /// One is known by a number, the other by WhatsApp's id only.
+    Unclear,
+}
+
+/// All messages of a channel under this id: one, but for the rarest of cases.
+pub(crate) async fn carriers(
+    tx: &mut TenantTx,
+    channel: ChannelId,
+    provider_id: &str,
+) -> Result<Vec<Carrier>, Error> {
+    let tenant = tx.tenant();
+    let rows = tx
+        .fetch_all(
+            "SELECT m.id, m.conversation_id, c.contact_id, m.content, m.body, m.provider_at \
+             FROM messages m JOIN conversations c ON c.tenant_id = m.tenant_id \
+             AND c.id = m.conversation_id \
+             WHERE m.tenant_id = $1 AND m.channel_id = $2 AND m.provider_id = $3 \
+             ORDER BY m.at, m.id LIMIT 20",
+            args![tenant, channel, provider_id],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Carrier {
+                id: row.get(0)?,
+                conversation: row.get(1)?,
+                contact: row.get(2)?,
+                content: row.get(3)?,
+                body: row.get(4)?,
+                provider_at: row.get(5)?,
+            })
+        })
+        .collect()
+}
+
+/// What a message says, to be compared with one under the same id.
+pub(crate) struct Said<'a> {
+    pub(crate) handles: Handles<'a>,
+    pub(crate) content: &'a str,
+    pub(crate) body: Option<&'a str>,
+    pub(crate) at: Option<Moment>,
+}
+
+/// Whether one of these is the message that came again.
+///
+/// Within a chat the id decides. When a provider names the same person by number once and by
+/// WhatsApp's id another time, and nobody knows yet that they are one, time and words decide.
+pub(crate) async fn known_again(
+    tx: &mut TenantTx,
+    carriers: &[Carrier],
+    conversation: Option<ConversationId>,
+    said: &Said<'_>,
+) -> Result<bool, Error> {
+    for carrier in carriers {
+        let again = conversation == Some(carrier.conversation)
+            || match standing(tx, carrier, said.handles).await? {
+                Relation::Same => true,
+                Relation::Another => false,
+                Relation::Unclear => {
+                    carrier.content == said.content
+                        && carrier.body.as_deref() == said.body
+                        && carrier.provider_at == said.at
+                }
+            };
+        if again {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The message that somebody in this chat changed: theirs, or the only one that may be.
+pub(crate) async fn changed(
+    tx: &mut TenantTx,
+    carriers: &[Carrier],
+    handles: Handles<'_>,
+) -> Result<Option<MessageId>, Error> {
+    let mut unclear = Vec::new();
+    for carrier in carriers {
+        match standing(tx, carrier, handles).await? {
+            Relation::Same => return Ok(Some(carrier.id)),
+            Relation::Another => {}
+            Relation::Unclear => unclear.push(carrier.id),
+        }
+    }
+    Ok(match unclear.as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    })
+}
+
+async fn standing(
+    tx: &mut TenantTx,
+    carrier: &Carrier,
+    handles: Handles<'_>,
+) -> Result<Relation, Error> {
+    let contact = root(tx, carrier.contact).await?;
+    relation(tx, contact, handles).await
+}
