@@ -131,7 +131,9 @@ fn provider(error: &SendError) -> Problem {
     let code = match error {
         SendError::Refused { .. } => "refused_by_provider",
         SendError::Throttled { .. } => "throttled_by_provider",
-        SendError::Unreachable(_) | SendError::OutcomeUnknown(_) => "provider_not_reached",
+        SendError::Unreachable(_) | SendError::Postponed(_) | SendError::OutcomeUnknown(_) => {
+            "provider_not_reached"
+        }
     };
     Problem::new(StatusCode::BAD_GATEWAY, code, error.to_string())
 }

@@ -108,9 +108,11 @@ impl Handler<MediaDue> for Fetch {
                 cause: "the provider asks to wait".to_owned(),
             }),
             // Fetching twice harms nobody.
-            Err(SendError::Unreachable(cause) | SendError::OutcomeUnknown(cause)) => {
-                Err(JobError::Retry { after: None, cause })
-            }
+            Err(
+                SendError::Unreachable(cause)
+                | SendError::Postponed(cause)
+                | SendError::OutcomeUnknown(cause),
+            ) => Err(JobError::Retry { after: None, cause }),
         }
     }
 

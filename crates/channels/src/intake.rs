@@ -14,8 +14,10 @@ use messaging::{
 use queue::NewJob;
 use serde_json::{Value, json};
 
+use crate::alarm::{self, AlarmKind};
 use crate::fetch::MediaDue;
 use crate::media::{self, MediaRules, plain};
+use crate::skew::{Clocks, Reading};
 use crate::{Directory, Entry, Limiter, catch_up, kept, store};
 
 /// What became of one thing in a webhook. The order is by importance for the answer.
@@ -58,6 +60,23 @@ pub enum IntakeError {
     File(std::io::Error),
 }
 
+/// How a message came.
+#[derive(Debug, Clone, Copy)]
+enum Came {
+    /// By a webhook, as it happened.
+    Live { by_api: bool },
+    /// Because we asked for what was missed.
+    AskedFor { by_api: bool },
+}
+
+impl Came {
+    fn by_api(self) -> bool {
+        match self {
+            Self::Live { by_api } | Self::AskedFor { by_api } => by_api,
+        }
+    }
+}
+
 /// Takes in what providers say.
 #[derive(Clone)]
 pub struct Intake {
@@ -67,6 +86,7 @@ pub struct Intake {
     pub limiter: Limiter,
     media: MediaRules,
     files: Files,
+    clocks: Clocks,
 }
 
 impl Intake {
@@ -78,7 +98,7 @@ impl Intake {
         media: MediaRules,
         files: Files,
     ) -> Self {
-        Self { db, clock, directory, limiter, media, files }
+        Self { db, clock, directory, limiter, media, files, clocks: Clocks::default() }
     }
 
     /// Stores everything a body says, each thing durably, in order.
@@ -118,9 +138,11 @@ impl Intake {
                 {
                     return Ok(Taken::Limited(wait));
                 }
-                self.message(entry, message, false).await
+                self.message(entry, message, Came::Live { by_api: false }).await
             }
-            Inbound::Sent(message) => self.message(entry, message, true).await,
+            Inbound::Sent(message) => {
+                self.message(entry, message, Came::Live { by_api: true }).await
+            }
             Inbound::Ignored(reason) => Ok(Taken::Ignored(reason)),
             Inbound::Status(progress) => self.status(entry, progress, now).await,
             Inbound::Deleted { provider_id, chat } => {
@@ -173,8 +195,12 @@ impl Intake {
         item: &Inbound,
     ) -> Result<Taken, IntakeError> {
         match item {
-            Inbound::Message(message) => self.message(entry, message, false).await,
-            Inbound::Sent(message) => self.message(entry, message, true).await,
+            Inbound::Message(message) => {
+                self.message(entry, message, Came::AskedFor { by_api: false }).await
+            }
+            Inbound::Sent(message) => {
+                self.message(entry, message, Came::AskedFor { by_api: true }).await
+            }
             _ => Ok(Taken::Ignored("not_a_message")),
         }
     }
@@ -291,13 +317,23 @@ impl Intake {
         &self,
         entry: &Arc<Entry>,
         message: &InboundMessage,
-        by_api: bool,
+        came: Came,
     ) -> Result<Taken, IntakeError> {
         if let Some(reason) = passed_over(entry, message) {
             return Ok(Taken::Ignored(reason));
         }
         let person = message.chat.kind == ChatKind::Person;
         let now = self.clock.now();
+        let reading = match (message.at, came) {
+            (Some(at), Came::Live { .. }) if person && !message.from_me => {
+                self.clocks.note(entry.id, (now, self.clock.steady()), at, entry.clock_offset)
+            }
+            _ => Reading::OnTime,
+        };
+        let offset = match reading {
+            Reading::Offset(seconds) => seconds,
+            _ => entry.clock_offset,
+        };
         let file = self.file(entry, message).await?;
         // What somebody calls themselves may be anything; it is shown on one line.
         let name = message.name.as_deref().filter(|_| !message.from_me).and_then(Line::<80>::shown);
@@ -308,7 +344,7 @@ impl Intake {
             handles: any_handles(&message.chat),
             address: &message.chat.address,
             name: name.as_deref(),
-            at: message.at,
+            at: message.at.map(|at| Moment(at.0 + offset * 1_000_000)),
             content: message.content.name(),
             body: message.text.as_deref(),
             answerable: person && !matches!(message.content, Content::Reaction | Content::Sticker),
@@ -317,7 +353,7 @@ impl Intake {
         };
         let mut tx = self.db.begin(entry.tenant).await?;
         if message.from_me {
-            let echo = inbox::phone_echo(&mut tx, &incoming, by_api, now).await?;
+            let echo = inbox::phone_echo(&mut tx, &incoming, came.by_api(), now).await?;
             let pending = file.as_ref().is_some_and(|file| file.state == "pending");
             let taken = match echo {
                 inbox::Echo::Ours => Taken::Status,
@@ -344,6 +380,7 @@ impl Intake {
                     Some("transcribing") => inbox::transcribe(&mut tx, message, now).await?,
                     _ => {}
                 }
+                tell_of_clock(&mut tx, entry, reading, now).await?;
                 tx.commit().await?;
                 metrics::counter!("portaria_channel_received_total", "kind" => entry.kind.name())
                     .increment(1);
@@ -434,6 +471,34 @@ impl Intake {
             state = "no_room",
         );
         Ok(())
+    }
+}
+
+/// Raises or ends the alarm that the clocks disagree, and notes by how much.
+async fn tell_of_clock(
+    tx: &mut TenantTx,
+    entry: &Entry,
+    reading: Reading,
+    now: Moment,
+) -> Result<(), db::Error> {
+    if let Reading::Offset(seconds) = reading {
+        alarm::set_clock_offset(tx, entry.id, seconds).await?;
+    }
+    let right = match reading {
+        Reading::OnTime => entry.clock_offset == 0,
+        Reading::Offset(seconds) => seconds == 0,
+        Reading::Old(_) => false,
+    };
+    if right && entry.alarm == Some(AlarmKind::Clock) {
+        return alarm::end(tx, entry.id, AlarmKind::Clock).await;
+    }
+    match reading.alarm(now) {
+        // It grows by the minute; once said is enough.
+        Some(_) if matches!(reading, Reading::Old(_)) && entry.alarm == Some(AlarmKind::Clock) => {
+            Ok(())
+        }
+        Some(text) => alarm::raise(tx, entry.id, AlarmKind::Clock, &text, now).await,
+        None => Ok(()),
     }
 }
 

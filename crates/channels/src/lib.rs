@@ -8,6 +8,7 @@
 //!   with 400 and the reason, as its senders expect, and keeps nothing.
 //! - A send is marked before the provider is called, and never repeated in doubt.
 
+mod alarm;
 mod api;
 mod catch_up;
 mod directory;
@@ -23,6 +24,7 @@ mod message_api;
 mod past;
 mod schema;
 mod send;
+mod skew;
 mod store;
 mod webhook;
 

@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, EVERY_KIND, TOKEN_BEFORE];
+pub const MIGRATIONS: &[Migration] = &[FIRST, EVERY_KIND, TOKEN_BEFORE, ALARM_KIND];
 
 const FIRST: Migration = Migration {
     version: 4,
@@ -77,6 +77,20 @@ const TOKEN_BEFORE: Migration = Migration {
 ALTER TABLE channels ADD COLUMN before_hash TEXT;
 ALTER TABLE channels ADD COLUMN before_until BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX channels_before ON channels (before_hash) WHERE before_hash IS NOT NULL;
+",
+    tenant_tables: &[],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+const ALARM_KIND: Migration = Migration {
+    version: 35,
+    name: "channel_alarm_kind",
+    // What ends an alarm depends on what it is about. And by how many seconds our clock is ahead of
+    // the times that the provider tells.
+    sql: "
+ALTER TABLE channels ADD COLUMN alarm_kind TEXT;
+ALTER TABLE channels ADD COLUMN clock_offset BIGINT NOT NULL DEFAULT 0;
 ",
     tenant_tables: &[],
     system_tables: &[],

@@ -12,6 +12,7 @@ use messaging::{
 };
 use queue::{Done, Handler, JobCx, JobError};
 
+use crate::alarm::{self, AlarmKind};
 use crate::past::{Verdict, Wanted};
 use crate::{Directory, Entry, catch_up, past, store};
 
@@ -72,7 +73,7 @@ impl Handler<SendDue> for Send {
         let (result, entry) = match self.directory.by_id(cx.tenant, leaving.channel).await {
             Ok(Some(entry)) => (self.call(&entry, &due, &leaving, cx).await, Some(entry)),
             Ok(None) => (Err(refused("no_channel", "o canal foi removido", Next::Reconnect)), None),
-            Err(cause) => (Err(SendError::Unreachable(cause.to_string())), None),
+            Err(cause) => (Err(SendError::Postponed(cause.to_string())), None),
         };
         let tried = Tried { result, entry, took: started.elapsed() };
         self.settle(&due, cx, &leaving, tried).await
@@ -99,7 +100,7 @@ impl Handler<SendDue> for Send {
 }
 
 fn not_read(error: db::Error) -> SendError {
-    SendError::Unreachable(error.to_string())
+    SendError::Postponed(error.to_string())
 }
 
 fn refused(code: &str, reason: &str, next: Next) -> SendError {
@@ -166,7 +167,7 @@ impl Send {
         // Asking took its time: who took over meanwhile has the word. The next look cancels it.
         let mut tx = self.directory.db.read(cx.tenant).await.map_err(not_read)?;
         if inbox::taken_over(&mut tx, due.message).await.map_err(not_read)? {
-            return Err(SendError::Unreachable("a person took over".to_owned()));
+            return Err(SendError::Postponed("a person took over".to_owned()));
         }
         drop(tx);
         let key = due.message.to_string();
@@ -273,6 +274,7 @@ impl Send {
     ) -> Result<Done, JobError> {
         let entry = tried.entry.as_deref();
         let mut trouble = None;
+        let mut away = None;
         let (outcome, retry) = match tried.result {
             Ok(accepted) => {
                 if let Some(entry) = entry {
@@ -309,11 +311,23 @@ impl Send {
                     let longest = retry_after.max(Duration::from_secs(3600));
                     (retry_after.max(Duration::from_secs(1)) * doubled).min(longest)
                 };
-                (Outcome::Later { code }, Some(JobError::Retry { after: Some(after), cause }))
+                let detail = Some(cause.clone());
+                let error = JobError::Retry { after: Some(after), cause };
+                (Outcome::Later { code, detail }, Some(error))
             }
             Err(SendError::Unreachable(cause)) => {
-                let code = "not_reached".to_owned();
-                (Outcome::Later { code }, Some(JobError::Retry { after: None, cause }))
+                // One failed try says little; it may be gone with the next.
+                if cx.attempt >= 2 {
+                    away = Some(format!("the provider was not reached: {cause}"));
+                }
+                let (code, detail) = ("not_reached".to_owned(), Some(cause.clone()));
+                let error = JobError::Retry { after: None, cause };
+                (Outcome::Later { code, detail }, Some(error))
+            }
+            Err(SendError::Postponed(cause)) => {
+                let (code, detail) = ("postponed".to_owned(), Some(cause.clone()));
+                let error = JobError::Retry { after: None, cause };
+                (Outcome::Later { code, detail }, Some(error))
             }
         };
         count(
@@ -338,6 +352,15 @@ impl Send {
                 owner: None,
             };
             store::set_link(&mut tx, entry.id, &link, now).await?;
+        }
+        if let Some(entry) = entry {
+            if let Some(away) = &away {
+                alarm::raise(&mut tx, entry.id, AlarmKind::Reach, away, now).await?;
+            } else if matches!(outcome, Outcome::Sent { .. })
+                && entry.alarm == Some(AlarmKind::Reach)
+            {
+                alarm::end(&mut tx, entry.id, AlarmKind::Reach).await?;
+            }
         }
         if retry.is_none() {
             cx.finish(&mut tx).await?;

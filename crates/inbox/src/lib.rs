@@ -47,8 +47,8 @@ pub use list::{Last, Narrow, Row, Show, desk_list, desk_row};
 pub use media::{Attachment, TranscribeDue, WithFile, attachment, set_attachment, transcribe};
 pub use merge::{MergeView, merges};
 pub use model::{
-    ConversationView, MessageView, Owner, Reason, Rules, SendDue, TurnDue, WINDOW, handoff_words,
-    words,
+    ConversationView, LATE, MessageView, Owner, Reason, Rules, SendDue, TurnDue, WINDOW,
+    handoff_words, words,
 };
 pub use outgoing::{Author, Enqueued, NewOutgoing, Refused, To, outgoing};
 pub use people::{ContactView, Handle, Handles, contact, contacts, learn, moved};

@@ -142,7 +142,7 @@ pub(crate) const MEDIA_WAIT: Duration = Duration::from_secs(60);
 /// How long after a contact's message free text may be sent where templates are required.
 pub const WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// Older than this on arrival, a message is for a person: an answer would come out of the blue.
-pub(crate) const LATE: Duration = Duration::from_secs(15 * 60);
+pub const LATE: Duration = Duration::from_secs(15 * 60);
 /// After this long without a word of the person, the assistant takes over again.
 pub(crate) const HUMAN_HOLDS: Duration = Duration::from_secs(24 * 3600);
 /// More automatic answers than this in [`LOOP_WINDOW`] look like two programs talking.

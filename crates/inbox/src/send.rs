@@ -203,6 +203,8 @@ pub enum Outcome {
     /// It will be tried again.
     Later {
         code: String,
+        /// Why, where there is more to say than the code does.
+        detail: Option<String>,
     },
     Failed {
         code: String,
@@ -227,7 +229,7 @@ pub async fn end_send(
     let tenant = tx.tenant();
     let (state, id, code, reason) = match outcome {
         Outcome::Sent { provider_id, .. } => ("sent", provider_id.as_deref(), None, None),
-        Outcome::Later { code } => ("queued", None, Some(code.as_str()), None),
+        Outcome::Later { code, .. } => ("queued", None, Some(code.as_str()), None),
         Outcome::Failed { code, reason } => {
             ("failed", None, Some(code.as_str()), Some(reason.as_str()))
         }
@@ -255,7 +257,11 @@ pub async fn end_send(
         // A status or an echo was quicker and knows more.
         return Ok(());
     }
-    journey::note(tx, message, state, Note { code, detail: reason }, now).await?;
+    let detail = match outcome {
+        Outcome::Later { detail, .. } => detail.as_deref(),
+        _ => reason,
+    };
+    journey::note(tx, message, state, Note { code, detail }, now).await?;
     match outcome {
         Outcome::Unknown { .. } => needs_person(tx, conversation, Reason::SendUnknown, now).await,
         Outcome::Failed { .. } => failed(tx, message, conversation, (code, reason), now).await,

@@ -128,6 +128,9 @@ pub enum SendError {
     /// Nothing left this machine, or the provider said that it did nothing.
     #[error("the provider was not reached: {0}; see that its address is right and that it runs")]
     Unreachable(String),
+    /// The provider was not asked, for a reason of our own. Later it may be.
+    #[error("not tried yet: {0}")]
+    Postponed(String),
     /// The request left and no clear answer came: it may have been delivered.
     #[error("the provider did not say whether it was sent: {0}")]
     OutcomeUnknown(String),
@@ -139,6 +142,7 @@ impl SendError {
         match self {
             Self::Refused { code, .. } | Self::Throttled { code, .. } => code,
             Self::Unreachable(_) => "not_reached",
+            Self::Postponed(_) => "postponed",
             Self::OutcomeUnknown(_) => "unknown",
         }
     }

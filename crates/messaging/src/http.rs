@@ -128,12 +128,58 @@ pub async fn read_json(response: reqwest::Response) -> Option<serde_json::Value>
 pub(crate) fn not_answered(error: &reqwest::Error) -> crate::SendError {
     // The text of the error may hold the address; its kind is enough.
     if error.is_connect() || error.is_builder() {
-        crate::SendError::Unreachable("connection failed".to_owned())
+        crate::SendError::Unreachable(unconnected(error).to_owned())
     } else if error.is_timeout() {
         crate::SendError::OutcomeUnknown("no answer in time".to_owned())
     } else {
         crate::SendError::OutcomeUnknown("the connection broke".to_owned())
     }
+}
+
+/// Why no connection came about.
+fn unconnected(error: &reqwest::Error) -> &'static str {
+    use rustls::{CertificateError as Bad, Error as Tls};
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut found = if error.is_timeout() { "no connection in time" } else { "connection failed" };
+    while let Some(at) = cause {
+        if let Some(tls) = at.downcast_ref::<Tls>() {
+            return match tls {
+                Tls::InvalidCertificate(Bad::UnknownIssuer) => {
+                    "TLS: the certificate is signed by no authority that is trusted here"
+                }
+                Tls::InvalidCertificate(
+                    Bad::NotValidForName | Bad::NotValidForNameContext { .. },
+                ) => "TLS: the certificate is for another name",
+                Tls::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+                    "TLS: the certificate has expired"
+                }
+                Tls::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
+                    "TLS: the certificate is not valid yet; see the clocks"
+                }
+                Tls::InvalidCertificate(_) => "TLS: the certificate is not acceptable",
+                Tls::InvalidMessage(_) => "TLS: what answers there speaks no TLS",
+                _ => "TLS: the handshake failed",
+            };
+        }
+        if let Some(io) = at.downcast_ref::<std::io::Error>() {
+            found = match io.kind() {
+                std::io::ErrorKind::ConnectionRefused => "nothing listens at its address",
+                std::io::ErrorKind::TimedOut => "no connection in time",
+                std::io::ErrorKind::UnexpectedEof => "TLS: it hung up during the handshake",
+                _ => found,
+            };
+        }
+        if at.to_string().starts_with("dns error") {
+            found = "its name leads to no address";
+        }
+        // An I/O error passes over what it was made of when it is asked for its source.
+        let inner = at.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => at.source(),
+        };
+    }
+    found
 }
 
 /// Why an answer is none of the provider's: the address leads elsewhere, or a proxy answers in its place. Nothing was sent.

@@ -18,6 +18,34 @@ const CAUSES: &[(&str, &str)] = &[
     ("phone is not connected", "O celular não está conectado. Conecte o canal e envie de novo."),
     ("instance is not connected", "O celular não está conectado. Conecte o canal e envie de novo."),
     (
+        "signed by no authority",
+        "O certificado do servidor não é de uma autoridade conhecida. Instale um certificado válido nele.",
+    ),
+    (
+        "certificate is for another name",
+        "O certificado do servidor é de outro nome. Confira o endereço do canal.",
+    ),
+    ("certificate has expired", "O certificado do servidor venceu. Renove-o."),
+    (
+        "certificate is not",
+        "O certificado do servidor não pode ser aceito. Confira-o, e o relógio das duas máquinas.",
+    ),
+    ("speaks no TLS", "O servidor não fala HTTPS neste endereço. Confira o endereço e a porta."),
+    ("TLS: ", "A conexão segura com o servidor falhou. Confira o HTTPS dele."),
+    ("leads to no address", "O nome do servidor não existe. Confira o endereço do canal."),
+    (
+        "nothing listens at its address",
+        "Nada responde no endereço do servidor. Confira o endereço e se ele está no ar.",
+    ),
+    (
+        "minutes old: the provider delivers late",
+        "As mensagens chegam com atraso, ou um relógio está errado. Peça a quem cuida do sistema que confira o relógio do servidor.",
+    ),
+    (
+        "That is allowed for",
+        "O relógio do provedor e o deste servidor não batem. A diferença é descontada, mas peça a quem cuida do sistema que confira o relógio.",
+    ),
+    (
         "was not reached",
         "O servidor não respondeu. Confira se o endereço está certo e se ele está no ar.",
     ),

@@ -64,7 +64,7 @@ async fn show(at: At<ChannelsRead>) -> Result<Response, Failure> {
                             @if let Some(number) = &channel.own_number { " · " (ui::phone(number)) }
                             " · " (lang.t("recebeu: ", "received: ")) (moment(lang, last_in, at.now())) " · " (lang.t("enviou: ", "sent: ")) (moment(lang, last_out, at.now()))
                         }
-                        @if let Some(alarm) = &channel.alarm { p.small { (badge(Tone::Bad, lang.t("atenção", "attention"))) " " (alarm) } }
+                        @if let Some(alarm) = &channel.alarm { p.small { (badge(Tone::Bad, lang.t("atenção", "attention"))) " " (cause(lang, alarm)) } }
                     }
                     (state_badge(lang, channel))
                 }

@@ -139,6 +139,7 @@ const SQL: &[&str] = &[
     // A million rows: by the house itself they would take an hour.
     "crates/bench/src/channels.rs",
     "crates/bench/src/desk.rs",
+    "crates/channels/src/alarm.rs",
     "crates/channels/src/kept.rs",
     "crates/channels/src/keys.rs",
     "crates/channels/src/locate.rs",
@@ -157,6 +158,7 @@ const SQL: &[&str] = &[
     "crates/inbox/src/resolution.rs",
     "crates/inbox/src/figures.rs",
     "crates/inbox/src/handoff.rs",
+    "crates/inbox/src/ids.rs",
     "crates/inbox/src/journey.rs",
     "crates/inbox/src/list.rs",
     "crates/inbox/src/media.rs",

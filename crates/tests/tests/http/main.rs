@@ -13,6 +13,7 @@ mod isolation;
 mod names;
 mod pairing;
 mod people;
+mod provider_faults;
 mod queue_fair;
 mod told;
 mod webhook;
