@@ -344,7 +344,7 @@ impl Intake {
             handles: any_handles(&message.chat),
             address: &message.chat.address,
             name: name.as_deref(),
-            at: message.at.map(|at| Moment(at.0 + offset * 1_000_000)),
+            at: message.at.map(|at| Moment(at.0.saturating_add(offset.saturating_mul(1_000_000)))),
             content: message.content.name(),
             body: message.text.as_deref(),
             answerable: person && !matches!(message.content, Content::Reaction | Content::Sticker),

@@ -30,7 +30,8 @@ pub(crate) async fn stretch(
     let mut items = Vec::new();
     let mut whole = false;
     // In the provider's own times.
-    let theirs = |at: Moment| Moment(at.0 - entry.clock_offset * 1_000_000);
+    let theirs =
+        |at: Moment| Moment(at.0.saturating_sub(entry.clock_offset.saturating_mul(1_000_000)));
     for page in 1..=PAGES {
         let span = Span { from: theirs(from), to: theirs(to), page, sent_only };
         let history = messenger.history(&entry.endpoint, &span).await?;

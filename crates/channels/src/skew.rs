@@ -72,7 +72,7 @@ impl Clocks {
         told: Moment,
         allowed: i64,
     ) -> Reading {
-        let offset = (now.0 - told.0) / 1_000_000;
+        let offset = now.0.saturating_sub(told.0) / 1_000_000;
         let mut held = self.0.lock();
         if (offset - allowed).abs() <= TOLERATED {
             held.remove(&channel);

@@ -47,7 +47,7 @@ pub use person::{
     people_by_ids, person_by_email, provide_operator, set_language, set_name, set_operator,
     set_password,
 };
-pub use provider::{person_by_subject, tie_subject};
+pub use provider::{is_tied, person_by_subject, tie_subject};
 pub use schema::MIGRATIONS;
 pub use second::{
     Enrolment, confirm_second, has_second, recovery_codes_left, remove_second, start_second,

@@ -50,3 +50,17 @@ pub async fn tie_subject(
         .await?;
     Ok(done == 1)
 }
+
+/// Whether a person is tied to a subject of this issuer.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn is_tied(tx: &mut SystemTx, person: PersonId, issuer: &str) -> Result<bool, Error> {
+    let row = tx
+        .fetch_opt(
+            "SELECT 1 FROM provider_identities WHERE issuer = $1 AND person_id = $2",
+            args![issuer, person],
+        )
+        .await?;
+    Ok(row.is_some())
+}

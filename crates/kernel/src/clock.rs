@@ -19,7 +19,7 @@ impl Moment {
 
     /// How long after `earlier` this is; zero when it is before.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_micros(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
     /// As RFC 3339 in UTC with microseconds, for people and JSON.

@@ -1,5 +1,5 @@
 //! Claims of an access token that is a signed JWT (RFC 9068, and Keycloak before it). Read only after
-//! the provider gave it to us, and believed only with its signature, its issuer and its subject.
+//! the provider gave it to us, and believed only with its signature, its issuer, its subject and us as the client it was made for.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,12 +9,15 @@ use serde_json::Value;
 
 use crate::ALGORITHMS;
 
+/// What a token must say of itself.
+pub(crate) struct Expected<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) subject: &'a str,
+    pub(crate) client: &'a str,
+}
+
 /// The claims, if it is such a token; one that is opaque, or does not fit, has none.
-pub(crate) fn claims(
-    token: &str,
-    keys: &[CoreJsonWebKey],
-    (issuer, subject): (&str, &str),
-) -> Option<Value> {
+pub(crate) fn claims(token: &str, keys: &[CoreJsonWebKey], wanted: &Expected<'_>) -> Option<Value> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, payload) = signed.split_once('.')?;
     let part = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
@@ -24,16 +27,31 @@ pub(crate) fn claims(
     if !ALGORITHMS.contains(&algorithm) {
         return None;
     }
-    let wanted = header["kid"].as_str().map(|kid| JsonWebKeyId::new(kid.to_owned()));
+    let kid = header["kid"].as_str().map(|kid| JsonWebKeyId::new(kid.to_owned()));
     let signature = part(signature)?;
     let fits = keys
         .iter()
-        .filter(|key| wanted.is_none() || key.key_id() == wanted.as_ref())
+        .filter(|key| kid.is_none() || key.key_id() == kid.as_ref())
         .any(|key| key.verify_signature(&algorithm, signed.as_bytes(), &signature).is_ok());
     let claims: Value = serde_json::from_slice(&part(payload)?).ok()?;
-    let same = claims["iss"].as_str().is_some_and(|iss| iss == issuer)
-        && claims["sub"].as_str().is_some_and(|sub| sub == subject);
-    (fits && same).then_some(claims)
+    let says = |name: &str, text: &str| claims[name].as_str().is_some_and(|said| said == text);
+    let same = says("iss", wanted.issuer) && says("sub", wanted.subject);
+    (fits && same && made_for(&claims, wanted.client)).then_some(claims)
+}
+
+/// Whether a token was given to this client: by `client_id` (RFC 9068) or `azp`, and where it names
+/// neither by its audience. Another client's may speak of roles that are none here.
+fn made_for(claims: &Value, client: &str) -> bool {
+    let named: Vec<&str> =
+        ["client_id", "azp"].into_iter().filter_map(|name| claims[name].as_str()).collect();
+    if !named.is_empty() {
+        return named.iter().all(|name| *name == client);
+    }
+    match &claims["aud"] {
+        Value::String(audience) => audience == client,
+        Value::Array(list) => list.iter().any(|audience| audience.as_str() == Some(client)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -62,23 +80,40 @@ mod tests {
         let key = CoreEdDsaPrivateSigningKey::from_ed25519_pem(KEY, kid).unwrap();
         let keys = [key.as_verification_key()];
         let header = json!({ "alg": "EdDSA", "kid": "k1", "typ": "at+jwt" });
-        let body = json!({ "iss": "https://id.example", "sub": "42", "realm_access": { "roles": ["owner"] } });
+        let body = json!({ "iss": "https://id.example", "sub": "42", "azp": "panel", "aud": "account", "realm_access": { "roles": ["owner"] } });
         let token = signed(&header, &body, &key);
-        let who = ("https://id.example", "42");
-        let read = claims(&token, &keys, who).unwrap();
+        let who = |issuer, subject| Expected { issuer, subject, client: "panel" };
+        let other = |issuer, subject| claims(&token, &keys, &who(issuer, subject));
+        let ours = who("https://id.example", "42");
+        let read = claims(&token, &keys, &ours).unwrap();
         assert_eq!(read["realm_access"]["roles"][0], "owner");
-        assert_eq!(claims(&token, &keys, ("https://other.example", "42")), None);
-        assert_eq!(claims(&token, &keys, ("https://id.example", "43")), None);
-        assert_eq!(claims(&token, &[], who), None, "no key of the provider's");
-        assert_eq!(claims("opaque-token", &keys, who), None);
+        assert_eq!(other("https://other.example", "42"), None);
+        assert_eq!(other("https://id.example", "43"), None);
+        assert_eq!(claims(&token, &[], &ours), None, "no key of the provider's");
+        assert_eq!(claims("opaque-token", &keys, &ours), None);
         let forged = json!({ "iss": "https://id.example", "sub": "42", "realm_access": { "roles": ["operator"] } });
         let mut parts: Vec<&str> = token.split('.').collect();
         let other = URL_SAFE_NO_PAD.encode(forged.to_string());
         parts[1] = &other;
-        assert_eq!(claims(&parts.join("."), &keys, who), None, "another body");
+        assert_eq!(claims(&parts.join("."), &keys, &ours), None, "another body");
         let none = format!("{}.{other}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#));
-        assert_eq!(claims(&none, &keys, who), None, "no signature");
+        assert_eq!(claims(&none, &keys, &ours), None, "no signature");
         let unknown = json!({ "alg": "EdDSA", "kid": "k2" });
-        assert_eq!(claims(&signed(&unknown, &body, &key), &keys, who), None, "another key");
+        assert_eq!(claims(&signed(&unknown, &body, &key), &keys, &ours), None, "another key");
+        for (extra, read) in [
+            (json!({ "azp": "panel" }), true),
+            (json!({ "client_id": "panel", "aud": "https://api.example" }), true),
+            (json!({ "aud": ["account", "panel"] }), true),
+            (json!({ "aud": "panel" }), true),
+            (json!({ "azp": "other", "aud": "panel" }), false),
+            (json!({ "azp": "panel", "client_id": "other" }), false),
+            (json!({ "aud": "other" }), false),
+            (json!({}), false),
+        ] {
+            let mut body = json!({ "iss": "https://id.example", "sub": "42" });
+            body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            let token = signed(&header, &body, &key);
+            assert_eq!(claims(&token, &keys, &ours).is_some(), read, "{body}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! # Invariants
 //! - Only asymmetric signatures are accepted (RS256, PS256, ES256, EdDSA), whatever a provider offers.
 //! - The issuer of discovery and of tokens is compared to the letter with the configured one.
+//! - A token that was made for another client, or not just now, is not believed.
 //! - Keys are fetched anew when a token's signature does not fit, at most every half minute.
 
 mod access;
@@ -16,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kernel::{Clock, Moment};
 use messaging::http::Outbound;
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType,
@@ -39,6 +41,8 @@ pub use settings::{BadSettings, Given, Kind, Settings};
 
 /// Discovery and keys are held this long.
 const HELD: Duration = Duration::from_secs(600);
+/// Seconds that a token's time of issue may be from now.
+const ISSUED_WITHIN: i64 = 600;
 /// Keys are fetched anew for a token that does not fit no more often than this.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -137,6 +141,7 @@ struct Held {
 /// One identity provider.
 pub struct Oidc {
     settings: Settings,
+    clock: Clock,
     http: Http,
     held: Mutex<Option<Arc<Held>>>,
     looked_again: Mutex<Option<Instant>>,
@@ -185,9 +190,10 @@ async fn call(outbound: &Outbound, request: HttpRequest) -> Result<HttpResponse,
 }
 
 impl Oidc {
-    pub fn new(settings: Settings, outbound: Outbound) -> Self {
+    pub fn new(settings: Settings, outbound: Outbound, clock: Clock) -> Self {
         Self {
             settings,
+            clock,
             http: Http(outbound),
             held: Mutex::new(None),
             looked_again: Mutex::new(None),
@@ -235,6 +241,19 @@ impl Oidc {
         let held = Arc::new(Held { metadata, at: Instant::now() });
         *self.held.lock() = Some(held.clone());
         Ok(held)
+    }
+
+    fn verifier<'c>(
+        &'c self,
+        client: &'c Client,
+    ) -> openidconnect::IdTokenVerifier<'c, CoreJsonWebKey> {
+        client
+            .id_token_verifier()
+            .set_allowed_algs(ALGORITHMS)
+            .set_time_fn(|| {
+                chrono::DateTime::from_timestamp_micros(self.clock.now().0).unwrap_or_default()
+            })
+            .set_issue_time_verifier_fn(|made| fresh(made, self.clock.now()))
     }
 
     fn client(&self, held: &Held, redirect: &str) -> Result<Client, OidcError> {
@@ -299,7 +318,7 @@ impl Oidc {
             )
         })?;
         let nonce = Nonce::new(begun.nonce.clone());
-        let mut claims = id_token.clone().into_claims(&verifier(&client), &nonce);
+        let mut claims = id_token.clone().into_claims(&self.verifier(&client), &nonce);
         let unfit = |error: &openidconnect::ClaimsVerificationError| {
             matches!(error, openidconnect::ClaimsVerificationError::SignatureVerification(_))
         };
@@ -307,7 +326,7 @@ impl Oidc {
         if claims.as_ref().is_err_and(unfit) && self.may_look_again() {
             let held = self.metadata(Duration::ZERO).await?;
             let client = self.client(&held, redirect)?;
-            claims = id_token.clone().into_claims(&verifier(&client), &nonce);
+            claims = id_token.clone().into_claims(&self.verifier(&client), &nonce);
         }
         let claims = claims.map_err(|error| {
             OidcError::TokenRejected(format!(
@@ -315,6 +334,14 @@ impl Oidc {
                  the provider signs with RS256, PS256, ES256 or EdDSA"
             ))
         })?;
+        // The library leaves this to its callers.
+        if let Some(party) = claims.authorized_party()
+            && party.as_str() != self.settings.client_id
+        {
+            return Err(OidcError::TokenRejected(
+                "the ID token was made for another client (claim azp)".to_owned(),
+            ));
+        }
         let mut all = serde_json::to_value(&claims).unwrap_or_default();
         let lacks = |all: &Value| {
             self.settings.paths().iter().any(|path| claims::at(all, path).is_none())
@@ -326,7 +353,11 @@ impl Oidc {
             && let Some(more) = access::claims(
                 tokens.access_token().secret(),
                 held.metadata.jwks().keys(),
-                (&self.settings.issuer, claims.subject().as_str()),
+                &access::Expected {
+                    issuer: &self.settings.issuer,
+                    subject: claims.subject().as_str(),
+                    client: &self.settings.client_id,
+                },
             )
         {
             claims::add(&mut all, &more);
@@ -409,8 +440,14 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 4] = [
     CoreJwsSigningAlgorithm::EdDsa,
 ];
 
-fn verifier(client: &Client) -> openidconnect::IdTokenVerifier<'_, CoreJsonWebKey> {
-    client.id_token_verifier().set_allowed_algs(ALGORITHMS)
+/// Whether a token was made just now, as it is when a code is exchanged for it.
+fn fresh(made: chrono::DateTime<chrono::Utc>, now: Moment) -> Result<(), String> {
+    let age = now.timestamp().as_second() - made.timestamp();
+    if age.abs() > ISSUED_WITHIN {
+        let side = if age > 0 { "before" } else { "after" };
+        return Err(format!("it was made {} seconds {side} now (claim iat)", age.abs()));
+    }
+    Ok(())
 }
 
 /// Why the provider gave no token, without what it was asked with.

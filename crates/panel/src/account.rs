@@ -48,6 +48,13 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
     let sessions = identity::sessions(&mut tx, me.person.id, now).await?;
     let codes = identity::recovery_codes_left(&mut tx, me.person.id).await?;
     let keys = identity::passkeys(&mut tx, me.person.id).await?;
+    let tied = match &app.oidc {
+        Some(provider) => {
+            let issuer = &provider.settings().issuer;
+            Some(identity::is_tied(&mut tx, me.person.id, issuer).await?)
+        }
+        None => None,
+    };
     drop(tx);
     let languages = [
         (String::new(), lang.t("Como o navegador pede", "As the browser asks").to_owned()),
@@ -118,6 +125,7 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
             }
         }
         (crate::passkey_page::section(me, &keys))
+        @if let Some(tied) = tied { (provider_section(me, tied, proved)) }
         section {
             div.row.between {
                 h2 { (lang.t("Sessões abertas", "Open sessions")) }
@@ -154,6 +162,30 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
         *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     }
     Ok(response)
+}
+
+/// Whether the account is tied to one at the identity provider, and how to tie it.
+fn provider_section(me: &Me, tied: bool, proved: bool) -> Markup {
+    let lang = me.lang();
+    html! {
+        section.panel {
+            div.row.between {
+                h2 { (lang.t("Provedor de identidade", "Identity provider")) }
+                @if tied { (badge(Tone::Good, lang.t("Ligada", "Tied"))) }
+                @else { (badge(Tone::Neutral, lang.t("Não ligada", "Not tied"))) }
+            }
+            @if tied {
+                p.muted { (lang.t("Você também entra pela conta da organização.", "You also sign in with your organisation's account.")) }
+            } @else {
+                p.muted { (lang.t("Ligue sua conta à da organização para entrar por ela também.",
+                    "Tie your account to your organisation's to sign in with it too.")) }
+                @if proved { form method="post" action="/painel/conta/provedor" {
+                    (ui::csrf_field(&me.visitor.csrf))
+                    button type="submit" { (lang.t("Ligar", "Tie")) }
+                } } @else { (confirm_first(lang)) }
+            }
+        }
+    }
 }
 
 /// The way to what is for people who proved themselves just now.

@@ -15,8 +15,10 @@ use tenancy::Tenant;
 use ui::{Lang, Tone, notice};
 
 use crate::address::{encode, redirect, safe_next};
-use crate::door::{Visitor, cookie, secure};
+use crate::door::{Me, Visitor, cookie, secure};
 use crate::failure::Failure;
+use crate::form::Form;
+use crate::prove;
 use crate::registry::{PageAccess, Pages};
 use crate::sign_in::{note_person, open, with_session};
 
@@ -28,6 +30,7 @@ const ABOUT: &str = "sign-in at the identity provider";
 pub(crate) fn pages(pages: &mut Pages) {
     pages.page("/painel/oidc", PageAccess::Public, leave);
     pages.page("/painel/oidc/volta", PageAccess::Public, come_back);
+    pages.action("/painel/conta/provedor", PageAccess::SignedIn, tie);
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,6 +38,9 @@ struct Away {
     begun: Begun,
     next: String,
     at: i64,
+    /// Who, signed in here, wants their account tied to the one at the provider.
+    #[serde(default)]
+    ties: Option<PersonId>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,16 +104,33 @@ fn failed(visitor: &Visitor, error: &OidcError) -> Response {
 }
 
 async fn leave(visitor: Visitor, Query(wanted): Query<Wanted>) -> Result<Response, Failure> {
+    send_off(&visitor, safe_next(&wanted.next), None).await
+}
+
+#[derive(Debug, Deserialize)]
+struct Nothing {}
+
+/// Goes off to tie one's own account to the one at the provider.
+async fn tie(me: Me, Form(_): Form<Nothing>) -> Result<Response, Failure> {
+    prove::needed(&me)?;
+    send_off(&me.visitor, "/painel/conta", Some(me.person.id)).await
+}
+
+async fn send_off(
+    visitor: &Visitor,
+    next: &str,
+    ties: Option<PersonId>,
+) -> Result<Response, Failure> {
     let provider = visitor.app.oidc.clone().ok_or_else(Failure::not_found)?;
-    let (url, begun) = match provider.begin(&redirect_address(&visitor)).await {
+    let (url, begun) = match provider.begin(&redirect_address(visitor)).await {
         Ok(begun) => begun,
-        Err(error) => return Ok(failed(&visitor, &error)),
+        Err(error) => return Ok(failed(visitor, &error)),
     };
-    let away = Away { begun, next: safe_next(&wanted.next).to_owned(), at: visitor.now().0 };
+    let away = Away { begun, next: next.to_owned(), at: visitor.now().0, ties };
     let plain = serde_json::to_vec(&away).unwrap_or_default();
     let sealed = URL_SAFE_NO_PAD.encode(visitor.app.vault.seal_for_house(ABOUT, &plain));
     let mut response = redirect(&url);
-    response.headers_mut().append(header::SET_COOKIE, away_cookie(&visitor, &sealed));
+    response.headers_mut().append(header::SET_COOKIE, away_cookie(visitor, &sealed));
     Ok(response)
 }
 
@@ -140,7 +163,10 @@ async fn come_back(visitor: Visitor, Query(back): Query<Returned>) -> Result<Res
     };
     let mut response = if back.error.is_empty() {
         match provider.finish(&back.code, &away.begun, &redirect_address(&visitor)).await {
-            Ok(known) => welcome(&visitor, &known, &away.next).await?,
+            Ok(known) => match away.ties {
+                Some(person) => tied_up(&visitor, &known, person).await?,
+                None => welcome(&visitor, &known, &away.next).await?,
+            },
             Err(error) => failed(&visitor, &error),
         }
     } else {
@@ -225,6 +251,53 @@ async fn follow(
     Ok(left)
 }
 
+/// Whether somebody can sign in without the provider, or runs the house. Such an account is not
+/// opened by whoever the provider gives its address to: its owner ties the two, signed in here.
+async fn has_own_ways(tx: &mut SystemTx, person: &Person) -> Result<bool, Failure> {
+    if person.operator || person.has_password || person.has_second {
+        return Ok(true);
+    }
+    Ok(!identity::passkeys(tx, person.id).await?.is_empty())
+}
+
+fn stands_already(visitor: &Visitor) -> Response {
+    tracing::warn!(
+        event = "oidc_auth_error",
+        cause = "an account with a password, passkey or the operator's rights has this address and is not tied to \
+                 the provider's: its owner ties them under My account",
+    );
+    sorry(
+        visitor,
+        "Já existe aqui uma conta com este e-mail. Entre nela com a senha e, em Minha conta, ligue-a ao provedor de identidade; depois disso esta entrada funciona.",
+        "An account with this e-mail address exists here already. Sign in to it with its password and tie it to the identity provider under My account; from then on this way in works.",
+    )
+}
+
+/// Ties the account of whoever is signed in, and went off for it, to who they are at the provider.
+async fn tied_up(visitor: &Visitor, known: &Known, wanted: PersonId) -> Result<Response, Failure> {
+    let (app, now) = (&visitor.app, visitor.now());
+    let session = visitor.session.as_ref().filter(|session| {
+        session.stage == Stage::Open && session.person.id == wanted && session.proved(now)
+    });
+    let Some(session) = session else { return Err(Failure::sign_in("/painel/conta")) };
+    let mut tx = app.db.begin_system().await?;
+    let subject = (known.issuer.as_str(), known.subject.as_str());
+    let owner = identity::person_by_subject(&mut tx, subject.0, subject.1).await?;
+    let ours = owner == Some(wanted);
+    if !ours && (owner.is_some() || !identity::tie_subject(&mut tx, wanted, subject, now).await?) {
+        return Ok(sorry(
+            visitor,
+            "Uma destas contas já está ligada a outra. Avise quem cuida do sistema.",
+            "One of these accounts is tied to another already. Tell whoever runs the system.",
+        ));
+    }
+    tx.commit().await?;
+    if !ours {
+        note_person(app, &session.person, "person.provider_tied", &visitor.address).await?;
+    }
+    Ok(redirect("/painel/conta"))
+}
+
 async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Response, Failure> {
     let (app, now) = (&visitor.app, visitor.now());
     let operator = known.roles.iter().any(|role| role.eq_ignore_ascii_case("operator"));
@@ -247,6 +320,11 @@ async fn welcome(visitor: &Visitor, known: &Known, next: &str) -> Result<Respons
     };
     if person.as_ref().is_some_and(|person| person.disabled) {
         return Ok(sorry(visitor, "Esta conta está desativada.", "This account is disabled."));
+    }
+    if let (None, Some(person)) = (tied, &person)
+        && has_own_ways(&mut tx, person).await?
+    {
+        return Ok(stands_already(visitor));
     }
     let mut left = Vec::new();
     if let Some(person) = &person {

@@ -318,6 +318,10 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         "person.second_removed" => {
             lang.t("desligou a verificação em duas etapas", "turned two-step verification off")
         }
+        "person.provider_tied" => lang.t(
+            "ligou a conta ao provedor de identidade",
+            "tied the account to the identity provider",
+        ),
         "person.passkey_added" => lang.t("criou uma chave de acesso", "made a passkey"),
         "person.passkey_removed" => lang.t("removeu uma chave de acesso", "removed a passkey"),
         "person.locked" => {

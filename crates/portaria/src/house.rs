@@ -106,7 +106,7 @@ impl House {
         let oidc = match &config.oidc {
             Some(settings) => {
                 let outbound = Outbound::new(Private::Allowed)?;
-                Some(Arc::new(oidc::Oidc::new(settings.clone(), outbound)))
+                Some(Arc::new(oidc::Oidc::new(settings.clone(), outbound, clock.clone())))
             }
             None => None,
         };

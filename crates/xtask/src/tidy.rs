@@ -24,7 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("models", &["kernel", "messaging"]),
     ("sandbox", &["kernel"]),
     ("ui", &["kernel"]),
-    ("oidc", &["messaging"]),
+    ("oidc", &["kernel", "messaging"]),
     ("passkeys", &[]),
     ("identity", &["db", "kernel", "tenancy"]),
     (

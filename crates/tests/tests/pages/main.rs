@@ -7,5 +7,6 @@ mod home;
 mod look;
 mod manage;
 mod programs;
+mod provider;
 mod signing;
 mod walk;
