@@ -51,6 +51,8 @@ pub(crate) struct After {
     /// When the earliest of the jobs that were enqueued is due.
     jobs: Option<Moment>,
     settings: bool,
+    /// Somebody may do less than before.
+    rights: bool,
     /// Whose rows they are.
     tenant: Option<TenantId>,
 }
@@ -67,6 +69,9 @@ impl After {
         }
         if let Some(due) = self.jobs {
             signals.jobs_due(due);
+        }
+        if self.rights {
+            signals.rights_changed();
         }
         if let Some(tenant) = self.tenant {
             signals.committed(tenant);
@@ -117,6 +122,11 @@ macro_rules! transaction {
             /// Makes caches of settings look again once this is committed.
             pub fn settings_changed(&mut self) {
                 self.after.settings = true;
+            }
+
+            /// Makes open pages and streams look, once this is committed, whether they still may.
+            pub fn rights_changed(&mut self) {
+                self.after.rights = true;
             }
 
             /// Makes the writes durable, then tells whoever waits for them.

@@ -81,6 +81,13 @@ impl Signals {
         }
     }
 
+    /// Somebody may do less than before: whoever shows anything looks whether it still may.
+    pub(crate) fn rights_changed(&self) {
+        if self.inner.committed.receiver_count() > 0 {
+            let _ = self.inner.committed.send(None);
+        }
+    }
+
     /// Whose rows are committed from now on; `None` stands for somebody's, in another process. On
     /// PostgreSQL other processes' commits are not told: look again now and then.
     pub fn commits(&self) -> broadcast::Receiver<Option<TenantId>> {

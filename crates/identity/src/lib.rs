@@ -9,6 +9,7 @@
 //! - Whether an e-mail address is known is told to nobody who is not signed in.
 //! - The audit trail is only added to, in the transaction that made the change.
 
+mod alike;
 mod audit;
 mod link;
 mod mail;
@@ -24,6 +25,7 @@ mod session;
 mod support;
 mod throttle;
 
+pub use alike::looks_like;
 pub use audit::{
     Actor, Change, Entry, Filter, audit, entries, house_audit, house_entries, redacted,
 };
@@ -31,7 +33,7 @@ pub use link::{
     Invitation, Link, LinkKind, find_link, invitations, issue_link, operator_invitations, use_link,
     withdraw, withdraw_operator,
 };
-pub use mail::{Letter, Mail, Outbox, mailbox, post, remove_letters};
+pub use mail::{Letter, Mail, MailLimits, Outbox, mailbox, post, remove_letters};
 pub use membership::{
     Member, Membership, Source, join, leave, members, memberships, provided, remove_invitations,
     remove_tenant, set_role,

@@ -33,6 +33,8 @@ pub struct Mail {
     pub sent_at: Option<Moment>,
 }
 
+/// What letters are counted over.
+const WINDOW: Duration = Duration::from_secs(3600);
 /// Tries before a letter is given up: over about a day.
 const TRIES: i64 = 8;
 /// A process that took a letter and died gives it back after this long.
@@ -40,11 +42,31 @@ const LEASE: Duration = Duration::from_secs(120);
 /// Letters are kept so long: as long as the longest link in one works.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
-/// Keeps a letter; [`Outbox`] sends it once this is committed.
+/// Letters in an hour, at most: those of one business to one address, and those of one business. The
+/// house's own are counted by address alone, apart from those of businesses.
+#[derive(Debug, Clone, Copy)]
+pub struct MailLimits {
+    pub recipient: u32,
+    pub tenant: u32,
+}
+
+/// Keeps a letter; [`Outbox`] sends it once this is committed. `None` when there were too many in the
+/// last hour: it is not sent, and the log says so.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn post(tx: &mut SystemTx, letter: &Letter<'_>, now: Moment) -> Result<MailId, Error> {
+pub async fn post(
+    tx: &mut SystemTx,
+    letter: &Letter<'_>,
+    limits: MailLimits,
+    now: Moment,
+) -> Result<Option<MailId>, Error> {
+    if let Some(limit) = over_limit(tx, letter, limits, now).await? {
+        let tenant = letter.tenant.map(tracing::field::display);
+        tracing::warn!(event = "letters_limited", tenant_id = tenant, limit);
+        metrics::counter!("portaria_letters_limited_total", "limit" => limit).increment(1);
+        return Ok(None);
+    }
     let id = MailId::generate();
     tx.execute(
         "INSERT INTO mails (id, recipient, sender_name, subject, body, created_at, next_at, tenant_id, expires_at) \
@@ -61,7 +83,42 @@ pub async fn post(tx: &mut SystemTx, letter: &Letter<'_>, now: Moment) -> Result
         ],
     )
     .await?;
-    Ok(id)
+    Ok(Some(id))
+}
+
+/// Which limit another letter would break.
+async fn over_limit(
+    tx: &mut SystemTx,
+    letter: &Letter<'_>,
+    limits: MailLimits,
+    now: Moment,
+) -> Result<Option<&'static str>, Error> {
+    let since = now - WINDOW;
+    let same = match letter.tenant {
+        Some(_) => "tenant_id = $3",
+        None => "tenant_id IS NULL AND $3 IS NULL",
+    };
+    let row = tx
+        .fetch_opt(
+            &format!(
+                "SELECT COUNT(*) FROM mails WHERE recipient = $1 AND created_at > $2 AND {same}"
+            ),
+            args![letter.to, since, letter.tenant],
+        )
+        .await?;
+    let count: i64 = row.map_or(Ok(0), |row| row.get(0))?;
+    if count >= i64::from(limits.recipient) {
+        return Ok(Some("recipient"));
+    }
+    let Some(tenant) = letter.tenant else { return Ok(None) };
+    let row = tx
+        .fetch_opt(
+            "SELECT COUNT(*) FROM mails WHERE tenant_id = $1 AND created_at > $2",
+            args![tenant, since],
+        )
+        .await?;
+    let count: i64 = row.map_or(Ok(0), |row| row.get(0))?;
+    Ok((count >= i64::from(limits.tenant)).then_some("tenant"))
 }
 
 /// Removes a tenant's letters; what they said named its customers.

@@ -154,6 +154,7 @@ pub async fn set_role(
     to: Role,
 ) -> Result<Option<Role>, Error> {
     let Some(before) = lock(tx, tenant, person, to == Role::Owner).await? else { return Ok(None) };
+    tx.rights_changed();
     tx.execute(
         "UPDATE memberships SET role = $1 WHERE tenant_id = $2 AND person_id = $3",
         args![to.name(), tenant, person],
@@ -173,6 +174,7 @@ pub async fn leave(
     now: Moment,
 ) -> Result<Option<Role>, Error> {
     let Some(before) = lock(tx, tenant, person, false).await? else { return Ok(None) };
+    tx.rights_changed();
     link::end_links(tx, tenant, person, now).await?;
     tx.execute(
         "DELETE FROM memberships WHERE tenant_id = $1 AND person_id = $2",

@@ -210,6 +210,7 @@ pub async fn set_language(
 /// # Errors
 /// When the database refuses.
 pub async fn set_operator(tx: &mut SystemTx, id: PersonId, operator: bool) -> Result<(), Error> {
+    tx.rights_changed();
     tx.execute(
         "UPDATE people SET operator = $1, operator_source = 'house' WHERE id = $2",
         args![operator, id],
@@ -234,6 +235,7 @@ pub async fn provide_operator(
         "UPDATE people SET operator = 0, operator_source = 'house' \
          WHERE id = $1 AND operator = 1 AND operator_source = 'provider'"
     };
+    tx.rights_changed();
     Ok(tx.execute(sql, args![id]).await? == 1)
 }
 
@@ -242,6 +244,7 @@ pub async fn provide_operator(
 /// # Errors
 /// When the database refuses.
 pub async fn disable(tx: &mut SystemTx, id: PersonId, disabled: bool) -> Result<(), Error> {
+    tx.rights_changed();
     tx.execute("UPDATE people SET disabled = $1 WHERE id = $2", args![disabled, id]).await?;
     tx.execute("DELETE FROM sessions WHERE person_id = $1", args![id]).await?;
     Ok(())

@@ -2,7 +2,8 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[PEOPLE, PASSKEYS, PROVIDERS, LETTERS, LINKS_BY_EMAIL];
+pub const MIGRATIONS: &[Migration] =
+    &[PEOPLE, PASSKEYS, PROVIDERS, LETTERS, LINKS_BY_EMAIL, LETTERS_BY_TENANT];
 
 const PEOPLE: Migration = Migration {
     version: 13,
@@ -172,6 +173,19 @@ const LETTERS: Migration = Migration {
     sql: "
 ALTER TABLE mails ADD COLUMN expires_at BIGINT;
 ALTER TABLE mails ADD COLUMN tenant_id TEXT;
+",
+    tenant_tables: &[],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+const LETTERS_BY_TENANT: Migration = Migration {
+    version: 36,
+    name: "letters_by_tenant",
+    // Letters of the last hour are counted before another is kept.
+    sql: "
+CREATE INDEX mails_tenant ON mails (tenant_id, created_at);
+CREATE INDEX mails_recipient ON mails (recipient, created_at);
 ",
     tenant_tables: &[],
     system_tables: &[],

@@ -216,6 +216,7 @@ pub async fn end_session(
     person: PersonId,
     session: SessionId,
 ) -> Result<bool, Error> {
+    tx.rights_changed();
     let done = tx
         .execute("DELETE FROM sessions WHERE id = $1 AND person_id = $2", args![session, person])
         .await?;
@@ -231,6 +232,7 @@ pub async fn end_all_sessions(
     person: PersonId,
     but: Option<SessionId>,
 ) -> Result<u64, Error> {
+    tx.rights_changed();
     let but = but.map(|id| id.to_string()).unwrap_or_default();
     tx.execute("DELETE FROM sessions WHERE person_id = $1 AND id <> $2", args![person, but]).await
 }

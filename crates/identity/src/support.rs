@@ -103,6 +103,7 @@ pub async fn end_grant(
     person: Option<PersonId>,
     now: Moment,
 ) -> Result<u64, Error> {
+    tx.rights_changed();
     tx.execute(
         "UPDATE support_grants SET ended_at = $1 WHERE tenant_id = $2 AND ($3 = '' OR person_id = $3) \
          AND ended_at IS NULL AND expires_at > $1",

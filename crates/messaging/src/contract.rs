@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kernel::line::Line;
 use kernel::{ChannelId, Moment};
 
 use crate::{Inbound, Link, Outgoing};
@@ -145,6 +146,13 @@ impl SendError {
             Self::Postponed(_) => "postponed",
             Self::OutcomeUnknown(_) => "unknown",
         }
+    }
+
+    /// The provider answered as if all were well, and named no message: nobody knows what it did.
+    pub(crate) fn no_id(said: &str) -> Self {
+        let said = Line::<200>::shown(said);
+        let said = said.map(|said| format!("; it said “{}”", &*said)).unwrap_or_default();
+        Self::OutcomeUnknown(format!("an answer without a message id{said}"))
     }
 
     pub(crate) fn unsupported(what: &str) -> Self {

@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::extract::{FromRequestParts as _, State};
 use axum::http::Method;
+use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use inbox::ConversationView;
@@ -11,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use web::permission::{InboxRead, InboxWrite};
-use web::{Access, Api, Built, Door, Json, Problem, Scope};
+use web::{Access, Api, Built, Caller, Door, Json, Problem, Scope};
 
 use crate::store;
 
@@ -78,6 +80,9 @@ async fn set(
 }
 
 struct Watch {
+    door: Door,
+    /// The request, by which rights are looked at again.
+    parts: Parts,
     scope: Scope<InboxRead>,
     /// What was told last.
     told: Option<String>,
@@ -86,10 +91,25 @@ struct Watch {
 /// A page asks again after this long, and its key is looked at again.
 const HOLDS: Duration = Duration::from_secs(300);
 
+impl Watch {
+    /// Whether the caller still may: a key is revoked, a membership ends.
+    async fn still_may(&self) -> bool {
+        let mut parts = self.parts.clone();
+        // Who called was looked up when the stream began.
+        parts.extensions.remove::<Caller>();
+        match Scope::<InboxRead>::from_request_parts(&mut parts, &self.door).await {
+            Ok(_) => true,
+            Err(problem) => problem.status().is_server_error(),
+        }
+    }
+}
+
 async fn events(
+    State(door): State<Door>,
+    parts: Parts,
     scope: Scope<InboxRead>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let watch = Watch { scope, told: None };
+    let watch = Watch { door, parts, scope, told: None };
     let until = tokio::time::Instant::now() + HOLDS;
     let stream = stream::unfold(watch, move |mut watch| async move {
         loop {
@@ -98,6 +118,9 @@ async fn events(
             }
             if watch.told.is_some() {
                 tokio::time::sleep(LOOK).await;
+                if !watch.still_may().await {
+                    return None;
+                }
             }
             let Ok(mut tx) = watch.scope.read().await else {
                 // The database is away for a moment: the page keeps what it has.

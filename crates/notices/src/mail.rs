@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use db::Db;
-use identity::Letter;
+use identity::{Letter, MailLimits};
 use inbox::WaitingDue;
 use kernel::line::{Line, quoted, unlinked};
 use lettre::message::header::ContentType;
@@ -114,8 +114,8 @@ const USEFUL: std::time::Duration = std::time::Duration::from_secs(3600);
 /// Runs [`WaitingDue`].
 pub struct WaitingMail {
     pub db: Db,
-    /// Letters reach people.
-    pub mails: bool,
+    /// How many letters may leave; `None` when none reaches anybody.
+    pub mails: Option<MailLimits>,
     /// Where people reach the panel, without a slash at its end.
     pub panel: String,
 }
@@ -123,9 +123,7 @@ pub struct WaitingMail {
 #[async_trait]
 impl Handler<WaitingDue> for WaitingMail {
     async fn run(&self, due: WaitingDue, cx: &JobCx) -> Result<Done, JobError> {
-        if !self.mails {
-            return Ok(Done::Finish);
-        }
+        let Some(limits) = self.mails else { return Ok(Done::Finish) };
         let mut tx = self.db.read(cx.tenant).await?;
         let emails = store::emails(&mut tx).await?;
         if emails.is_empty() {
@@ -173,7 +171,8 @@ impl Handler<WaitingDue> for WaitingMail {
                 tenant: Some(cx.tenant),
                 lives: USEFUL,
             };
-            identity::post(&mut tx, &letter, cx.clock.now()).await?;
+            // Beyond the limit the panel says it alone.
+            identity::post(&mut tx, &letter, limits, cx.clock.now()).await?;
         }
         tx.commit().await?;
         Ok(Done::Finish)

@@ -7,7 +7,7 @@ use assistant::{Answerer, Contexts};
 use async_trait::async_trait;
 use channels::{Manage, Sender};
 use db::Db;
-use identity::Throttle;
+use identity::{MailLimits, Throttle};
 use kernel::{Clock, TenantId};
 use knowledge::Library;
 use messaging::Messengers;
@@ -32,7 +32,7 @@ pub struct Options {
     /// Letters are shown on a page of the demo instead of being sent.
     pub mailbox: bool,
     /// Letters reach people.
-    pub mails: bool,
+    pub mails: Option<MailLimits>,
     /// The name beside the address that letters come from.
     pub mail_name: Option<String>,
     /// Bytes of an uploaded file at most.

@@ -40,6 +40,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether it is a fault of ours, and says nothing of what the visitor may do.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.status().is_server_error())
+    }
+}
+
 impl From<db::Error> for Failure {
     fn from(error: db::Error) -> Self {
         Self::Problem(error.into())

@@ -38,8 +38,8 @@ async fn post(
     letter: &Letter<'_>,
     now: Moment,
 ) -> Result<(), Failure> {
-    if app.options.mails {
-        identity::post(tx, letter, now).await?;
+    if let Some(limits) = app.options.mails {
+        identity::post(tx, letter, limits, now).await?;
     }
     Ok(())
 }

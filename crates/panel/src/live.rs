@@ -3,15 +3,20 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::extract::FromRequestParts as _;
+use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
-use kernel::Moment;
+use kernel::{Moment, TenantId};
 use maud::{Markup, PreEscaped, html};
 use serde_json::json;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 use ui::Lang;
 use web::permission::InboxRead;
 
+use crate::app::App;
 use crate::door::At;
 use crate::failure::Failure;
 use crate::registry::Pages;
@@ -57,41 +62,81 @@ pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/eventos", events);
 }
 
+/// Whether whoever opened a stream still may: the session, the membership, the role.
+async fn still_may(parts: &Parts, app: &App) -> bool {
+    let mut parts = parts.clone();
+    match At::<InboxRead>::from_request_parts(&mut parts, app).await {
+        Ok(_) => true,
+        // Without a database for a moment nobody is sent away.
+        Err(failure) => failure.is_ours(),
+    }
+}
+
 async fn events(
+    parts: Parts,
     at: At<InboxRead>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let commits = at.app.db.signals().commits();
     let until = Instant::now() + HOLDS;
-    let stream = stream::unfold((at, commits, true), move |(at, mut commits, first)| async move {
-        if Instant::now() > until {
+    let watch = Watch { parts, at, commits, told: Told::Nothing };
+    let stream = stream::unfold(watch, move |mut watch| async move {
+        if Instant::now() > until || watch.told == Told::Gone {
             return None;
         }
-        if !first {
-            let ours = at.tenant.id;
-            let change = async {
-                loop {
-                    match commits.recv().await {
-                        Ok(Some(tenant)) if tenant != ours => {}
-                        // Ours, somebody's in another process, or more than we could hear.
-                        Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => return,
-                        Err(tokio::sync::broadcast::error::RecvError::Closed) => {
-                            std::future::pending::<()>().await;
-                        }
-                    }
-                }
-            };
-            if tokio::time::timeout(QUIET, change).await.is_ok() {
-                tokio::time::sleep(BUNDLE).await;
-                while commits.try_recv().is_ok() {}
+        if watch.told == Told::Something {
+            watch.wait().await;
+            if !still_may(&watch.parts, &watch.at.app).await {
+                watch.told = Told::Gone;
+                // The page loads itself anew and shows what its visitor may see.
+                return Some((Ok(Event::default().event("gone").data("{}")), watch));
             }
         }
-        let waiting = match at.app.db.read(at.tenant.id).await {
+        watch.told = Told::Something;
+        let waiting = match watch.at.app.db.read(watch.at.tenant.id).await {
             Ok(mut tx) => inbox::waiting(&mut tx, MOST).await.map(|list| list.len()).ok(),
             Err(_) => None,
         };
         // Without a database for a moment the page keeps what it has.
         let data = waiting.map_or_else(|| json!({}), |count| json!({ "waiting": count }));
-        Some((Ok(Event::default().data(data.to_string())), (at, commits, false)))
+        Some((Ok(Event::default().data(data.to_string())), watch))
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Something,
+    /// That its visitor may no longer: nothing follows.
+    Gone,
+}
+
+struct Watch {
+    /// The request, by which rights are looked at again.
+    parts: Parts,
+    at: At<InboxRead>,
+    commits: Receiver<Option<TenantId>>,
+    told: Told,
+}
+
+impl Watch {
+    /// Waits for a change of the tenant's, or of anybody's rights, or a while.
+    async fn wait(&mut self) {
+        let ours = self.at.tenant.id;
+        let commits = &mut self.commits;
+        let change = async {
+            loop {
+                match commits.recv().await {
+                    Ok(Some(tenant)) if tenant != ours => {}
+                    // Ours, somebody's rights or another process, or more than we could hear.
+                    Ok(_) | Err(RecvError::Lagged(_)) => return,
+                    Err(RecvError::Closed) => std::future::pending::<()>().await,
+                }
+            }
+        };
+        if tokio::time::timeout(QUIET, change).await.is_ok() {
+            tokio::time::sleep(BUNDLE).await;
+            while self.commits.try_recv().is_ok() {}
+        }
+    }
 }

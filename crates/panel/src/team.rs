@@ -62,9 +62,16 @@ async fn page<Q: Permission>(
     let running: Vec<_> =
         grants.iter().filter(|g| g.ended_at.is_none() && g.expires_at > now).collect();
     let refused = matches!(said, Some((Tone::Bad, _)));
+    let twins = |email: &str| {
+        members
+            .iter()
+            .map(|m| m.email.as_str())
+            .chain(invitations.iter().map(|i| i.email.as_str()))
+            .any(|other| identity::looks_like(email, other))
+    };
     let body = html! {
         (page_head(lang.t("Equipe", "Team"), lang.t("Quem entra neste painel, e o que pode fazer.", "Who enters this panel, and what they may do."), None))
-        @if let Some((tone, text)) = &said { div.notice.good[*tone == Tone::Good].bad[*tone == Tone::Bad] role="status" { div { (text) } } }
+        @if let Some((tone, text)) = &said { div.notice.good[*tone == Tone::Good].warn[*tone == Tone::Warn].bad[*tone == Tone::Bad] role="status" { div { (text) } } }
         @if !running.is_empty() {
             @for grant in &running {
                 div.notice.warn role="status" { div.row.between {
@@ -96,6 +103,7 @@ async fn page<Q: Permission>(
                                 @match member.seen_at { Some(seen) => { (lang.t("aqui ", "here ")) (ui::ago(seen, now, lang)) } None => (lang.t("sem sessão aberta", "no open session")) }
                                 @if member.disabled { " · " (lang.t("conta desativada", "account disabled")) }
                                 @if member.has_second { " · " (lang.t("duas etapas", "two steps")) }
+                                @if twins(&member.email) { " " (alike(lang)) }
                             }
                         }
                         @if writes && at.role.may_hand_out(member.role) {
@@ -116,7 +124,7 @@ async fn page<Q: Permission>(
                 }
                 @for invitation in &invitations {
                     li {
-                        div.grow { strong { (invitation.email) } p.small.muted { (lang.t("Convite aberto até ", "Invitation open until ")) (ui::date(invitation.expires_at, at.zone(), lang)) } }
+                        div.grow { strong { (invitation.email) } @if twins(&invitation.email) { " " (alike(lang)) } p.small.muted { (lang.t("Convite aberto até ", "Invitation open until ")) (ui::date(invitation.expires_at, at.zone(), lang)) } }
                         (badge(Tone::Neutral, words::role(lang, invitation.role)))
                         @if writes { form method="post" action=(at.url(&format!("/equipe/convites/{}/retirar", invitation.id))) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Retirar", "Withdraw")) } } }
                     }
@@ -146,6 +154,11 @@ fn role(text: &str) -> Result<Role, Failure> {
         .map_err(|bad: identity::UnknownRole| Problem::field("role", bad.to_string()).into())
 }
 
+/// Marks an address that is easily taken for another one of the team.
+fn alike(lang: Lang) -> Markup {
+    badge(Tone::Warn, lang.t("parece com outro endereço", "looks like another address"))
+}
+
 #[derive(Debug, Deserialize)]
 struct Invite {
     email: String,
@@ -164,7 +177,7 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
         }
         page(&at, Some((Tone::Bad, html! { p { (text) } }))).await
     };
-    if !at.app.options.mails {
+    if at.app.options.mails.is_none() {
         return no(lang.t(
             "Sem servidor de e-mail os convites não chegam. Peça a quem cuida do sistema que configure um (smtp.url) ou convide por você.",
             "Without a mail server invitations do not arrive. Ask whoever runs the system to set one (smtp.url), or to invite for you.",
@@ -182,6 +195,8 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
         ))
         .await;
     }
+    let twin = team.iter().find(|member| identity::looks_like(&member.email, &form.email));
+    let twin = twin.map(|member| format!("{} ({})", member.name, member.email));
     let by = (Some(at.me.person.id), at.me.person.name.as_str(), now);
     let made =
         letters::post_invitation(&at.app, &mut tx, &form.email, Some((&at.tenant, role)), by, lang)
@@ -220,8 +235,12 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
     identity::house_audit(&mut tx, Some(at.tenant.id), &change, now).await?;
     tx.commit().await?;
     // The link goes to the address only: who opens it proves that the address is theirs.
-    let said = html! { p { (lang.t("O convite está a caminho. O link vale por 7 dias.", "The invitation is on its way. Its link works for 7 days.")) } };
-    page(&at, Some((Tone::Good, said))).await
+    let said = html! {
+        p { (lang.t("O convite está a caminho. O link vale por 7 dias.", "The invitation is on its way. Its link works for 7 days.")) }
+        @if let Some(twin) = &twin { p { strong { (lang.t("Atenção: este endereço parece com o de ", "Mind: this address looks like that of ")) (twin)
+            (lang.t(", mas é outro. Se não era isso, retire o convite.", ", and is another. If that was not meant, withdraw the invitation.")) } } }
+    };
+    page(&at, Some((if twin.is_some() { Tone::Warn } else { Tone::Good }, said))).await
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use identity::MailLimits;
 pub use instance::Instance;
 pub use kind::{Kind, Setting};
 pub use settings::SETTINGS;
@@ -54,6 +55,7 @@ pub struct Config {
     pub answer_within: Duration,
     /// Mail server and sender.
     pub mailer: Option<notices::Mailer>,
+    pub mail_limits: MailLimits,
     pub instance: Option<Instance>,
     pub panel_idle: Duration,
     pub panel_session: Duration,
@@ -319,6 +321,10 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
         public_url,
         proxies,
         mailer,
+        mail_limits: MailLimits {
+            recipient: u32::try_from(number("smtp.hourly_per_recipient")).unwrap_or(u32::MAX),
+            tenant: u32::try_from(number("smtp.hourly_per_tenant")).unwrap_or(u32::MAX),
+        },
         rates: channels::Rates {
             sender: u32::try_from(number("webhooks.sender_messages")).unwrap_or(u32::MAX),
             ip: u32::try_from(number("webhooks.failed_calls")).unwrap_or(u32::MAX),
@@ -450,8 +456,8 @@ fn reading((megabytes, seconds): (u64, u64), text: usize, unfiltered: bool) -> i
 
 impl Config {
     /// Letters reach people: a mail server is set, or the demo shows them.
-    pub fn mails(&self) -> bool {
-        self.demo || self.mailer.is_some()
+    pub fn mails(&self) -> Option<MailLimits> {
+        (self.demo || self.mailer.is_some()).then_some(self.mail_limits)
     }
 
     /// Each key with its effective value and where it came from; secrets as `(set)`.

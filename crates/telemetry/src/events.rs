@@ -10,7 +10,10 @@ pub const EVENTS: &[(&str, &str)] = &[
         "audit_not_written",
         "a program changed something and the audit trail did not take its line; the cause",
     ),
-    ("channel_alarm", "a channel needs a look: a webhook body was too large, or its state changed"),
+    (
+        "channel_alarm",
+        "a channel needs a look: a webhook body was too large, its state changed, its provider is not reached (`state=reach`), or clocks disagree (`state=clock`)",
+    ),
     (
         "clock_stepped",
         "the wall clock was set; by how many seconds. What waits for a while was moved with it",
@@ -120,6 +123,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("job_dead", "a job was given up and lies with the dead letters"),
     ("job_retry", "a job failed and will be tried again"),
     ("job_settle_failed", "the end of a job could not be written; its lease will run out"),
+    (
+        "letters_limited",
+        "an e-mail was not sent: its business, or one recipient of it, had too many in the last hour",
+    ),
     ("library_log", "a warning of a library"),
     (
         "mail_failed",

@@ -205,6 +205,7 @@
   if (events) {
     const channel = "BroadcastChannel" in window ? new BroadcastChannel("live:" + events) : null;
     const heard = (message) => {
+      if (message.gone) return location.reload();
       look();
       if (message.waiting === undefined) return;
       for (const count of all("[data-count]")) { count.textContent = message.waiting; count.hidden = message.waiting === 0; }
@@ -222,6 +223,12 @@
         channel?.postMessage(message);
         if (more) call();
       };
+      // Who may no longer see this page sees what they may.
+      source.addEventListener("gone", () => {
+        source.close();
+        channel?.postMessage({ gone: true });
+        location.reload();
+      });
       source.onerror = () => {
         // A browser gives up for good on an answer that is no stream: a server that starts, a session that ended.
         if (source.readyState !== EventSource.CLOSED) return;

@@ -216,7 +216,7 @@ impl Messenger for Cloud {
         }
         let answer = self.post(endpoint, &body).await?;
         let id = answer["messages"][0]["id"].as_str().ok_or_else(|| {
-            SendError::OutcomeUnknown("an answer without a message id".to_owned())
+            SendError::no_id(answer["error"]["message"].as_str().unwrap_or_default())
         })?;
         let address = answer["contacts"][0]["wa_id"].as_str();
         Ok(Accepted {

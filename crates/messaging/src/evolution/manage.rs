@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::send::Evolution;
+use super::send::{Evolution, message_of};
 use crate::{
     Accepted, Connection, Endpoint, File, History, Inbound, Known, Next, SendError, Span, Webhook,
 };
@@ -269,6 +269,6 @@ fn connection(answer: &Value) -> Connection {
 pub(super) fn accepted(answer: &Value) -> Result<Accepted, SendError> {
     match answer["key"]["id"].as_str() {
         Some(id) => Ok(Accepted { provider_id: Some(id.to_owned()), address: None }),
-        None => Err(SendError::OutcomeUnknown("an answer without a message id".to_owned())),
+        None => Err(SendError::no_id(&message_of(answer))),
     }
 }

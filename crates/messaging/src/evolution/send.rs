@@ -106,7 +106,7 @@ impl Evolution {
 }
 
 /// The provider's message in any of its four shapes: text, list, list of lists, list of objects.
-fn message_of(body: &Value) -> String {
+pub(super) fn message_of(body: &Value) -> String {
     fn flatten(value: &Value, out: &mut Vec<String>) {
         match value {
             Value::String(text) => out.push(text.clone()),

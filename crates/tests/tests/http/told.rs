@@ -308,3 +308,57 @@ both_engines! {
         assert!(!text.contains("\nSUPORTE"), "no paragraph of a stranger: {text}");
     }
 }
+
+both_engines! {
+    async fn one_business_and_one_recipient_get_so_many_letters_an_hour(on: On) {
+        let (port, mails) = mail_server().await;
+        let url = format!("smtp://127.0.0.1:{port}");
+        let app = TestApp::start_with(on, &[
+            ("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>"),
+            ("PORTARIA_SMTP_HOURLY_PER_RECIPIENT", "3"), ("PORTARIA_SMTP_HOURLY_PER_TENANT", "5"),
+        ]).await;
+        let (alfa, beta) = (app.tenant("alfa").await, app.tenant("beta").await);
+        alfa.put("/v1/notices", &json!({ "emails": ["bia@example.com", "ana@example.com"] })).await.expect(200);
+        beta.put("/v1/notices", &json!({ "emails": ["bia@example.com"] })).await.expect(200);
+        let storm = async |tenant: &TestTenant<'_>, from: u32| {
+            for n in from..from + 6 {
+                tenant.hears(&format!("551198765{n:04}"), "atendente").await;
+            }
+            app.pass(Duration::from_secs(5)).await;
+            while portaria::pages::carry_letter(&app.house).await.unwrap() {}
+        };
+        let to = |name: &str| {
+            let to = format!("To: {name}@example.com");
+            mails.lock().iter().filter(|mail| mail.contains(&to)).count()
+        };
+        storm(&alfa, 0).await;
+        assert_eq!((to("bia"), to("ana")), (3, 2), "three to one address, five in all");
+        storm(&beta, 100).await;
+        assert_eq!(to("bia"), 6, "another business is counted apart");
+        app.pass(Duration::from_secs(3600)).await;
+        storm(&alfa, 200).await;
+        assert_eq!((to("bia"), to("ana")), (9, 4));
+    }
+}
+
+both_engines! {
+    async fn a_stream_ends_with_the_key_that_opened_it(on: On) {
+        use futures_util::StreamExt as _;
+        use tower::ServiceExt as _;
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let request = axum::http::Request::get("/v1/waiting/events")
+            .header("authorization", format!("Bearer {}", tenant.key))
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let mut stream =
+            app.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
+        stream.next().await.unwrap().unwrap();
+        let mut tx = app.house.db.begin(tenant.id).await.unwrap();
+        let keys = tenancy::list_keys(&mut tx).await.unwrap();
+        tenancy::revoke_key(&mut tx, keys[0].id, app.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let rest = tokio::time::timeout(Duration::from_secs(20), stream.collect::<Vec<_>>()).await;
+        rest.expect("the stream ends");
+    }
+}

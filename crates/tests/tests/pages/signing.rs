@@ -192,6 +192,12 @@ both_engines! {
         bia.get("/painel/t/clinica/conversas").await.expect(404);
         // Who belongs to the team is not invited into another role.
         admin.post("/painel/t/clinica/equipe/convites", &[("email", "dona@clinica.example"), ("role", "viewer")]).await.expect(422);
+        // An address that is easily taken for a member's is told, at once and on the list.
+        let twin = [("email", "dona@c1inica.example"), ("role", "viewer")];
+        let told = owner.post("/painel/t/clinica/equipe/convites", &twin).await.expect(200);
+        assert!(told.text.contains("parece com o de dona (dona@clinica.example)"), "{}", told.text);
+        let list = owner.get("/painel/t/clinica/equipe").await.expect(200);
+        assert_eq!(list.text.matches("parece com outro endereço").count(), 2, "both of them");
     }
 }
 
@@ -421,5 +427,40 @@ both_engines! {
         app.clock.advance(std::time::Duration::from_secs(86_401));
         let owner = app.signed_in("outra@clinica.example", &places).await;
         owner.post("/painel/t/clinica/equipe/convites", &[("email", "mais@x.example"), ("role", "viewer")]).await.expect(200);
+    }
+}
+
+both_engines! {
+    async fn an_open_stream_ends_at_once_when_a_membership_does(on: On) {
+        use futures_util::StreamExt as _;
+        use tower::ServiceExt as _;
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        let owner = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let open = async |email: &str, role: Role| {
+            let id = app.person(email, &[(clinic.id, role)]).await;
+            let visitor = app.session_of(id).await;
+            let request = axum::http::Request::get("/painel/t/clinica/eventos")
+                .header("cookie", format!("sid={}", visitor.cookie("sid").unwrap()))
+                .body(axum::body::Body::empty())
+                .unwrap();
+            let response = app.router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.headers()["content-type"], "text/event-stream");
+            let mut stream = response.into_body().into_data_stream();
+            stream.next().await.unwrap().unwrap();
+            (id, visitor, stream)
+        };
+        let ends = async |stream: axum::body::BodyDataStream| {
+            let rest = tokio::time::timeout(Duration::from_secs(20), stream.collect::<Vec<_>>());
+            let rest = rest.await.expect("the stream ends");
+            let last = String::from_utf8(rest.last().unwrap().as_ref().unwrap().to_vec()).unwrap();
+            assert!(last.starts_with("event: gone"), "{last}");
+        };
+        let (ana, _, removed) = open("ana@clinica.example", Role::Attendant).await;
+        owner.post(&format!("/painel/t/clinica/equipe/{ana}/remover"), &[]).await.expect(303);
+        ends(removed).await;
+        let (_, bia, left) = open("bia@clinica.example", Role::Admin).await;
+        bia.post("/painel/sair", &[]).await.expect(303);
+        ends(left).await;
     }
 }
