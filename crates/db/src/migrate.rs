@@ -120,6 +120,11 @@ async fn migrate_locked(
             .execute(&mut *tx)
             .await?;
     }
+    // Earlier versions gave these to tenants' transactions as well, which have no use for them.
+    for table in migrations.iter().flat_map(|step| step.house_tables) {
+        let revoke = format!("REVOKE ALL ON {table} FROM {}", roles.tenant);
+        tx.execute(AssertSqlSafe(revoke)).await?;
+    }
     tx.commit().await?;
     Ok(())
 }
@@ -212,7 +217,7 @@ fn security(step: &Migration, roles: &Roles) -> Vec<String> {
         ]);
     }
     for table in step.house_tables {
-        out.push(format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {tenant}, {system}"));
+        out.push(format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {system}"));
     }
     out
 }

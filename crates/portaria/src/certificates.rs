@@ -67,9 +67,11 @@ impl Keeper {
     }
 
     /// Works until it is stopped.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(&mut self, stop: CancellationToken) {
         let mut orders: JoinSet<bool> = JoinSet::new();
         let mut running: HashMap<tokio::task::Id, String> = HashMap::new();
+        // Orders of a run that panicked ended with it.
+        self.wanted.clear();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,

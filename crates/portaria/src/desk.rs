@@ -69,7 +69,7 @@ impl AtDesk {
     }
 
     /// Works until it is stopped.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(&mut self, stop: CancellationToken) {
         let mut pause = Duration::ZERO;
         loop {
             tokio::select! {

@@ -1,5 +1,7 @@
 //! `doctor`: is this installation sound, and does it keep tenants apart?
 
+mod machine;
+
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use tenancy::{NewTenant, State};
@@ -99,6 +101,7 @@ pub(crate) async fn general(house: &House) -> Vec<Check> {
             ),
         ),
     });
+    out.extend(machine::look(house).await);
     let token = house.config.admin_token.is_some();
     out.push(check(
         "operator's token",

@@ -119,12 +119,31 @@ impl Front {
         let nodes = Nodes::new(gateway.clone(), &clock, node, redis, desk.is_none());
         let stop = CancellationToken::new();
         let handed = Arc::new(AtomicBool::new(false));
-        let watcher =
-            tokio::spawn(watch(gateway.clone(), file.to_owned(), text, follower, stop.clone()));
-        let keeper = tokio::spawn(keeper.run(stop.clone()));
-        let nodes = tokio::spawn(nodes.run(stop.clone(), handed.clone()));
+        let watch =
+            Watch { gateway: gateway.clone(), file: file.to_owned(), taken: text, follower };
+        let stopping = stop.clone();
+        let watcher = tasks::supervise_with("gateway_file", watch, move |mut watch| {
+            let stop = stopping.clone();
+            async move { watch.run(stop).await }
+        });
+        let stopping = stop.clone();
+        let keeper = tasks::supervise_with("gateway_certificates", keeper, move |mut keeper| {
+            let stop = stopping.clone();
+            async move { keeper.run(stop).await }
+        });
+        let stopping = (stop.clone(), handed.clone());
+        let nodes = tasks::supervise_with("gateway_cluster", nodes, move |mut nodes| {
+            let (stop, handed) = stopping.clone();
+            async move { nodes.run(stop, handed).await }
+        });
         let mut watchers = vec![watcher, keeper, nodes];
-        watchers.extend(desk.map(|desk| tokio::spawn(desk.run(stop.clone()))));
+        watchers.extend(desk.map(|desk| {
+            let stopping = stop.clone();
+            tasks::supervise_with("gateway_traffic", desk, move |mut desk| {
+                let stop = stopping.clone();
+                async move { desk.run(stop).await }
+            })
+        }));
         Ok(Self { gateway, stop, handed, watchers })
     }
 
@@ -200,47 +219,54 @@ pub(crate) fn descriptors() -> u64 {
 
 /// Takes a changed file in, by itself or on SIGHUP, and changed domains. A file with faults changes nothing. It is
 /// taken in when two looks saw the same, so that one that is still being written is not; that is to be within a second.
-async fn watch(
+struct Watch {
     gateway: Arc<Gateway>,
     file: PathBuf,
-    mut taken: String,
-    mut follower: Option<Follower>,
-    stop: CancellationToken,
-) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(cause) => {
-            tracing::error!(event = "gateway_watch_failed", cause = %cause);
-            return;
-        }
-    };
-    let mut seen = taken.clone();
-    loop {
-        let asked = tokio::select! {
-            () = stop.cancelled() => return,
-            _ = hangup.recv() => true,
-            () = tokio::time::sleep(LOOK) => false,
-        };
-        if let Some(follower) = &mut follower {
-            follower.look(&gateway).await;
-        }
-        let text = match text_of(&file) {
-            Ok(text) => text,
-            Err(error) => {
-                // Between removal and renaming there may be none for a moment.
-                if asked {
-                    tracing::error!(event = "gateway_config_refused", reason = error.to_string());
-                }
-                continue;
+    /// What the gateway runs by.
+    taken: String,
+    follower: Option<Follower>,
+}
+
+impl Watch {
+    async fn run(&mut self, stop: CancellationToken) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(cause) => {
+                tracing::error!(event = "gateway_watch_failed", cause = %cause);
+                return;
             }
         };
-        let settled = text == seen && text != taken;
-        if settled || asked {
-            take_in(&gateway, &text);
-            taken.clone_from(&text);
+        let mut seen = self.taken.clone();
+        loop {
+            let asked = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = hangup.recv() => true,
+                () = tokio::time::sleep(LOOK) => false,
+            };
+            if let Some(follower) = &mut self.follower {
+                follower.look(&self.gateway).await;
+            }
+            let text = match text_of(&self.file) {
+                Ok(text) => text,
+                Err(error) => {
+                    // Between removal and renaming there may be none for a moment.
+                    if asked {
+                        tracing::error!(
+                            event = "gateway_config_refused",
+                            reason = error.to_string()
+                        );
+                    }
+                    continue;
+                }
+            };
+            let settled = text == seen && text != self.taken;
+            if settled || asked {
+                take_in(&self.gateway, &text);
+                self.taken.clone_from(&text);
+            }
+            seen = text;
         }
-        seen = text;
     }
 }
 

@@ -97,7 +97,7 @@ impl Nodes {
     }
 
     /// Works until it is stopped.
-    pub(crate) async fn run(mut self, stop: CancellationToken, handed: Arc<AtomicBool>) {
+    pub(crate) async fn run(&mut self, stop: CancellationToken, handed: Arc<AtomicBool>) {
         let mut pause = Duration::ZERO;
         loop {
             tokio::select! {

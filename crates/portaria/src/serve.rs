@@ -52,7 +52,7 @@ pub struct Serving {
 /// Requests that are still running may take this long once the process is asked to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 /// Descriptors that connections leave to the database, files, and calls to others.
-const OWN_DESCRIPTORS: u64 = 256;
+pub(crate) const OWN_DESCRIPTORS: u64 = 256;
 
 /// Starts the house in a role.
 ///
@@ -152,7 +152,7 @@ async fn listen(
 }
 
 /// Where this process itself reaches an address that it listens on.
-fn near(address: SocketAddr) -> SocketAddr {
+pub(crate) fn near(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -8,10 +8,12 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -102,6 +104,20 @@ where
     tokio::spawn(run(name, make))
 }
 
+/// As [`supervise`], for a task that goes on with what it holds: the next run is given the same state.
+pub fn supervise_with<S, F, T>(name: &'static str, state: S, run: F) -> JoinHandle<()>
+where
+    S: Send + 'static,
+    F: Fn(OwnedMutexGuard<S>) -> T + Clone + Send + Sync + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let state = Arc::new(AsyncMutex::new(state));
+    supervise(name, move || {
+        let (state, run) = (state.clone(), run.clone());
+        async move { run(state.lock_owned().await).await }
+    })
+}
+
 /// As [`supervise`], in the task that calls.
 pub async fn run<F, T>(name: &'static str, mut make: F)
 where
@@ -126,10 +142,25 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_goes_on_with_what_it_held() {
+        let done = Arc::new(AtomicU32::new(0));
+        let seen = done.clone();
+        let task = supervise_with("test-of-state", 0u32, move |mut steps| {
+            let seen = seen.clone();
+            async move {
+                *steps += 1;
+                assert!(*steps > 2, "for the test");
+                seen.store(*steps, Ordering::SeqCst);
+            }
+        });
+        task.await.unwrap();
+        assert_eq!(done.load(Ordering::SeqCst), 3);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_panics_is_made_again_and_says_so() {

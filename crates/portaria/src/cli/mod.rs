@@ -210,6 +210,8 @@ pub fn run() -> ExitCode {
         // Before any thread, file or variable of this installation is touched.
         return knowledge::serve(args.into());
     }
+    // What is written here holds conversations and what opens accounts: it is this user's alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let out = Out { json: cli.json };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

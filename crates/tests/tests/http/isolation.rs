@@ -101,3 +101,20 @@ async fn row_level_security_holds_alone() {
         .await;
     assert!(forged.is_err(), "row-level security checks what is written");
 }
+
+both_engines! {
+    async fn a_tenants_transaction_reaches_no_table_of_the_house(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        for table in [
+            "people", "sessions", "links", "mails", "recovery_codes", "machine_tokens", "passkeys",
+            "master_key_check", "certificates", "acme_accounts", "acme_proofs", "heartbeats",
+            "queue_clocks", "gateway_nodes", "gateway_traffic", "write_probe",
+        ] {
+            let mut tx = app.house.db.begin(tenant.id).await.unwrap();
+            // SQLite has no roles; there the type of the transaction and the tidy list do it.
+            let read = tx.fetch_all(&format!("SELECT * FROM {table}"), Vec::new()).await;
+            assert_eq!(read.is_err(), tx.is_postgres(), "{table}");
+        }
+    }
+}
