@@ -29,6 +29,6 @@ pub use context::{Context, Contexts};
 pub use schema::MIGRATIONS;
 pub use settings::{FALLBACK_KEY, MODEL_KEY};
 pub use settings::{KeyError, KeyFate, keep_key};
-pub use settings::{ModelSettings, Settings, SettingsError, Tone, load, remove_tenant, save, seed};
+pub use settings::{ModelSettings, Settings, SettingsError, Tone, load, save, seed};
 pub use transcribe::Transcribe;
 pub use turn::{Turn, Typing};

@@ -261,17 +261,3 @@ pub async fn save(tx: &mut TenantTx, settings: &Settings, now: Moment) -> Result
     tx.settings_changed();
     Ok(())
 }
-
-/// Removes the tenant's rows of this room.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
-    let tenant = tx.tenant();
-    let count = tx.execute("DELETE FROM assistants WHERE tenant_id = $1", args![tenant]).await?;
-    let spend = tx.execute("DELETE FROM model_spend WHERE tenant_id = $1", args![tenant]).await?;
-    Ok(vec![
-        tenancy::Removed { what: "assistants".to_owned(), count },
-        tenancy::Removed { what: "model_spend".to_owned(), count: spend },
-    ])
-}

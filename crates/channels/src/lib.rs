@@ -47,6 +47,6 @@ pub use schema::MIGRATIONS;
 pub use send::{ChannelTyping, Send};
 pub use store::{
     Channel, ChannelError, NewChannel, NewLogin, Rotation, WEBHOOK_TOKEN, add, find, list, pairing,
-    remove, remove_tenant,
+    remove,
 };
 pub use webhook::{Limits, WEBHOOKS, webhooks};

@@ -546,22 +546,3 @@ pub(crate) async fn set_caught_up(
     .await?;
     Ok(())
 }
-
-/// Deletes the tenant's rows of this room.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
-    let tenant = tx.tenant();
-    let mut removed = Vec::new();
-    for (what, sql) in [
-        ("channels", "DELETE FROM channels WHERE tenant_id = $1"),
-        ("raw_events", "DELETE FROM raw_events WHERE tenant_id = $1"),
-        ("sender_health", "DELETE FROM sender_health WHERE tenant_id = $1"),
-    ] {
-        let count = tx.execute(sql, args![tenant]).await?;
-        removed.push(tenancy::Removed { what: what.to_owned(), count });
-    }
-    tx.settings_changed();
-    Ok(removed)
-}

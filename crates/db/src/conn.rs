@@ -154,6 +154,21 @@ impl TenantTx {
         self.tenant
     }
 
+    /// Deletes some rows of the tenant in one of its tables, `most` at a time: whoever removes many
+    /// commits between, so that nobody else waits for long. How many.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn delete_some(&mut self, table: &'static str, most: i64) -> Result<u64, Error> {
+        let row = if self.is_postgres() { "ctid" } else { "rowid" };
+        let tenant = self.tenant;
+        let sql = format!(
+            "DELETE FROM {table} WHERE {row} IN \
+             (SELECT {row} FROM {table} WHERE tenant_id = $1 LIMIT $2)"
+        );
+        self.execute(&sql, vec![tenant.into(), most.into()]).await
+    }
+
     /// A yes or no about the tenant's settings, asked of the database once until settings change.
     /// The statement's first row and column decide; it gets the tenant as `$1`.
     pub async fn fact(&mut self, name: &'static str, sql: &str) -> Result<bool, Error> {

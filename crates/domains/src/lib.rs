@@ -19,4 +19,4 @@ pub use api::routes;
 pub use certificates::Certificates;
 pub use domain::{Domain, DomainError, NewDomain, Purpose, UnknownPurpose};
 pub use schema::MIGRATIONS;
-pub use store::{Served, add, list, remove, remove_tenant, served};
+pub use store::{Served, add, list, remove, served};

@@ -1,8 +1,8 @@
 //! Rows of domains.
 
 use db::{Db, Error, TenantTx, args};
-use kernel::{Moment, TenantId};
-use tenancy::{Removed, State};
+use kernel::Moment;
+use tenancy::State;
 
 use crate::domain::{Domain, DomainError, NewDomain};
 
@@ -110,14 +110,4 @@ pub async fn served(db: &Db) -> Result<Vec<Served>, Error> {
         )
         .await?;
     rows.iter().map(|row| Ok(Served { domain: domain(row)?, slug: row.get(6)? })).collect()
-}
-
-/// Removes the tenant's domains.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<Removed>, Error> {
-    let tenant: TenantId = tx.tenant();
-    let count = tx.execute("DELETE FROM domains WHERE tenant_id = $1", args![tenant]).await?;
-    Ok(vec![Removed { what: "domains".to_owned(), count }])
 }

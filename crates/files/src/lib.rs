@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 pub use disk::{Disk, Space};
 pub use schema::MIGRATIONS;
-pub use store::{Usage, remove_tenant, usage};
+pub use store::{Usage, usage};
 
 /// How much room files may take.
 #[derive(Debug, Clone, Copy)]
@@ -190,7 +190,7 @@ impl Files {
         Ok(())
     }
 
-    /// Removes all files of a tenant; how many there were. The rows go with [`remove_tenant`].
+    /// Removes all files of a tenant; how many there were.
     ///
     /// # Errors
     /// When the folder cannot be removed.

@@ -103,19 +103,3 @@ async fn row(tx: &mut TenantTx) -> Result<Option<u64>, Error> {
 pub async fn usage(tx: &mut TenantTx) -> Result<Usage, Error> {
     Ok(Usage { bytes: row(tx).await?.unwrap_or(0) })
 }
-
-/// Removes the tenant's rows of this room.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
-    let tenant = tx.tenant();
-    let mut count = 0;
-    for sql in [
-        "DELETE FROM file_usage WHERE tenant_id = $1",
-        "DELETE FROM file_senders WHERE tenant_id = $1",
-    ] {
-        count += tx.execute(sql, args![tenant]).await?;
-    }
-    Ok(vec![tenancy::Removed { what: "file_usage".to_owned(), count }])
-}

@@ -19,7 +19,7 @@ pub use deliver::Deliver;
 pub use schema::MIGRATIONS;
 pub use store::{
     Delivery, DeliveryDue, Endpoint, HookError, NewEndpoint, add, deliveries, emit, list, prune,
-    remove, remove_tenant, replay,
+    remove, replay,
 };
 
 /// What integrators can be told of.

@@ -423,20 +423,3 @@ pub async fn prune(db: &Db, now: Moment) -> Result<u64, Error> {
     tx.commit().await?;
     Ok(gone)
 }
-
-/// Deletes the tenant's rows of this room.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
-    let tenant = tx.tenant();
-    let mut removed = Vec::new();
-    for (what, sql) in [
-        ("hook_endpoints", "DELETE FROM hook_endpoints WHERE tenant_id = $1"),
-        ("hook_deliveries", "DELETE FROM hook_deliveries WHERE tenant_id = $1"),
-    ] {
-        let count = tx.execute(sql, args![tenant]).await?;
-        removed.push(tenancy::Removed { what: what.to_owned(), count });
-    }
-    Ok(removed)
-}

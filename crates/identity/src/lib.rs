@@ -36,7 +36,7 @@ pub use link::{
 pub use mail::{Letter, Mail, MailLimits, Outbox, mailbox, post, remove_letters};
 pub use membership::{
     Member, Membership, Source, join, leave, members, memberships, provided, remove_invitations,
-    remove_tenant, set_role,
+    set_role,
 };
 pub use passkey::{
     Kept, PasskeyView, add_passkey, begin_ceremony, find_passkey, passkey_handle, passkeys,

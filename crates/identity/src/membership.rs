@@ -1,6 +1,6 @@
 //! SQL of who belongs to which tenant, as what.
 
-use db::{Db, Error, SystemTx, TenantTx, args};
+use db::{Db, Error, SystemTx, args};
 use kernel::{Moment, PersonId, Slug, TenantId};
 
 use crate::{Role, link};
@@ -208,24 +208,6 @@ async fn lock(
         }
     }
     Ok(own.filter(|role| *role != Role::Owner || stays_owner || owners > 1))
-}
-
-/// Deletes the tenant's rows of this room. People stay: they may belong elsewhere.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
-    let tenant = tx.tenant();
-    let mut removed = Vec::new();
-    for (what, sql) in [
-        ("memberships", "DELETE FROM memberships WHERE tenant_id = $1"),
-        ("support_grants", "DELETE FROM support_grants WHERE tenant_id = $1"),
-        ("audit_trail", "DELETE FROM audit_trail WHERE tenant_id = $1"),
-    ] {
-        let count = tx.execute(sql, args![tenant]).await?;
-        removed.push(tenancy::Removed { what: what.to_owned(), count });
-    }
-    Ok(removed)
 }
 
 /// Deletes invitations to a tenant that is gone.

@@ -63,6 +63,6 @@ pub use send::{
 pub use settle::{
     Open, Unsettled, not_sent, own_ids, requeue, taken_over, unknown_sends, unsettled,
 };
-pub use store::{abandon, abandon_job, reactivate, remove_tenant, waiting};
+pub use store::{abandon, abandon_job, reactivate, waiting};
 pub use store::{conversation, conversations, message, messages, rules, seed, set_rules};
 pub use turn::{Answer, Gathered, Line, Stored, gather, store_answer};

@@ -353,30 +353,3 @@ pub async fn reactivate(tx: &mut TenantTx, now: Moment) -> Result<(u64, u64), Er
     queue::release_tenant(tx, now).await?;
     Ok((waiting.len() as u64, to_person))
 }
-
-/// Deletes the tenant's rows of this room. Returns how many of each.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
-    let tenant = tx.tenant();
-    let mut removed = Vec::new();
-    for (what, sql) in [
-        ("message_events", "DELETE FROM message_events WHERE tenant_id = $1"),
-        ("handoff_events", "DELETE FROM handoff_events WHERE tenant_id = $1"),
-        ("contact_merges", "DELETE FROM contact_merges WHERE tenant_id = $1"),
-        ("labels", "DELETE FROM labels WHERE tenant_id = $1"),
-        ("conversation_labels", "DELETE FROM conversation_labels WHERE tenant_id = $1"),
-        ("conversation_notes", "DELETE FROM conversation_notes WHERE tenant_id = $1"),
-        ("canned_replies", "DELETE FROM canned_replies WHERE tenant_id = $1"),
-        ("messages", "DELETE FROM messages WHERE tenant_id = $1"),
-        ("conversations", "DELETE FROM conversations WHERE tenant_id = $1"),
-        ("contact_handles", "DELETE FROM contact_handles WHERE tenant_id = $1"),
-        ("contacts", "DELETE FROM contacts WHERE tenant_id = $1"),
-        ("inbox_settings", "DELETE FROM inbox_settings WHERE tenant_id = $1"),
-    ] {
-        let count = tx.execute(sql, args![tenant]).await?;
-        removed.push(tenancy::Removed { what: what.to_owned(), count });
-    }
-    Ok(removed)
-}

@@ -37,6 +37,6 @@ pub use reader::{Reader, Task, serve};
 pub use rebuild::Progress;
 pub use schema::MIGRATIONS;
 pub use split::{OVERLAP, PIECE, pieces};
-pub use store::{Document, find, list, remove, remove_tenant};
+pub use store::{Document, find, list, remove};
 pub use sweep::{Sweep, SweepDue};
 pub use versions::{Editable, Version, editable, removed, versions};

@@ -404,25 +404,6 @@ pub(crate) async fn names_original(tx: &mut TenantTx, original: &str) -> Result<
     Ok(row.is_some())
 }
 
-/// Removes the tenant's rows of this room.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
-    let tenant = tx.tenant();
-    let mut removed = Vec::new();
-    for (what, sql) in [
-        ("documents", "DELETE FROM documents WHERE tenant_id = $1"),
-        ("chunks", "DELETE FROM chunks WHERE tenant_id = $1"),
-        ("document_versions", "DELETE FROM document_versions WHERE tenant_id = $1"),
-        ("knowledge_settings", "DELETE FROM knowledge_settings WHERE tenant_id = $1"),
-    ] {
-        let count = tx.execute(sql, args![tenant]).await?;
-        removed.push(tenancy::Removed { what: what.to_owned(), count });
-    }
-    Ok(removed)
-}
-
 /// Every chunk of the tenant, documents together and in order.
 pub(crate) async fn chunks(tx: &mut TenantTx) -> Result<Vec<Chunk>, Error> {
     let tenant = tx.tenant();

@@ -29,14 +29,3 @@ pub async fn set_emails(tx: &mut TenantTx, emails: &[String]) -> Result<(), Erro
     .await?;
     Ok(())
 }
-
-/// Deletes the tenant's rows of this room.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
-    let tenant = tx.tenant();
-    let count =
-        tx.execute("DELETE FROM notice_settings WHERE tenant_id = $1", args![tenant]).await?;
-    Ok(vec![tenancy::Removed { what: "notice_settings".to_owned(), count }])
-}

@@ -154,16 +154,6 @@ pub(crate) async fn sender_name(app: &App, tenant: Option<&Tenant>) -> Result<Li
     Line::shown(&name).or_else(fallback).ok_or_else(Failure::not_found)
 }
 
-/// Deletes the tenant's brand.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut db::TenantTx) -> Result<Vec<tenancy::Removed>, db::Error> {
-    let tenant = tx.tenant();
-    let count = tx.execute("DELETE FROM brands WHERE tenant_id = $1", args![tenant]).await?;
-    Ok(vec![tenancy::Removed { what: "brands".to_owned(), count }])
-}
-
 pub(crate) fn pages(pages: &mut Pages) {
     pages.page("/painel/marca/{kind}", PageAccess::Public, file);
     pages.tenant_page::<BrandWrite, _, _>("/painel/t/{slug}/marca", show);

@@ -55,7 +55,7 @@ mod words;
 
 pub use api::SignedIn;
 pub use app::{App, Operations, Options, Work};
-pub use brand::{MIGRATIONS, remove_tenant};
+pub use brand::MIGRATIONS;
 pub use letters::{invite, tell_password_changed};
 pub use registry::{PageAccess, PageRoute};
 pub use sign_in::sign_in_as;

@@ -1,5 +1,7 @@
 //! Use cases that touch several rooms at once: a tenant comes, changes state, goes.
 
+use std::collections::BTreeMap;
+
 use channels::{ChannelError, NewChannel};
 use domains::{DomainError, NewDomain};
 use kernel::{JobId, Slug, TenantId};
@@ -8,7 +10,7 @@ use queue::Lane;
 use tenancy::{Backlog, NewTenant, Removed, State, Tenant, TenantError, VaultError};
 
 use crate::config::Instance;
-use crate::house::House;
+use crate::house::{House, migrations};
 
 /// Why a use case refuses.
 #[derive(Debug, thiserror::Error)]
@@ -93,34 +95,54 @@ pub async fn remove_job(house: &House, job: JobId) -> Result<bool, UseCaseError>
     Ok(true)
 }
 
-/// Removes a tenant: rows, jobs, keys, index and files. Returns how many of each.
+/// Rows that are removed in one transaction: a few milliseconds' worth.
+const BATCH: u64 = 300;
+
+/// Removes a tenant: rows, jobs, keys, index and files. Returns how many of each. Nothing comes in or
+/// leaves from the beginning on; when it ends midway, the same call goes on.
 ///
 /// # Errors
 /// When there is no such tenant, or something cannot be removed.
 pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseError> {
     let tenant = tenancy::by_slug(&house.db, slug).await?;
+    if tenant.state != State::Archived {
+        set_state(house, slug, State::Archived).await?;
+    }
+    let mut tables: BTreeMap<&'static str, u64> = migrations()
+        .iter()
+        .flat_map(|step| step.tenant_tables)
+        .filter(|table| **table != "tenants")
+        .map(|table| (*table, 0))
+        .collect();
+    for (table, count) in &mut tables {
+        loop {
+            let mut tx = house.db.begin(tenant.id).await?;
+            let some = tx.delete_some(table, BATCH.cast_signed()).await?;
+            tx.commit().await?;
+            *count += some;
+            if some < BATCH {
+                break;
+            }
+        }
+    }
+    // What came in meanwhile goes with the tenant itself, all or nothing.
     let mut tx = house.db.begin(tenant.id).await?;
-    let jobs = queue::remove_tenant(&mut tx).await?;
-    let mut removed = vec![Removed { what: "jobs".to_owned(), count: jobs }];
-    removed.extend(inbox::remove_tenant(&mut tx).await?);
-    removed.extend(knowledge::remove_tenant(&mut tx).await?);
-    removed.extend(files::remove_tenant(&mut tx).await?);
-    removed.extend(assistant::remove_tenant(&mut tx).await?);
-    removed.extend(channels::remove_tenant(&mut tx).await?);
-    removed.extend(hooks::remove_tenant(&mut tx).await?);
-    removed.extend(domains::remove_tenant(&mut tx).await?);
-    removed.extend(notices::remove_tenant(&mut tx).await?);
-    removed.extend(web::remove_tenant(&mut tx).await?);
-    removed.extend(identity::remove_tenant(&mut tx).await?);
-    removed.extend(panel::remove_tenant(&mut tx).await?);
-    removed.extend(tenancy::remove_rows(&mut tx).await?);
+    for (table, count) in &mut tables {
+        *count += tx.delete_some(table, i64::MAX).await?;
+    }
+    tables.insert("tenants", tenancy::remove_tenant(&mut tx).await?);
     tx.commit().await?;
+    let mut removed: Vec<Removed> =
+        tables.into_iter().map(|(what, count)| Removed { what: what.to_owned(), count }).collect();
     removed.push(identity::remove_invitations(&house.db, tenant.id).await?);
     let letters = identity::remove_letters(&house.db, tenant.id).await?;
     removed.push(Removed { what: "letters".to_owned(), count: letters });
     house.library.forget(tenant.id);
-    let files = house.files.remove_all(tenant.id)?;
-    removed.push(Removed { what: "files".to_owned(), count: files });
+    let (files, id) = (house.files.clone(), tenant.id);
+    let count = tokio::task::spawn_blocking(move || files.remove_all(id))
+        .await
+        .map_err(std::io::Error::other)??;
+    removed.push(Removed { what: "files".to_owned(), count });
     Ok(removed)
 }
 

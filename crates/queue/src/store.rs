@@ -409,16 +409,6 @@ pub async fn release_tenant(tx: &mut TenantTx, now: Moment) -> Result<u64, Error
     Ok(released)
 }
 
-/// Removes every job of the tenant. Returns how many.
-///
-/// # Errors
-/// When the database refuses the statement.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<u64, Error> {
-    let tenant = tx.tenant();
-    tx.execute("DELETE FROM queue_weights WHERE tenant_id = $1", args![tenant]).await?;
-    tx.execute("DELETE FROM jobs WHERE tenant_id = $1", args![tenant]).await
-}
-
 /// Sets how many jobs in a row the tenant gets when its turn comes: 1 to 100.
 ///
 /// # Errors

@@ -431,23 +431,13 @@ pub struct Removed {
     pub count: u64,
 }
 
-/// Deletes the tenant's rows of this room, the tenant itself included.
+/// Removes the tenant itself, once nothing else is left of it. How many: one, or none when somebody
+/// else was quicker.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn remove_rows(tx: &mut TenantTx) -> Result<Vec<Removed>, Error> {
+pub async fn remove(tx: &mut TenantTx) -> Result<u64, Error> {
     let id = tx.tenant();
-    let mut removed = Vec::new();
-    for (what, sql) in [
-        ("secrets", "DELETE FROM secrets WHERE tenant_id = $1"),
-        ("api_keys", "DELETE FROM api_keys WHERE tenant_id = $1"),
-        ("opening_hours", "DELETE FROM opening_hours WHERE tenant_id = $1"),
-        ("consent_texts", "DELETE FROM consent_texts WHERE tenant_id = $1"),
-        ("tenants", "DELETE FROM tenants WHERE id = $1"),
-    ] {
-        let count = tx.execute(sql, args![id]).await?;
-        removed.push(Removed { what: what.to_owned(), count });
-    }
     tx.settings_changed();
-    Ok(removed)
+    tx.execute("DELETE FROM tenants WHERE id = $1", args![id]).await
 }

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use db::{Db, Error, TenantTx, args};
+use db::{Db, Error, args};
 use kernel::{Moment, TenantId};
 use sha2::{Digest, Sha256};
 
@@ -200,15 +200,4 @@ pub async fn prune(db: &Db, now: Moment) -> Result<u64, Error> {
         .await?;
     tx.commit().await?;
     Ok(gone)
-}
-
-/// Deletes the tenant's rows of this room.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<Vec<tenancy::Removed>, Error> {
-    let tenant = tx.tenant();
-    let count =
-        tx.execute("DELETE FROM idempotency_keys WHERE tenant_id = $1", args![tenant]).await?;
-    Ok(vec![tenancy::Removed { what: "idempotency_keys".to_owned(), count }])
 }

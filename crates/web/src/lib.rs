@@ -23,7 +23,7 @@ pub use client::{NotANetwork, TrustedProxies};
 pub use cors::cors;
 pub use extract::{Json, PathId, Query};
 pub use gate::{Gate, gate};
-pub use idempotency::{idempotency, prune as prune_idempotency, remove_tenant};
+pub use idempotency::{idempotency, prune as prune_idempotency};
 pub use page::{Page, PageQuery};
 pub use problem::Problem;
 pub use request_id::{RequestId, request_id};

@@ -118,3 +118,40 @@ both_engines! {
         }
     }
 }
+
+both_engines! {
+    async fn of_a_tenant_that_is_removed_no_row_is_left_and_of_others_all(on: On) {
+        let app = TestApp::start(on).await;
+        let (going, staying) = (app.tenant("loja").await, app.tenant("clinica").await);
+        for tenant in [&going, &staying] {
+            tenant.knows("Que horas abrem?", "Das 8h às 18h.").await;
+            tenant.hears("5511987654321", "Que horas abrem?").await;
+        }
+        app.pass(std::time::Duration::from_secs(5)).await;
+        // More than one batch takes.
+        let mut tx = app.house.db.begin(going.id).await.unwrap();
+        for n in 0..1000_i64 {
+            let sql = "INSERT INTO message_events (tenant_id, message_id, at, state) VALUES ($1, $2, $3, 'x')";
+            tx.execute(sql, db::args![going.id, "m", n]).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let rows = async |tenant: &testkit::TestTenant<'_>| {
+            let mut tx = app.house.db.read(tenant.id).await.unwrap();
+            let mut all = 0;
+            for table in portaria::house::migrations().iter().flat_map(|step| step.tenant_tables) {
+                let key = if *table == "tenants" { "id" } else { "tenant_id" };
+                let sql = format!("SELECT COUNT(*) FROM {table} WHERE {key} = $1");
+                let row = tx.fetch_opt(&sql, db::args![tenant.id]).await.unwrap().unwrap();
+                all += row.get::<i64>(0).unwrap();
+            }
+            all
+        };
+        let before = rows(&staying).await;
+        assert!(rows(&going).await > 1000 && before > 10, "{before}");
+        let removed = app.operator("DELETE", "/v1/tenants/loja", None).await.expect(200).json();
+        let events = removed.as_array().unwrap().iter();
+        let events = events.filter(|line| line["what"] == "message_events");
+        assert!(events.map(|line| line["count"].as_u64().unwrap()).sum::<u64>() > 1000, "{removed}");
+        assert_eq!((rows(&going).await, rows(&staying).await), (0, before));
+    }
+}
