@@ -287,8 +287,14 @@ impl Intake {
         kept::take_secrets(&mut body, &[&entry.endpoint.api_key, &entry.secret]);
         let mut tx = self.db.begin(entry.tenant).await?;
         let now = self.clock.now();
-        kept::keep_raw(&mut tx, entry.id, event, reason, &body.to_string(), now).await?;
+        let kept =
+            kept::keep_raw(&mut tx, entry.id, (event, reason), &body.to_string(), now).await?;
         tx.commit().await?;
+        if !kept {
+            metrics::counter!("portaria_channel_raw_dropped_total", "kind" => entry.kind.name())
+                .increment(1);
+            return Ok(());
+        }
         tracing::warn!(
             event = "raw_event_stored", tenant_id = %entry.tenant, channel_id = %entry.id, reason
         );

@@ -1,6 +1,8 @@
 //! SQL of what is kept beside messages: webhooks that nobody could read, and what providers say of a
 //! sender's standing.
 
+use std::time::Duration;
+
 use db::{Error, TenantTx, args};
 use kernel::{ChannelId, Moment, RawEventId};
 use messaging::Health;
@@ -20,23 +22,53 @@ pub struct RawEvent {
     pub received_at: Moment,
 }
 
+/// Bodies of one channel that are kept in an hour, at most.
+const HOURLY: i64 = 500;
+/// Bytes of a body that is kept whole; of a longer one only the fact is.
+const LONGEST: usize = 256 * 1024;
+/// How long they are kept.
+const KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// Old ones that are removed with each new one, at most.
+const PRUNED: i64 = 20;
+
+/// Keeps a body; `false` when the channel had too many in the last hour.
 pub(crate) async fn keep_raw(
     tx: &mut TenantTx,
     channel: ChannelId,
-    event: &str,
-    reason: &str,
+    (event, reason): (&str, &str),
     body: &str,
     now: Moment,
-) -> Result<RawEventId, Error> {
+) -> Result<bool, Error> {
     let id = RawEventId::generate();
     let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT COUNT(*) FROM raw_events WHERE tenant_id = $1 AND received_at > $2 \
+             AND channel_id = $3",
+            args![tenant, now - Duration::from_secs(3600), channel],
+        )
+        .await?;
+    if row.map_or(Ok(0), |row| row.get::<i64>(0))? >= HOURLY {
+        return Ok(false);
+    }
+    tx.execute(
+        "DELETE FROM raw_events WHERE tenant_id = $1 AND id IN (SELECT id FROM raw_events \
+         WHERE tenant_id = $1 AND received_at < $2 ORDER BY received_at LIMIT $3)",
+        args![tenant, now - KEPT, PRUNED],
+    )
+    .await?;
+    let (body, reason) = if body.len() > LONGEST {
+        ("null", format!("{reason} (its body of {} bytes is too long to be kept)", body.len()))
+    } else {
+        (body, reason.to_owned())
+    };
     tx.execute(
         "INSERT INTO raw_events (id, tenant_id, channel_id, event, reason, body, state, received_at) \
          VALUES ($1, $2, $3, $4, $5, $6, 'kept', $7)",
         args![id, tenant, channel, event, reason, body, now],
     )
     .await?;
-    Ok(id)
+    Ok(true)
 }
 
 /// Kept webhooks, the newest first; a page of those before `before`.

@@ -91,7 +91,15 @@ fn one(account: &str, change: &Value) -> Change {
         | "history"
         | "message_template_components_update"
         | "user_preferences"
-        | "account_settings_update" => vec![Inbound::Ignored("no_use")],
+        | "account_settings_update"
+        | "group_lifecycle_update"
+        | "group_participants_update"
+        | "group_settings_update"
+        | "group_status_update"
+        | "flows"
+        | "tracking_events"
+        | "partner_solutions"
+        | "payment_configuration_update" => vec![Inbound::Ignored("no_use")],
         other => vec![Inbound::Unknown(format!("field `{other}`"))],
     };
     Change {

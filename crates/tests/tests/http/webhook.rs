@@ -316,3 +316,29 @@ both_engines! {
         assert_ne!(alarm().await, Value::Null);
     }
 }
+
+both_engines! {
+    async fn what_nobody_can_read_is_kept_within_bounds(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let odd = |n: usize, more: &str| {
+            json!({ "event": "something.new", "instance": "loja", "data": { "n": n, "more": more } })
+        };
+        let kept = || async {
+            let mut tx = app.house.db.read(tenant.id).await.unwrap();
+            let sql = "SELECT COUNT(*), CAST(COALESCE(MAX(LENGTH(body)), 0) AS BIGINT) FROM raw_events WHERE tenant_id = $1";
+            let row = tx.fetch_opt(sql, db::args![tenant.id]).await.unwrap().unwrap();
+            (row.get::<i64>(0).unwrap(), row.get::<i64>(1).unwrap())
+        };
+        app.webhook(&tenant.token(), &odd(0, &"x".repeat(300_000))).await.expect(202);
+        let (count, longest) = kept().await;
+        assert!(count == 1 && longest < 100, "the fact, without the body: {longest}");
+        for n in 0..510 {
+            app.webhook(&tenant.token(), &odd(n, "")).await.expect(202);
+        }
+        assert_eq!(kept().await.0, 500, "in an hour");
+        app.clock.advance(std::time::Duration::from_secs(91 * 86_400));
+        app.webhook(&tenant.token(), &odd(1, "")).await.expect(202);
+        assert_eq!(kept().await.0, 481, "old ones go with new ones");
+    }
+}
