@@ -4,7 +4,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/portaria/target
 PACKAGES = postgresql redis-server redis-sentinel chromium chromium-driver ca-certificates curl nginx nghttp2-client pebble libfaketime
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help fuzz demo run init migrate worker test screenshots coverage lint storm storm-proof bench bench-gateway tools
+.PHONY: help fuzz long demo run init migrate worker test screenshots coverage lint storm storm-proof bench bench-gateway tools
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,8 @@ lint: ## Formatting, clippy, docs, and what the compiler does not hold
 
 storm: ## Five minutes of the whole server under faults and kill -9, compared with the truth
 	cargo run --release --package portaria -- storm --minutes 5
+
+long: storm ## The simulations that tests run for a tenth of the time, whole
 
 storm-proof: ## A build that stores repeated messages twice: the storm must fail it
 	cargo build --package portaria --features broken-dedupe

@@ -33,6 +33,9 @@ pub struct Mail {
     pub sent_at: Option<Moment>,
 }
 
+/// Which letters are due at `$1`: also those that were never tried and seem to be of the future, as
+/// the clock was set back since.
+const DUE: &str = "(next_at <= $1 OR (tries = 0 AND created_at > $1))";
 /// What letters are counted over.
 const WINDOW: Duration = Duration::from_secs(3600);
 /// Tries before a letter is given up: over about a day.
@@ -177,8 +180,8 @@ impl Outbox {
         let mut tx = self.db.read_system().await?;
         let due = tx
             .fetch_opt(
-                "SELECT id FROM mails WHERE sent_at IS NULL AND failed IS NULL AND next_at <= $1 \
-                 AND (expires_at IS NULL OR expires_at > $1) AND tries < $2 ORDER BY next_at LIMIT 1",
+                &format!("SELECT id FROM mails WHERE sent_at IS NULL AND failed IS NULL AND {DUE} \
+                 AND (expires_at IS NULL OR expires_at > $1) AND tries < $2 ORDER BY next_at LIMIT 1"),
                 args![now, TRIES],
             )
             .await?;
@@ -188,10 +191,12 @@ impl Outbox {
         let mut tx = self.db.begin_system().await?;
         let rows = tx
             .fetch_all(
-                "UPDATE mails SET tries = tries + 1, next_at = $1 WHERE id = $2 AND next_at <= $3 \
-                 AND sent_at IS NULL AND failed IS NULL \
-                 RETURNING recipient, sender_name, subject, body, created_at",
-                args![now + LEASE, id, now],
+                &format!(
+                    "UPDATE mails SET tries = tries + 1, next_at = $2 WHERE id = $3 AND {DUE} \
+                     AND sent_at IS NULL AND failed IS NULL \
+                     RETURNING recipient, sender_name, subject, body, created_at"
+                ),
+                args![now, now + LEASE, id],
             )
             .await?;
         tx.commit().await?;

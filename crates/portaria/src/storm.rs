@@ -1,6 +1,7 @@
 //! `portaria storm`: the whole server against stand-ins that misbehave, killed again and again; then
 //! its ledger is compared with what the stand-ins know to be true.
 
+mod attacks;
 mod check;
 mod world;
 
@@ -38,6 +39,12 @@ pub(crate) struct Report {
     pub(crate) seconds: u64,
     pub(crate) kills: usize,
     pub(crate) faults: usize,
+    /// Files that cost much to read, and how often the clock was set.
+    pub(crate) hostile_files: usize,
+    pub(crate) clock_steps: usize,
+    /// Pictures that were refused while the disk was at its reserve.
+    pub(crate) files_refused: usize,
+    pub(crate) letters: usize,
     pub(crate) ledger: Ledger,
     /// Of a hundred; everything lost, doubled or leaked costs.
     pub(crate) score: f64,
@@ -59,7 +66,14 @@ pub(crate) async fn run(plan: &Plan, say: &dyn Fn(&str)) -> anyhow::Result<Repor
     let address = format!("127.0.0.1:{port}");
     let started = Instant::now();
     let end = started + plan.length;
-    let mut server = Server::start(&folder.path, plan, &address).await?;
+    let clock = attacks::clock(&folder.path);
+    let mut environment = environment(&folder.path, plan, &world.mail.url());
+    match &clock {
+        Some((_, pairs)) => environment.extend(pairs.iter().cloned()),
+        None => say("storm: libfaketime is not installed: the clock is left alone"),
+    }
+    let setup = Setup { folder: &folder.path, environment, address: &address };
+    let mut server = Server::start(&setup, Reserve::Small).await?;
     say(&format!(
         "storm: seed {}, {:.0} s, {} businesses on three kinds of channels, server on {address}",
         plan.seed,
@@ -71,14 +85,23 @@ pub(crate) async fn run(plan: &Plan, say: &dyn Fn(&str)) -> anyhow::Result<Repor
     let weather = tokio::spawn(world.clone().weather(random.random(), calm.clone()));
     let reports =
         tokio::spawn(world.clone().reports(address.clone(), random.random(), calm.clone()));
+    let files =
+        world.clone().files(address.clone(), world.key.clone(), random.random(), calm.clone());
+    let files = tokio::spawn(files);
+    let steps = clock
+        .map(|(file, _)| tokio::spawn(world.clone().clock(file, random.random(), calm.clone())));
     // Two kills a minute, one at least; not on the beat.
     let kills = ((plan.length.as_secs_f64() / 30.0).round() as usize).max(1);
+    let mut ended_itself = 0;
     for kill in 1..=kills {
         let share = (kill as f64 - random.random_range(0.2..0.8)) / kills as f64;
         tokio::time::sleep_until(started + plan.length.mul_f64(share.max(0.05))).await;
-        server.kill().await;
+        let died = server.kill().await;
+        ended_itself += usize::from(died);
         tokio::time::sleep(Duration::from_millis(random.random_range(0..800))).await;
-        server = Server::start(&folder.path, plan, &address).await?;
+        // Every other server finds the disk at its reserve.
+        let reserve = if kill % 2 == 1 { Reserve::WholeDisk } else { Reserve::Small };
+        server = Server::start(&setup, reserve).await?;
         say(&format!(
             "storm: {:.0} s, kill {kill} of {kills}, {} messages acknowledged",
             started.elapsed().as_secs_f64(),
@@ -88,23 +111,32 @@ pub(crate) async fn run(plan: &Plan, say: &dyn Fn(&str)) -> anyhow::Result<Repor
     customers.await.context("the customers")?;
     calm.store(true, Ordering::SeqCst);
     weather.await.context("the weather")?;
+    files.await.context("the files")?;
+    if let Some(steps) = steps {
+        steps.await.context("the clock")?;
+    }
     world.calm();
     say("storm: over; waiting for what is under way");
     let open = world.drain(Instant::now() + DRAIN).await?;
+    world.letters(Instant::now() + DRAIN).await?;
     reports.await.context("the reports")?;
-    server.terminate().await?;
-    let ledger = check::compare(&world, open).await?;
+    ended_itself += usize::from(server.terminate().await?);
+    let ledger = check::compare(&world, open, ended_itself).await?;
     let bad = ledger.lost + ledger.doubled + ledger.leaked;
     let all = (ledger.acknowledged + ledger.received_by_customers).max(1);
     #[expect(clippy::cast_precision_loss, reason = "a score of a hundred")]
     let score = (100.0 * (1.0 - bad as f64 / all as f64)).max(0.0);
     let passed = bad == 0 && ledger.acknowledged > 0 && ledger.received_by_customers > 0;
-    folder.settle(passed);
+    folder.settle(passed, say);
     Ok(Report {
         seed: plan.seed,
         seconds: started.elapsed().as_secs(),
         kills,
         faults: world.faults(),
+        hostile_files: world.attacks.files.load(Ordering::SeqCst),
+        clock_steps: world.attacks.steps.load(Ordering::SeqCst),
+        files_refused: world.attacks.pictures_refused.load(Ordering::SeqCst),
+        letters: world.mail.letters().len(),
         ledger,
         score: if passed { score } else { score.min(99.0) },
         passed,
@@ -129,6 +161,11 @@ pub(crate) fn shown(report: &Report) -> String {
         format!(
             "answers: {} at customers' phones; {} sent, {} of unknown outcome shown to a person, {} failed and shown",
             l.received_by_customers, l.sent, l.unknown, l.failed
+        ),
+        format!(
+            "attacks: {} files that cost much to read, {} clock steps, {} pictures refused at the disk's reserve, \
+             {} letters under poisoned names",
+            report.hostile_files, report.clock_steps, report.files_refused, report.letters
         ),
         format!("{} lost, {} doubled, {} leaked", l.lost, l.doubled, l.leaked),
     ];
@@ -156,10 +193,10 @@ impl Folder {
         Ok(Self { path, keep })
     }
 
-    fn settle(mut self, passed: bool) {
+    fn settle(mut self, passed: bool, say: &dyn Fn(&str)) {
         self.keep = self.keep || !passed;
         if self.keep {
-            crate::cli::line(&format!("storm: the folder is kept: {}", self.path.display()));
+            say(&format!("storm: the folder is kept: {}", self.path.display()));
         }
     }
 }
@@ -174,7 +211,7 @@ impl Drop for Folder {
 }
 
 /// What the server and its makers are configured with.
-pub(crate) fn environment(folder: &Path, plan: &Plan) -> Vec<(String, String)> {
+pub(crate) fn environment(folder: &Path, plan: &Plan, mail: &str) -> Vec<(String, String)> {
     let mut pairs = vec![
         ("PORTARIA_DATA".to_owned(), folder.display().to_string()),
         ("PORTARIA_ALLOW_PRIVATE_UPSTREAMS".to_owned(), "1".to_owned()),
@@ -184,11 +221,28 @@ pub(crate) fn environment(folder: &Path, plan: &Plan) -> Vec<(String, String)> {
         ("PORTARIA_QUEUE_POLL_MS".to_owned(), "200".to_owned()),
         ("PORTARIA_CHANNEL_ANSWER_SECONDS".to_owned(), "2".to_owned()),
         ("PORTARIA_LOG".to_owned(), "error".to_owned()),
+        ("PORTARIA_SMTP_URL".to_owned(), mail.to_owned()),
+        ("PORTARIA_SMTP_FROM".to_owned(), "Portaria <portaria@example.com>".to_owned()),
     ];
     if let Some(url) = &plan.database_url {
         pairs.push(("DATABASE_URL".to_owned(), url.clone()));
     }
     pairs
+}
+
+/// What all servers of a storm are started with.
+struct Setup<'a> {
+    folder: &'a Path,
+    environment: Vec<(String, String)>,
+    address: &'a str,
+}
+
+/// How much of the disk files may not take.
+#[derive(Debug, Clone, Copy)]
+enum Reserve {
+    Small,
+    /// More than any disk has: every file is refused, and no text may be.
+    WholeDisk,
 }
 
 /// The server in a process of its own.
@@ -197,7 +251,12 @@ struct Server {
 }
 
 impl Server {
-    async fn start(folder: &Path, plan: &Plan, address: &str) -> anyhow::Result<Self> {
+    async fn start(setup: &Setup<'_>, reserve: Reserve) -> anyhow::Result<Self> {
+        let Setup { folder, environment, address } = setup;
+        let megabytes = match reserve {
+            Reserve::Small => "1",
+            Reserve::WholeDisk => "1048576",
+        };
         let program = std::env::current_exe().context("finding this program")?;
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -207,7 +266,8 @@ impl Server {
         command
             .args(["serve", "--listen", address])
             .env_clear()
-            .envs(environment(folder, plan))
+            .envs(environment.iter().cloned())
+            .env("PORTARIA_FILES_RESERVE_MEGABYTES", megabytes)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -227,20 +287,27 @@ impl Server {
         Ok(Self { child })
     }
 
-    /// `kill -9`.
-    async fn kill(mut self) {
+    /// `kill -9`. Whether it had ended by itself, which nothing may make it do.
+    async fn kill(mut self) -> bool {
+        let ended = matches!(self.child.try_wait(), Ok(Some(_)));
         // One that is gone already needs no killing.
         let _ = self.child.kill().await;
+        ended
     }
 
-    async fn terminate(mut self) -> anyhow::Result<()> {
+    /// Asks it to stop. Whether it had ended by itself.
+    async fn terminate(mut self) -> anyhow::Result<bool> {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return Ok(true);
+        }
         if let Some(id) = self.child.id() {
             let asked = Command::new("kill").args(["-TERM", &id.to_string()]).status().await;
             asked.context("asking the server to stop")?;
         }
         match tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await {
-            Ok(_) => Ok(()),
-            Err(_) => Ok(self.child.kill().await?),
+            Ok(_) => {}
+            Err(_) => self.child.kill().await?,
         }
+        Ok(false)
     }
 }

@@ -5,6 +5,8 @@ mod cloud;
 mod evolution;
 mod evolution_bodies;
 mod faults;
+pub mod hostile;
+mod mail;
 mod model;
 mod whaticket;
 
@@ -15,6 +17,7 @@ pub use evolution::{EvolutionSandbox, Sent};
 pub use evolution_bodies::{customer_message, evolution_status};
 pub(crate) use faults::hang_up;
 pub use faults::{Fault, Faults};
+pub use mail::MailSandbox;
 pub use model::ModelSandbox;
 pub use whaticket::{Version, WhaticketSandbox, whaticket_message, whaticket_signature};
 

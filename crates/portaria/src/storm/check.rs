@@ -49,18 +49,26 @@ impl Ledger {
 }
 
 /// Compares every business's rows with what its provider knows. `open` jobs were still under way.
-pub(super) async fn compare(world: &World, open: usize) -> anyhow::Result<Ledger> {
+pub(super) async fn compare(
+    world: &World,
+    open: usize,
+    ended_itself: usize,
+) -> anyhow::Result<Ledger> {
     let mut ledger = Ledger {
         acknowledged: world.acknowledged(),
         deliveries: world.deliveries.load(Ordering::SeqCst),
         ..Ledger::default()
     };
+    ledger.lost(ended_itself, format!("the server ended by itself {ended_itself} times"));
+    let taken = world.attacks.files_taken.load(Ordering::SeqCst);
+    ledger.lost(taken, format!("{taken} files that cost much to read were not refused"));
     ledger.lost(open, format!("{open} answers were still under way at the end"));
     for (at, line) in world.lines.iter().enumerate() {
         let mut tx = world.db.read(line.tenant).await?;
         inbound(world, at, &mut tx, &mut ledger).await?;
         covered(line, &mut tx, &mut ledger).await?;
         outbound(world, at, &mut tx, &mut ledger).await?;
+        letters(world, line, &mut tx, &mut ledger).await?;
     }
     Ok(ledger)
 }
@@ -87,6 +95,8 @@ async fn inbound(
     for view in every_message(tx).await? {
         if view.direction == "in" {
             // A build whose look for duplicates is broken marks its copies so.
+            let refused = view.media.as_ref().is_some_and(|file| file["state"] == "refused");
+            world.attacks.pictures_refused.fetch_add(usize::from(refused), Ordering::SeqCst);
             let id = view.provider_id.unwrap_or_default();
             let id = id.split("~copy").next().unwrap_or_default().to_owned();
             *stored.entry(id).or_default() += 1;
@@ -100,6 +110,24 @@ async fn inbound(
     ledger.doubled(twice, format!("{twice} messages of {} are stored more than once", line.slug));
     for id in stored.keys().filter(|id| others.contains(*id)) {
         ledger.leaked(format!("{} has a message of another business: {id}", line.slug));
+    }
+    Ok(())
+}
+
+/// Where somebody waits for a person, a letter said so to that business's people and to nobody else.
+async fn letters(
+    world: &World,
+    line: &Line,
+    tx: &mut TenantTx,
+    ledger: &mut Ledger,
+) -> anyhow::Result<()> {
+    if !world.told(line, tx).await? {
+        ledger.lost(1, format!("nobody of {} was told that somebody waits", line.slug));
+    }
+    let lines = |letter: &&String| letter.lines().any(|line| line.starts_with("Bcc:"));
+    let letters = world.mail.letters();
+    if letters.iter().any(|letter| lines(&letter)) {
+        ledger.leaked("a letter has a recipient that somebody's name brought".to_owned());
     }
     Ok(())
 }

@@ -15,14 +15,15 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng as _};
 use sandbox::{
-    CloudSandbox, EvolutionSandbox, Fault, Faults, Sent, Version, WhaticketSandbox, cloud_message,
-    cloud_signature, cloud_status, customer_message, evolution_status, whaticket_message,
-    whaticket_signature,
+    CloudSandbox, EvolutionSandbox, Fault, Faults, MailSandbox, Sent, Version, WhaticketSandbox,
+    cloud_message, cloud_signature, cloud_status, customer_message, evolution_status,
+    whaticket_message, whaticket_signature,
 };
 use serde_json::{Value, json};
 use tenancy::{NewTenant, State};
 use tokio::time::Instant;
 
+use super::attacks::{self, Attacks};
 use super::{Plan, environment};
 use crate::config::{self, Sources};
 use crate::house::House;
@@ -34,6 +35,8 @@ const SECRET: &str = "storm-secret-0123456789";
 const EACH: usize = 3;
 /// Customers who write at the same time.
 const AT_ONCE: usize = 24;
+/// Which of a customer's messages comes with a picture, where the provider sends files along.
+const PICTURE: usize = 3;
 const QUESTION: &str = "Qual é o código?";
 
 /// One business with its one channel.
@@ -59,18 +62,24 @@ pub(super) struct World {
     pub(super) db: Db,
     pub(super) truth: Mutex<Truth>,
     pub(super) deliveries: AtomicUsize,
+    pub(super) attacks: Attacks,
+    /// Takes the letters to all businesses.
+    pub(super) mail: MailSandbox,
+    /// An API key of the first business.
+    pub(super) key: String,
     evolution: EvolutionSandbox,
     whaticket: WhaticketSandbox,
     cloud: CloudSandbox,
     faults: AtomicUsize,
     numbers: AtomicUsize,
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
 }
 
 impl World {
     /// Makes providers, businesses and their channels.
     pub(super) async fn build(folder: &Path, plan: &Plan) -> anyhow::Result<Self> {
-        let environment = environment(folder, plan).into_iter().collect();
+        let mail = MailSandbox::start().await?;
+        let environment = environment(folder, plan, &mail.url()).into_iter().collect();
         let loaded = config::load(&Sources { environment, ..Sources::default() })?;
         let house = House::open(loaded.config, Clock::System).await?;
         let evolution = EvolutionSandbox::start(KEY).await?;
@@ -102,18 +111,28 @@ impl World {
         evolution.only_instances(&instances);
         let client =
             reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build()?;
-        Ok(Self {
+        let first = lines.first().context("a business")?.tenant;
+        let mut tx = house.db.begin(first).await?;
+        let scopes = tenancy::Scopes::of(&["knowledge:write"]);
+        let key = tenancy::create_key(&mut tx, "storm", &scopes, None, house.clock.now()).await?;
+        tx.commit().await?;
+        let world = Self {
             lines,
             db: house.db.clone(),
             truth: Mutex::default(),
             deliveries: AtomicUsize::new(0),
+            attacks: Attacks::default(),
+            mail,
+            key: key.secret,
             evolution,
             whaticket,
             cloud,
             faults: AtomicUsize::new(0),
             numbers: AtomicUsize::new(0),
             client,
-        })
+        };
+        attacks::prepare(&house, &world).await?;
+        Ok(world)
     }
 
     pub(super) fn acknowledged(&self) -> usize {
@@ -183,7 +202,7 @@ impl World {
         }
         for n in order {
             let id = format!("STORM-{number}-{n}");
-            let body = self.body(line, &phone, &id, n);
+            let body = self.body(line, (&phone, attacks::name(number)), &id, n);
             let twice = random.random_bool(0.25);
             if twice && random.random_bool(0.5) {
                 // Both on their way at once.
@@ -202,17 +221,24 @@ impl World {
         }
     }
 
-    fn body(&self, line: usize, phone: &str, id: &str, n: usize) -> Value {
+    fn body(&self, line: usize, (phone, name): (&str, &str), id: &str, n: usize) -> Value {
         let at = seconds() + i64::try_from(n).unwrap_or(0);
         let line = &self.lines[line];
         match line.kind {
             Kind::Evolution => {
-                let body = customer_message(&line.name, phone, "Ana", QUESTION, id, at);
+                let mut body = customer_message(&line.name, phone, name, QUESTION, id, at);
+                if n == PICTURE {
+                    body["data"]["messageType"] = json!("imageMessage");
+                    body["data"]["message"] = json!({
+                        "imageMessage": { "mimetype": "image/png", "caption": QUESTION },
+                        "base64": "iVBORw0KGgo=",
+                    });
+                }
                 self.evolution.remember(&body);
                 body
             }
-            Kind::Whaticket => whaticket_message(phone, "Ana", QUESTION, id, at),
-            Kind::WhatsAppCloud => cloud_message(&line.name, phone, "Ana", QUESTION, id, at),
+            Kind::Whaticket => whaticket_message(phone, name, QUESTION, id, at),
+            Kind::WhatsAppCloud => cloud_message(&line.name, phone, name, QUESTION, id, at),
         }
     }
 

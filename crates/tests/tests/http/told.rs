@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
+use sandbox::MailSandbox;
 use serde_json::{Value, json};
 use testkit::{TestApp, TestTenant, both_engines};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
 /// An integrator's server: keeps what it is told, and answers what it is told to.
@@ -170,52 +170,10 @@ both_engines! {
     }
 }
 
-/// A mail server that takes everything.
-async fn mail_server() -> (u16, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let mails: Arc<Mutex<Vec<String>>> = Arc::default();
-    let kept = mails.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let kept = kept.clone();
-            tokio::spawn(async move {
-                let (read, mut write) = stream.into_split();
-                let mut lines = BufReader::new(read).lines();
-                write.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
-                let mut mail: Option<String> = None;
-                while let Ok(Some(line)) = lines.next_line().await {
-                    if let Some(text) = &mut mail {
-                        if line == "." {
-                            kept.lock().push(mail.take().unwrap());
-                            write.write_all(b"250 taken\r\n").await.unwrap();
-                        } else {
-                            text.push_str(&line);
-                            text.push('\n');
-                        }
-                        continue;
-                    }
-                    let answer: &[u8] = match line.split(' ').next().unwrap_or_default() {
-                        "EHLO" => b"250-mail.example.com\r\n250 8BITMIME\r\n",
-                        "DATA" => {
-                            mail = Some(String::new());
-                            b"354 go on\r\n"
-                        }
-                        "QUIT" => b"221 bye\r\n",
-                        _ => b"250 ok\r\n",
-                    };
-                    write.write_all(answer).await.unwrap();
-                }
-            });
-        }
-    });
-    (port, mails)
-}
-
 both_engines! {
     async fn people_are_told_by_e_mail_when_a_contact_waits(on: On) {
-        let (port, mails) = mail_server().await;
-        let url = format!("smtp://127.0.0.1:{port}");
+        let server = MailSandbox::start().await.unwrap();
+        let url = server.url();
         let app = TestApp::start_with(on, &[("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>")]).await;
         let tenant = app.tenant("loja").await;
         tenant.put("/v1/notices", &json!({ "emails": ["no address"] })).await.expect(422);
@@ -224,7 +182,7 @@ both_engines! {
         app.pass(Duration::from_secs(5)).await;
         assert!(portaria::pages::carry_letter(&app.house).await.unwrap());
         assert!(!portaria::pages::carry_letter(&app.house).await.unwrap(), "one letter");
-        let mails = mails.lock().clone();
+        let mails = server.letters();
         assert_eq!(mails.len(), 1);
         assert!(mails[0].contains("To: bia@example.com"), "{}", mails[0]);
         assert!(!mails[0].contains("5511987654321"), "no number in it");
@@ -260,8 +218,8 @@ both_engines! {
 
 both_engines! {
     async fn a_name_with_a_line_break_stops_no_letter(on: On) {
-        let (port, mails) = mail_server().await;
-        let url = format!("smtp://127.0.0.1:{port}");
+        let server = MailSandbox::start().await.unwrap();
+        let url = server.url();
         let app = TestApp::start_with(on, &[("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>")]).await;
         let (alfa, beta) = (app.tenant("alfa").await, app.tenant("beta").await);
         for (tenant, to) in [(&alfa, "ana@example.com"), (&beta, "bia@example.com")] {
@@ -280,7 +238,7 @@ both_engines! {
         beta.hears("5511987654321", "atendente").await;
         app.pass(Duration::from_secs(5)).await;
         while portaria::pages::carry_letter(&app.house).await.unwrap() {}
-        let mails = mails.lock().clone();
+        let mails = server.letters();
         assert_eq!(mails.len(), 2, "{mails:?}");
         assert!(mails.iter().any(|mail| mail.contains("To: ana@example.com")), "{mails:?}");
         assert!(mails.iter().any(|mail| mail.contains("To: bia@example.com")), "{mails:?}");
@@ -290,8 +248,8 @@ both_engines! {
 
 both_engines! {
     async fn a_customers_name_is_quoted_and_leads_no_letter(on: On) {
-        let (port, mails) = mail_server().await;
-        let url = format!("smtp://127.0.0.1:{port}");
+        let server = MailSandbox::start().await.unwrap();
+        let url = server.url();
         let app = TestApp::start_with(on, &[("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>")]).await;
         let tenant = app.tenant("loja").await;
         tenant.put("/v1/notices", &json!({ "emails": ["bia@example.com"] })).await.expect(200);
@@ -301,7 +259,7 @@ both_engines! {
         app.webhook(&tenant.token(), &body).await.expect(202);
         app.pass(Duration::from_secs(5)).await;
         while portaria::pages::carry_letter(&app.house).await.unwrap() {}
-        let mails = mails.lock().clone();
+        let mails = server.letters();
         let text = mails[0].split_once("\n\n").unwrap().1;
         assert!(!text.starts_with("Ana") && !text.starts_with("SUPORTE"), "{text}");
         assert!(!text.contains("http://evil.example"), "no link of a stranger: {text}");
@@ -311,8 +269,8 @@ both_engines! {
 
 both_engines! {
     async fn one_business_and_one_recipient_get_so_many_letters_an_hour(on: On) {
-        let (port, mails) = mail_server().await;
-        let url = format!("smtp://127.0.0.1:{port}");
+        let server = MailSandbox::start().await.unwrap();
+        let url = server.url();
         let app = TestApp::start_with(on, &[
             ("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>"),
             ("PORTARIA_SMTP_HOURLY_PER_RECIPIENT", "3"), ("PORTARIA_SMTP_HOURLY_PER_TENANT", "5"),
@@ -329,7 +287,7 @@ both_engines! {
         };
         let to = |name: &str| {
             let to = format!("To: {name}@example.com");
-            mails.lock().iter().filter(|mail| mail.contains(&to)).count()
+            server.letters().iter().filter(|mail| mail.contains(&to)).count()
         };
         storm(&alfa, 0).await;
         assert_eq!((to("bia"), to("ana")), (3, 2), "three to one address, five in all");

@@ -131,7 +131,9 @@ both_engines! {
         let report: Value = serde_json::from_slice(&out.stdout)
             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&out.stderr)));
         assert_eq!(report["passed"], true, "{report}");
-        assert!(report["kills"].as_u64().unwrap() >= 1);
+        for tried in ["kills", "hostile_files", "clock_steps", "files_refused", "letters"] {
+            assert!(report[tried].as_u64().unwrap() >= 1, "{tried}: {report}");
+        }
         assert!(report["ledger"]["acknowledged"].as_u64().unwrap() > 50, "{report}");
         assert_eq!(out.status.code(), Some(0));
     }
