@@ -104,6 +104,10 @@ async fn what_is_somebodys_own_is_not_kept() {
     let gateway = world::gateway(&file(&origin, "cache: {default_ttl: 60s}"));
     assert_eq!(text(&gateway, "one.example", "/", "").await, "v1");
     assert_eq!(text(&gateway, "one.example", "/", "").await, "v1");
+    // But not for visitors who have a cookie: what they see may be theirs.
+    for (cookie, seen) in [("Cookie: sid=1\r\n", "v2"), ("Cookie: sid=2\r\n", "v3"), ("", "v1")] {
+        assert_eq!(text(&gateway, "one.example", "/", cookie).await, seen, "{cookie}");
+    }
     gateway.stop().await;
 }
 

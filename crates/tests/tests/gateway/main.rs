@@ -4,6 +4,7 @@
 mod balancing;
 mod caching;
 mod changes;
+mod claims;
 mod edges;
 mod faults;
 mod firewall;
