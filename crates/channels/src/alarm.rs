@@ -1,10 +1,14 @@
 //! Alarms that end by themselves: what raised them is tried or measured again all the time.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use db::{Error, TenantTx, args};
 use kernel::{ChannelId, Moment};
+use parking_lot::Mutex;
 
 /// What an alarm is about, and so what ends it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AlarmKind {
     /// The provider cannot be reached. Ends with the next send that it takes.
     Reach,
@@ -20,30 +24,67 @@ impl AlarmKind {
         }
     }
 
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Reach, Self::Clock].into_iter().find(|kind| kind.name() == text)
+    fn column(self) -> &'static str {
+        match self {
+            Self::Reach => "alarm_reach",
+            Self::Clock => "alarm_clock",
+        }
+    }
+
+    /// What is shown when this kind's alarm is `own`.
+    fn shown(self, own: &str) -> String {
+        match self {
+            Self::Reach => format!("COALESCE(alarm_said, {own}, alarm_clock)"),
+            Self::Clock => format!("COALESCE(alarm_said, alarm_reach, {own})"),
+        }
     }
 }
 
-/// Raises an alarm, unless one stands that only a person or a new connection ends.
+/// Between two looks whether an alarm stands that may end now. Another process may have raised it.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// When alarms were looked for, so that not every message and send does.
+#[derive(Default)]
+pub(crate) struct Looked(Mutex<HashMap<(ChannelId, AlarmKind), Moment>>);
+
+impl Looked {
+    /// Whether to look again, at this time by the clock that nobody sets.
+    pub(crate) fn due(&self, id: ChannelId, kind: AlarmKind, steady: Moment) -> bool {
+        let mut looked = self.0.lock();
+        let due = looked.get(&(id, kind)).is_none_or(|at| steady.since(*at) >= LOOK);
+        if due {
+            looked.insert((id, kind), steady);
+        }
+        due
+    }
+
+    /// One was raised just now: the next good news ends it.
+    pub(crate) fn raised(&self, id: ChannelId, kind: AlarmKind) {
+        self.0.lock().remove(&(id, kind));
+    }
+}
+
+/// Raises an alarm, in place of one of its kind only when it is `news`.
 pub(crate) async fn raise(
     tx: &mut TenantTx,
     id: ChannelId,
     kind: AlarmKind,
-    text: &str,
+    (text, news): (&str, bool),
     now: Moment,
 ) -> Result<(), Error> {
     let tenant = tx.tenant();
+    let (column, shown) = (kind.column(), kind.shown("$1"));
+    let over = if news { format!("{column} <> $1") } else { "1 = 0".to_owned() };
     let moved = tx
         .execute(
-            "UPDATE channels SET alarm = $1, alarm_at = $2, alarm_kind = $3 \
-             WHERE tenant_id = $4 AND id = $5 \
-             AND (alarm IS NULL OR (alarm_kind IS NOT NULL AND alarm <> $1))",
-            args![text, now, kind.name(), tenant, id],
+            &format!(
+                "UPDATE channels SET {column} = $1, alarm = {shown}, alarm_at = $2 \
+                 WHERE tenant_id = $3 AND id = $4 AND ({column} IS NULL OR {over})"
+            ),
+            args![text, now, tenant, id],
         )
         .await?;
     if moved > 0 {
-        tx.settings_changed();
         tracing::warn!(
             event = "channel_alarm", tenant_id = %tenant, channel_id = %id, state = kind.name(),
         );
@@ -51,16 +92,19 @@ pub(crate) async fn raise(
     Ok(())
 }
 
-/// Ends an alarm of this kind.
+/// Ends an alarm of this kind, if one stands.
 pub(crate) async fn end(tx: &mut TenantTx, id: ChannelId, kind: AlarmKind) -> Result<(), Error> {
     let tenant = tx.tenant();
+    let (column, shown) = (kind.column(), kind.shown("NULL"));
     tx.execute(
-        "UPDATE channels SET alarm = NULL, alarm_at = NULL, alarm_kind = NULL \
-         WHERE tenant_id = $1 AND id = $2 AND alarm_kind = $3",
-        args![tenant, id, kind.name()],
+        &format!(
+            "UPDATE channels SET {column} = NULL, alarm = {shown}, \
+             alarm_at = CASE WHEN {shown} IS NULL THEN NULL ELSE alarm_at END \
+             WHERE tenant_id = $1 AND id = $2 AND {column} IS NOT NULL"
+        ),
+        args![tenant, id],
     )
     .await?;
-    tx.settings_changed();
     Ok(())
 }
 

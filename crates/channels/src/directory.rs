@@ -12,7 +12,6 @@ use parking_lot::Mutex;
 use subtle::ConstantTimeEq as _;
 use tenancy::{State, Vault, VaultError};
 
-use crate::alarm::AlarmKind;
 use crate::locate::{self, Located, login_of};
 use crate::store::{api_key_name, login_name, secret_name};
 
@@ -31,8 +30,6 @@ pub struct Entry {
     /// What its webhooks are signed with; empty where they are not.
     pub(crate) secret: String,
     pub(crate) endpoint: Endpoint,
-    /// The alarm that stands, if it is of a kind that ends by itself.
-    pub(crate) alarm: Option<AlarmKind>,
     /// Seconds by which our clock is ahead of the provider's times, once that is known.
     pub(crate) clock_offset: i64,
 }
@@ -249,7 +246,6 @@ impl Directory {
             before: located.before,
             secret,
             endpoint,
-            alarm: located.alarm,
             clock_offset: located.clock_offset,
         });
         let mut held = self.fresh();

@@ -9,15 +9,16 @@ use inbox::{Attachment, Handles, Incoming, Received, Report};
 use kernel::line::Line;
 use kernel::{Clock, Moment, Phone};
 use messaging::{
-    Chat, ChatKind, Content, Inbound, InboundMessage, Link, LinkState, Parsed, Progress, SendState,
+    Chat, ChatKind, Content, Inbound, InboundMessage, Link, LinkState, Parsed, Progress,
+    ProviderClocks, SendState,
 };
 use queue::NewJob;
 use serde_json::{Value, json};
 
-use crate::alarm::{self, AlarmKind};
+use crate::alarm::{self, AlarmKind, Looked};
 use crate::fetch::MediaDue;
 use crate::media::{self, MediaRules, plain};
-use crate::skew::{Clocks, Reading};
+use crate::skew::{Arrival, Clocks, Reading};
 use crate::{Directory, Entry, Limiter, catch_up, kept, store};
 
 /// What became of one thing in a webhook. The order is by importance for the answer.
@@ -87,6 +88,7 @@ pub struct Intake {
     media: MediaRules,
     files: Files,
     clocks: Clocks,
+    looked: Arc<Looked>,
 }
 
 impl Intake {
@@ -96,9 +98,10 @@ impl Intake {
         directory: Directory,
         limiter: Limiter,
         media: MediaRules,
-        files: Files,
+        (files, providers): (Files, ProviderClocks),
     ) -> Self {
-        Self { db, clock, directory, limiter, media, files, clocks: Clocks::default() }
+        let (clocks, looked) = (Clocks::new(providers), Arc::default());
+        Self { db, clock, directory, limiter, media, files, clocks, looked }
     }
 
     /// Stores everything a body says, each thing durably, in order.
@@ -330,14 +333,15 @@ impl Intake {
         }
         let person = message.chat.kind == ChatKind::Person;
         let now = self.clock.now();
+        let arrival = Arrival { now, steady: self.clock.steady() };
         let reading = match (message.at, came) {
             (Some(at), Came::Live { .. }) if person && !message.from_me => {
-                self.clocks.note(entry.id, (now, self.clock.steady()), at, entry.clock_offset)
+                Some(self.clocks.read(entry.id, arrival, at, entry.clock_offset))
             }
-            _ => Reading::OnTime,
+            _ => None,
         };
         let offset = match reading {
-            Reading::Offset(seconds) => seconds,
+            Some(Reading::Offset(seconds)) => seconds,
             _ => entry.clock_offset,
         };
         let file = self.file(entry, message).await?;
@@ -386,13 +390,52 @@ impl Intake {
                     Some("transcribing") => inbox::transcribe(&mut tx, message, now).await?,
                     _ => {}
                 }
-                tell_of_clock(&mut tx, entry, reading, now).await?;
+                if let Some(reading) = reading {
+                    self.tell_of_clock(&mut tx, entry, reading, arrival).await?;
+                }
                 tx.commit().await?;
+                if let Some(reading) = reading {
+                    self.clocks.keep(entry.id, arrival, reading);
+                }
                 metrics::counter!("portaria_channel_received_total", "kind" => entry.kind.name())
                     .increment(1);
                 Ok(Taken::Stored)
             }
         }
+    }
+
+    /// Raises or ends the alarm that the clocks disagree, and notes by how much.
+    async fn tell_of_clock(
+        &self,
+        tx: &mut TenantTx,
+        entry: &Entry,
+        reading: Reading,
+        came: Arrival,
+    ) -> Result<(), db::Error> {
+        let (id, kind) = (entry.id, AlarmKind::Clock);
+        if let Reading::Offset(seconds) = reading {
+            alarm::set_clock_offset(tx, id, seconds).await?;
+        }
+        if let Some(text) = reading.alarm(came.now) {
+            self.looked.raised(id, kind);
+            // How old grows by the minute; once said is enough.
+            let news = matches!(reading, Reading::Offset(_));
+            alarm::raise(tx, id, kind, (&text, news), came.now).await?;
+            if !news {
+                // An answer of the provider's shows its clock.
+                catch_up::soon(tx, id, came.now, came.now).await?;
+            }
+            return Ok(());
+        }
+        let right = match reading {
+            Reading::OnTime => entry.clock_offset == 0 && self.looked.due(id, kind, came.steady),
+            Reading::Offset(_) => true,
+            Reading::Old(_) => false,
+        };
+        if right {
+            alarm::end(tx, id, kind).await?;
+        }
+        Ok(())
     }
 
     /// The file that came along: kept, to be fetched, or refused.
@@ -477,34 +520,6 @@ impl Intake {
             state = "no_room",
         );
         Ok(())
-    }
-}
-
-/// Raises or ends the alarm that the clocks disagree, and notes by how much.
-async fn tell_of_clock(
-    tx: &mut TenantTx,
-    entry: &Entry,
-    reading: Reading,
-    now: Moment,
-) -> Result<(), db::Error> {
-    if let Reading::Offset(seconds) = reading {
-        alarm::set_clock_offset(tx, entry.id, seconds).await?;
-    }
-    let right = match reading {
-        Reading::OnTime => entry.clock_offset == 0,
-        Reading::Offset(seconds) => seconds == 0,
-        Reading::Old(_) => false,
-    };
-    if right && entry.alarm == Some(AlarmKind::Clock) {
-        return alarm::end(tx, entry.id, AlarmKind::Clock).await;
-    }
-    match reading.alarm(now) {
-        // It grows by the minute; once said is enough.
-        Some(_) if matches!(reading, Reading::Old(_)) && entry.alarm == Some(AlarmKind::Clock) => {
-            Ok(())
-        }
-        Some(text) => alarm::raise(tx, entry.id, AlarmKind::Clock, &text, now).await,
-        None => Ok(()),
     }
 }
 

@@ -25,7 +25,9 @@ pub struct RawEvent {
 /// Bodies of one channel that are kept in an hour, at most.
 const HOURLY: i64 = 500;
 /// Bytes of a body that is kept whole; of a longer one only the fact is.
-const LONGEST: usize = 256 * 1024;
+const LONGEST: usize = 64 * 1024;
+/// Bodies of one tenant that are kept, the newest: 128 MiB at most.
+const MOST: i64 = 2000;
 /// How long they are kept.
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// Old ones that are removed with each new one, at most.
@@ -41,6 +43,14 @@ pub(crate) async fn keep_raw(
 ) -> Result<bool, Error> {
     let id = RawEventId::generate();
     let tenant = tx.tenant();
+    tx.execute(
+        "DELETE FROM raw_events WHERE tenant_id = $1 AND (id IN (SELECT id FROM raw_events \
+         WHERE tenant_id = $1 AND received_at < $2 ORDER BY received_at LIMIT $3) \
+         OR id IN (SELECT id FROM raw_events WHERE tenant_id = $1 \
+         ORDER BY received_at DESC, id DESC LIMIT $3 OFFSET $4))",
+        args![tenant, now - KEPT, PRUNED, MOST - 1],
+    )
+    .await?;
     let row = tx
         .fetch_opt(
             "SELECT COUNT(*) FROM raw_events WHERE tenant_id = $1 AND received_at > $2 \
@@ -51,12 +61,6 @@ pub(crate) async fn keep_raw(
     if row.map_or(Ok(0), |row| row.get::<i64>(0))? >= HOURLY {
         return Ok(false);
     }
-    tx.execute(
-        "DELETE FROM raw_events WHERE tenant_id = $1 AND id IN (SELECT id FROM raw_events \
-         WHERE tenant_id = $1 AND received_at < $2 ORDER BY received_at LIMIT $3)",
-        args![tenant, now - KEPT, PRUNED],
-    )
-    .await?;
     let (body, reason) = if body.len() > LONGEST {
         ("null", format!("{reason} (its body of {} bytes is too long to be kept)", body.len()))
     } else {

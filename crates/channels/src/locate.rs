@@ -6,7 +6,6 @@ use messaging::{Kind, Login};
 use tenancy::hash_token;
 
 use crate::NewLogin;
-use crate::alarm::AlarmKind;
 
 /// Every channel that needs a look: tenant's slug, instance and what is wrong.
 ///
@@ -46,12 +45,11 @@ pub(crate) struct Located {
     pub(crate) before: Option<(String, Moment)>,
     pub(crate) own_number: Option<String>,
     pub(crate) account: Option<String>,
-    pub(crate) alarm: Option<AlarmKind>,
     pub(crate) clock_offset: i64,
 }
 
 const LOCATED: &str = "SELECT id, tenant_id, kind, base_url, instance, token_hash, own_number, account, before_hash, \
-     before_until, alarm_kind, clock_offset FROM channels";
+     before_until, clock_offset FROM channels";
 /// Whose the token `$1` is at the time `$2`.
 const HAS_TOKEN: &str = "(token_hash = $1 OR (before_hash = $1 AND before_until > $2))";
 
@@ -69,8 +67,7 @@ fn located(row: &Row) -> Result<Located, Error> {
         own_number: row.get(6)?,
         account: row.get(7)?,
         before: row.get::<Option<String>>(8)?.zip(Some(row.get(9)?)),
-        alarm: row.get::<Option<String>>(10)?.as_deref().and_then(AlarmKind::parse),
-        clock_offset: row.get(11)?,
+        clock_offset: row.get(10)?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, EVERY_KIND, TOKEN_BEFORE, ALARM_KIND];
+pub const MIGRATIONS: &[Migration] = &[FIRST, EVERY_KIND, TOKEN_BEFORE, ALARMS];
 
 const FIRST: Migration = Migration {
     version: 4,
@@ -83,14 +83,17 @@ CREATE INDEX channels_before ON channels (before_hash) WHERE before_hash IS NOT 
     house_tables: &[],
 };
 
-const ALARM_KIND: Migration = Migration {
+const ALARMS: Migration = Migration {
     version: 35,
-    name: "channel_alarm_kind",
-    // What ends an alarm depends on what it is about. And by how many seconds our clock is ahead of
-    // the times that the provider tells.
+    name: "channel_alarms",
+    // What ends an alarm depends on what it is about: each kind has its own, and `alarm` is the one
+    // that is shown. And by how many seconds our clock is ahead of the times that the provider tells.
     sql: "
-ALTER TABLE channels ADD COLUMN alarm_kind TEXT;
+ALTER TABLE channels ADD COLUMN alarm_said TEXT;
+ALTER TABLE channels ADD COLUMN alarm_reach TEXT;
+ALTER TABLE channels ADD COLUMN alarm_clock TEXT;
 ALTER TABLE channels ADD COLUMN clock_offset BIGINT NOT NULL DEFAULT 0;
+UPDATE channels SET alarm_said = alarm;
 ",
     tenant_tables: &[],
     system_tables: &[],

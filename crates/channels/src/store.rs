@@ -394,11 +394,10 @@ pub(crate) async fn set_link(
     let Some(row) = row else { return Ok(false) };
     let before = state_of(&row.get::<String>(0)?);
     tx.execute(
-        // What the clocks say is no matter of the connection.
-        "UPDATE channels SET state = $1, state_reason = $2, \
-         alarm = CASE WHEN $3 IS NULL AND alarm_kind = 'clock' THEN alarm ELSE $3 END, \
-         alarm_at = CASE WHEN $3 IS NULL AND alarm_kind = 'clock' THEN alarm_at ELSE $4 END, \
-         alarm_kind = CASE WHEN $3 IS NULL AND alarm_kind = 'clock' THEN alarm_kind ELSE NULL END, \
+        "UPDATE channels SET state = $1, state_reason = $2, alarm_said = $3, \
+         alarm = COALESCE($3, alarm_reach, alarm_clock), \
+         alarm_at = CASE WHEN COALESCE($3, alarm_reach, alarm_clock) IS NULL THEN NULL \
+         ELSE COALESCE($4, alarm_at) END, \
          pairing = CASE WHEN $1 = 'PENDING' THEN pairing ELSE NULL END \
          WHERE tenant_id = $5 AND id = $6",
         args![link.state.name(), link.reason.as_deref(), alarm, alarm.map(|_| now), tenant, id],
@@ -501,7 +500,7 @@ pub(crate) async fn set_alarm(
 ) -> Result<(), Error> {
     let tenant = tx.tenant();
     tx.execute(
-        "UPDATE channels SET alarm = $1, alarm_at = $2, alarm_kind = NULL WHERE tenant_id = $3 AND id = $4",
+        "UPDATE channels SET alarm_said = $1, alarm = $1, alarm_at = $2 WHERE tenant_id = $3 AND id = $4",
         args![alarm, now, tenant, id],
     )
     .await?;

@@ -2,13 +2,15 @@
 
 use unicode_security::confusable_detection::skeleton;
 
-/// Whether two addresses are different and look the same, as `ana@rnail.example` and
-/// `ana@mail.example` do, by the Unicode table of confusable letters (UTS 39).
+/// What an address looks like, by the Unicode table of confusable letters (UTS 39): the same for
+/// `ana@rnail.example` and `ana@mail.example`.
+pub fn shape(address: &str) -> String {
+    skeleton(&address.trim().to_lowercase()).collect::<String>().to_lowercase()
+}
+
+/// Whether two addresses are different and look the same.
 pub fn looks_like(one: &str, other: &str) -> bool {
-    let lower = |text: &str| text.trim().to_lowercase();
-    let (one, other) = (lower(one), lower(other));
-    let shape = |text: &str| skeleton(text).collect::<String>().to_lowercase();
-    one != other && shape(&one) == shape(&other)
+    one.trim().to_lowercase() != other.trim().to_lowercase() && shape(one) == shape(other)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ mod session;
 mod support;
 mod throttle;
 
-pub use alike::looks_like;
+pub use alike::{looks_like, shape};
 pub use audit::{
     Actor, Change, Entry, Filter, audit, entries, house_audit, house_entries, redacted,
 };
@@ -33,7 +33,7 @@ pub use link::{
     Invitation, Link, LinkKind, find_link, invitations, issue_link, operator_invitations, use_link,
     withdraw, withdraw_operator,
 };
-pub use mail::{Letter, Mail, MailLimits, Outbox, mailbox, post, remove_letters};
+pub use mail::{Letter, Mail, MailLimits, Outbox, mailbox, post, post_notice, remove_letters};
 pub use membership::{
     Member, Membership, Source, join, leave, members, memberships, provided, remove_invitations,
     set_role,

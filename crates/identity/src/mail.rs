@@ -36,7 +36,7 @@ pub struct Mail {
 /// Which letters are due at `$1`: also those that were never tried and seem to be of the future, as
 /// the clock was set back since.
 const DUE: &str = "(next_at <= $1 OR (tries = 0 AND created_at > $1))";
-/// What letters are counted over.
+/// What notices are counted over.
 const WINDOW: Duration = Duration::from_secs(3600);
 /// Tries before a letter is given up: over about a day.
 const TRIES: i64 = 8;
@@ -45,35 +45,66 @@ const LEASE: Duration = Duration::from_secs(120);
 /// Letters are kept so long: as long as the longest link in one works.
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
-/// Letters in an hour, at most: those of one business to one address, and those of one business. The
-/// house's own are counted by address alone, apart from those of businesses.
+/// Notices of one business in an hour, at most: to one address, and in all. Its customers cause them;
+/// invitations have limits of their own, and what concerns an account is never left out.
 #[derive(Debug, Clone, Copy)]
 pub struct MailLimits {
     pub recipient: u32,
     pub tenant: u32,
 }
 
-/// Keeps a letter; [`Outbox`] sends it once this is committed. `None` when there were too many in the
-/// last hour: it is not sent, and the log says so.
+/// Keeps a letter; [`Outbox`] sends it once this is committed.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn post(
+pub async fn post(tx: &mut SystemTx, letter: &Letter<'_>, now: Moment) -> Result<MailId, Error> {
+    keep(tx, letter, false, now).await
+}
+
+/// Keeps a notice that a business's customers caused. `None` when there were too many in the last
+/// hour: it is not sent, and the log says so.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn post_notice(
     tx: &mut SystemTx,
     letter: &Letter<'_>,
     limits: MailLimits,
     now: Moment,
 ) -> Result<Option<MailId>, Error> {
-    if let Some(limit) = over_limit(tx, letter, limits, now).await? {
+    let row = tx
+        .fetch_opt(
+            "SELECT COUNT(*), COALESCE(SUM(CASE WHEN recipient = $1 THEN 1 ELSE 0 END), 0) FROM mails \
+             WHERE tenant_id = $2 AND created_at > $3 AND notice = 1",
+            args![letter.to, letter.tenant, now - WINDOW],
+        )
+        .await?;
+    let row = row.ok_or(Error::Corrupt { column: 0, expected: "a count" })?;
+    let (all, own): (i64, i64) = (row.get(0)?, row.get(1)?);
+    let limit = if own >= i64::from(limits.recipient) {
+        Some("recipient")
+    } else {
+        (all >= i64::from(limits.tenant)).then_some("tenant")
+    };
+    if let Some(limit) = limit {
         let tenant = letter.tenant.map(tracing::field::display);
         tracing::warn!(event = "letters_limited", tenant_id = tenant, limit);
         metrics::counter!("portaria_letters_limited_total", "limit" => limit).increment(1);
         return Ok(None);
     }
+    keep(tx, letter, true, now).await.map(Some)
+}
+
+async fn keep(
+    tx: &mut SystemTx,
+    letter: &Letter<'_>,
+    notice: bool,
+    now: Moment,
+) -> Result<MailId, Error> {
     let id = MailId::generate();
     tx.execute(
-        "INSERT INTO mails (id, recipient, sender_name, subject, body, created_at, next_at, tenant_id, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)",
+        "INSERT INTO mails (id, recipient, sender_name, subject, body, created_at, next_at, tenant_id, \
+         expires_at, notice) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9)",
         args![
             id,
             letter.to,
@@ -82,46 +113,12 @@ pub async fn post(
             letter.body,
             now,
             letter.tenant,
-            now + letter.lives
+            now + letter.lives,
+            notice
         ],
     )
     .await?;
-    Ok(Some(id))
-}
-
-/// Which limit another letter would break.
-async fn over_limit(
-    tx: &mut SystemTx,
-    letter: &Letter<'_>,
-    limits: MailLimits,
-    now: Moment,
-) -> Result<Option<&'static str>, Error> {
-    let since = now - WINDOW;
-    let same = match letter.tenant {
-        Some(_) => "tenant_id = $3",
-        None => "tenant_id IS NULL AND $3 IS NULL",
-    };
-    let row = tx
-        .fetch_opt(
-            &format!(
-                "SELECT COUNT(*) FROM mails WHERE recipient = $1 AND created_at > $2 AND {same}"
-            ),
-            args![letter.to, since, letter.tenant],
-        )
-        .await?;
-    let count: i64 = row.map_or(Ok(0), |row| row.get(0))?;
-    if count >= i64::from(limits.recipient) {
-        return Ok(Some("recipient"));
-    }
-    let Some(tenant) = letter.tenant else { return Ok(None) };
-    let row = tx
-        .fetch_opt(
-            "SELECT COUNT(*) FROM mails WHERE tenant_id = $1 AND created_at > $2",
-            args![tenant, since],
-        )
-        .await?;
-    let count: i64 = row.map_or(Ok(0), |row| row.get(0))?;
-    Ok((count >= i64::from(limits.tenant)).then_some("tenant"))
+    Ok(id)
 }
 
 /// Removes a tenant's letters; what they said named its customers.

@@ -3,7 +3,7 @@
 use db::Migration;
 
 pub const MIGRATIONS: &[Migration] =
-    &[PEOPLE, PASSKEYS, PROVIDERS, LETTERS, LINKS_BY_EMAIL, LETTERS_BY_TENANT];
+    &[PEOPLE, PASSKEYS, PROVIDERS, LETTERS, LINKS_BY_EMAIL, NOTICES_COUNTED];
 
 const PEOPLE: Migration = Migration {
     version: 13,
@@ -179,13 +179,13 @@ ALTER TABLE mails ADD COLUMN tenant_id TEXT;
     house_tables: &[],
 };
 
-const LETTERS_BY_TENANT: Migration = Migration {
+const NOTICES_COUNTED: Migration = Migration {
     version: 36,
-    name: "letters_by_tenant",
-    // Letters of the last hour are counted before another is kept.
+    name: "notices_counted",
+    // Notices of the last hour are counted before another is kept: customers cause them.
     sql: "
-CREATE INDEX mails_tenant ON mails (tenant_id, created_at);
-CREATE INDEX mails_recipient ON mails (recipient, created_at);
+ALTER TABLE mails ADD COLUMN notice BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX mails_notices ON mails (tenant_id, created_at) WHERE notice = 1;
 ",
     tenant_tables: &[],
     system_tables: &[],

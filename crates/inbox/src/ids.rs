@@ -1,10 +1,10 @@
 //! Messages by the provider's id, which is unique within one chat only.
 //!
 //! Senders choose these ids. Another person's message under an id that is here already is another
-//! message, and nobody's edit reaches into somebody else's chat.
+//! message: it carries the id as `shared_id`.
 
 use db::{Error, TenantTx, args};
-use kernel::{ChannelId, ContactId, ConversationId, MessageId, Moment};
+use kernel::{ChannelId, ContactId, ConversationId, MessageId};
 
 use crate::people::{Handles, relation, root};
 
@@ -15,7 +15,6 @@ pub(crate) struct Carrier {
     contact: ContactId,
     content: String,
     body: Option<String>,
-    provider_at: Option<Moment>,
 }
 
 /// How a person and the other side of a chat stand to each other.
@@ -27,21 +26,24 @@ pub(crate) enum Relation {
     Unclear,
 }
 
-/// All messages of a channel under this id: one, but for the rarest of cases.
+/// All messages of a channel under this id that went this way, `in` or `out`: one, but for the
+/// rarest of cases.
 pub(crate) async fn carriers(
     tx: &mut TenantTx,
     channel: ChannelId,
     provider_id: &str,
+    direction: &str,
 ) -> Result<Vec<Carrier>, Error> {
     let tenant = tx.tenant();
     let rows = tx
         .fetch_all(
-            "SELECT m.id, m.conversation_id, c.contact_id, m.content, m.body, m.provider_at \
+            "SELECT m.id, m.conversation_id, c.contact_id, m.content, m.body \
              FROM messages m JOIN conversations c ON c.tenant_id = m.tenant_id \
              AND c.id = m.conversation_id \
-             WHERE m.tenant_id = $1 AND m.channel_id = $2 AND m.provider_id = $3 \
+             WHERE m.tenant_id = $1 AND m.channel_id = $2 \
+             AND (m.provider_id = $3 OR m.shared_id = $3) AND m.direction = $4 \
              ORDER BY m.at, m.id LIMIT 20",
-            args![tenant, channel, provider_id],
+            args![tenant, channel, provider_id, direction],
         )
         .await?;
     rows.iter()
@@ -52,7 +54,6 @@ pub(crate) async fn carriers(
                 contact: row.get(2)?,
                 content: row.get(3)?,
                 body: row.get(4)?,
-                provider_at: row.get(5)?,
             })
         })
         .collect()
@@ -63,28 +64,25 @@ pub(crate) struct Said<'a> {
     pub(crate) handles: Handles<'a>,
     pub(crate) content: &'a str,
     pub(crate) body: Option<&'a str>,
-    pub(crate) at: Option<Moment>,
 }
 
 /// Whether one of these is the message that came again.
 ///
 /// Within a chat the id decides. When a provider names the same person by number once and by
-/// WhatsApp's id another time, and nobody knows yet that they are one, time and words decide.
+/// WhatsApp's id another time, and nobody knows yet that they are one, the words decide.
 pub(crate) async fn known_again(
     tx: &mut TenantTx,
     carriers: &[Carrier],
-    conversation: Option<ConversationId>,
+    conversation: ConversationId,
     said: &Said<'_>,
 ) -> Result<bool, Error> {
     for carrier in carriers {
-        let again = conversation == Some(carrier.conversation)
+        let again = conversation == carrier.conversation
             || match standing(tx, carrier, said.handles).await? {
                 Relation::Same => true,
                 Relation::Another => false,
                 Relation::Unclear => {
-                    carrier.content == said.content
-                        && carrier.body.as_deref() == said.body
-                        && carrier.provider_at == said.at
+                    carrier.content == said.content && carrier.body.as_deref() == said.body
                 }
             };
         if again {
@@ -92,6 +90,37 @@ pub(crate) async fn known_again(
         }
     }
     Ok(false)
+}
+
+/// Whether one of these left to somebody who may be this person. What we sent is known by its id,
+/// whichever of the person's names an echo of it carries.
+pub(crate) async fn ours(
+    tx: &mut TenantTx,
+    carriers: &[Carrier],
+    handles: Handles<'_>,
+) -> Result<bool, Error> {
+    for carrier in carriers {
+        if standing(tx, carrier, handles).await? != Relation::Another {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Frees an id for a message of ours: somebody wrote under it before we knew it.
+pub(crate) async fn make_room(
+    tx: &mut TenantTx,
+    channel: ChannelId,
+    provider_id: &str,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "UPDATE messages SET shared_id = provider_id, provider_id = NULL WHERE tenant_id = $1 \
+         AND channel_id = $2 AND provider_id = $3 AND direction = 'in'",
+        args![tenant, channel, provider_id],
+    )
+    .await?;
+    Ok(())
 }
 
 /// The message that somebody in this chat changed: theirs, or the only one that may be.

@@ -134,7 +134,7 @@ pub(crate) async fn has(tx: &mut TenantTx, message: MessageId, state: &str) -> R
     Ok(row.is_some())
 }
 
-const MESSAGE: &str = "SELECT id, conversation_id, direction, author, content, state, provider_id, at \
+const MESSAGE: &str = "SELECT id, conversation_id, direction, author, content, state, COALESCE(provider_id, shared_id), at \
      FROM messages";
 
 async fn complete(tx: &mut TenantTx, row: &db::Row) -> Result<Journey, Error> {

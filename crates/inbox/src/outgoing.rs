@@ -260,7 +260,7 @@ async fn provider_id(
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
-            "SELECT provider_id FROM messages WHERE tenant_id = $1 AND conversation_id = $2 AND id = $3",
+            "SELECT COALESCE(provider_id, shared_id) FROM messages WHERE tenant_id = $1 AND conversation_id = $2 AND id = $3",
             args![tenant, conversation, message],
         )
         .await?;

@@ -232,9 +232,9 @@ pub(crate) async fn relation(
     let tenant = tx.tenant();
     let mut relation = Relation::Unclear;
     for (kind, value) in handles.list() {
-        if let Some(owner) = owner_of(tx, kind, value).await?
-            && root(tx, owner).await? == contact
-        {
+        // Of a name that nobody has here nothing follows: it may be the business's own.
+        let Some(owner) = owner_of(tx, kind, value).await? else { continue };
+        if root(tx, owner).await? == contact {
             return Ok(Relation::Same);
         }
         let other = tx

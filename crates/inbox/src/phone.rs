@@ -50,20 +50,25 @@ pub async fn phone_echo(
         learns_address: true,
     };
     // A channel that connects again tells of messages long known: they move nothing.
-    let carriers = ids::carriers(tx, incoming.channel, incoming.provider_id).await?;
-    if ids::known_again(tx, &carriers, None, &incoming.said()).await? {
+    let sent = ids::carriers(tx, incoming.channel, incoming.provider_id, "out").await?;
+    if ids::ours(tx, &sent, incoming.handles).await? {
         return Ok(Echo::Ours);
     }
+    let came = ids::carriers(tx, incoming.channel, incoming.provider_id, "in").await?;
     let thread = open_conversation(tx, &opening, now).await?;
     let conversation = thread.id;
     if resolve(tx, conversation, incoming, now).await? {
         return Ok(Echo::Ours);
     }
     let author = if by_api { "integration" } else { "phone" };
+    // Another chat, or the other side of this one, has the id already.
+    let taken = !sent.is_empty() || !came.is_empty();
+    let id = Some(incoming.provider_id);
+    let (own, shared) = if taken { (None, id) } else { (id, None) };
     let message = MessageId::generate();
     tx.execute(
         "INSERT INTO messages (id, tenant_id, conversation_id, channel_id, direction, author, content, \
-         body, provider_id, provider_at, at, seq, state, state_at, raw, media, id_scope) \
+         body, provider_id, provider_at, at, seq, state, state_at, raw, media, shared_id) \
          VALUES ($1, $2, $3, $4, 'out', $5, $6, $7, $8, $9, $10, 0, 'sent', $10, $11, $12, $13)",
         args![
             message,
@@ -73,13 +78,12 @@ pub async fn phone_echo(
             author,
             incoming.content,
             incoming.body,
-            incoming.provider_id,
+            own,
             incoming.at,
             now,
             incoming.raw.clone(),
             incoming.media.clone(),
-            // Another chat has the id already.
-            if carriers.is_empty() { String::new() } else { conversation.to_string() }
+            shared
         ],
     )
     .await?;
@@ -161,6 +165,9 @@ async fn resolve(
     // Without words there is nothing to tell two pictures apart by.
     if wanted.is_empty() && fitting.len() != 1 {
         return Ok(false);
+    }
+    if !fitting.is_empty() {
+        ids::make_room(tx, incoming.channel, incoming.provider_id).await?;
     }
     for id in fitting {
         let moved = tx

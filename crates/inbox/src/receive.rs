@@ -34,7 +34,7 @@ pub struct Incoming<'a> {
 impl Incoming<'_> {
     /// What it says, to be known again by.
     pub(crate) fn said(&self) -> Said<'_> {
-        Said { handles: self.handles, content: self.content, body: self.body, at: self.at }
+        Said { handles: self.handles, content: self.content, body: self.body }
     }
 }
 
@@ -75,17 +75,17 @@ pub async fn receive(
     let message = MessageId::generate();
     let provider_id = named(incoming.provider_id, message);
     let tenant = tx.tenant();
-    let mut scope = String::new();
-    loop {
+    // The id is free, or another chat has it: then the message carries it as shared.
+    for shared in [false, true] {
+        let (own, other) =
+            if shared { (None, Some(&*provider_id)) } else { (Some(&*provider_id), None) };
         let stored = tx
             .execute(
                 "INSERT INTO messages (id, tenant_id, conversation_id, channel_id, direction, author, \
                  content, body, provider_id, provider_at, at, seq, state, state_at, reason, raw, media, \
-                 id_scope) \
+                 shared_id) \
                  VALUES ($1, $2, $3, $4, 'in', 'contact', $5, $6, $7, $8, $9, $10, 'stored', $9, $11, \
-                 $12, $13, $14) \
-                 ON CONFLICT (tenant_id, channel_id, provider_id, id_scope) \
-                 WHERE provider_id IS NOT NULL DO NOTHING",
+                 $12, $13, $14) ON CONFLICT DO NOTHING",
                 args![
                     message,
                     tenant,
@@ -93,7 +93,7 @@ pub async fn receive(
                     incoming.channel,
                     incoming.content,
                     incoming.body,
-                    &*provider_id,
+                    own,
                     incoming.at,
                     now,
                     // What does not wait for an answer has no place in the count.
@@ -101,21 +101,17 @@ pub async fn receive(
                     late.then_some(Reason::LateMessage.name()),
                     incoming.raw.clone(),
                     incoming.media.clone(),
-                    scope.as_str()
+                    other
                 ],
             )
             .await?;
         if stored == 1 {
             break;
         }
-        // The id is here. In this chat it is the same message; in another's it is another.
-        let carriers = ids::carriers(tx, incoming.channel, &provider_id).await?;
-        if !scope.is_empty()
-            || ids::known_again(tx, &carriers, Some(conversation), &incoming.said()).await?
-        {
+        let carriers = ids::carriers(tx, incoming.channel, &provider_id, "in").await?;
+        if shared || ids::known_again(tx, &carriers, conversation, &incoming.said()).await? {
             return Ok(Received::Duplicate);
         }
-        scope = conversation.to_string();
     }
     journey::came_in(tx, message, incoming.at, now).await?;
     if let Some(before) = thread.day_passed {

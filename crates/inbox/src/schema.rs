@@ -3,7 +3,7 @@
 use db::Migration;
 
 pub const MIGRATIONS: &[Migration] =
-    &[FIRST, JOURNEY_AND_PEOPLE, DESK, RECEIVED, UNRESOLVED, ID_SCOPE];
+    &[FIRST, JOURNEY_AND_PEOPLE, DESK, RECEIVED, UNRESOLVED, SHARED_ID];
 
 const FIRST: Migration = Migration {
     version: 3,
@@ -218,16 +218,15 @@ ALTER TABLE handoff_events ADD COLUMN target_id TEXT;
     house_tables: &[],
 };
 
-const ID_SCOPE: Migration = Migration {
+const SHARED_ID: Migration = Migration {
     version: 34,
-    name: "id_scope",
+    name: "shared_id",
     // WhatsApp's ids are unique within a chat. A message whose id another chat of the channel has
-    // already carries its conversation here; all others are told apart by the id alone.
+    // already carries it here instead of in `provider_id`, whose index the program before knows.
     sql: "
-ALTER TABLE messages ADD COLUMN id_scope TEXT NOT NULL DEFAULT '';
-DROP INDEX messages_provider;
-CREATE UNIQUE INDEX messages_provider ON messages (tenant_id, channel_id, provider_id, id_scope)
-    WHERE provider_id IS NOT NULL;
+ALTER TABLE messages ADD COLUMN shared_id TEXT;
+CREATE UNIQUE INDEX messages_shared ON messages
+    (tenant_id, channel_id, shared_id, conversation_id, direction) WHERE shared_id IS NOT NULL;
 ",
     tenant_tables: &[],
     system_tables: &[],

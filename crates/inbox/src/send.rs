@@ -248,7 +248,10 @@ pub async fn end_send(
     }
     let moved = tx
         .execute(
-            "UPDATE messages SET state = $1, state_at = $2, provider_id = COALESCE($3, provider_id), reason = $4 \
+            // A customer may have written under the id before we knew it.
+            "UPDATE messages SET state = $1, state_at = $2, provider_id = CASE WHEN EXISTS \
+             (SELECT 1 FROM messages o WHERE o.tenant_id = $5 AND o.channel_id = messages.channel_id \
+             AND o.provider_id = $3) THEN provider_id ELSE COALESCE($3, provider_id) END, reason = $4 \
              WHERE tenant_id = $5 AND id = $6 AND state = 'sending'",
             args![state, now, id, reason, tenant, message],
         )
@@ -378,6 +381,7 @@ pub async fn apply_status(
         // It may even come while the message waits for another try, which is spared then.
         let tried =
             if report.status == Status::Failed { String::new() } else { format!(" OR {TRIED}") };
+        ids::make_room(tx, report.channel, report.provider_id).await?;
         rows = tx
             .fetch_all(
                 &format!(
@@ -433,7 +437,9 @@ pub async fn edited(
 ) -> Result<bool, Error> {
     let tenant = tx.tenant();
     let note = if body.is_some() { "edited" } else { "deleted_by_contact" };
-    let carriers = ids::carriers(tx, channel, provider_id).await?;
+    let mut carriers = ids::carriers(tx, channel, provider_id, "in").await?;
+    // A person of the business changes their own words on the phone.
+    carriers.extend(ids::carriers(tx, channel, provider_id, "out").await?);
     let Some(message) = ids::changed(tx, &carriers, handles).await? else { return Ok(false) };
     let moved = tx
         .execute(

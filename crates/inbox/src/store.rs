@@ -155,7 +155,7 @@ pub async fn conversation(
 }
 
 const MESSAGE: &str = "SELECT id, conversation_id, direction, author, content, body, state, reason, \
-     at, provider_id, trace, media FROM messages";
+     at, COALESCE(provider_id, shared_id), trace, media FROM messages";
 
 fn message_view(row: &Row) -> Result<MessageView, Error> {
     Ok(MessageView {

@@ -75,7 +75,7 @@ pub async fn gather(
     }
     let recent = tx
         .fetch_all(
-            "SELECT direction, content, body, seq, provider_at, at, id, author, media, provider_id FROM messages \
+            "SELECT direction, content, body, seq, provider_at, at, id, author, media, COALESCE(provider_id, shared_id) FROM messages \
              WHERE tenant_id = $1 AND conversation_id = $2 AND state <> 'cancelled' \
              ORDER BY at DESC, id DESC LIMIT $3",
             args![tenant, conversation, history + 50],

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kernel::Clock;
 use kernel::net::{is_global, is_local_name};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::attachment::{Attachment, Coming, NotTaken};
-use crate::{Next, SendError};
+use crate::{Next, ProviderClocks, SendError};
 
 /// Why an address of a provider is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +39,8 @@ pub enum Private {
 pub struct Outbound {
     private: Private,
     client: reqwest::Client,
+    /// What the clocks of those who answer show.
+    pub(crate) clocks: ProviderClocks,
     /// How long a provider may take to answer a call.
     pub(crate) answer_within: Duration,
     /// Bytes of a file that is passed on, at most, and where it lies meanwhile.
@@ -63,10 +66,17 @@ impl Outbound {
         Ok(Self {
             private,
             client: builder.build()?,
+            clocks: ProviderClocks::new(Clock::System),
             answer_within: ANSWER_WITHIN,
             file_limit: FILE_LIMIT,
             folder: std::env::temp_dir(),
         })
+    }
+
+    /// The same, with what the clocks of those who answer are compared with.
+    #[must_use]
+    pub fn clocks(self, clocks: ProviderClocks) -> Self {
+        Self { clocks, ..self }
     }
 
     /// The same with another patience for providers of messages.
@@ -142,6 +152,9 @@ fn unconnected(error: &reqwest::Error) -> &'static str {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     let mut found = if error.is_timeout() { "no connection in time" } else { "connection failed" };
     while let Some(at) = cause {
+        if at.downcast_ref::<BadAddress>().is_some() {
+            return "its name leads into a private network, which PORTARIA_ALLOW_PRIVATE_UPSTREAMS=1 allows";
+        }
         if let Some(tls) = at.downcast_ref::<Tls>() {
             return match tls {
                 Tls::InvalidCertificate(Bad::UnknownIssuer) => {
@@ -229,7 +242,15 @@ pub(crate) fn address(
         reason,
         next: crate::Next::Reconnect,
     };
-    let base = outbound.check(base_url).map_err(|bad| refuse(bad.to_string()))?;
+    let base = outbound.check(base_url).map_err(|bad| match bad {
+        // Our own setting forbids it, today: no word of the provider's, and nothing is lost by waiting.
+        BadAddress::Private(_) => crate::SendError::Unreachable(
+            "its address is on this machine or in a private network, which \
+             PORTARIA_ALLOW_PRIVATE_UPSTREAMS=1 allows"
+                .to_owned(),
+        ),
+        other => refuse(other.to_string()),
+    })?;
     let mut url = Url::parse(&base).map_err(|bad| refuse(bad.to_string()))?;
     url.path_segments_mut()
         .map_err(|()| refuse("the base address cannot have a path".to_owned()))?

@@ -1,6 +1,7 @@
 //! Senders of messages: one contract, one adapter a folder. Provider JSON stays in its adapter.
 
 mod attachment;
+mod clocks;
 pub mod cloud;
 mod contract;
 pub mod evolution;
@@ -10,6 +11,7 @@ pub mod json;
 mod outgoing;
 pub mod whaticket;
 
+pub use clocks::ProviderClocks;
 pub use contract::{
     Accepted, Capabilities, Connection, Endpoint, File, History, Kind, Known, Login, Messenger,
     Messengers, Next, SendError, Span, UnknownKind, Webhook,

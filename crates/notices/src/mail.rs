@@ -171,8 +171,8 @@ impl Handler<WaitingDue> for WaitingMail {
                 tenant: Some(cx.tenant),
                 lives: USEFUL,
             };
-            // Beyond the limit the panel says it alone.
-            identity::post(&mut tx, &letter, limits, cx.clock.now()).await?;
+            // Beyond the limit only the panel shows who waits.
+            identity::post_notice(&mut tx, &letter, limits, cx.clock.now()).await?;
         }
         tx.commit().await?;
         Ok(Done::Finish)

@@ -39,11 +39,11 @@ pub(crate) fn claims(token: &str, keys: &[CoreJsonWebKey], wanted: &Expected<'_>
     (fits && same && made_for(&claims, wanted.client)).then_some(claims)
 }
 
-/// Whether a token was given to this client: by `client_id` (RFC 9068) or `azp`, and where it names
+/// Whether a token was given to this client: by `client_id` (RFC 9068), `azp` or Okta's `cid`, and where it names
 /// neither by its audience. Another client's may speak of roles that are none here.
 fn made_for(claims: &Value, client: &str) -> bool {
     let named: Vec<&str> =
-        ["client_id", "azp"].into_iter().filter_map(|name| claims[name].as_str()).collect();
+        ["client_id", "azp", "cid"].into_iter().filter_map(|name| claims[name].as_str()).collect();
     if !named.is_empty() {
         return named.iter().all(|name| *name == client);
     }

@@ -164,24 +164,24 @@ async fn page(me: &Me, outcome: Outcome<'_>) -> Result<Response, Failure> {
     Ok(response)
 }
 
-/// Whether the account is tied to one at the identity provider, and how to tie it.
+/// Whether the account is linked to one at the identity provider, and how to link it.
 fn provider_section(me: &Me, tied: bool, proved: bool) -> Markup {
     let lang = me.lang();
     html! {
         section.panel {
             div.row.between {
                 h2 { (lang.t("Provedor de identidade", "Identity provider")) }
-                @if tied { (badge(Tone::Good, lang.t("Ligada", "Tied"))) }
-                @else { (badge(Tone::Neutral, lang.t("Não ligada", "Not tied"))) }
+                @if tied { (badge(Tone::Good, lang.t("Vinculada", "Linked"))) }
+                @else { (badge(Tone::Neutral, lang.t("Não vinculada", "Not linked"))) }
             }
             @if tied {
                 p.muted { (lang.t("Você também entra pela conta da organização.", "You also sign in with your organisation's account.")) }
             } @else {
-                p.muted { (lang.t("Ligue sua conta à da organização para entrar por ela também.",
-                    "Tie your account to your organisation's to sign in with it too.")) }
+                p.muted { (lang.t("Vincule sua conta à da organização para entrar por ela também.",
+                    "Link your account to your organisation's to sign in with it too.")) }
                 @if proved { form method="post" action="/painel/conta/provedor" {
                     (ui::csrf_field(&me.visitor.csrf))
-                    button type="submit" { (lang.t("Ligar", "Tie")) }
+                    button type="submit" { (lang.t("Vincular", "Link")) }
                 } } @else { (confirm_first(lang)) }
             }
         }

@@ -7,7 +7,7 @@ use assistant::{Answerer, Contexts};
 use async_trait::async_trait;
 use channels::{Manage, Sender};
 use db::Db;
-use identity::{MailLimits, Throttle};
+use identity::Throttle;
 use kernel::{Clock, TenantId};
 use knowledge::Library;
 use messaging::Messengers;
@@ -32,7 +32,7 @@ pub struct Options {
     /// Letters are shown on a page of the demo instead of being sent.
     pub mailbox: bool,
     /// Letters reach people.
-    pub mails: Option<MailLimits>,
+    pub mails: bool,
     /// The name beside the address that letters come from.
     pub mail_name: Option<String>,
     /// Bytes of an uploaded file at most.

@@ -38,8 +38,8 @@ async fn post(
     letter: &Letter<'_>,
     now: Moment,
 ) -> Result<(), Failure> {
-    if let Some(limits) = app.options.mails {
-        identity::post(tx, letter, limits, now).await?;
+    if app.options.mails {
+        identity::post(tx, letter, now).await?;
     }
     Ok(())
 }

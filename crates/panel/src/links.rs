@@ -49,7 +49,7 @@ async fn show_forgotten(visitor: Visitor, Query(under): Query<Under>) -> Respons
     let lang = visitor.lang;
     let body = html! {
         h1 { (lang.t("Nova senha", "New password")) }
-        @if visitor.app.options.mails.is_none() {
+        @if !visitor.app.options.mails {
             (ui::notice(ui::Tone::Warn, lang.t("Este sistema não envia e-mails. Peça uma nova senha a quem cuida dele.",
                 "This system sends no e-mail. Ask whoever runs it for a new password.")))
             p { a href="/painel" { (lang.t("Voltar", "Back")) } }

@@ -11,7 +11,7 @@ use kernel::{Moment, TenantId};
 use maud::{Markup, PreEscaped, html};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
 use ui::Lang;
 use web::permission::InboxRead;
@@ -78,17 +78,21 @@ async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let commits = at.app.db.signals().commits();
     let until = Instant::now() + HOLDS;
-    let watch = Watch { parts, at, commits, told: Told::Nothing };
+    let watch = Watch { parts, at, commits, told: Told::Nothing, looked: Instant::now() };
     let stream = stream::unfold(watch, move |mut watch| async move {
         if Instant::now() > until || watch.told == Told::Gone {
             return None;
         }
         if watch.told == Told::Something {
-            watch.wait().await;
-            if !still_may(&watch.parts, &watch.at.app).await {
-                watch.told = Told::Gone;
-                // The page loads itself anew and shows what its visitor may see.
-                return Some((Ok(Event::default().event("gone").data("{}")), watch));
+            let rights = watch.wait().await;
+            // Whose rights changed is not known here; otherwise now and then is enough.
+            if rights || watch.looked.elapsed() >= QUIET {
+                watch.looked = Instant::now();
+                if !still_may(&watch.parts, &watch.at.app).await {
+                    watch.told = Told::Gone;
+                    // The page reloads and shows what its visitor may see.
+                    return Some((Ok(Event::default().event("gone").data("{}")), watch));
+                }
             }
         }
         watch.told = Told::Something;
@@ -117,26 +121,35 @@ struct Watch {
     at: At<InboxRead>,
     commits: Receiver<Option<TenantId>>,
     told: Told,
+    /// When rights were looked at last.
+    looked: Instant,
 }
 
 impl Watch {
-    /// Waits for a change of the tenant's, or of anybody's rights, or a while.
-    async fn wait(&mut self) {
+    /// Waits for a change of the tenant's, or of anybody's rights, or a while. Whether it may have
+    /// been one of rights.
+    async fn wait(&mut self) -> bool {
         let ours = self.at.tenant.id;
         let commits = &mut self.commits;
         let change = async {
             loop {
                 match commits.recv().await {
                     Ok(Some(tenant)) if tenant != ours => {}
-                    // Ours, somebody's rights or another process, or more than we could hear.
-                    Ok(_) | Err(RecvError::Lagged(_)) => return,
+                    Ok(Some(_)) => return false,
+                    // Somebody's rights or another process, or more than we could hear.
+                    Ok(None) | Err(RecvError::Lagged(_)) => return true,
                     Err(RecvError::Closed) => std::future::pending::<()>().await,
                 }
             }
         };
-        if tokio::time::timeout(QUIET, change).await.is_ok() {
-            tokio::time::sleep(BUNDLE).await;
-            while self.commits.try_recv().is_ok() {}
+        let Ok(mut rights) = tokio::time::timeout(QUIET, change).await else { return false };
+        tokio::time::sleep(BUNDLE).await;
+        loop {
+            match self.commits.try_recv() {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(TryRecvError::Lagged(_)) => rights = true,
+                Err(_) => return rights,
+            }
         }
     }
 }

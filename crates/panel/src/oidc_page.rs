@@ -268,8 +268,8 @@ fn stands_already(visitor: &Visitor) -> Response {
     );
     sorry(
         visitor,
-        "Já existe aqui uma conta com este e-mail. Entre nela com a senha e, em Minha conta, ligue-a ao provedor de identidade; depois disso esta entrada funciona.",
-        "An account with this e-mail address exists here already. Sign in to it with its password and tie it to the identity provider under My account; from then on this way in works.",
+        "Já existe aqui uma conta com este e-mail. Entre nela como de costume e, em Minha conta, vincule-a ao provedor de identidade; depois disso, você poderá entrar por aqui.",
+        "An account with this e-mail address already exists here. Sign in to it as usual and link it to the identity provider under My account; from then on you can sign in this way.",
     )
 }
 
@@ -287,8 +287,8 @@ async fn tied_up(visitor: &Visitor, known: &Known, wanted: PersonId) -> Result<R
     if !ours && (owner.is_some() || !identity::tie_subject(&mut tx, wanted, subject, now).await?) {
         return Ok(sorry(
             visitor,
-            "Uma destas contas já está ligada a outra. Avise quem cuida do sistema.",
-            "One of these accounts is tied to another already. Tell whoever runs the system.",
+            "Uma destas contas já está vinculada a outra. Avise quem cuida do sistema.",
+            "One of these accounts is already linked to another. Tell whoever runs the system.",
         ));
     }
     tx.commit().await?;

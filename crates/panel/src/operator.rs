@@ -199,7 +199,7 @@ async fn create(
 /// What is said of an invitation. The link itself is shown only where no letter carries it: who opens
 /// it proves that the address is theirs.
 pub(crate) fn invited(app: &crate::app::App, lang: ui::Lang, url: &str) -> Markup {
-    if app.options.mails.is_some() {
+    if app.options.mails {
         return html! { div.notice.good role="status" { div { p { (lang.t("O convite está a caminho. O link vale por 7 dias.", "The invitation is on its way. Its link works for 7 days.")) } } } };
     }
     html! {

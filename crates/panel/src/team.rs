@@ -1,5 +1,7 @@
 //! The team: who belongs to the business, as what; invitations; and support stays of the operator.
 
+use std::collections::{HashMap, HashSet};
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use identity::{Permission as P, PersonError, Role};
@@ -62,12 +64,14 @@ async fn page<Q: Permission>(
     let running: Vec<_> =
         grants.iter().filter(|g| g.ended_at.is_none() && g.expires_at > now).collect();
     let refused = matches!(said, Some((Tone::Bad, _)));
-    let twins = |email: &str| {
-        members
-            .iter()
-            .map(|m| m.email.as_str())
-            .chain(invitations.iter().map(|i| i.email.as_str()))
-            .any(|other| identity::looks_like(email, other))
+    // Addresses of one shape, by which they are easily taken for one another.
+    let mut shapes: HashMap<String, HashSet<String>> = HashMap::new();
+    for email in members.iter().map(|m| &m.email).chain(invitations.iter().map(|i| &i.email)) {
+        shapes.entry(identity::shape(email)).or_default().insert(email.to_lowercase());
+    }
+    let alike = |email: &str| -> Option<String> {
+        let others = shapes.get(&identity::shape(email))?;
+        others.iter().find(|other| **other != email.to_lowercase()).cloned()
     };
     let body = html! {
         (page_head(lang.t("Equipe", "Team"), lang.t("Quem entra neste painel, e o que pode fazer.", "Who enters this panel, and what they may do."), None))
@@ -103,7 +107,7 @@ async fn page<Q: Permission>(
                                 @match member.seen_at { Some(seen) => { (lang.t("aqui ", "here ")) (ui::ago(seen, now, lang)) } None => (lang.t("sem sessão aberta", "no open session")) }
                                 @if member.disabled { " · " (lang.t("conta desativada", "account disabled")) }
                                 @if member.has_second { " · " (lang.t("duas etapas", "two steps")) }
-                                @if twins(&member.email) { " " (alike(lang)) }
+                                @if let Some(other) = alike(&member.email) { " " (looks_like(lang, &other)) }
                             }
                         }
                         @if writes && at.role.may_hand_out(member.role) {
@@ -124,7 +128,7 @@ async fn page<Q: Permission>(
                 }
                 @for invitation in &invitations {
                     li {
-                        div.grow { strong { (invitation.email) } @if twins(&invitation.email) { " " (alike(lang)) } p.small.muted { (lang.t("Convite aberto até ", "Invitation open until ")) (ui::date(invitation.expires_at, at.zone(), lang)) } }
+                        div.grow { strong { (invitation.email) } @if let Some(other) = alike(&invitation.email) { " " (looks_like(lang, &other)) } p.small.muted { (lang.t("Convite aberto até ", "Invitation open until ")) (ui::date(invitation.expires_at, at.zone(), lang)) } }
                         (badge(Tone::Neutral, words::role(lang, invitation.role)))
                         @if writes { form method="post" action=(at.url(&format!("/equipe/convites/{}/retirar", invitation.id))) { (ui::csrf_field(at.csrf())) button.quiet type="submit" { (lang.t("Retirar", "Withdraw")) } } }
                     }
@@ -155,8 +159,9 @@ fn role(text: &str) -> Result<Role, Failure> {
 }
 
 /// Marks an address that is easily taken for another one of the team.
-fn alike(lang: Lang) -> Markup {
-    badge(Tone::Warn, lang.t("parece com outro endereço", "looks like another address"))
+fn looks_like(lang: Lang, other: &str) -> Markup {
+    let text = format!("{} {other}", lang.t("é parecido com", "looks like"));
+    badge(Tone::Warn, &text)
 }
 
 #[derive(Debug, Deserialize)]
@@ -177,7 +182,7 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
         }
         page(&at, Some((Tone::Bad, html! { p { (text) } }))).await
     };
-    if at.app.options.mails.is_none() {
+    if !at.app.options.mails {
         return no(lang.t(
             "Sem servidor de e-mail os convites não chegam. Peça a quem cuida do sistema que configure um (smtp.url) ou convide por você.",
             "Without a mail server invitations do not arrive. Ask whoever runs the system to set one (smtp.url), or to invite for you.",
@@ -237,8 +242,8 @@ async fn invite(at: At<PeopleWrite>, Form(form): Form<Invite>) -> Result<Respons
     // The link goes to the address only: who opens it proves that the address is theirs.
     let said = html! {
         p { (lang.t("O convite está a caminho. O link vale por 7 dias.", "The invitation is on its way. Its link works for 7 days.")) }
-        @if let Some(twin) = &twin { p { strong { (lang.t("Atenção: este endereço parece com o de ", "Mind: this address looks like that of ")) (twin)
-            (lang.t(", mas é outro. Se não era isso, retire o convite.", ", and is another. If that was not meant, withdraw the invitation.")) } } }
+        @if let Some(twin) = &twin { p { strong { (lang.t("Atenção: este endereço é parecido com o de ", "Note: this address looks like that of ")) (twin)
+            (lang.t(", mas não é o mesmo. Se foi engano, retire o convite.", ", but is not the same. If that was a mistake, withdraw the invitation.")) } } }
     };
     page(&at, Some((if twin.is_some() { Tone::Warn } else { Tone::Good }, said))).await
 }

@@ -319,8 +319,8 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
             lang.t("desligou a verificação em duas etapas", "turned two-step verification off")
         }
         "person.provider_tied" => lang.t(
-            "ligou a conta ao provedor de identidade",
-            "tied the account to the identity provider",
+            "vinculou a conta ao provedor de identidade",
+            "linked the account to the identity provider",
         ),
         "person.passkey_added" => lang.t("criou uma chave de acesso", "made a passkey"),
         "person.passkey_removed" => lang.t("removeu uma chave de acesso", "removed a passkey"),

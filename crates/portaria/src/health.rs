@@ -155,6 +155,7 @@ async fn healthz(State(app): State<App>) -> Response {
     let body = json!({
         "status": if degraded { "degraded" } else { "ok" },
         "dependencies": dependencies,
+        "descriptors": crate::front::descriptors(),
         "timestamp": house.clock.now().rfc3339(),
     });
     (status, axum::Json(body)).into_response()

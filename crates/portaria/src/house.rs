@@ -11,8 +11,8 @@ use db::{Db, Migration, Options};
 use files::Files;
 use kernel::{ChannelId, Clock, TenantId};
 use knowledge::{Embed, Library, Reader, Sweep};
-use messaging::Messengers;
 use messaging::http::{Outbound, Private};
+use messaging::{Messengers, ProviderClocks};
 use models::{Breakers, LanguageModel, Models};
 use queue::{Handlers, Lane, Queue, Settings};
 use tenancy::Vault;
@@ -99,7 +99,9 @@ impl House {
         let vault = Vault::new(master);
         let private =
             if config.allow_private_upstreams { Private::Allowed } else { Private::Refused };
+        let clocks = ProviderClocks::new(clock.clone());
         let outbound = Outbound::new(private)?
+            .clocks(clocks.clone())
             .answer_within(config.answer_within)
             .files(config.media.limit, config.data.clone());
         // The operator names it: it may well be on the operator's own network.
@@ -120,7 +122,7 @@ impl House {
             directory.clone(),
             Limiter::new(config.rates),
             config.media.clone(),
-            files.clone(),
+            (files.clone(), clocks),
         );
         let manage = Manage {
             db: db.clone(),

@@ -75,7 +75,7 @@ pub fn app(house: &House, customer: Option<Arc<dyn Customer>>) -> App {
             life: config.panel_session,
             house_name: config.house_name.clone(),
             mailbox: config.demo,
-            mails: config.mails(),
+            mails: config.mails().is_some(),
             mail_name: config.mailer.as_ref().and_then(|mailer| mailer.name()).map(str::to_owned),
             // What knowledge takes of a file.
             upload_limit: 20 * 1024 * 1024,

@@ -255,7 +255,7 @@ impl Server {
         let Setup { folder, environment, address } = setup;
         let megabytes = match reserve {
             Reserve::Small => "1",
-            Reserve::WholeDisk => "1048576",
+            Reserve::WholeDisk => "1073741824",
         };
         let program = std::env::current_exe().context("finding this program")?;
         let log = std::fs::OpenOptions::new()

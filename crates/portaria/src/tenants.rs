@@ -125,25 +125,35 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
             }
         }
     }
+    // Before the tenant: without it nobody would look for them.
+    let links = identity::remove_invitations(&house.db, tenant.id).await?;
+    let letters = identity::remove_letters(&house.db, tenant.id).await?;
+    let mut files = remove_files(house, tenant.id).await?;
     // What came in meanwhile goes with the tenant itself, all or nothing.
     let mut tx = house.db.begin(tenant.id).await?;
     for (table, count) in &mut tables {
         *count += tx.delete_some(table, i64::MAX).await?;
     }
+    tables.insert(
+        "jobs",
+        tables.get("jobs").copied().unwrap_or(0) + queue::remove_tenant(&mut tx).await?,
+    );
     tables.insert("tenants", tenancy::remove_tenant(&mut tx).await?);
     tx.commit().await?;
+    house.library.forget(tenant.id);
+    files += remove_files(house, tenant.id).await?;
     let mut removed: Vec<Removed> =
         tables.into_iter().map(|(what, count)| Removed { what: what.to_owned(), count }).collect();
-    removed.push(identity::remove_invitations(&house.db, tenant.id).await?);
-    let letters = identity::remove_letters(&house.db, tenant.id).await?;
+    removed.push(links);
     removed.push(Removed { what: "letters".to_owned(), count: letters });
-    house.library.forget(tenant.id);
-    let (files, id) = (house.files.clone(), tenant.id);
-    let count = tokio::task::spawn_blocking(move || files.remove_all(id))
-        .await
-        .map_err(std::io::Error::other)??;
-    removed.push(Removed { what: "files".to_owned(), count });
+    removed.push(Removed { what: "files".to_owned(), count: files });
     Ok(removed)
+}
+
+async fn remove_files(house: &House, tenant: TenantId) -> Result<u64, UseCaseError> {
+    let files = house.files.clone();
+    let removed = tokio::task::spawn_blocking(move || files.remove_all(tenant)).await;
+    Ok(removed.map_err(std::io::Error::other)??)
 }
 
 /// Makes the tenant of a dedicated instance and its channel, once, whoever comes first.

@@ -423,3 +423,12 @@ pub async fn set_weight(tx: &mut TenantTx, weight: u32) -> Result<(), Error> {
     .await?;
     Ok(())
 }
+
+/// Removes what is left of a tenant's jobs, the finished ones too: one look at the whole queue.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove_tenant(tx: &mut TenantTx) -> Result<u64, Error> {
+    let tenant = tx.tenant();
+    tx.execute("DELETE FROM jobs WHERE tenant_id = $1", args![tenant]).await
+}

@@ -69,6 +69,8 @@
       .map((field) => [mark(form), field.name, field.value, field.checked]));
     if (kept.length) sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, kept }));
   }
+  // The page reloads by itself: its visitor may no longer see it as it is.
+  document.addEventListener("panel:leave", () => keep(null));
   const unsent = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
   if (unsent?.path === location.pathname) {
     sessionStorage.removeItem(KEY);

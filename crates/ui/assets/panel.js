@@ -204,8 +204,12 @@
   const look = () => { if (!document.hidden) document.body.dispatchEvent(new Event("live")); };
   if (events) {
     const channel = "BroadcastChannel" in window ? new BroadcastChannel("live:" + events) : null;
+    const reload = () => {
+      document.dispatchEvent(new Event("panel:leave"));
+      location.reload();
+    };
     const heard = (message) => {
-      if (message.gone) return location.reload();
+      if (message.gone) return reload();
       look();
       if (message.waiting === undefined) return;
       for (const count of all("[data-count]")) { count.textContent = message.waiting; count.hidden = message.waiting === 0; }
@@ -227,7 +231,7 @@
       source.addEventListener("gone", () => {
         source.close();
         channel?.postMessage({ gone: true });
-        location.reload();
+        reload();
       });
       source.onerror = () => {
         // A browser gives up for good on an answer that is no stream: a server that starts, a session that ended.

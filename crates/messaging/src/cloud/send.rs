@@ -49,6 +49,7 @@ impl Cloud {
     ) -> Result<Value, SendError> {
         let request = request.bearer_auth(&endpoint.api_key).timeout(self.outbound.answer_within);
         let response = request.send().await.map_err(|error| not_answered(&error))?;
+        self.outbound.clocks.heard(endpoint.channel, &response);
         if !response.status().is_success() {
             return Err(failure(response).await);
         }

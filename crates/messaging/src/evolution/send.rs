@@ -57,7 +57,7 @@ impl Evolution {
         let body = file.base64_between(format!("{rest},\"{field}\":\""), "\"}".to_owned());
         let request = self.request(endpoint, Method::POST, path, true)?;
         let request = request.header("content-type", "application/json").body(body);
-        self.answer(request, ANSWER_LIMIT).await
+        self.answer(endpoint, request, ANSWER_LIMIT).await
     }
 
     /// The same for answers of another size.
@@ -74,7 +74,7 @@ impl Evolution {
         if let Some(body) = body {
             request = request.json(body);
         }
-        self.answer(request, limit).await
+        self.answer(endpoint, request, limit).await
     }
 
     fn request(
@@ -93,8 +93,14 @@ impl Evolution {
         Ok(request.header("apikey", &endpoint.api_key).timeout(self.outbound.answer_within))
     }
 
-    async fn answer(&self, request: RequestBuilder, limit: usize) -> Result<Value, SendError> {
+    async fn answer(
+        &self,
+        endpoint: &Endpoint,
+        request: RequestBuilder,
+        limit: usize,
+    ) -> Result<Value, SendError> {
         let response = request.send().await.map_err(|error| not_answered(&error))?;
+        self.outbound.clocks.heard(endpoint.channel, &response);
         if !response.status().is_success() {
             return Err(failure(response).await);
         }

@@ -166,6 +166,7 @@ impl Whaticket {
             }
         };
         let response = request.send().await.map_err(|error| not_answered(&error))?;
+        self.outbound.clocks.heard(endpoint.channel, &response);
         if !response.status().is_success() {
             return Err(failure(response).await);
         }

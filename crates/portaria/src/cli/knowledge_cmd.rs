@@ -1,11 +1,12 @@
 //! `portaria knowledge …`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
+use tenancy::Tenant;
 
 use super::out::Out;
 use super::tenant_cmd;
@@ -98,6 +99,24 @@ fn progress(out: &Out, length: usize) -> ProgressBar {
     bar
 }
 
+async fn add_file(
+    house: &House,
+    tenant: &Tenant,
+    path: &Path,
+    category: Option<&str>,
+) -> anyhow::Result<knowledge::Added> {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .with_context(|| format!("{} has no file name", path.display()))?;
+    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let file = house.library.prepare(tenant.id, name, bytes, category).await?;
+    let mut tx = house.db.begin(tenant.id).await?;
+    let one = house.library.add(&mut tx, &file).await?;
+    tx.commit().await?;
+    Ok(one)
+}
+
 pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> anyhow::Result<()> {
     match command {
         KnowledgeCommand::Add { tenant, files, question, answer, category } => {
@@ -115,19 +134,14 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
                 added.push(one);
             }
             let bar = progress(out, files.len());
+            let mut refused = Vec::new();
             for path in &files {
-                let name = path
-                    .file_name()
-                    .and_then(|name| name.to_str())
-                    .with_context(|| format!("{} has no file name", path.display()))?;
-                bar.set_message(name.to_owned());
-                let bytes =
-                    std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-                let file = house.library.prepare(tenant.id, name, bytes, category).await?;
-                let mut tx = house.db.begin(tenant.id).await?;
-                let one = house.library.add(&mut tx, &file).await?;
-                tx.commit().await?;
-                added.push(one);
+                bar.set_message(path.display().to_string());
+                // One that cannot be read keeps no other out.
+                match add_file(house, &tenant, path, category).await {
+                    Ok(one) => added.push(one),
+                    Err(why) => refused.push(format!("{why:#}")),
+                }
                 bar.inc(1);
             }
             bar.finish_and_clear();
@@ -141,7 +155,14 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
                 .iter()
                 .map(|a| format!("Added {} ({}, {} pieces)", a.name, a.format, a.chunks))
                 .collect();
-            out.done(&json!({ "added": added }), &lines.join("\n"));
+            if !added.is_empty() || refused.is_empty() {
+                out.done(&json!({ "added": added, "refused": refused }), &lines.join("\n"));
+            }
+            match refused.as_slice() {
+                [] => {}
+                [only] => bail!("{only}"),
+                several => bail!("{} files were not added:\n{}", several.len(), several.join("\n")),
+            }
         }
         KnowledgeCommand::List { tenant } => {
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;

@@ -294,6 +294,15 @@ pub(super) async fn user(house: &House, command: UserCommand, out: &Out) -> anyh
         UserCommand::Invite { tenant, email, role } => {
             let tenant = tenancy::by_slug(&house.db, &tenant).await?;
             let app = pages::app(house, None);
+            let mut tx = house.db.begin_system().await?;
+            let team = identity::members(&mut tx, tenant.id).await?;
+            drop(tx);
+            for member in team.iter().filter(|m| identity::looks_like(&m.email, &email)) {
+                out.note(&format!(
+                    "warning: {email} looks like {} ({}) of this team, and is another address",
+                    member.email, member.name
+                ));
+            }
             let link = panel::invite(&app, &email, Some((&tenant, role)))
                 .await
                 .map_err(anyhow::Error::msg)?;

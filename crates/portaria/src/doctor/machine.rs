@@ -8,71 +8,89 @@ use serde_json::Value;
 
 use super::{Check, check};
 use crate::house::House;
-use crate::{front, serve};
+use crate::serve;
 
 /// Files looked at in the data folder, at most.
 const MOST: usize = 10_000;
 
 pub(super) async fn look(house: &House) -> Vec<Check> {
     let data = house.config.data.clone();
-    let open = tokio::task::spawn_blocking(move || open_to_others(&data)).await;
+    let open = tokio::task::spawn_blocking(move || exposed(&data)).await;
+    let folder = house.config.data.display();
     let mut out = vec![match open {
-        Ok(None) => check("modes of files", true, "the data folder is this user's alone"),
-        Ok(Some(path)) => check(
+        Ok(Exposed::Nothing) => {
+            check("modes of files", true, "other users of this machine read none of the data")
+        }
+        Ok(Exposed::Path(path)) => check(
             "modes of files",
             false,
             format!(
-                "{} can be read by other users of this machine, and holds conversations or what opens accounts: \
-                 chmod -R go= {}",
+                "other users of this machine can read or change {}: chmod -R go= {folder}{}",
                 path.display(),
-                house.config.data.display()
+                if path.ends_with("master.key") {
+                    "; whoever read the key and a copy of the database can open its secrets"
+                } else {
+                    ""
+                },
+            ),
+        ),
+        Ok(Exposed::Unknown(path)) => check(
+            "modes of files",
+            false,
+            format!(
+                "{} was not looked at in full; chmod -R go= {folder} shuts all of it",
+                path.display()
             ),
         ),
         Err(_) => check("modes of files", false, "the data folder cannot be looked at"),
     }];
-    let (wanted, most) = (house.config.listener.connections, front::descriptors());
-    let needed = wanted as u64 + serve::OWN_DESCRIPTORS;
-    out.push(check(
-        "descriptors",
-        most >= needed,
-        if most >= needed {
-            format!("{most}")
-        } else {
-            format!(
-                "{most} of the {needed} that server.connections = {wanted} wants: with a gateway in front a connection \
-                 takes two more; raise them (LimitNOFILE= of systemd, ulimit -n)"
-            )
-        },
-    ));
     out.extend(running(house).await);
     out
 }
 
-/// The first file in the folder that others of this machine may read or write.
-fn open_to_others(folder: &Path) -> Option<PathBuf> {
-    // Where the folder itself is shut, nobody reaches what is in it.
-    let shut = |path: &Path| {
-        std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 == 0)
-    };
-    if shut(folder) {
-        return None;
+/// What of the data folder others of this machine may read, or change.
+#[derive(Debug, PartialEq, Eq)]
+enum Exposed {
+    Nothing,
+    /// The key of all secrets comes first: a key that others could read must be replaced.
+    Path(PathBuf),
+    /// A folder cannot be looked into, or there is too much.
+    Unknown(PathBuf),
+}
+
+fn exposed(folder: &Path) -> Exposed {
+    let mode = |path: &Path| std::fs::metadata(path).map(|meta| meta.permissions().mode());
+    match mode(folder) {
+        // Where the folder itself is shut, nobody reaches what is in it.
+        Ok(mode) if mode & 0o077 == 0 => return Exposed::Nothing,
+        // Whoever may write in it can put another file in the place of one.
+        Ok(mode) if mode & 0o022 != 0 => return Exposed::Path(folder.to_owned()),
+        Ok(_) => {}
+        Err(_) => return Exposed::Unknown(folder.to_owned()),
+    }
+    let key = folder.join("master.key");
+    if mode(&key).is_ok_and(|mode| mode & 0o077 != 0) {
+        return Exposed::Path(key);
     }
     let (mut folders, mut seen) = (vec![folder.to_owned()], 0);
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).ok()?.flatten() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { return Exposed::Unknown(folder) };
+        for entry in entries.flatten() {
             seen += 1;
-            let Ok(meta) = entry.metadata() else { continue };
-            if seen > MOST || meta.is_symlink() {
-                continue;
+            if seen > MOST {
+                return Exposed::Unknown(folder);
             }
+            let Ok(meta) = entry.metadata() else { continue };
             match (meta.is_dir(), meta.permissions().mode() & 0o077) {
+                _ if meta.is_symlink() => {}
                 (_, 0) => {}
+                (true, open) if open & 0o022 != 0 => return Exposed::Path(entry.path()),
                 (true, _) => folders.push(entry.path()),
-                (false, _) => return Some(entry.path()),
+                (false, _) => return Exposed::Path(entry.path()),
             }
         }
     }
-    None
+    Exposed::Nothing
 }
 
 /// What the server that runs by this configuration says of itself; nothing where none answers.
@@ -84,6 +102,18 @@ async fn running(house: &House) -> Vec<Check> {
     let Ok(answer) = asked else { return Vec::new() };
     let health: Value = messaging::http::read_json(answer).await.unwrap_or_default();
     let Some(parts) = health["dependencies"].as_object() else { return Vec::new() };
+    let wanted = house.config.listener.connections;
+    let needed = wanted as u64 + serve::OWN_DESCRIPTORS;
+    let most = health["descriptors"].as_u64().unwrap_or(0);
+    let found = if most >= needed {
+        format!("the running server may open {most}")
+    } else {
+        format!(
+            "the running server may open {most}; server.connections = {wanted} wants {needed}, and each connection through \
+             the gateway two more: raise them (LimitNOFILE= of systemd, ulimit -n)"
+        )
+    };
+    let descriptors = check("descriptors", most >= needed, found);
     let ill: Vec<Check> = parts
         .iter()
         .filter(|(name, part)| name.starts_with("task ") && part["status"] != "ok")
@@ -98,9 +128,12 @@ async fn running(house: &House) -> Vec<Check> {
         })
         .collect();
     if ill.is_empty() {
-        return vec![check("background tasks", true, "none panicked lately in the running server")];
+        return vec![
+            descriptors,
+            check("background tasks", true, "none panicked lately in the running server"),
+        ];
     }
-    ill
+    std::iter::once(descriptors).chain(ill).collect()
 }
 
 #[cfg(test)]
@@ -120,13 +153,19 @@ mod tests {
         mode(folder.path(), 0o755);
         mode(&inner, 0o755);
         mode(&file, 0o600);
-        assert_eq!(open_to_others(folder.path()), None);
+        assert_eq!(exposed(folder.path()), Exposed::Nothing);
         mode(&file, 0o640);
-        assert_eq!(open_to_others(folder.path()), Some(file.clone()));
+        assert_eq!(exposed(folder.path()), Exposed::Path(file.clone()));
+        let key = folder.path().join("master.key");
+        std::fs::write(&key, "k").unwrap();
+        mode(&key, 0o644);
+        assert_eq!(exposed(folder.path()), Exposed::Path(key.clone()), "the key first");
+        mode(&key, 0o600);
         mode(&inner, 0o700);
-        assert_eq!(open_to_others(folder.path()), None, "nobody gets that far");
-        mode(&inner, 0o755);
+        assert_eq!(exposed(folder.path()), Exposed::Nothing, "nobody gets that far");
+        mode(&inner, 0o777);
+        assert_eq!(exposed(folder.path()), Exposed::Path(inner.clone()), "others may write in it");
         mode(folder.path(), 0o700);
-        assert_eq!(open_to_others(folder.path()), None);
+        assert_eq!(exposed(folder.path()), Exposed::Nothing);
     }
 }

@@ -217,6 +217,51 @@ both_engines! {
 }
 
 both_engines! {
+    async fn an_echo_of_ours_under_whatsapps_own_id_is_ours(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        tenant.knows("Que horas vocês abrem?", "Das 8h às 18h.").await;
+        tenant.hears(ANA, "Que horas vocês abrem?").await;
+        app.pass(QUIET).await;
+        let sent = app.sent();
+        let mut back = echo(&sent[0].text, &sent[0].provider_id, true, seconds(&app));
+        back["data"]["key"]["remoteJid"] = json!("777@lid");
+        let told = app.webhook(&tenant.token(), &back).await.expect(202).json();
+        assert_eq!(told["status"], "status");
+        assert_eq!(tenant.messages().await.len(), 2, "and no second conversation");
+        assert_eq!(tenant.conversation().await["owner"], "bot");
+    }
+}
+
+both_engines! {
+    async fn a_customer_who_takes_our_id_confuses_nobody(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        app.evolution.faults().push(sandbox::Fault::DoneButSilent);
+        tenant.hears(ANA, "atendente").await;
+        app.pass(QUIET).await;
+        let sent = app.sent();
+        assert_eq!(sent.len(), 1, "it left, and nobody here knows");
+        // Whoever got it knows its id, and may write under it.
+        let theirs = written(ANA, "Oi", &sent[0].provider_id, seconds(&app));
+        app.webhook(&tenant.token(), &theirs).await.expect(202);
+        let back = echo(&sent[0].text, &sent[0].provider_id, true, seconds(&app));
+        let told = app.webhook(&tenant.token(), &back).await.expect(202).json();
+        assert_eq!(told["status"], "status");
+        app.pass(Duration::from_secs(3600)).await;
+        assert_eq!(app.sent().len(), 1, "it is not sent again");
+        let states: Vec<(String, String)> = tenant
+            .messages()
+            .await
+            .iter()
+            .map(|m| (m["direction"].to_string(), m["state"].to_string()))
+            .collect();
+        let wanted = [("in", "stored"), ("out", "sent"), ("in", "stored")];
+        assert_eq!(states, wanted.map(|(way, state)| (format!("\"{way}\""), format!("\"{state}\""))));
+    }
+}
+
+both_engines! {
     async fn files_of_one_id_in_two_chats_are_two_files(on: On) {
         let app = TestApp::start(on).await;
         let tenant = app.tenant("loja").await;

@@ -39,10 +39,12 @@ both_engines! {
         assert!(!answered("11", 1200).await);
         let told = alarm(&tenant).await;
         assert!(told.as_str().unwrap().contains("20 minutes old"), "{told}");
-        app.pass(Duration::from_secs(30)).await;
-        assert!(!answered("12", 1201).await);
-        app.pass(Duration::from_secs(30)).await;
-        // The same by each is the clock.
+        for (id, old) in [("12", 1201), ("18", 1199)] {
+            app.pass(Duration::from_secs(300)).await;
+            assert!(!answered(id, old).await);
+        }
+        app.pass(Duration::from_secs(300)).await;
+        // The same by each, over ten minutes, is the clock.
         assert!(answered("13", 1199).await);
         let told = alarm(&tenant).await;
         assert!(told.as_str().unwrap().contains("20 minutes behind"), "{told}");
@@ -54,6 +56,48 @@ both_engines! {
         assert!(alarm(&tenant).await.is_string());
         assert!(answered("16", 1).await, "somebody set it right");
         assert!(answered("17", 1).await);
+        assert_eq!(alarm(&tenant).await, Value::Null);
+    }
+}
+
+both_engines! {
+    async fn the_providers_own_clock_tells_at_once(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        tenant.knows("Que horas vocês abrem?", "Das 8h às 18h.").await;
+        // Twenty minutes ahead of everybody else's clock, the stand-in's too.
+        let real = kernel::Clock::System.now().0 / 1_000_000;
+        app.clock.step(real + 1200 - app.clock.now().0 / 1_000_000);
+        for (id, answers) in [("20", 1), ("21", 2)] {
+            hears_old(&app, &tenant, &format!("55119876500{id}"), id, 1200).await;
+            app.pass(QUIET).await;
+            if id == "20" {
+                // Nobody knew; the alarm had the provider asked for what it has.
+                assert!(alarm(&tenant).await.as_str().unwrap().contains("20 minutes old"));
+                hears_old(&app, &tenant, ANA, "22", 1200).await;
+                app.pass(QUIET).await;
+            }
+            assert_eq!(app.sent().len(), answers, "{id}");
+        }
+        assert!(alarm(&tenant).await.as_str().unwrap().contains("20 minutes behind"));
+    }
+}
+
+both_engines! {
+    async fn alarms_of_two_kinds_do_not_hide_one_another(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        app.evolution.faults().always(Some(sandbox::Fault::Status(503)));
+        tenant.hears("5511987650099", "atendente").await;
+        app.pass(QUIET).await;
+        app.pass(Duration::from_secs(5)).await;
+        assert!(alarm(&tenant).await.as_str().unwrap().contains("answered 503"));
+        hears_old(&app, &tenant, ANA, "OLD", 1200).await;
+        assert!(alarm(&tenant).await.as_str().unwrap().contains("answered 503"), "the worse first");
+        app.evolution.faults().always(None);
+        app.pass(Duration::from_secs(120)).await;
+        assert!(alarm(&tenant).await.as_str().unwrap().contains("minutes old"), "the other still is");
+        hears_old(&app, &tenant, ANA, "NEW", 1).await;
         assert_eq!(alarm(&tenant).await, Value::Null);
     }
 }

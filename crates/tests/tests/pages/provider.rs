@@ -200,14 +200,14 @@ both_engines! {
         let visitor = app.visitor();
         visitor.signs_in("ana@clinica.example", PASSWORD).await.expect(303);
         let page = visitor.get("/painel/conta").await.expect(200);
-        assert!(page.text.contains("Provedor de identidade") && page.text.contains("Não ligada"));
+        assert!(page.text.contains("Provedor de identidade") && page.text.contains("Não vinculada"));
         let off = visitor.post("/painel/conta/provedor", &[]).await;
         let back = provider
             .returns(&visitor, off, "ana@outro.example", &nothing, Value::Null)
             .await
             .expect(303);
         assert_eq!(back.location(), "/painel/conta");
-        assert!(visitor.get("/painel/conta").await.text.contains("Ligada"));
+        assert!(visitor.get("/painel/conta").await.text.contains("Vinculada"));
         // From now on by either way, whatever the provider's address is.
         let back = provider.signs_in(&app, "ana@outro.example", &nothing, Value::Null).await.expect(303);
         assert_eq!(back.location(), "/painel/t/clinica");
