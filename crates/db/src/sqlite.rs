@@ -490,7 +490,7 @@ impl rusqlite::ToSql for Bound<'_> {
             Value::Int(Some(value)) => ToSqlOutput::Owned(V::Integer(*value)),
             Value::Real(Some(value)) => ToSqlOutput::Owned(V::Real(*value)),
             // As PostgreSQL has it: a text with NUL would be cut there by functions, and compared as another.
-            Value::Text(Some(value)) if value.contains('\0') => {
+            Value::Text(Some(value)) if memchr::memchr(0, value.as_bytes()).is_some() => {
                 ToSqlOutput::Owned(V::Text(value.replace('\0', "")))
             }
             Value::Text(Some(value)) => ToSqlOutput::Borrowed(R::Text(value.as_bytes())),

@@ -3,12 +3,14 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use crate::gather;
 use crate::head::{Checker, Refusal, Seen, State};
@@ -79,6 +81,31 @@ const LINGER: usize = 256 << 10;
 
 /// As [`LINGER`], of a body that was answered before it was read.
 const LINGER_BODY: usize = 64 << 20;
+/// Connections whose body is read away at the same time; of others no more than [`LINGER`] is: many who send much
+/// that nobody wants must not take the processor.
+const AT_ONCE: usize = 8;
+/// What is read away at once, and the pause after it: 50 MB a second of a connection.
+const PIECE: usize = 256 << 10;
+const PAUSE: Duration = Duration::from_millis(5);
+
+static LINGERING: AtomicUsize = AtomicUsize::new(0);
+
+/// The place of one connection whose body is read away.
+struct Place;
+
+impl Place {
+    fn take() -> Option<Self> {
+        let place = Self;
+        // Given back at once when there is none.
+        (LINGERING.fetch_add(1, Ordering::Relaxed) < AT_ONCE).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        LINGERING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 const LATE: Refusal = Refusal { status: 408, reason: "the request's header did not come in time" };
 
@@ -93,6 +120,8 @@ pub(crate) struct Guard<S> {
     /// What is left to write of the refusal, when it is written.
     farewell: Option<(Vec<u8>, usize)>,
     lingered: usize,
+    place: Option<Option<Place>>,
+    pause: Option<Pin<Box<Sleep>>>,
     signals: Arc<Signals>,
 }
 
@@ -106,6 +135,8 @@ impl<S> Guard<S> {
             refusal: None,
             farewell: None,
             lingered: 0,
+            place: None,
+            pause: None,
             signals,
         };
         guard.look_ahead();
@@ -335,14 +366,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 impl<S: AsyncRead + Unpin> Guard<S> {
     /// Reads and throws away what the client still sends, so that it sees the answer and not a reset.
     fn poll_linger(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        let most = match most > LINGER && self.place.get_or_insert_with(Place::take).is_none() {
+            true => LINGER,
+            false => most,
+        };
         let mut waste = [0u8; 16 << 10];
         while self.lingered < most {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
             let mut piece = ReadBuf::new(&mut waste);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
             if piece.filled().is_empty() {
                 break;
             }
+            let before = self.lingered / PIECE;
             self.lingered += piece.filled().len();
+            if self.lingered / PIECE > before {
+                self.pause = Some(Box::pin(tokio::time::sleep(PAUSE)));
+            }
         }
         Poll::Ready(Ok(()))
     }
