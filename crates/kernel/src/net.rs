@@ -50,6 +50,7 @@ pub fn is_local_name(name: &str) -> bool {
         || matches!(
             last,
             "localhost"
+                | "localdomain"
                 | "local"
                 | "internal"
                 | "intranet"
