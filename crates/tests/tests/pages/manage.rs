@@ -309,7 +309,7 @@ both_engines! {
         let base = app.evolution.base_url();
         let fields = [("base_url", away.as_str()), ("instance", "clinica"), ("api_key", EVOLUTION_KEY)];
         let page = dona.post(new, &fields).await.expect(422).text;
-        assert!(page.contains("O servidor não respondeu") && page.contains(&away), "{page}");
+        assert!(page.contains("Nada responde no endereço do servidor") && page.contains(&away), "{page}");
         let key = [("base_url", base.as_str()), ("instance", "clinica"), ("api_key", "wrong")];
         assert!(dona.post(new, &key).await.expect(422).text.contains("A chave não foi aceita"));
         let fields = [("base_url", base.as_str()), ("instance", "clinica"), ("api_key", "wrong")];
