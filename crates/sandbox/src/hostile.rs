@@ -92,6 +92,29 @@ pub fn parents_in_a_circle() -> Vec<u8> {
     ])
 }
 
+/// Pages of one line each, all at the same height.
+pub fn pages_of(lines: &[&str]) -> Vec<u8> {
+    let mut objects = vec![
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        Vec::new(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_vec(),
+    ];
+    let mut kids = String::new();
+    for line in lines {
+        let at = objects.len() + 1;
+        kids.push_str(&format!("{at} 0 R "));
+        let page = format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents {} 0 R \
+             /Resources << /Font << /F1 3 0 R >> >> >>",
+            at + 1
+        );
+        objects.push(page.into_bytes());
+        objects.push(stream(format!("BT /F1 12 Tf 72 700 Td ({line}) Tj ET").as_bytes(), ""));
+    }
+    objects[1] = format!("<< /Type /Pages /Kids [{kids}] /Count {} >>", lines.len()).into_bytes();
+    pdf(&objects)
+}
+
 /// A page that unpacks to a gigabyte.
 pub fn unpacks_to_a_gigabyte() -> Vec<u8> {
     page(stream(&vec![b' '; 1 << 30], ""), "", Vec::new())

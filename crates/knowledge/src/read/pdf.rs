@@ -1,5 +1,7 @@
 //! PDF files, page by page.
 
+use std::cell::RefCell;
+
 use isolation::Reporter;
 use pdf_extract::{
     ConvertToFmt, Document, MediaBox, OutputDev, OutputError, PlainTextOutput, Transform,
@@ -7,11 +9,11 @@ use pdf_extract::{
 
 use super::{Collected, Stop, sniff};
 
-pub(super) struct Writer<'a>(&'a mut Collected);
+pub(super) struct Writer<'a>(&'a RefCell<Collected>);
 
 impl std::fmt::Write for Writer<'_> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.push(text).map_err(|_| std::fmt::Error)
+        self.0.borrow_mut().push(text).map_err(|_| std::fmt::Error)
     }
 }
 
@@ -25,6 +27,7 @@ impl<'a> ConvertToFmt for Writer<'a> {
 /// Plain text, with a step of progress for each page.
 struct Pages<'a> {
     out: PlainTextOutput<Writer<'a>>,
+    collected: &'a RefCell<Collected>,
     reporter: &'a mut Reporter,
 }
 
@@ -41,7 +44,9 @@ impl OutputDev for Pages<'_> {
         self.out.begin_page(page, media, art)
     }
     fn end_page(&mut self) -> Outcome {
-        self.out.end_page()
+        self.out.end_page()?;
+        // The library ends a line where the next stands lower: on another page it may stand at the same height.
+        Ok(self.collected.borrow_mut().push("\n").map_err(|_| std::fmt::Error)?)
     }
     fn output_character(
         &mut self,
@@ -66,7 +71,7 @@ impl OutputDev for Pages<'_> {
 
 /// The text of a PDF; at most `limit` bytes of it.
 pub(super) fn pdf(bytes: &[u8], limit: usize, reporter: &mut Reporter) -> Result<String, Stop> {
-    let mut collected = Collected::new(limit);
+    let collected = RefCell::new(Collected::new(limit));
     // The library panics on some broken files; the child that this runs in may die of others.
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let mut document =
@@ -74,15 +79,16 @@ pub(super) fn pdf(bytes: &[u8], limit: usize, reporter: &mut Reporter) -> Result
         if document.is_encrypted() {
             document.decrypt("").map_err(|_| Stop::Locked)?;
         }
-        let out = PlainTextOutput::new(Writer(&mut collected));
-        let done = pdf_extract::output_doc(&document, &mut Pages { out, reporter });
+        let out = PlainTextOutput::new(Writer(&collected));
+        let done =
+            pdf_extract::output_doc(&document, &mut Pages { out, collected: &collected, reporter });
         done.map_err(|cause| match cause {
             OutputError::FormatError(_) => Stop::Text,
             other => Stop::from(other.to_string()),
         })
     }));
     match outcome {
-        Ok(Ok(())) => Ok(collected.text),
+        Ok(Ok(())) => Ok(collected.into_inner().text),
         Ok(Err(stop @ (Stop::Text | Stop::Locked))) => Err(stop),
         _ if !sniff::has_pdf_end(bytes) => Err(Stop::CutOff),
         Ok(Err(stop)) => Err(stop),

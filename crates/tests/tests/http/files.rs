@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use sandbox::hostile::{
-    TEXT, docx, draws_a_billion, draws_itself, maps_every_character, page, parents_in_a_circle,
-    stream, unpacks_to_a_gigabyte, unpacks_to_more,
+    TEXT, docx, draws_a_billion, draws_itself, maps_every_character, page, pages_of,
+    parents_in_a_circle, stream, unpacks_to_a_gigabyte, unpacks_to_more,
 };
 use serde_json::{Value, json};
 use testkit::{TestApp, TestTenant, both_engines};
@@ -224,5 +224,20 @@ both_engines! {
         assert!(channels[0]["alarm"].as_str().unwrap().contains("quota"), "{channels}");
         // The next day is another.
         app.pass(Duration::from_secs(86_400)).await;
+    }
+}
+
+both_engines! {
+    async fn what_stands_on_two_pages_is_two_sentences(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.bare_tenant("alfa").await;
+        let lines: Vec<String> =
+            (0..60).map(|n| format!("Artigo {n}. A vaga numero {n} custa R$ {} por mes.", n + 900)).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        add(&tenant, "vagas.pdf", &pages_of(&lines)).await.expect(201);
+        let body = json!({ "question": "quanto custa a vaga numero 37?" });
+        let found = tenant.post("/v1/knowledge/search", &body).await.expect(200).json();
+        let said = found["extract"].as_str().unwrap();
+        assert!(said.contains("R$ 937") && !said.contains("R$ 936") && !said.contains("R$ 938"), "{said}");
     }
 }
