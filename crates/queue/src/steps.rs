@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 
 /// A difference that is a step, and no drift: microseconds.
 const STEP: i64 = 2_000_000;
+/// Between two looks at most, while the queue runs: microseconds.
+const LOOK: i64 = 5_000_000;
 /// Jobs that are due later than this wait for a date rather than for a while: they are left where they are.
 const SHORT: i64 = 3_600_000_000;
 
@@ -88,9 +90,11 @@ async fn shift(
         return Ok(None);
     }
     let then = Moment(now.0.saturating_sub(by));
+    // What came between the step and this look is of the new time already.
     tx.execute(
-        "UPDATE jobs SET run_at = run_at + $1 WHERE state = 0 AND run_at <= $2",
-        args![by, Moment(then.0.saturating_add(SHORT))],
+        "UPDATE jobs SET run_at = run_at + $1 WHERE state = 0 AND run_at <= $2 \
+         AND NOT (enqueued_at > $3 AND enqueued_at <= $4)",
+        args![by, Moment(then.0.saturating_add(SHORT)), Moment(now.0.saturating_sub(LOOK)), now],
     )
     .await?;
     tx.execute("UPDATE jobs SET lease_until = lease_until + $1 WHERE state = 2", args![by]).await?;

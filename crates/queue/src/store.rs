@@ -119,11 +119,13 @@ pub(crate) async fn look(db: &Db, now: Moment) -> Result<Look, Error> {
     }
     let mut tx = db.begin_system().await?;
     tx.execute("UPDATE jobs SET state = 1 WHERE state = 0 AND run_at <= $1", args![now]).await?;
-    // A job whose twin is waiting already need not run twice: the twin does its work.
+    // A job whose twin is waiting already need not run twice: the twin does its work. Nor need two
+    // whose workers are both gone: of them the younger goes on.
     tx.execute(
         "UPDATE jobs SET state = 3, finished_at = $1 WHERE state = 2 AND lease_until <= $1 \
          AND dedupe_key IS NOT NULL AND EXISTS (SELECT 1 FROM jobs twin WHERE \
-         twin.tenant_id = jobs.tenant_id AND twin.dedupe_key = jobs.dedupe_key AND twin.state < 2)",
+         twin.tenant_id = jobs.tenant_id AND twin.dedupe_key = jobs.dedupe_key AND (twin.state < 2 \
+         OR (twin.state = 2 AND twin.lease_until <= $1 AND twin.id > jobs.id)))",
         args![now],
     )
     .await?;
