@@ -176,3 +176,22 @@ both_engines! {
         }
     }
 }
+
+both_engines! {
+    async fn two_leases_of_one_job_that_ran_out_stop_nothing(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        let mut tx = app.house.db.begin_system().await.unwrap();
+        for _ in 0..2 {
+            let id = kernel::JobId::generate().to_string();
+            let sql = "INSERT INTO jobs (id, tenant_id, kind, lane, state, dedupe_key, payload, run_at, max_attempts, \
+                       lease_until, lease_owner, enqueued_at) VALUES ($1, $2, 'channels.catch_up_due', 0, 2, 'twin', '{}', 0, 1, 1, 'gone', 0)";
+            tx.execute(sql, db::args![id, tenant.id]).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        // Every claim would fail, of whichever business.
+        app.tenant("outra").await.hears("5511987654321", "atendente").await;
+        app.pass(Duration::from_secs(5)).await;
+        assert_eq!(app.sent().len(), 1);
+    }
+}
