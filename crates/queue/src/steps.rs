@@ -90,11 +90,13 @@ async fn shift(
         return Ok(None);
     }
     let then = Moment(now.0.saturating_sub(by));
-    // What came between the step and this look is of the new time already.
+    // What came between a step ahead and this look is of the new time already. After a step back nothing is left
+    // out: what is due too early is only early.
+    let fresh = if by > 0 { Moment(now.0.saturating_sub(LOOK)) } else { now };
     tx.execute(
         "UPDATE jobs SET run_at = run_at + $1 WHERE state = 0 AND run_at <= $2 \
          AND NOT (enqueued_at > $3 AND enqueued_at <= $4)",
-        args![by, Moment(then.0.saturating_add(SHORT)), Moment(now.0.saturating_sub(LOOK)), now],
+        args![by, Moment(then.0.saturating_add(SHORT)), fresh, now],
     )
     .await?;
     tx.execute("UPDATE jobs SET lease_until = lease_until + $1 WHERE state = 2", args![by]).await?;
