@@ -161,12 +161,10 @@ impl TenantTx {
     /// When the database refuses.
     pub async fn delete_some(&mut self, table: &'static str, most: i64) -> Result<u64, Error> {
         let row = if self.is_postgres() { "ctid" } else { "rowid" };
-        // Of the queue's only what is open has an index by tenant.
-        let open = if table == "jobs" { "AND state <> 3" } else { "" };
         let tenant = self.tenant;
         let sql = format!(
             "DELETE FROM {table} WHERE {row} IN \
-             (SELECT {row} FROM {table} WHERE tenant_id = $1 {open} LIMIT $2)"
+             (SELECT {row} FROM {table} WHERE tenant_id = $1 LIMIT $2)"
         );
         self.execute(&sql, vec![tenant.into(), most.into()]).await
     }

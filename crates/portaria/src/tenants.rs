@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use channels::{ChannelError, NewChannel};
+use db::TenantTx;
 use domains::{DomainError, NewDomain};
 use kernel::{JobId, Slug, TenantId};
 use models::{ModelRef, Provider};
@@ -117,7 +118,7 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     for (table, count) in &mut tables {
         loop {
             let mut tx = house.db.begin(tenant.id).await?;
-            let some = tx.delete_some(table, BATCH.cast_signed()).await?;
+            let some = remove_rows(&mut tx, table, Some(BATCH)).await?;
             tx.commit().await?;
             *count += some;
             if some < BATCH {
@@ -132,12 +133,8 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     // What came in meanwhile goes with the tenant itself, all or nothing.
     let mut tx = house.db.begin(tenant.id).await?;
     for (table, count) in &mut tables {
-        *count += tx.delete_some(table, i64::MAX).await?;
+        *count += remove_rows(&mut tx, table, None).await?;
     }
-    tables.insert(
-        "jobs",
-        tables.get("jobs").copied().unwrap_or(0) + queue::remove_tenant(&mut tx).await?,
-    );
     tables.insert("tenants", tenancy::remove_tenant(&mut tx).await?);
     tx.commit().await?;
     house.library.forget(tenant.id);
@@ -148,6 +145,18 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     removed.push(Removed { what: "letters".to_owned(), count: letters });
     removed.push(Removed { what: "files".to_owned(), count: files });
     Ok(removed)
+}
+
+/// Removes some rows of a tenant's table, or all that are left.
+async fn remove_rows(
+    tx: &mut TenantTx,
+    table: &'static str,
+    most: Option<u64>,
+) -> Result<u64, db::Error> {
+    match table {
+        "jobs" => queue::remove_tenant(tx, most).await,
+        _ => tx.delete_some(table, most.map_or(i64::MAX, u64::cast_signed)).await,
+    }
 }
 
 async fn remove_files(house: &House, tenant: TenantId) -> Result<u64, UseCaseError> {

@@ -426,11 +426,22 @@ pub async fn set_weight(tx: &mut TenantTx, weight: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes what is left of a tenant's jobs, the finished ones too: one look at the whole queue.
+/// Removes `most` of a tenant's jobs that are not finished, by their index; or all jobs, the finished
+/// ones too, by one look at the whole queue. Returns how many.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx) -> Result<u64, Error> {
+pub async fn remove_tenant(tx: &mut TenantTx, most: Option<u64>) -> Result<u64, Error> {
     let tenant = tx.tenant();
-    tx.execute("DELETE FROM jobs WHERE tenant_id = $1", args![tenant]).await
+    match most {
+        Some(most) => {
+            tx.execute(
+                "DELETE FROM jobs WHERE id IN \
+                 (SELECT id FROM jobs WHERE tenant_id = $1 AND state <> 3 LIMIT $2)",
+                args![tenant, most.cast_signed()],
+            )
+            .await
+        }
+        None => tx.execute("DELETE FROM jobs WHERE tenant_id = $1", args![tenant]).await,
+    }
 }
