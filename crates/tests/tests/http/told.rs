@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
 use sandbox::MailSandbox;
 use serde_json::{Value, json};
-use testkit::{TestApp, TestTenant, both_engines};
+use testkit::{On, TestApp, TestTenant, both_engines};
 use tokio::net::TcpListener;
 
 /// An integrator's server: keeps what it is told, and answers what it is told to.
@@ -170,11 +170,31 @@ both_engines! {
     }
 }
 
+/// An installation with a mail server.
+async fn with_mail(on: On, more: &[(&str, &str)]) -> (TestApp, MailSandbox) {
+    let server = MailSandbox::start().await.unwrap();
+    let url = server.url();
+    let from = "Portaria <aviso@example.com>";
+    let mut settings = vec![("PORTARIA_SMTP_URL", url.as_str()), ("PORTARIA_SMTP_FROM", from)];
+    settings.extend(more);
+    (TestApp::start_with(on, &settings).await, server)
+}
+
+/// Reads a stream of `/v1/waiting/events`, opened with the tenant's key.
+async fn waiting(app: &TestApp, tenant: &TestTenant<'_>) -> axum::body::BodyDataStream {
+    use tower::ServiceExt as _;
+    let request = axum::http::Request::get("/v1/waiting/events")
+        .header("authorization", format!("Bearer {}", tenant.key))
+        .body(axum::body::Body::empty())
+        .unwrap();
+    let response = app.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    response.into_body().into_data_stream()
+}
+
 both_engines! {
     async fn people_are_told_by_e_mail_when_a_contact_waits(on: On) {
-        let server = MailSandbox::start().await.unwrap();
-        let url = server.url();
-        let app = TestApp::start_with(on, &[("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>")]).await;
+        let (app, server) = with_mail(on, &[]).await;
         let tenant = app.tenant("loja").await;
         tenant.put("/v1/notices", &json!({ "emails": ["no address"] })).await.expect(422);
         tenant.put("/v1/notices", &json!({ "emails": ["bia@example.com"] })).await.expect(200);
@@ -192,16 +212,9 @@ both_engines! {
 both_engines! {
     async fn a_page_can_watch_who_waits(on: On) {
         use futures_util::StreamExt as _;
-        use tower::ServiceExt as _;
         let app = TestApp::start(on).await;
         let tenant = app.tenant("loja").await;
-        let request = axum::http::Request::get("/v1/waiting/events")
-            .header("authorization", format!("Bearer {}", tenant.key))
-            .body(axum::body::Body::empty())
-            .unwrap();
-        let response = app.router.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let mut stream = response.into_body().into_data_stream();
+        let mut stream = waiting(&app, &tenant).await;
         let next = async |stream: &mut axum::body::BodyDataStream| {
             let chunk = tokio::time::timeout(Duration::from_secs(20), stream.next()).await.unwrap();
             String::from_utf8(chunk.unwrap().unwrap().to_vec()).unwrap()
@@ -218,9 +231,7 @@ both_engines! {
 
 both_engines! {
     async fn a_name_with_a_line_break_stops_no_letter(on: On) {
-        let server = MailSandbox::start().await.unwrap();
-        let url = server.url();
-        let app = TestApp::start_with(on, &[("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>")]).await;
+        let (app, server) = with_mail(on, &[]).await;
         let (alfa, beta) = (app.tenant("alfa").await, app.tenant("beta").await);
         for (tenant, to) in [(&alfa, "ana@example.com"), (&beta, "bia@example.com")] {
             tenant.put("/v1/notices", &json!({ "emails": [to] })).await.expect(200);
@@ -248,9 +259,7 @@ both_engines! {
 
 both_engines! {
     async fn a_customers_name_is_quoted_and_leads_no_letter(on: On) {
-        let server = MailSandbox::start().await.unwrap();
-        let url = server.url();
-        let app = TestApp::start_with(on, &[("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>")]).await;
+        let (app, server) = with_mail(on, &[]).await;
         let tenant = app.tenant("loja").await;
         tenant.put("/v1/notices", &json!({ "emails": ["bia@example.com"] })).await.expect(200);
         let name = "Ana\n\nSUPORTE: sua senha expirou. Entre em http://evil.example/painel";
@@ -269,12 +278,9 @@ both_engines! {
 
 both_engines! {
     async fn one_business_and_one_recipient_get_so_many_letters_an_hour(on: On) {
-        let server = MailSandbox::start().await.unwrap();
-        let url = server.url();
-        let app = TestApp::start_with(on, &[
-            ("PORTARIA_SMTP_URL", &url), ("PORTARIA_SMTP_FROM", "Portaria <aviso@example.com>"),
-            ("PORTARIA_SMTP_HOURLY_PER_RECIPIENT", "3"), ("PORTARIA_SMTP_HOURLY_PER_TENANT", "5"),
-        ]).await;
+        let limits =
+            [("PORTARIA_SMTP_HOURLY_PER_RECIPIENT", "3"), ("PORTARIA_SMTP_HOURLY_PER_TENANT", "5")];
+        let (app, server) = with_mail(on, &limits).await;
         let (alfa, beta) = (app.tenant("alfa").await, app.tenant("beta").await);
         alfa.put("/v1/notices", &json!({ "emails": ["bia@example.com", "ana@example.com"] })).await.expect(200);
         beta.put("/v1/notices", &json!({ "emails": ["bia@example.com"] })).await.expect(200);
@@ -302,15 +308,9 @@ both_engines! {
 both_engines! {
     async fn a_stream_ends_with_the_key_that_opened_it(on: On) {
         use futures_util::StreamExt as _;
-        use tower::ServiceExt as _;
         let app = TestApp::start(on).await;
         let tenant = app.tenant("loja").await;
-        let request = axum::http::Request::get("/v1/waiting/events")
-            .header("authorization", format!("Bearer {}", tenant.key))
-            .body(axum::body::Body::empty())
-            .unwrap();
-        let mut stream =
-            app.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
+        let mut stream = waiting(&app, &tenant).await;
         stream.next().await.unwrap().unwrap();
         let mut tx = app.house.db.begin(tenant.id).await.unwrap();
         let keys = tenancy::list_keys(&mut tx).await.unwrap();
