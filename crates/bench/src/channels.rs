@@ -11,8 +11,8 @@ use portaria::house::migrations;
 use sandbox::{cloud_message, cloud_signature, whaticket_message, whaticket_signature};
 
 use crate::load::{self, Request};
-use crate::servers::{Installation, free_port};
 use crate::{CONNECTIONS, Engine, Rows, TOKEN, evolution_webhooks, post};
+use bench::servers::{Installation, free_port};
 
 const SECRET: &str = "a-secret-of-the-channel";
 
@@ -50,7 +50,8 @@ fn shop(place: &Installation, slug: &str, channel: &[&str]) -> anyhow::Result<()
     place.run(&[&add[..], &channel[1..]].concat())?;
     // Only taking in is measured.
     let wait = ["--longest-wait-seconds", "300", "--quiet-seconds", "300"];
-    place.run(&[&["assistant", "set", "--tenant", slug][..], &wait].concat())
+    place.run(&[&["assistant", "set", "--tenant", slug][..], &wait].concat())?;
+    Ok(())
 }
 
 /// Webhook to committed acknowledgement, by each kind.
@@ -213,7 +214,7 @@ pub(crate) fn shown(mut took: Vec<f64>) -> String {
 pub(crate) async fn journey(rows: &mut Rows, engine: Engine) -> anyhow::Result<()> {
     let place = engine.installation("journey")?;
     place.run(&["tenant", "create", "loja", "--name", "loja"])?;
-    let made = place.command(&["apikey", "create", "--tenant", "loja", "--json"])?.output()?;
+    let made = place.command(&["apikey", "create", "--tenant", "loja", "--json"]).output()?;
     let made: serde_json::Value = serde_json::from_slice(&made.stdout)?;
     let key = made["secret"].as_str().or_else(|| made["key"].as_str()).context("an API key")?;
     let options = Options {

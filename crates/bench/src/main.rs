@@ -4,18 +4,17 @@ mod channels;
 mod desk;
 mod load;
 mod search;
-mod servers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use bench::servers::{self, Installation, SeedStack, free_port};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kernel::Clock;
 use load::Request;
 use sandbox::{EvolutionSandbox, customer_message};
-use servers::{Installation, SeedStack, free_port};
 
 /// Of the closed loop: commits are shared, so a rate needs company.
 const CONNECTIONS: usize = 128;
@@ -177,22 +176,7 @@ fn seed_webhooks() -> Request {
 }
 
 fn open_shop(place: &Installation, slug: &str, base: &str, quiet: &str) -> anyhow::Result<()> {
-    place.run(&["tenant", "create", slug, "--name", slug])?;
-    place.run(&[
-        "channel",
-        "add",
-        "evolution",
-        "--tenant",
-        slug,
-        "--instance",
-        slug,
-        "--base-url",
-        base,
-        "--api-key",
-        "key",
-        "--webhook-token",
-        TOKEN,
-    ])?;
+    place.shop(slug, base, TOKEN)?;
     let add = ["knowledge", "add", "--tenant", slug];
     for (question, answer) in [
         ("Que horas vocês abrem?", "Das 8h às 18h."),
@@ -201,7 +185,8 @@ fn open_shop(place: &Installation, slug: &str, base: &str, quiet: &str) -> anyho
     ] {
         place.run(&[&add[..], &["--question", question, "--answer", answer]].concat())?;
     }
-    place.run(&["assistant", "set", "--tenant", slug, "--quiet-seconds", quiet])
+    place.run(&["assistant", "set", "--tenant", slug, "--quiet-seconds", quiet])?;
+    Ok(())
 }
 
 /// The comparison's webhooks per second.
@@ -382,7 +367,7 @@ async fn tenants(rows: &mut Rows) -> anyhow::Result<()> {
     let place = Engine::Sqlite.installation("tenants")?;
     let token = "operator-token-of-the-bench";
     let address = format!("127.0.0.1:{}", free_port()?);
-    let mut command = place.command(&["serve", "--listen", &address])?;
+    let mut command = place.command(&["serve", "--listen", &address]);
     command.env("PORTARIA_ADMIN_TOKEN", token).env("PORTARIA_INDEX_IDLE_SECONDS", "5");
     let mut child =
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn()?;

@@ -8,12 +8,25 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-pub(crate) fn free_port() -> anyhow::Result<u16> {
+/// # Errors
+/// When no port is free.
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// A process that ends when this is dropped.
-pub(crate) struct Running(Child);
+pub struct Running(Child);
+
+impl Running {
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Whether it ended by itself.
+    pub fn ended(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(Some(_)))
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -31,22 +44,36 @@ impl Drop for Running {
 }
 
 /// An installation of Portaria.
-pub(crate) struct Installation {
-    pub(crate) folder: tempfile::TempDir,
-    pub(crate) database_url: Option<String>,
+pub struct Installation {
+    program: PathBuf,
+    pub folder: tempfile::TempDir,
+    pub database_url: Option<String>,
 }
 
 impl Installation {
-    pub(crate) fn new(database_url: Option<String>) -> anyhow::Result<Self> {
+    /// Of the program beside this one.
+    ///
+    /// # Errors
+    /// When there is no room for its folder.
+    pub fn new(database_url: Option<String>) -> anyhow::Result<Self> {
+        let here = std::env::current_exe()?;
+        Self::of(here.parent().context("a folder")?.join("portaria"), database_url)
+    }
+
+    /// Of this program.
+    ///
+    /// # Errors
+    /// When there is no room for its folder.
+    pub fn of(program: PathBuf, database_url: Option<String>) -> anyhow::Result<Self> {
         // Beside the build output: /tmp may be in memory, and then nothing would be durable.
         let folder = tempfile::Builder::new()
             .prefix("bench-")
-            .tempdir_in(program()?.parent().context("a folder")?)?;
-        Ok(Self { folder, database_url })
+            .tempdir_in(program.parent().context("a folder")?)?;
+        Ok(Self { program, folder, database_url })
     }
 
-    pub(crate) fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
-        let mut command = Command::new(program()?);
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
         command
             .args(arguments)
             .arg("--data")
@@ -59,20 +86,38 @@ impl Installation {
         if let Some(url) = &self.database_url {
             command.env("DATABASE_URL", url);
         }
-        Ok(command)
+        command
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        let out = self.command(arguments)?.output()?;
+    /// What a command printed.
+    ///
+    /// # Errors
+    /// When it cannot be run, or fails.
+    pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Vec<u8>> {
+        let out = self.command(arguments).output()?;
         if !out.status.success() {
             bail!("{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
         }
+        Ok(out.stdout)
+    }
+
+    /// Makes a business with an Evolution channel named like it.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub fn shop(&self, slug: &str, base_url: &str, token: &str) -> anyhow::Result<()> {
+        self.run(&["tenant", "create", slug, "--name", slug])?;
+        let add = ["channel", "add", "evolution", "--tenant", slug, "--instance", slug];
+        let at = ["--base-url", base_url, "--api-key", "key", "--webhook-token", token];
+        self.run(&[&add[..], &at[..]].concat())?;
         Ok(())
     }
 
-    pub(crate) fn serve(&self, address: &str) -> anyhow::Result<Running> {
+    /// # Errors
+    /// When the server does not say that it listens.
+    pub fn serve(&self, address: &str) -> anyhow::Result<Running> {
         let mut child = self
-            .command(&["serve", "--listen", address])?
+            .command(&["serve", "--listen", address])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
@@ -83,11 +128,6 @@ impl Installation {
         }
         Ok(Running(child))
     }
-}
-
-fn program() -> anyhow::Result<PathBuf> {
-    let here = std::env::current_exe()?;
-    Ok(here.parent().context("a folder")?.join("portaria"))
 }
 
 fn wait(port: u16) -> anyhow::Result<()> {
@@ -104,8 +144,8 @@ fn wait(port: u16) -> anyhow::Result<()> {
 
 /// The stack that the Secretária Virtual guide deploys: Flask under gunicorn with four workers,
 /// Redis, and RQ. Same signature check, same enqueue.
-pub(crate) struct SeedStack {
-    pub(crate) address: String,
+pub struct SeedStack {
+    pub address: String,
     _web: Running,
     redis_url: String,
     environment: PathBuf,
@@ -113,7 +153,7 @@ pub(crate) struct SeedStack {
 }
 
 impl SeedStack {
-    pub(crate) fn start(
+    pub fn start(
         environment: &Path,
         folder: &Path,
         redis_url: &str,
@@ -142,7 +182,7 @@ impl SeedStack {
     }
 
     /// Works off so many jobs; returns jobs per second.
-    pub(crate) fn work(&self, jobs: usize, send_url: &str) -> anyhow::Result<f64> {
+    pub fn work(&self, jobs: usize, send_url: &str) -> anyhow::Result<f64> {
         let started = Instant::now();
         let done = Command::new(self.environment.join("bin/rq"))
             .args([
@@ -170,7 +210,7 @@ impl SeedStack {
 }
 
 /// Resident memory of a process, in bytes.
-pub(crate) fn resident(id: u32) -> anyhow::Result<u64> {
+pub fn resident(id: u32) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
     let kib: u64 = line.split_whitespace().nth(1).context("VmRSS")?.parse()?;

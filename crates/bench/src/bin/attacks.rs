@@ -2,15 +2,14 @@
 //! while a neighbour's webhook is called every 20 ms. `attacks PROGRAM [NAME=PROGRAM…]` prints one
 //! table with a pair of columns for each program.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
+use bench::servers::{Installation, Running, free_port, resident};
 use kernel::Clock;
 use sandbox::{customer_message, hostile};
 use serde_json::{Value, json};
@@ -27,103 +26,42 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server with two businesses: the attacker's `alfa` and the neighbour's `beta`.
 struct House {
-    child: Child,
+    running: Running,
     address: String,
     /// An API key of alfa's.
     key: String,
-    _folder: tempfile::TempDir,
+    _place: Installation,
 }
 
 impl House {
     fn start(program: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("attacks-")
-            .tempdir_in(program.parent().context("a folder")?)?;
-        let command = |arguments: &[&str]| {
-            let mut command = Command::new(program);
-            command
-                .args(arguments)
-                .arg("--data")
-                .arg(folder.path())
-                .current_dir(folder.path())
-                .env("PORTARIA_ALLOW_PRIVATE_UPSTREAMS", "1")
-                .env("PORTARIA_WEBHOOK_SENDER_MESSAGES", "1000000")
-                .env("PORTARIA_LOG", "error");
-            command
-        };
-        let run = |arguments: &[&str]| {
-            let out = command(arguments).output()?;
-            if !out.status.success() {
-                bail!("{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
-            }
-            anyhow::Ok(out.stdout)
-        };
+        let place = Installation::of(program.to_owned(), None)?;
         for slug in ["alfa", "beta"] {
-            run(&["tenant", "create", slug, "--name", slug])?;
-            run(&[
-                "channel",
-                "add",
-                "evolution",
-                "--tenant",
-                slug,
-                "--instance",
-                slug,
-                "--base-url",
-                "http://127.0.0.1:9",
-                "--api-key",
-                "K",
-                "--webhook-token",
-                TOKEN,
-            ])?;
+            place.shop(slug, "http://127.0.0.1:9", TOKEN)?;
         }
-        let made: Value =
-            serde_json::from_slice(&run(&["--json", "apikey", "create", "--tenant", "alfa"])?)?;
+        let made = place.run(&["--json", "apikey", "create", "--tenant", "alfa"])?;
+        let made: Value = serde_json::from_slice(&made)?;
         let key = made["secret"].as_str().context("a key")?.to_owned();
         let address = format!("127.0.0.1:{}", free_port()?);
-        let mut child = command(&["serve", "--listen", &address])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("stdout")?).read_line(&mut line)?;
-        if !line.starts_with("portaria listens") {
-            bail!("the server did not start");
-        }
-        Ok(Self { child, address, key, _folder: folder })
+        let running = place.serve(&address)?;
+        Ok(Self { running, address, key, _place: place })
     }
 
     /// Resident bytes of the server and of what it started.
     fn resident(&self) -> u64 {
-        let id = self.child.id();
-        let mut sum = resident(id);
+        let id = self.running.id();
+        let mut sum = resident(id).unwrap_or(0);
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
             let Ok(other) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
             let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
             // The name in parentheses may hold blanks; the parent is the second field after it.
             let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split(' ').nth(2));
             if parent.and_then(|text| text.parse().ok()) == Some(id) {
-                sum += resident(other);
+                sum += resident(other).unwrap_or(0);
             }
         }
         sum
     }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn resident(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// What is done to the server.
@@ -365,7 +303,7 @@ async fn measure(program: &Path, attack: Attack) -> anyhow::Result<Seen> {
         seen.worst = seen.worst.max(took);
         seen.failed += usize::from(!well);
     }
-    seen.died = matches!(house.child.try_wait(), Ok(Some(_)));
+    seen.died = house.running.ended();
     shared.over.store(true, Ordering::Relaxed);
     workers.abort_all();
     Ok(seen)

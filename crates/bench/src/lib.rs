@@ -1,0 +1,3 @@
+//! What the benchmarks share: the programs that are measured.
+
+pub mod servers;
