@@ -40,20 +40,21 @@ impl AlarmKind {
     }
 }
 
-/// Between two looks whether an alarm stands that may end now. Another process may have raised it.
-const LOOK: Duration = Duration::from_secs(60);
+/// Between two checks whether an alarm stands that may end now. Another process may have raised it.
+const EVERY: Duration = Duration::from_secs(60);
 
-/// When alarms were looked for, so that not every message and send does.
+/// When each channel was last checked for an alarm that may end: not every message and send asks the
+/// database.
 #[derive(Default)]
-pub(crate) struct Looked(Mutex<HashMap<(ChannelId, AlarmKind), Moment>>);
+pub(crate) struct LastChecks(Mutex<HashMap<(ChannelId, AlarmKind), Moment>>);
 
-impl Looked {
-    /// Whether to look again, at this time by the clock that nobody sets.
+impl LastChecks {
+    /// Whether to check again, at this time by the clock that nobody sets.
     pub(crate) fn due(&self, id: ChannelId, kind: AlarmKind, steady: Moment) -> bool {
-        let mut looked = self.0.lock();
-        let due = looked.get(&(id, kind)).is_none_or(|at| steady.since(*at) >= LOOK);
+        let mut checks = self.0.lock();
+        let due = checks.get(&(id, kind)).is_none_or(|at| steady.since(*at) >= EVERY);
         if due {
-            looked.insert((id, kind), steady);
+            checks.insert((id, kind), steady);
         }
         due
     }

@@ -15,7 +15,7 @@ use messaging::{
 use queue::NewJob;
 use serde_json::{Value, json};
 
-use crate::alarm::{self, AlarmKind, Looked};
+use crate::alarm::{self, AlarmKind, LastChecks};
 use crate::fetch::MediaDue;
 use crate::media::{self, MediaRules, plain};
 use crate::skew::{Arrival, Clocks, Reading};
@@ -88,7 +88,7 @@ pub struct Intake {
     media: MediaRules,
     files: Files,
     clocks: Clocks,
-    looked: Arc<Looked>,
+    checks: Arc<LastChecks>,
 }
 
 impl Intake {
@@ -100,8 +100,8 @@ impl Intake {
         media: MediaRules,
         (files, providers): (Files, ProviderClocks),
     ) -> Self {
-        let (clocks, looked) = (Clocks::new(providers), Arc::default());
-        Self { db, clock, directory, limiter, media, files, clocks, looked }
+        let (clocks, checks) = (Clocks::new(providers), Arc::default());
+        Self { db, clock, directory, limiter, media, files, clocks, checks }
     }
 
     /// Stores everything a body says, each thing durably, in order.
@@ -417,7 +417,7 @@ impl Intake {
             alarm::set_clock_offset(tx, id, seconds).await?;
         }
         if let Some(text) = reading.alarm(came.now) {
-            self.looked.raised(id, kind);
+            self.checks.raised(id, kind);
             // How old grows by the minute; once said is enough.
             let news = matches!(reading, Reading::Offset(_));
             alarm::raise(tx, id, kind, (&text, news), came.now).await?;
@@ -428,7 +428,7 @@ impl Intake {
             return Ok(());
         }
         let right = match reading {
-            Reading::OnTime => entry.clock_offset == 0 && self.looked.due(id, kind, came.steady),
+            Reading::OnTime => entry.clock_offset == 0 && self.checks.due(id, kind, came.steady),
             Reading::Offset(_) => true,
             Reading::Old(_) => false,
         };

@@ -12,7 +12,7 @@ use messaging::{
 };
 use queue::{Done, Handler, JobCx, JobError};
 
-use crate::alarm::{self, AlarmKind, Looked};
+use crate::alarm::{self, AlarmKind, LastChecks};
 use crate::past::{Verdict, Wanted};
 use crate::{Directory, Entry, catch_up, past, store};
 
@@ -26,7 +26,7 @@ pub struct Send {
     pub directory: Directory,
     pub messengers: Messengers,
     files: Files,
-    looked: Looked,
+    checks: LastChecks,
 }
 
 /// A try with what is written down of it.
@@ -117,7 +117,7 @@ fn count(entry: Option<&Entry>, outcome: &'static str) {
 
 impl Send {
     pub fn new(directory: Directory, messengers: Messengers, files: Files) -> Self {
-        Self { directory, messengers, files, looked: Looked::default() }
+        Self { directory, messengers, files, checks: LastChecks::default() }
     }
 
     async fn call(
@@ -356,10 +356,10 @@ impl Send {
         }
         if let Some(entry) = entry {
             if let Some(away) = &away {
-                self.looked.raised(entry.id, AlarmKind::Reach);
+                self.checks.raised(entry.id, AlarmKind::Reach);
                 alarm::raise(&mut tx, entry.id, AlarmKind::Reach, (away, true), now).await?;
             } else if matches!(outcome, Outcome::Sent { .. })
-                && self.looked.due(entry.id, AlarmKind::Reach, cx.clock.steady())
+                && self.checks.due(entry.id, AlarmKind::Reach, cx.clock.steady())
             {
                 alarm::end(&mut tx, entry.id, AlarmKind::Reach).await?;
             }

@@ -78,7 +78,7 @@ pub(crate) async fn known_again(
 ) -> Result<bool, Error> {
     for carrier in carriers {
         let again = conversation == carrier.conversation
-            || match standing(tx, carrier, said.handles).await? {
+            || match relation_to(tx, carrier, said.handles).await? {
                 Relation::Same => true,
                 Relation::Another => false,
                 Relation::Unclear => {
@@ -100,7 +100,7 @@ pub(crate) async fn ours(
     handles: Handles<'_>,
 ) -> Result<bool, Error> {
     for carrier in carriers {
-        if standing(tx, carrier, handles).await? != Relation::Another {
+        if relation_to(tx, carrier, handles).await? != Relation::Another {
             return Ok(true);
         }
     }
@@ -131,7 +131,7 @@ pub(crate) async fn changed(
 ) -> Result<Option<MessageId>, Error> {
     let mut unclear = Vec::new();
     for carrier in carriers {
-        match standing(tx, carrier, handles).await? {
+        match relation_to(tx, carrier, handles).await? {
             Relation::Same => return Ok(Some(carrier.id)),
             Relation::Another => {}
             Relation::Unclear => unclear.push(carrier.id),
@@ -143,7 +143,7 @@ pub(crate) async fn changed(
     })
 }
 
-async fn standing(
+async fn relation_to(
     tx: &mut TenantTx,
     carrier: &Carrier,
     handles: Handles<'_>,
