@@ -198,12 +198,17 @@ impl Queue {
         Ok(ran)
     }
 
-    /// Claims in the order of the lanes; also says when the next scheduled job is due.
-    async fn claim_some(&self, limit: usize) -> Result<(Vec<Claimed>, Option<Moment>), db::Error> {
+    /// The time, once a step of the clock is followed: a time that is written before would be moved by it.
+    async fn now(&self) -> Result<Moment, db::Error> {
         if let Some(seconds) = self.steps.follow(&self.db, &self.clock).await? {
             tracing::warn!(event = "clock_stepped", seconds);
         }
-        let now = self.clock.now();
+        Ok(self.clock.now())
+    }
+
+    /// Claims in the order of the lanes; also says when the next scheduled job is due.
+    async fn claim_some(&self, limit: usize) -> Result<(Vec<Claimed>, Option<Moment>), db::Error> {
+        let now = self.now().await?;
         let store::Look { next, ready } = store::look(&self.db, now).await?;
         let mut jobs: Vec<Claimed> = Vec::new();
         for lane in self.settings.lanes.iter().filter(|lane| ready.contains(lane)) {
@@ -272,7 +277,7 @@ impl Queue {
         handler: Option<&dyn Erased>,
         outcome: Result<Done, JobError>,
     ) -> Result<(), db::Error> {
-        let now = self.clock.now();
+        let now = self.now().await?;
         let (cause, after) = match outcome {
             Ok(Done::Finished) => return Ok(()),
             Ok(Done::Finish) => {
@@ -329,7 +334,8 @@ impl Queue {
                 () = stop.cancelled() => {}
                 _ = tick.tick() => {}
             }
-            let now = self.clock.now();
+            // A database that does not answer says so again in the heartbeat below, which logs it.
+            let now = self.now().await.unwrap_or_else(|_| self.clock.now());
             let running: Vec<JobId> = self.running.lock().iter().copied().collect();
             let lease = self.settings.lease;
             let beat = store::heartbeat(&self.db, &self.owner, &lanes, &running, now, lease);
