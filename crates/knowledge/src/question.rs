@@ -7,7 +7,7 @@ use kernel::text::fold;
 
 use crate::index::{Index, TAGS, Term, sorted};
 use crate::lexicon;
-use crate::split::{STOP, stem, words};
+use crate::split::{STOP, amount_term, is_number, stem, words_and_amounts};
 
 const W_FUZZY: f64 = 0.8;
 /// Of the same root, but perhaps another word: "consulta" is no "consultório".
@@ -81,16 +81,20 @@ pub(crate) struct Question {
 impl Question {
     pub(crate) fn read(index: &Index, text: &str) -> Self {
         let folded = fold(text);
-        let all: Vec<&str> = words(&folded).flat_map(|word| meant(index, word)).collect();
+        let marked: Vec<(&str, bool)> = words_and_amounts(&folded)
+            .into_iter()
+            .flat_map(|(word, amount)| meant(index, word).map(move |word| (word, amount)))
+            .collect();
+        let all: Vec<&str> = marked.iter().map(|(word, _)| *word).collect();
         let line = format!(" {} ", all.join(" "));
         let (implied, verb) = implied(&line);
         // "quanto fica" asks for a price, not for a place.
-        let spoken: Vec<String> = all
+        let spoken: Vec<String> = marked
             .iter()
-            .filter(|word| {
-                !STOP.contains(*word) && !REQUESTS.contains(**word) && Some(**word) != verb
+            .filter(|(word, _)| {
+                !STOP.contains(word) && !REQUESTS.contains(word) && Some(*word) != verb
             })
-            .map(|word| stem(word))
+            .map(|(word, amount)| own_term(index, word, *amount))
             .collect();
         let implied: Vec<String> =
             implied.into_iter().map(stem).filter(|term| !spoken.contains(term)).collect();
@@ -200,6 +204,18 @@ fn meant<'a>(index: &Index, word: &'a str) -> impl Iterator<Item = &'a str> {
     meaning.filter(|_| !known).unwrap_or(word).split(' ')
 }
 
+/// The term of a word of a question. A number is one of money or of a name as it was said; where the
+/// knowledge has only the other, it is meant: "the one for 50", and a price list without "R$".
+fn own_term(index: &Index, word: &str, amount: bool) -> String {
+    if !is_number(word) {
+        return stem(word);
+    }
+    let (name, price) = (word.to_owned(), amount_term(word));
+    let (own, other) = if amount { (price, name) } else { (name, price) };
+    let knows = |term: &str| index.vocabulary.contains_key(term);
+    if !knows(&own) && knows(&other) { other } else { own }
+}
+
 /// What a turn of phrase asks for without naming it, and the verb that it used up.
 fn implied(line: &str) -> (Vec<&'static str>, Option<&'static str>) {
     let said = |first: &[&str], then: &[&'static str]| {
@@ -259,9 +275,10 @@ fn expand(index: &Index, name: &str) -> Vec<(Term, f64)> {
         found.push((*term, 1.0));
     }
     let prefix: String = name.chars().take(4).collect();
+    let number = is_number(name.trim_start_matches('$'));
     for (other, term) in starting_with(index, &prefix) {
         // A shared start shorter than four letters is only the word itself.
-        if other != name && fuzzy(other, name) {
+        if other != name && !number && fuzzy(other, name) {
             let far = other.len().abs_diff(name.len()) > 2;
             found.push((term, if far { W_FAR } else { W_FUZZY }));
         }

@@ -58,9 +58,43 @@ pub(crate) fn stem(word: &str) -> String {
     STEMMER.with(|stemmer| stemmer.stem(word).into_owned())
 }
 
+static AMOUNT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"r\$ ?[0-9][0-9.,]*|\b[0-9][0-9.,]* ?(?:mil )?reais\b").expect("a valid expression")
+});
+
+/// The words of folded text, each with whether it is a number in an amount of money. The currency is no word: "R$ 60"
+/// and "60 reais" are the same.
+pub(crate) fn words_and_amounts(folded: &str) -> Vec<(&str, bool)> {
+    let plain = |text| words(text).map(|word| (word, false));
+    let mut out = Vec::new();
+    let mut from = 0;
+    for amount in AMOUNT.find_iter(folded) {
+        out.extend(plain(&folded[from..amount.start()]));
+        let own = words(amount.as_str()).filter(|word| !["r", "reais"].contains(word));
+        out.extend(own.map(|word| (word, is_number(word))));
+        from = amount.end();
+    }
+    out.extend(plain(&folded[from..]));
+    out
+}
+
+pub(crate) fn is_number(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The term of a number in an amount of money: another thing than the same number in a name, so that
+/// "room 300" is not found in "R$ 300".
+pub(crate) fn amount_term(number: &str) -> String {
+    format!("${number}")
+}
+
 /// The stems of a text's words, without stop words, in order.
 pub(crate) fn terms(text: &str) -> Vec<String> {
-    words(&fold(text)).filter(|word| !STOP.contains(word)).map(stem).collect()
+    words_and_amounts(&fold(text))
+        .into_iter()
+        .filter(|(word, _)| !STOP.contains(word))
+        .map(|(word, amount)| if amount { amount_term(word) } else { stem(word) })
+        .collect()
 }
 
 static BOUNDARY: LazyLock<Regex> =

@@ -232,12 +232,17 @@ both_engines! {
         let app = TestApp::start(on).await;
         let tenant = app.bare_tenant("alfa").await;
         let lines: Vec<String> =
-            (0..60).map(|n| format!("Artigo {n}. A vaga numero {n} custa R$ {} por mes.", n + 900)).collect();
+            (0..60).map(|n| format!("Artigo {n}. A vaga numero {n} custa R$ {} por mes.", n + 23)).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         add(&tenant, "vagas.pdf", &pages_of(&lines)).await.expect(201);
-        let body = json!({ "question": "quanto custa a vaga numero 37?" });
-        let found = tenant.post("/v1/knowledge/search", &body).await.expect(200).json();
-        let said = found["extract"].as_str().unwrap();
-        assert!(said.contains("R$ 937") && !said.contains("R$ 936") && !said.contains("R$ 938"), "{said}");
+        // The number of one is the price of another: only who says "reais" means the price.
+        for (question, right, wrong) in [
+            ("quanto custa a vaga numero 37?", "R$ 60", ["R$ 59", "R$ 61", "R$ 37"]),
+            ("qual vaga custa 37 reais?", "vaga numero 14", ["vaga numero 13", "vaga numero 15", "vaga numero 37"]),
+        ] {
+            let found = tenant.post("/v1/knowledge/search", &json!({ "question": question })).await;
+            let said = found.expect(200).json()["extract"].as_str().unwrap().to_owned();
+            assert!(said.contains(right) && wrong.iter().all(|w| !said.contains(w)), "{question}: {said}");
+        }
     }
 }
