@@ -38,6 +38,14 @@ impl<const MOST: usize> Line<MOST> {
     /// What is shown of a text from outside, which cannot be sent back: what breaks becomes a blank, runs of blanks
     /// one, and the rest is cut. `None` when nothing is left.
     pub fn shown(text: &str) -> Option<Self> {
+        // Nearly every text is one already.
+        if text.len() <= MOST
+            && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+            && !text.contains("  ")
+        {
+            let text = text.trim_matches(' ');
+            return (!text.is_empty()).then(|| Self(text.to_owned()));
+        }
         let even: String = text.chars().map(|c| if breaks(c) { ' ' } else { c }).collect();
         let words: Vec<&str> = even.split_whitespace().collect();
         let cut: String = words.join(" ").chars().take(MOST).collect();

@@ -1,7 +1,7 @@
 //! Every answer carries an `X-Request-Id`, the caller's own if it sent a sane one.
 
 use axum::extract::Request;
-use axum::http::HeaderValue;
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -9,18 +9,19 @@ use axum::response::Response;
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-const HEADER: &str = "x-request-id";
+static HEADER: HeaderName = HeaderName::from_static("x-request-id");
+static CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
 /// Middleware that names the request. The guides' `X-Correlation-ID` is taken and echoed as well.
 pub async fn request_id(mut request: Request, next: Next) -> Response {
-    let given = [HEADER, "x-correlation-id"].into_iter().find_map(|name| {
+    let given = [&HEADER, &CORRELATION].into_iter().find_map(|name| {
         let value = request.headers().get(name)?.to_str().ok()?;
         let sane = !value.is_empty()
             && value.len() <= 64
             && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         sane.then(|| (name, value.to_owned()))
     });
-    let (name, id) = given.unwrap_or_else(|| (HEADER, kernel::JobId::generate().to_string()));
+    let (name, id) = given.unwrap_or_else(|| (&HEADER, kernel::JobId::generate().to_string()));
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     if response.status().is_server_error() {
@@ -31,10 +32,10 @@ pub async fn request_id(mut request: Request, next: Next) -> Response {
         );
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
-        if name != HEADER {
-            response.headers_mut().insert("x-correlation-id", value.clone());
+        if name == CORRELATION {
+            response.headers_mut().insert(&CORRELATION, value.clone());
         }
-        response.headers_mut().insert(HEADER, value);
+        response.headers_mut().insert(&HEADER, value);
     }
     response
 }

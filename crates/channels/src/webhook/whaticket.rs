@@ -98,9 +98,12 @@ async fn serve(
         json_of(spooled, &holding)?.ok_or_else(|| unreadable("the body is not JSON".to_owned()))?;
     // Several forms name no id. The signature covers time and body: the same call again is the
     // same message, the same words a second later are another.
-    let digest = Sha256::digest(signature.unwrap_or_default().trim().to_ascii_lowercase());
-    let fallback: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
-    let message = match whaticket::parse(&value, &format!("signed-{fallback}")) {
+    let fallback = || {
+        let digest = Sha256::digest(signature.unwrap_or_default().trim().to_ascii_lowercase());
+        let hex: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
+        format!("signed-{hex}")
+    };
+    let message = match whaticket::parse(&value, fallback) {
         Ok(message) => message,
         // Signed and well, and nothing to answer: sending it again would not help.
         Err(whaticket::Unreadable::Nothing) => return Ok(vec![Taken::Ignored("no_content")]),

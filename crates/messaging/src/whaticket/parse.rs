@@ -1,6 +1,8 @@
 //! Webhook bodies in: Baileys' own form, the older form with a contact, and the minimal one.
 
 use kernel::Phone;
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::evolution::{content, message, unwrap};
@@ -17,11 +19,11 @@ pub enum Unreadable {
     Nothing,
 }
 
-/// Reads a body. Several forms name no message id; `fallback` stands for it there.
+/// Reads a body. Several forms name no message id; what `fallback` makes stands for it there.
 ///
 /// # Errors
 /// When it names no sender or says nothing.
-pub fn parse(body: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> {
+pub fn parse(body: &Value, fallback: impl Fn() -> String) -> Result<InboundMessage, Unreadable> {
     if !body.is_object() {
         return Err(Unreadable::Shape("the body is no JSON object"));
     }
@@ -33,10 +35,10 @@ pub fn parse(body: &Value, fallback: &str) -> Result<InboundMessage, Unreadable>
     loose(body, fallback)
 }
 
-fn baileys(proto: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> {
-    let mut proto = proto.clone();
+fn baileys(proto: &Value, fallback: impl Fn() -> String) -> Result<InboundMessage, Unreadable> {
+    let mut proto = Cow::Borrowed(proto);
     if proto["key"]["id"].as_str().is_none_or(str::is_empty) {
-        proto["key"]["id"] = Value::String(fallback.to_owned());
+        proto.to_mut()["key"]["id"] = Value::String(fallback());
     }
     let mut read = message(&proto).map_err(Unreadable::Shape)?;
     if read.content == Content::Unsupported && read.text.is_none() {
@@ -64,7 +66,7 @@ fn is_receipt(body: &Value) -> bool {
     about && ["ack", "status", "receipt"].iter().any(|name| !body[*name].is_null())
 }
 
-fn loose(body: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> {
+fn loose(body: &Value, fallback: impl Fn() -> String) -> Result<InboundMessage, Unreadable> {
     let contact = &body["contact"];
     let number =
         [&body["number"], &contact["number"], &contact["phone"], &body["from"], &body["phone"]]
@@ -116,7 +118,7 @@ fn loose(body: &Value, fallback: &str) -> Result<InboundMessage, Unreadable> {
             .find_map(named);
     let id = [&body["id"], &body["messageId"]].into_iter().find_map(named);
     let mut read = InboundMessage {
-        provider_id: id.unwrap_or_else(|| fallback.to_owned()),
+        provider_id: id.unwrap_or_else(fallback),
         chat: Chat::of_phone(phone),
         from_me: body["fromMe"].as_bool().unwrap_or(false),
         name,
@@ -158,7 +160,7 @@ mod tests {
             json!({ "id": "X", "status": "READ" }),
             json!({ "number": "5511900000001" }),
         ] {
-            assert_eq!(parse(&body, "x").unwrap_err(), Unreadable::Nothing, "{body}");
+            assert_eq!(parse(&body, || "x".to_owned()).unwrap_err(), Unreadable::Nothing, "{body}");
         }
     }
 
@@ -172,7 +174,7 @@ mod tests {
             (json!({ "number": "5511900000001", "text": "   " }), "no text"),
             (json!({ "number": "5511900000001", "message": { "conversation": "" } }), "no text"),
         ] {
-            let refused = parse(&body, "x").unwrap_err().to_string();
+            let refused = parse(&body, || "x".to_owned()).unwrap_err().to_string();
             assert!(refused.contains(why), "{body}: {refused}");
         }
     }
@@ -180,7 +182,7 @@ mod tests {
     #[test]
     fn forms_without_an_id_get_the_one_that_is_given() {
         let body = json!({ "number": 5_511_900_000_001_i64, "kind": "text", "text": " oi " });
-        let read = parse(&body, "sig-1").unwrap();
+        let read = parse(&body, || "sig-1".to_owned()).unwrap();
         assert_eq!((read.provider_id.as_str(), read.text.as_deref()), ("sig-1", Some("oi")));
     }
 }
