@@ -95,9 +95,9 @@ impl Format {
 /// Why a file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ReadError {
-    #[error("`{0}` is of no known kind; use .md, .txt, .pdf, .docx, .html or .csv")]
+    #[error("`{0}` is of no known kind; save it as PDF or .docx, or use .md, .txt, .html or .csv")]
     Unsupported(String),
-    #[error("`{0}` is empty: it holds no bytes; save it again and send it once more")]
+    #[error("`{0}` is empty: it holds no text; save it again and send it once more")]
     Empty(String),
     #[error("`{0}` has no text that can be read (a scanned PDF needs its text recognised first)")]
     NoText(String),

@@ -137,6 +137,7 @@ fn misnamed(content: &str) -> String {
         "a web page (HTML)" => {
             ("uma página da internet", "mude o nome para .html, ou salve o documento em si")
         }
+        "plain text" => ("texto puro", "mude o nome para .txt"),
         "a picture" => ("uma imagem", "envie o texto, ou um PDF com texto"),
         _ => ("outra coisa", "salve de novo neste formato e envie esse"),
     };

@@ -5,7 +5,7 @@ use std::io::{BufReader, Cursor, Read as _};
 use isolation::Reporter;
 use quick_xml::events::Event;
 
-use super::{Collected, Stop};
+use super::{Collected, Stop, sniff};
 
 /// Bytes that the text of a Word file may unpack to.
 const UNPACKED: u64 = 64 << 20;
@@ -14,6 +14,9 @@ const STEP: usize = 10_000;
 
 /// The paragraphs of a Word file, headings marked. At most `limit` bytes of text are taken.
 pub(super) fn docx(bytes: &[u8], limit: usize, reporter: &mut Reporter) -> Result<String, Stop> {
+    if !sniff::has_zip_end(bytes) {
+        return Err(Stop::CutOff);
+    }
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| e.to_string())?;
     let file = archive.by_name("word/document.xml").map_err(|e| e.to_string())?;
     let unpacks = || Stop::Unpacks(usize::try_from(UNPACKED >> 20).unwrap_or(usize::MAX));

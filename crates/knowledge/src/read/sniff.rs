@@ -14,6 +14,12 @@ pub(super) fn has_pdf_end(bytes: &[u8]) -> bool {
     holds(tail, b"%%EOF")
 }
 
+/// Whether an archive has the directory by which it ends.
+pub(super) fn has_zip_end(bytes: &[u8]) -> bool {
+    // A comment of at most 64 KiB follows it.
+    holds(&bytes[bytes.len().saturating_sub(66_000)..], b"PK\x05\x06")
+}
+
 fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
@@ -51,14 +57,17 @@ pub(super) fn mismatch(format: Format, bytes: &[u8]) -> Option<(&'static str, &'
         ("a web page (HTML)", "name it .html, or save the document itself")
     } else if first.starts_with(b"\x89PNG") || first.starts_with(b"\xff\xd8\xff") {
         ("a picture", "send the text itself, or a PDF with text")
+    } else if !is_binary(bytes) {
+        ("plain text", "name it .txt")
     } else {
         ("something else", "save it again in this format and send that")
     };
     let fits = match format {
         Format::Pdf => found.0 == "a PDF",
-        Format::Docx => found.0 == "a Word file",
+        // Of a cut one the names may be missing; its reader says that it is cut.
+        Format::Docx => found.0 == "a Word file" || (zip && !has_zip_end(bytes)),
         // Text is whatever no other kind is; a page may begin with anything.
-        _ => matches!(found.0, "something else" | "a web page (HTML)"),
+        _ => matches!(found.0, "plain text" | "something else" | "a web page (HTML)"),
     };
     (!fits).then_some(found)
 }

@@ -53,6 +53,7 @@ both_engines! {
     async fn what_is_not_as_its_name_says_is_named(on: On) {
         let app = TestApp::start(on).await;
         let tenant = app.bare_tenant("alfa").await;
+        let word = docx(b"<w:p><w:r><w:t>Abrimos \xc3\xa0s oito.</w:t></w:r></w:p>");
         let old: Vec<u8> = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), vec![0; 2000]].concat();
         for (name, bytes, reason) in [
             ("vazio.pdf", &b""[..], "is empty"),
@@ -64,6 +65,9 @@ both_engines! {
             ("antigo.docx", &old, "an old Office file"),
             ("rico.docx", b"{\\rtf1 Oi}", "rich text"),
             ("cortado.pdf", b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog", "is cut off"),
+            ("cortado.docx", &word[..word.len() / 2], "is cut off"),
+            ("texto.pdf", "Abrimos às oito.\n".as_bytes(), "plain text; name it .txt"),
+            ("texto.docx", b"Abrimos \xe0s oito.\n", "plain text; name it .txt"),
         ] {
             let detail = add(&tenant, name, bytes).await.expect(422).json()["detail"].to_string();
             assert!(detail.contains(reason), "{name}: {detail}");
