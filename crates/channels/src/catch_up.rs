@@ -161,6 +161,9 @@ impl Handler<CatchUpDue> for CatchUp {
         let Some(entry) = found.map_err(|error| retry(error.to_string()))? else {
             return Ok(Done::Finish);
         };
+        // Whoever reads the list of failed jobs sees which channel to look at.
+        let of =
+            |cause: &dyn std::fmt::Display| format!("channel {}: {cause}", entry.endpoint.instance);
         let messenger = self.messengers.of(entry.kind);
         let now = cx.clock.now();
         if messenger.capabilities().look_up && entry.state.rule().stores_inbound {
@@ -177,11 +180,11 @@ impl Handler<CatchUpDue> for CatchUp {
                     tx.commit().await?;
                 }
                 Err(Trouble::Provider(SendError::Throttled { retry_after, .. })) => {
-                    let cause = "the provider asks to wait".to_owned();
+                    let cause = of(&"the provider asks to wait");
                     return Err(JobError::Retry { after: Some(retry_after), cause });
                 }
-                Err(Trouble::Provider(error)) => return Err(retry(error.to_string())),
-                Err(Trouble::Intake(error)) => return Err(retry(error.to_string())),
+                Err(Trouble::Provider(error)) => return Err(retry(of(&error))),
+                Err(Trouble::Intake(error)) => return Err(retry(of(&error))),
             }
         }
         let mut tx = self.intake.db.begin(cx.tenant).await?;

@@ -46,7 +46,7 @@ pub(crate) async fn general(house: &House) -> Vec<Check> {
             false,
             format!("silent for {} s: start `portaria serve`", age.as_secs()),
         ),
-        None => check("worker", false, "none has run yet: start `portaria serve`"),
+        None => check("worker", false, "none runs: start `portaria serve`"),
     });
     let dead = queue::dead(&house.db, None, 1000).await.map_or(0, |list| list.len());
     let found =

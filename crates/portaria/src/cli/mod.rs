@@ -379,7 +379,15 @@ async fn blow(seed: u64, minutes: f64, keep: bool, out: &Out) -> anyhow::Result<
         database_url,
         keep,
     };
-    let report = storm::run(&plan, &|line| out.note(line)).await?;
+    let say = |line: &str| out.note(line);
+    // An interrupted storm ends its server and removes its folder.
+    let report = tokio::select! {
+        report = storm::run(&plan, &say) => report?,
+        stopped = stop_signal() => {
+            stopped?;
+            anyhow::bail!("the storm was interrupted; it said nothing about this build");
+        }
+    };
     out.done(&report, &storm::shown(&report));
     if !report.passed {
         anyhow::bail!("the storm was not weathered; seed {seed} shows it again");
