@@ -47,6 +47,7 @@ mod host;
 mod hosted;
 mod inspect;
 mod lease;
+mod lifetime;
 mod limits;
 pub mod listener;
 mod metrics;

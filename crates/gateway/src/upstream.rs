@@ -1,21 +1,27 @@
 //! What is known of an upstream while the gateway runs: load, latency, health. It outlives changes of the file.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::clock;
 use crate::config::{Backend, Outlier, Scheme};
 use crate::geo::Point;
+use crate::{clock, lifetime};
 
 /// Latency forgets with this time constant.
 const MEMORY_MICROS: f64 = 10_000_000.0;
 /// What an error counts as, in microseconds of latency, at least.
 const ERROR_MICROS: f64 = 1_000_000.0;
-/// How long an answer of the resolver is used.
-const RESOLVED: u64 = 10_000;
+/// Where a name leads, and how long that holds; both times in milliseconds of the gateway's clock.
+#[derive(Clone)]
+struct Resolved {
+    asked: u64,
+    until: u64,
+    addresses: Vec<SocketAddr>,
+}
 
 /// One server behind the gateway.
 pub(crate) struct Upstream {
@@ -41,7 +47,7 @@ pub(crate) struct Upstream {
     pub(crate) back_since: AtomicU64,
     pub(crate) breaker: Breaker,
     pub(crate) counts: Counts,
-    resolved: Mutex<Option<(u64, Vec<SocketAddr>)>>,
+    resolved: Arc<Mutex<Option<Resolved>>>,
 }
 
 /// Passive health. Closed lets all through, open none, and after its time one trial decides.
@@ -94,7 +100,7 @@ impl Upstream {
             back_since: AtomicU64::new(0),
             breaker: Breaker::default(),
             counts: Counts::default(),
-            resolved: Mutex::new(None),
+            resolved: Arc::default(),
         }
     }
 
@@ -177,14 +183,15 @@ impl Upstream {
     /// Has the name looked up before the next connection: nobody answers where it led.
     pub(crate) fn moved(&self) {
         // Not more than once a second, however many find nobody there.
-        if let Some((at, _)) = &mut *self.resolved.lock()
-            && clock::millis() > *at + 1000
+        if let Some(resolved) = &mut *self.resolved.lock()
+            && clock::millis() > resolved.asked + 1000
         {
-            *at = 0;
+            resolved.until = 0;
         }
     }
 
-    /// Where to connect. A name is looked up again after ten seconds; an old answer is better than none.
+    /// Where to connect. A name is looked up again after its time to live, ten seconds at most; an old answer is
+    /// better than none.
     pub(crate) async fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         let mut found = self.resolve().await?;
         if self.public_only {
@@ -202,21 +209,37 @@ impl Upstream {
         }
         let now = clock::millis();
         let known = self.resolved.lock().clone();
-        if let Some((at, addresses)) = &known
-            && now < at + RESOLVED
+        if let Some(known) = &known
+            && now < known.until
         {
-            return Ok(addresses.clone());
+            return Ok(known.addresses.clone());
         }
         let found = tokio::net::lookup_host(&self.address).await.map(Iterator::collect::<Vec<_>>);
         match (found, known) {
             (Ok(addresses), _) if !addresses.is_empty() => {
-                *self.resolved.lock() = Some((now, addresses.clone()));
+                self.keep(now, addresses.clone());
                 Ok(addresses)
             }
-            (_, Some((_, addresses))) => Ok(addresses),
+            (_, Some(known)) => Ok(known.addresses),
             (Ok(_), None) => Err(std::io::Error::other("the name has no address")),
             (Err(cause), None) => Err(cause),
         }
+    }
+
+    /// Keeps addresses for the longest time; for a shorter one as soon as DNS says so. No connection waits for that.
+    fn keep(&self, asked: u64, addresses: Vec<SocketAddr>) {
+        let until =
+            move |lifetime: Duration| asked + u64::try_from(lifetime.as_millis()).unwrap_or(0);
+        *self.resolved.lock() =
+            Some(Resolved { asked, until: until(lifetime::LONGEST), addresses });
+        let name = self.address.rsplit_once(':').map_or(&*self.address, |(name, _)| name);
+        let (name, kept) = (name.to_owned(), self.resolved.clone());
+        tokio::spawn(async move {
+            let until = until(lifetime::of(&name).await);
+            if let Some(resolved) = kept.lock().as_mut().filter(|kept| kept.asked == asked) {
+                resolved.until = resolved.until.min(until);
+            }
+        });
     }
 }
 
