@@ -1,6 +1,7 @@
 //! Portuguese text for matching: folding, words, phrases.
 
-/// One character without its accent, lower-cased. Characters of other scripts pass unchanged.
+/// One character without its accent, lower-cased; a space that does not break is a space. Characters of other scripts
+/// pass unchanged.
 fn fold_char(c: char) -> char {
     let lower = c.to_lowercase().next().unwrap_or(c);
     match lower {
@@ -11,6 +12,7 @@ fn fold_char(c: char) -> char {
         'ú' | 'ù' | 'û' | 'ü' => 'u',
         'ç' => 'c',
         'ñ' => 'n',
+        '\u{a0}' | '\u{202f}' => ' ',
         other => other,
     }
 }

@@ -223,7 +223,7 @@ impl Index {
                 .vocabulary
                 .get(stem(word).as_str())
                 .is_some_and(|term| noun.iter().any(|(variant, _)| variant == term));
-            is_noun && all[at.saturating_sub(4)..at].iter().any(|w| is_number(w))
+            is_noun && all[at.saturating_sub(4)..at].iter().any(|w| says_a_number(w))
         })
     }
 
@@ -274,6 +274,11 @@ impl Index {
     ) -> (String, Vec<usize>) {
         let text = |at: usize| self.sentences[candidates[at].sentence as usize].text.as_str();
         let pair = |at: usize| self.sentences[candidates[at].sentence as usize].pair;
+        let price = self.vocabulary.get(PRICE);
+        let priced = |at: usize| {
+            let set = &self.sentences[candidates[at].sentence as usize].set;
+            price.is_some_and(|price| set.binary_search(price).is_ok())
+        };
         let mut parts = vec![(best, self.trim(question, text(best)))];
         let mut length = parts[0].1.chars().count();
         if !pair(best) {
@@ -289,9 +294,9 @@ impl Index {
                 #[expect(clippy::cast_precision_loss, reason = "a length in characters")]
                 let worth = (candidates[at].score - candidates[best].score).exp()
                     * (120.0 / (size.max(60) as f64)).sqrt();
-                // The neighbours of a row in a list are other things at other prices.
-                let beside =
-                    is_row(text(best)) && candidates[at].coverage < candidates[best].coverage;
+                // The neighbours of a row in a list, or of a price, are other things at other prices.
+                let beside = (is_row(text(best)) || (priced(best) && priced(at)))
+                    && candidates[at].coverage < candidates[best].coverage;
                 if pair(at) || beside || worth < ADD || length + 1 + size > LONGEST {
                     continue;
                 }
@@ -391,7 +396,7 @@ fn is_row(text: &str) -> bool {
     !text.ends_with(['.', '!', '?', '…', ':', ';', '"', '”'])
 }
 
-fn is_number(word: &str) -> bool {
+fn says_a_number(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit()) || NUMBERS.contains(word)
 }
 

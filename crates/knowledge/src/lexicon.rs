@@ -125,7 +125,7 @@ pub(crate) const INTENTS: &[(&str, &str, &str)] = &[
         "#price",
         "preco precos valor valores custa custam custo custar tabela cobra cobram graca gratis \
          gratuito gratuita",
-        r"r\$ ?[0-9]|[0-9] reais\b|\bgratis\b|\bgratuit[oa]",
+        r"r\$ ?[0-9]|[0-9](?: mil)? reais\b|\bgratis\b|\bgratuit[oa]",
     ),
     (
         "#place",

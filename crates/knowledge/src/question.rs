@@ -7,7 +7,7 @@ use kernel::text::fold;
 
 use crate::index::{Index, TAGS, Term, sorted};
 use crate::lexicon;
-use crate::split::{STOP, amount_term, is_number, stem, words_and_amounts};
+use crate::split::{AMOUNT, STOP, all_digits, amount_term, stem, words_and_amounts};
 
 const W_FUZZY: f64 = 0.8;
 /// Of the same root, but perhaps another word: "consulta" is no "consultório".
@@ -81,9 +81,10 @@ pub(crate) struct Question {
 impl Question {
     pub(crate) fn read(index: &Index, text: &str) -> Self {
         let folded = fold(text);
-        let marked: Vec<(&str, bool)> = words_and_amounts(&folded)
-            .into_iter()
-            .flat_map(|(word, amount)| meant(index, word).map(move |word| (word, amount)))
+        let written = words_and_amounts(&folded);
+        let marked: Vec<(&str, bool)> = written
+            .iter()
+            .flat_map(|(word, amount)| meant(index, word).map(move |word| (word, *amount)))
             .collect();
         let all: Vec<&str> = marked.iter().map(|(word, _)| *word).collect();
         let line = format!(" {} ", all.join(" "));
@@ -91,10 +92,15 @@ impl Question {
         // "quanto fica" asks for a price, not for a place.
         let spoken: Vec<String> = marked
             .iter()
-            .filter(|(word, _)| {
+            .enumerate()
+            .filter(|(_, (word, _))| {
                 !STOP.contains(word) && !REQUESTS.contains(word) && Some(*word) != verb
             })
-            .map(|(word, amount)| own_term(index, word, *amount))
+            .map(|(at, (word, amount))| match amount {
+                true => amount_asked(index, word),
+                false if all_digits(word) => number_asked(index, word, marked[..at].last()),
+                false => stem(word),
+            })
             .collect();
         let implied: Vec<String> =
             implied.into_iter().map(stem).filter(|term| !spoken.contains(term)).collect();
@@ -204,16 +210,24 @@ fn meant<'a>(index: &Index, word: &'a str) -> impl Iterator<Item = &'a str> {
     meaning.filter(|_| !known).unwrap_or(word).split(' ')
 }
 
-/// The term of a word of a question. A number is one of money or of a name as it was said; where the
-/// knowledge has only the other, it is meant: "the one for 50", and a price list without "R$".
-fn own_term(index: &Index, word: &str, amount: bool) -> String {
-    if !is_number(word) {
-        return stem(word);
-    }
-    let (name, price) = (word.to_owned(), amount_term(word));
-    let (own, other) = if amount { (price, name) } else { (name, price) };
+/// The term of a number that a question names. Where the knowledge has it as an amount only, that is meant if nothing
+/// is named by it: "the one for 50", but not "room 50".
+fn number_asked(index: &Index, number: &str, before: Option<&(&str, bool)>) -> String {
     let knows = |term: &str| index.vocabulary.contains_key(term);
-    if !knows(&own) && knows(&other) { other } else { own }
+    let of_price = |word: &str| {
+        let stem = stem(word);
+        TAGS.iter().any(|intent| intent.tag == PRICE && intent.group.contains(&stem))
+    };
+    let names = before.is_some_and(|(word, _)| !STOP.contains(word) && !of_price(word));
+    let amount = amount_term(number);
+    if !names && !knows(number) && knows(&amount) { amount } else { number.to_owned() }
+}
+
+/// The term of an amount that a question names. A price list without any "R$" has it as a number.
+fn amount_asked(index: &Index, amount: &str) -> String {
+    let own = amount_term(amount);
+    let marks_amounts = starting_with(index, AMOUNT).next().is_some();
+    if !marks_amounts && index.vocabulary.contains_key(amount) { amount.to_owned() } else { own }
 }
 
 /// What a turn of phrase asks for without naming it, and the verb that it used up.
@@ -275,7 +289,7 @@ fn expand(index: &Index, name: &str) -> Vec<(Term, f64)> {
         found.push((*term, 1.0));
     }
     let prefix: String = name.chars().take(4).collect();
-    let number = is_number(name.trim_start_matches('$'));
+    let number = name.starts_with(AMOUNT) || all_digits(name);
     for (other, term) in starting_with(index, &prefix) {
         // A shared start shorter than four letters is only the word itself.
         if other != name && !number && fuzzy(other, name) {

@@ -1,5 +1,6 @@
 //! Cutting text: into words and stems, sentences, and pieces of about 800 characters.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -58,42 +59,68 @@ pub(crate) fn stem(word: &str) -> String {
     STEMMER.with(|stemmer| stemmer.stem(word).into_owned())
 }
 
-static AMOUNT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"r\$ ?[0-9][0-9.,]*|\b[0-9][0-9.,]* ?(?:mil )?reais\b").expect("a valid expression")
+/// An amount of money: whole part, cents, and whether of thousands. Or a number with dots between its thousands.
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+    let whole = r"([0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)";
+    Regex::new(&format!(
+        r"r\$ ?{whole}(?:[.,]([0-9]{{1,2}}))?\b( mil\b)?|\b{whole}(?:,([0-9]{{1,2}}))?( mil)? ?reais\b|\b{whole},([0-9]{{2}})\b()|\b([0-9]{{1,3}}(?:\.[0-9]{{3}})+)\b"
+    ))
+    .expect("a valid expression")
 });
 
-/// The words of folded text, each with whether it is a number in an amount of money. The currency is no word: "R$ 60"
-/// and "60 reais" are the same.
-pub(crate) fn words_and_amounts(folded: &str) -> Vec<(&str, bool)> {
-    let plain = |text| words(text).map(|word| (word, false));
+/// The words of folded text, each with whether it is an amount of money. An amount is one word however it is written:
+/// "R$ 2.000,00", "2 mil reais" and "2000 reais" are the same.
+pub(crate) fn words_and_amounts(folded: &str) -> Vec<(Cow<'_, str>, bool)> {
+    let plain = |text| words(text).map(|word| (Cow::Borrowed(word), false));
     let mut out = Vec::new();
     let mut from = 0;
-    for amount in AMOUNT.find_iter(folded) {
-        out.extend(plain(&folded[from..amount.start()]));
-        let own = words(amount.as_str()).filter(|word| !["r", "reais"].contains(word));
-        out.extend(own.map(|word| (word, is_number(word))));
-        from = amount.end();
+    for found in NUMBER.captures_iter(folded) {
+        let Some(all) = found.get(0) else { continue };
+        let part = |at: usize| found.get(at).map_or("", |part| part.as_str());
+        let amount = [1, 4, 7].into_iter().find(|at| found.get(*at).is_some());
+        // A share is no amount.
+        if amount.is_some() && folded[all.end()..].trim_start().starts_with('%') {
+            continue;
+        }
+        out.extend(plain(&folded[from..all.start()]));
+        from = all.end();
+        out.push(match amount {
+            Some(at) => {
+                let mut amount = part(at).replace('.', "");
+                if !part(at + 2).is_empty() {
+                    amount.push_str("000");
+                }
+                if part(at + 1).bytes().any(|digit| digit != b'0') {
+                    amount = format!("{amount},{:0<2}", part(at + 1));
+                }
+                (Cow::Owned(amount), true)
+            }
+            None => (Cow::Owned(part(10).replace('.', "")), false),
+        });
     }
     out.extend(plain(&folded[from..]));
     out
 }
 
-pub(crate) fn is_number(word: &str) -> bool {
-    word.bytes().all(|b| b.is_ascii_digit())
+/// The term of an amount of money: another thing than the same number in a name, so that "room 300" is not found in
+/// "R$ 300".
+pub(crate) fn amount_term(amount: &str) -> String {
+    format!("{AMOUNT}{amount}")
 }
 
-/// The term of a number in an amount of money: another thing than the same number in a name, so that
-/// "room 300" is not found in "R$ 300".
-pub(crate) fn amount_term(number: &str) -> String {
-    format!("${number}")
+/// What terms of amounts begin with, and no other.
+pub(crate) const AMOUNT: &str = "$";
+
+pub(crate) fn all_digits(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The stems of a text's words, without stop words, in order.
 pub(crate) fn terms(text: &str) -> Vec<String> {
     words_and_amounts(&fold(text))
         .into_iter()
-        .filter(|(word, _)| !STOP.contains(word))
-        .map(|(word, amount)| if amount { amount_term(word) } else { stem(word) })
+        .filter(|(word, _)| !STOP.contains(&**word))
+        .map(|(word, amount)| if amount { amount_term(&word) } else { stem(&word) })
         .collect()
 }
 
@@ -211,6 +238,27 @@ mod tests {
             ("homens", "hom"),
         ] {
             assert_eq!(stem(word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_one_term_however_it_is_written() {
+        for (text, wanted) in [
+            ("R$ 1.500,00", vec!["$1500"]),
+            ("R$\u{a0}1500", vec!["$1500"]),
+            ("1.500 reais", vec!["$1500"]),
+            ("2 mil reais", vec!["$2000"]),
+            ("R$ 2 mil", vec!["$2000"]),
+            ("R$ 37,5", vec!["$37,50"]),
+            ("R$37.50", vec!["$37,50"]),
+            ("12,90", vec!["$12,90"]),
+            ("R$ 80/h", vec!["$80", "h"]),
+            ("sala 300", vec!["sal", "300"]),
+            ("CNPJ 12.345.678", vec!["cnpj", "12345678"]),
+            ("12,50% de R$ 20", vec!["12", "50", "$20"]),
+            ("01.02.2024", vec!["01", "02", "2024"]),
+        ] {
+            assert_eq!(terms(text), wanted, "{text}");
         }
     }
 

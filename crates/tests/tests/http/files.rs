@@ -244,9 +244,33 @@ both_engines! {
             ("quanto custa a vaga numero 37?", "R$ 60", ["R$ 59", "R$ 61", "R$ 37"]),
             ("qual vaga custa 37 reais?", "vaga numero 14", ["vaga numero 13", "vaga numero 15", "vaga numero 37"]),
         ] {
-            let found = tenant.post("/v1/knowledge/search", &json!({ "question": question })).await;
-            let said = found.expect(200).json()["extract"].as_str().unwrap().to_owned();
+            let said = extract(&tenant, question).await.unwrap();
             assert!(said.contains(right) && wrong.iter().all(|w| !said.contains(w)), "{question}: {said}");
         }
+        // A place that is not there, whose number is a price; and a price that nothing has.
+        for question in ["quanto custa a vaga numero 75?", "qual vaga custa 11 reais?"] {
+            assert_eq!(extract(&tenant, question).await, None, "{question}");
+        }
     }
+}
+
+both_engines! {
+    async fn an_amount_is_known_however_it_is_written(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.bare_tenant("alfa").await;
+        let plans = "O plano ouro custa R$\u{a0}1.500,00 por mês. O plano prata custa R$ 500 por mês.";
+        add(&tenant, "planos.txt", plans.as_bytes()).await.expect(201);
+        for (question, right, wrong) in [
+            ("qual plano custa 1500 reais?", "ouro", "prata"),
+            ("qual plano custa 500 reais?", "prata", "ouro"),
+        ] {
+            let said = extract(&tenant, question).await.unwrap();
+            assert!(said.contains(right) && !said.contains(wrong), "{question}: {said}");
+        }
+    }
+}
+
+async fn extract(tenant: &TestTenant<'_>, question: &str) -> Option<String> {
+    let found = tenant.post("/v1/knowledge/search", &json!({ "question": question })).await;
+    found.expect(200).json()["extract"].as_str().map(str::to_owned)
 }
