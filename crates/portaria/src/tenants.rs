@@ -1,9 +1,9 @@
 //! Use cases that touch several rooms at once: a tenant comes, changes state, goes.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use channels::{ChannelError, NewChannel};
-use db::TenantTx;
 use domains::{DomainError, NewDomain};
 use kernel::{JobId, Slug, TenantId};
 use models::{ModelRef, Provider};
@@ -97,7 +97,7 @@ pub async fn remove_job(house: &House, job: JobId) -> Result<bool, UseCaseError>
 }
 
 /// Rows that are removed in one transaction: a few milliseconds' worth.
-const BATCH: u64 = 300;
+const BATCH: u32 = 300;
 
 /// Removes a tenant: rows, jobs, keys, index and files. Returns how many of each. Nothing comes in or
 /// leaves from the beginning on; when it ends midway, the same call goes on.
@@ -112,51 +112,44 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     let mut tables: BTreeMap<&'static str, u64> = migrations()
         .iter()
         .flat_map(|step| step.tenant_tables)
-        .filter(|table| **table != "tenants")
+        .filter(|table| !["jobs", "tenants"].contains(table))
         .map(|table| (*table, 0))
         .collect();
     for (table, count) in &mut tables {
         loop {
             let mut tx = house.db.begin(tenant.id).await?;
-            let some = remove_rows(&mut tx, table, Some(BATCH)).await?;
+            let some = tx.delete_some(table, BATCH.into()).await?;
             tx.commit().await?;
             *count += some;
-            if some < BATCH {
+            if some < BATCH.into() {
                 break;
             }
         }
     }
+    // With room for what ended just then.
+    let since = house.clock.now() - Duration::from_secs(10);
+    let mut jobs = queue::remove_tenant(&house.db, tenant.id, BATCH as usize).await?;
     // Before the tenant: without it nobody would look for them.
+    let mut files = remove_files(house, tenant.id).await?;
     let links = identity::remove_invitations(&house.db, tenant.id).await?;
     let letters = identity::remove_letters(&house.db, tenant.id).await?;
-    let mut files = remove_files(house, tenant.id).await?;
     // What came in meanwhile goes with the tenant itself, all or nothing.
     let mut tx = house.db.begin(tenant.id).await?;
     for (table, count) in &mut tables {
-        *count += remove_rows(&mut tx, table, None).await?;
+        *count += tx.delete_some(table, i64::MAX).await?;
     }
-    tables.insert("tenants", tenancy::remove_tenant(&mut tx).await?);
+    jobs += queue::remove_rest(&mut tx, since).await?;
+    tables.extend([("jobs", jobs), ("tenants", tenancy::remove_tenant(&mut tx).await?)]);
     tx.commit().await?;
     house.library.forget(tenant.id);
-    files += remove_files(house, tenant.id).await?;
+    // Of a job that was at work still.
+    files += remove_files(house, tenant.id).await.unwrap_or(0);
     let mut removed: Vec<Removed> =
         tables.into_iter().map(|(what, count)| Removed { what: what.to_owned(), count }).collect();
     removed.push(links);
     removed.push(Removed { what: "letters".to_owned(), count: letters });
     removed.push(Removed { what: "files".to_owned(), count: files });
     Ok(removed)
-}
-
-/// Removes some rows of a tenant's table, or all that are left.
-async fn remove_rows(
-    tx: &mut TenantTx,
-    table: &'static str,
-    most: Option<u64>,
-) -> Result<u64, db::Error> {
-    match table {
-        "jobs" => queue::remove_tenant(tx, most).await,
-        _ => tx.delete_some(table, most.map_or(i64::MAX, u64::cast_signed)).await,
-    }
 }
 
 async fn remove_files(house: &House, tenant: TenantId) -> Result<u64, UseCaseError> {

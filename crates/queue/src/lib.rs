@@ -22,7 +22,7 @@ pub use admin::{
 };
 pub use lane::{Lane, UnknownLane};
 pub use schema::MIGRATIONS;
-pub use store::{enqueue, release_tenant, remove_tenant, set_weight};
+pub use store::{enqueue, release_tenant, remove_rest, remove_tenant, set_weight};
 pub use worker::{Handlers, Queue, Settings};
 
 use std::time::Duration;

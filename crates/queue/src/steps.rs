@@ -4,6 +4,7 @@
 use db::{Db, Engine, Error, args};
 use kernel::{Clock, Moment};
 use parking_lot::Mutex;
+use tokio::sync::{RwLock, RwLockReadGuard};
 
 /// A difference that is a step, and no drift: microseconds.
 const STEP: i64 = 2_000_000;
@@ -12,28 +13,63 @@ const LOOK: i64 = 5_000_000;
 /// Jobs that are due later than this wait for a date rather than for a while: they are left where they are.
 const SHORT: i64 = 3_600_000_000;
 
-/// What of the wall clock the queue's times are of: how far it is from the steady one, in microseconds.
+/// What of the wall clock the queue's times are of.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
+    /// How far it is from the steady one, in microseconds.
     known: Mutex<Option<i64>>,
+    /// Held by whoever writes a time, from reading it to the commit; alone by whoever moves what was written.
+    writing: RwLock<()>,
+}
+
+/// A time to be written. No step is followed as long as it is held.
+pub(crate) struct Now<'a> {
+    pub(crate) at: Moment,
+    _writing: RwLockReadGuard<'a, ()>,
 }
 
 impl Steps {
-    /// Looks whether the clock was set since the last look; when it was, short waits and leases go with it. How many
-    /// seconds it was set by.
-    pub(crate) async fn follow(&self, db: &Db, clock: &Clock) -> Result<Option<i64>, Error> {
-        let now = clock.now();
-        let offset = now.0.saturating_sub(clock.steady().0);
-        let known = *self.known.lock();
-        if known.is_some_and(|known| (offset - known).abs() < STEP) {
-            // A clock that is slewed drifts a little at a time.
-            *self.known.lock() = Some(offset);
+    /// The time, after every step of the clock is followed: what is written before would be moved by it.
+    pub(crate) async fn now(&self, db: &Db, clock: &Clock) -> Result<Now<'_>, Error> {
+        loop {
+            let writing = self.writing.read().await;
+            if self.drifts_only(clock) {
+                return Ok(Now { at: clock.now(), _writing: writing });
+            }
+            drop(writing);
+            if let Some(seconds) = self.follow(db, clock).await? {
+                tracing::warn!(event = "clock_stepped", seconds);
+            }
+        }
+    }
+
+    /// A clock that is slewed drifts a little at a time.
+    fn drifts_only(&self, clock: &Clock) -> bool {
+        let offset = offset(clock);
+        let mut known = self.known.lock();
+        let drifts = known.is_some_and(|known| (offset - known).abs() < STEP);
+        if drifts {
+            *known = Some(offset);
+        }
+        drifts
+    }
+
+    /// Moves short waits and leases by what the clock was set by since it was last followed. How many seconds.
+    async fn follow(&self, db: &Db, clock: &Clock) -> Result<Option<i64>, Error> {
+        let _alone = self.writing.write().await;
+        if self.drifts_only(clock) {
             return Ok(None);
         }
+        let (now, offset, known) = (clock.now(), offset(clock), *self.known.lock());
         let stepped = shift(db, here(db.engine()), (known, offset), now).await?;
         *self.known.lock() = Some(offset);
         Ok(stepped)
     }
+}
+
+/// How far the wall clock is from the steady one, in microseconds.
+fn offset(clock: &Clock) -> i64 {
+    clock.now().0.saturating_sub(clock.steady().0)
 }
 
 /// Which start of which machine this is: only processes of one share a steady clock.

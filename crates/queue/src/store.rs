@@ -426,22 +426,63 @@ pub async fn set_weight(tx: &mut TenantTx, weight: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes `most` of a tenant's jobs that are not finished, by their index; or all jobs, the finished
-/// ones too, by one look at the whole queue. Returns how many.
+/// Removes a tenant's jobs, `batch` in one transaction. Returns how many.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn remove_tenant(tx: &mut TenantTx, most: Option<u64>) -> Result<u64, Error> {
-    let tenant = tx.tenant();
-    match most {
-        Some(most) => {
-            tx.execute(
-                "DELETE FROM jobs WHERE id IN \
-                 (SELECT id FROM jobs WHERE tenant_id = $1 AND state <> 3 LIMIT $2)",
-                args![tenant, most.cast_signed()],
-            )
-            .await
+pub async fn remove_tenant(db: &Db, tenant: TenantId, batch: usize) -> Result<u64, Error> {
+    let mut removed = 0;
+    loop {
+        let mut tx = db.begin(tenant).await?;
+        let some = remove_open(&mut tx, Some(batch)).await?;
+        tx.commit().await?;
+        removed += some;
+        if some < batch as u64 {
+            break;
         }
-        None => tx.execute("DELETE FROM jobs WHERE tenant_id = $1", args![tenant]).await,
     }
+    // No index finds a tenant's finished jobs: they are looked for where nobody waits for the reader.
+    loop {
+        let mut tx = db.read(tenant).await?;
+        let sql = "SELECT id FROM jobs WHERE tenant_id = $1 AND state = 3 LIMIT 10000";
+        let rows = tx.fetch_all(sql, args![tenant]).await?;
+        drop(tx);
+        if rows.is_empty() {
+            return Ok(removed);
+        }
+        for some in rows.chunks(batch) {
+            let mut tx = db.begin(tenant).await?;
+            for row in some {
+                let id: JobId = row.get(0)?;
+                removed += tx.execute("DELETE FROM jobs WHERE id = $1", args![id]).await?;
+            }
+            tx.commit().await?;
+        }
+    }
+}
+
+/// Removes what came in, or ended, after [`remove_tenant`]; `since` is a time before that. Returns how many.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove_rest(tx: &mut TenantTx, since: Moment) -> Result<u64, Error> {
+    let tenant = tx.tenant();
+    let open = remove_open(tx, None).await?;
+    let sql = "DELETE FROM jobs WHERE tenant_id = $1 AND state = 3 AND finished_at >= $2";
+    Ok(open + tx.execute(sql, args![tenant, since]).await?)
+}
+
+/// Removes jobs that are not finished. Their index begins with the lane.
+async fn remove_open(tx: &mut TenantTx, most: Option<usize>) -> Result<u64, Error> {
+    let tenant = tx.tenant();
+    let lanes = Lane::ALL.map(|lane| lane.code().to_string()).join(", ");
+    let most = most.and_then(|most| i64::try_from(most).ok()).unwrap_or(i64::MAX);
+    tx.execute(
+        &format!(
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs \
+             WHERE lane IN ({lanes}) AND tenant_id = $1 AND state <> 3 LIMIT $2)"
+        ),
+        args![tenant, most],
+    )
+    .await
 }

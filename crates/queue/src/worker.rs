@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::steps::Steps;
+use crate::steps::{Now, Steps};
 use crate::store::{self, Claim, Claimed, Fate, Turn};
 use crate::{Done, Handler, JobCx, JobError, Lane, Payload};
 
@@ -198,17 +198,15 @@ impl Queue {
         Ok(ran)
     }
 
-    /// The time, once a step of the clock is followed: a time that is written before would be moved by it.
-    async fn now(&self) -> Result<Moment, db::Error> {
-        if let Some(seconds) = self.steps.follow(&self.db, &self.clock).await? {
-            tracing::warn!(event = "clock_stepped", seconds);
-        }
-        Ok(self.clock.now())
+    /// The time to write, once a step of the clock is followed.
+    async fn now(&self) -> Result<Now<'_>, db::Error> {
+        self.steps.now(&self.db, &self.clock).await
     }
 
     /// Claims in the order of the lanes; also says when the next scheduled job is due.
     async fn claim_some(&self, limit: usize) -> Result<(Vec<Claimed>, Option<Moment>), db::Error> {
-        let now = self.now().await?;
+        let writing = self.now().await?;
+        let now = writing.at;
         let store::Look { next, ready } = store::look(&self.db, now).await?;
         let mut jobs: Vec<Claimed> = Vec::new();
         for lane in self.settings.lanes.iter().filter(|lane| ready.contains(lane)) {
@@ -277,16 +275,20 @@ impl Queue {
         handler: Option<&dyn Erased>,
         outcome: Result<Done, JobError>,
     ) -> Result<(), db::Error> {
-        let now = self.now().await?;
         let (cause, after) = match outcome {
             Ok(Done::Finished) => return Ok(()),
             Ok(Done::Finish) => {
+                // What is done is done, whether or not a step can be followed just now.
+                let writing = self.now().await.ok();
+                let now = writing.as_ref().map_or_else(|| self.clock.now(), |now| now.at);
                 let mut tx = self.db.begin(job.tenant).await?;
                 store::finish(&mut tx, job.id, &self.owner, now).await?;
                 return tx.commit().await;
             }
             Err(JobError::Hold { until }) => {
-                return store::settle(&self.db, job, &self.owner, Fate::Hold { until }, now).await;
+                let now = self.now().await?;
+                let fate = Fate::Hold { until };
+                return store::settle(&self.db, job, &self.owner, fate, now.at).await;
             }
             Err(JobError::Retry { cause, after }) if job.attempts < job.max_attempts => {
                 (cause, Some(after.unwrap_or_else(|| self.backoff(job.attempts))))
@@ -300,8 +302,9 @@ impl Queue {
                     kind = job.kind, attempt = job.attempts, wait_ms = after.as_millis() as u64,
                     cause,
                 );
-                let fate = Fate::Retry { at: now + after, cause: &cause };
-                store::settle(&self.db, job, &self.owner, fate, now).await
+                let now = self.now().await?;
+                let fate = Fate::Retry { at: now.at + after, cause: &cause };
+                store::settle(&self.db, job, &self.owner, fate, now.at).await
             }
             None => {
                 tracing::error!(
@@ -313,7 +316,9 @@ impl Queue {
                     let gave_up = handler.gave_up(&job.payload, cx, &cause);
                     let _ = AssertUnwindSafe(gave_up).catch_unwind().await;
                 }
-                store::settle(&self.db, job, &self.owner, Fate::Dead { cause: &cause }, now).await
+                let now = self.now().await?;
+                let fate = Fate::Dead { cause: &cause };
+                store::settle(&self.db, job, &self.owner, fate, now.at).await
             }
         }
     }
@@ -325,6 +330,16 @@ impl Queue {
         Duration::from_secs_f64(base * rand::rng().random_range(0.75..1.25))
     }
 
+    /// Says that this worker lives, and renews the leases of what runs.
+    async fn beat(&self, lanes: &str) -> Result<(), db::Error> {
+        let mut running: Vec<JobId> = self.running.lock().iter().copied().collect();
+        // Rows are locked in one order by all workers.
+        running.sort_unstable();
+        let now = self.now().await?;
+        let lease = self.settings.lease;
+        store::heartbeat(&self.db, &self.owner, lanes, &running, now.at, lease).await
+    }
+
     async fn upkeep(self, stop: CancellationToken) {
         let lanes: Vec<&str> = self.settings.lanes.iter().map(|lane| lane.name()).collect();
         let lanes = lanes.join(",");
@@ -334,14 +349,10 @@ impl Queue {
                 () = stop.cancelled() => {}
                 _ = tick.tick() => {}
             }
-            // A database that does not answer says so again in the heartbeat below, which logs it.
-            let now = self.now().await.unwrap_or_else(|_| self.clock.now());
-            let running: Vec<JobId> = self.running.lock().iter().copied().collect();
-            let lease = self.settings.lease;
-            let beat = store::heartbeat(&self.db, &self.owner, &lanes, &running, now, lease);
-            if let Err(error) = beat.await {
+            if let Err(error) = self.beat(&lanes).await {
                 tracing::error!(event = "queue_heartbeat_failed", cause = %error);
             }
+            let now = self.clock.now();
             // Some at a time, so that nobody waits long for the writer.
             for _ in 0..100 {
                 match store::prune(&self.db, now - self.settings.keep_finished).await {
