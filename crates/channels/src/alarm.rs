@@ -65,21 +65,22 @@ impl LastChecks {
     }
 }
 
-/// Raises an alarm, in place of one of its kind only when it is `news`.
+/// Raises an alarm, in place of one of its kind only when it is `news`. Whether one was raised.
 pub(crate) async fn raise(
     tx: &mut TenantTx,
     id: ChannelId,
     kind: AlarmKind,
     (text, news): (&str, bool),
     now: Moment,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let tenant = tx.tenant();
     let (column, shown) = (kind.column(), kind.shown("$1"));
     let over = if news { format!("{column} <> $1") } else { "1 = 0".to_owned() };
     let moved = tx
         .execute(
             &format!(
-                "UPDATE channels SET {column} = $1, alarm = {shown}, alarm_at = $2 \
+                "UPDATE channels SET {column} = $1, alarm = {shown}, \
+                 alarm_at = CASE WHEN alarm = {shown} THEN alarm_at ELSE $2 END \
                  WHERE tenant_id = $3 AND id = $4 AND ({column} IS NULL OR {over})"
             ),
             args![text, now, tenant, id],
@@ -90,7 +91,7 @@ pub(crate) async fn raise(
             event = "channel_alarm", tenant_id = %tenant, channel_id = %id, state = kind.name(),
         );
     }
-    Ok(())
+    Ok(moved > 0)
 }
 
 /// Ends an alarm of this kind, if one stands.

@@ -50,7 +50,7 @@ const STILL_FRESH: Duration = Duration::from_secs(10 * 60);
 /// A send is looked up no earlier than this after its call.
 const SETTLED: Duration = Duration::from_secs(30);
 
-/// Enqueues a look on top of the regular ones, in the caller's transaction: one a minute at most.
+/// Enqueues a look on top of the regular ones, in the caller's transaction: of one minute, one waits at most.
 pub(crate) async fn soon(
     tx: &mut TenantTx,
     channel: ChannelId,

@@ -420,9 +420,9 @@ impl Intake {
             self.checks.raised(id, kind);
             // How old grows by the minute; once said is enough.
             let news = matches!(reading, Reading::Offset(_));
-            alarm::raise(tx, id, kind, (&text, news), came.now).await?;
-            if !news {
-                // An answer of the provider's shows its clock.
+            let raised = alarm::raise(tx, id, kind, (&text, news), came.now).await?;
+            if raised && !news {
+                // Where its past can be looked up, the provider's answer shows its clock.
                 catch_up::soon(tx, id, came.now, came.now).await?;
             }
             return Ok(());

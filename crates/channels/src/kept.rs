@@ -43,14 +43,6 @@ pub(crate) async fn keep_raw(
 ) -> Result<bool, Error> {
     let id = RawEventId::generate();
     let tenant = tx.tenant();
-    tx.execute(
-        "DELETE FROM raw_events WHERE tenant_id = $1 AND (id IN (SELECT id FROM raw_events \
-         WHERE tenant_id = $1 AND received_at < $2 ORDER BY received_at LIMIT $3) \
-         OR id IN (SELECT id FROM raw_events WHERE tenant_id = $1 \
-         ORDER BY received_at DESC, id DESC LIMIT $3 OFFSET $4))",
-        args![tenant, now - KEPT, PRUNED, MOST - 1],
-    )
-    .await?;
     let row = tx
         .fetch_opt(
             "SELECT COUNT(*) FROM raw_events WHERE tenant_id = $1 AND received_at > $2 \
@@ -61,6 +53,14 @@ pub(crate) async fn keep_raw(
     if row.map_or(Ok(0), |row| row.get::<i64>(0))? >= HOURLY {
         return Ok(false);
     }
+    tx.execute(
+        "DELETE FROM raw_events WHERE tenant_id = $1 AND (id IN (SELECT id FROM raw_events \
+         WHERE tenant_id = $1 AND received_at < $2 ORDER BY received_at LIMIT $3) \
+         OR id IN (SELECT id FROM raw_events WHERE tenant_id = $1 \
+         ORDER BY received_at DESC, id DESC LIMIT $3 OFFSET $4))",
+        args![tenant, now - KEPT, PRUNED, MOST - 1],
+    )
+    .await?;
     let (body, reason) = if body.len() > LONGEST {
         ("null", format!("{reason} (its body of {} bytes is too long to be kept)", body.len()))
     } else {

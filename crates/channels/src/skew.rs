@@ -1,9 +1,10 @@
 //! Whether our clock and the times that a provider tells agree.
 //!
-//! A message that is old when it comes was either delivered late or timed by another clock. The time
-//! of the provider's own answers to our calls tells which, where it has one. Otherwise several
+//! A message that is old when it comes was either delivered late or timed by another clock. It is the
+//! clock when the provider's own answers to our calls show the same difference, or when several
 //! messages over a while do: two clocks that disagree do so by the same amount each time, while what
-//! a provider delivers late grows younger as it catches up.
+//! a provider delivers late grows younger as it catches up. Answers that show another time are no
+//! proof of the contrary: behind them may stand another machine than the one that times messages.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -98,7 +99,7 @@ impl Clocks {
         if offset.abs() <= TOLERATED {
             return Reading::Offset(0);
         }
-        // The provider's own clock settles it: it differs from ours as the message does.
+        // The provider's own clock differs from ours as the message does.
         let theirs = self.providers.ahead(channel);
         if theirs.is_some_and(|ahead| (ahead - offset).abs() <= AGREE) {
             return Reading::Offset(offset);

@@ -130,7 +130,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("library_log", "a warning of a library"),
     (
         "mail_failed",
-        "an e-mail could not be sent: a notice that somebody waits, an invitation, or a new password",
+        "an e-mail could not be sent: a notice that a customer is waiting, an invitation, or a new password",
     ),
     ("model_circuit_closed", "a model answers again"),
     ("model_circuit_opened", "a model failed too often; it is left alone for a while"),

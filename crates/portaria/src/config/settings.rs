@@ -258,14 +258,14 @@ pub const SETTINGS: &[Setting] = &[
         variables: &["PORTARIA_SMTP_HOURLY_PER_RECIPIENT"],
         default: "30",
         kind: number(1, 100_000),
-        about: "E-mails that somebody waits, of one business to one address in an hour at most; more are not sent (event letters_limited).",
+        about: "Notices that a customer is waiting for a person: e-mails an hour to one address of one business. More are not sent (event letters_limited).",
     },
     Setting {
         key: "smtp.hourly_per_tenant",
         variables: &["PORTARIA_SMTP_HOURLY_PER_TENANT"],
         default: "300",
         kind: number(1, 1_000_000),
-        about: "E-mails that somebody waits, of one business in an hour at most.",
+        about: "Notices that a customer is waiting for a person: e-mails an hour for one business.",
     },
     Setting {
         key: "panel.idle_hours",

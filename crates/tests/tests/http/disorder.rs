@@ -193,7 +193,7 @@ both_engines! {
         hears(written(BIA, "Que horas abrem?", "SAME", now), "duplicate").await;
         hears(written(ANA, "Que horas abrem?", "SAME", now), "duplicate").await;
         assert_eq!(inbound().await.len(), 2, "one of each person");
-        // Nobody knows yet that this is a person with a number: time and words tell.
+        // Nobody knows yet that this is a person with a number: the words tell.
         hears(written("777@lid", "Tem vaga?", "LID", now), "stored").await;
         hears(written("5511987650003", "Tem vaga?", "LID", now), "duplicate").await;
         hears(written("5511987650003", "Outra coisa", "LID", now), "stored").await;
