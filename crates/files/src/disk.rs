@@ -10,6 +10,8 @@ const FRESH: Duration = Duration::from_millis(500);
 /// Bounds of the reserve that is a share of the disk.
 const LEAST: u64 = 16 << 20;
 const MOST: u64 = 1 << 30;
+/// With less, some writes succeed in what is left of files that are there already, and others do not.
+const USED_UP: u64 = 1 << 20;
 
 /// What the disk holds at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,11 @@ impl Space {
     /// Files are refused.
     pub fn is_full(&self) -> bool {
         self.free < self.reserve
+    }
+
+    /// Not even a message of usual length is sure to fit.
+    pub fn is_used_up(&self) -> bool {
+        self.free < USED_UP
     }
 
     /// Twice the reserve is left, or less: the time to make room.

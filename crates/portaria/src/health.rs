@@ -68,7 +68,12 @@ const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Writes {
-    async fn look(&self, db: &db::Db) -> Result<(), &'static str> {
+    async fn look(&self, House { db, files, .. }: &House) -> Result<(), &'static str> {
+        // A small write may still find room where a message does not.
+        let used_up = files.disk().space().is_some_and(|space| space.is_used_up());
+        if used_up && db.engine() == db::Engine::Sqlite {
+            return Err("the disk is full");
+        }
         let mut seen = self.0.lock().await;
         if let Some((at, outcome)) = *seen
             && at.elapsed() < FRESH
@@ -103,7 +108,7 @@ async fn readyz(State(app): State<App>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining").into_response();
     }
     // A read says nothing of a disk that is full.
-    match app.writes.look(&app.house.db).await {
+    match app.writes.look(&app.house).await {
         Ok(()) => "ok".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     }
