@@ -118,6 +118,22 @@ both_engines! {
     }
 }
 
+both_engines! {
+    async fn many_late_messages_have_the_provider_asked_once(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        app.run_jobs().await;
+        let mut looks = 0;
+        for step in 0..5_i64 {
+            let id = format!("LATE{step}");
+            hears_old(&app, &tenant, &format!("551198765{step:04}"), &id, 3600 - step * 200).await;
+            let ran = app.run_jobs().await;
+            looks += ran.iter().filter(|(kind, _)| kind == "channels.catch_up_due").count();
+        }
+        assert_eq!(looks, 1);
+    }
+}
+
 /// Answers every connection in TLS, with a certificate of its own making for another name.
 fn self_signed() -> std::net::SocketAddr {
     let made = rcgen::generate_simple_self_signed(vec!["other.example".to_owned()]).unwrap();
