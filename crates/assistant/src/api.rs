@@ -5,7 +5,8 @@ use axum::http::{Method, StatusCode};
 use db::TenantTx;
 use messaging::http::Outbound;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use tenancy::Vault;
 use web::permission::{AssistantRead, AssistantWrite};
 use web::{Access, Api, Built, Door, Json, Problem, Scope};
@@ -100,13 +101,33 @@ async fn show(
     Ok(Json(SettingsOut::of(&app.vault, &mut tx, settings).await?))
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, JsonSchema)]
 struct SettingsIn {
-    #[serde(flatten)]
+    #[schemars(flatten)]
     settings: Settings,
     /// Key of the model; leave out to keep the one that is set.
     model_api_key: Option<String>,
     fallback_api_key: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for SettingsIn {
+    /// By hand: a derived one that flattens takes names that it does not know without a word.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut given = serde_json::Map::deserialize(deserializer)?;
+        let mut key = |name| {
+            let value = given.remove(name).unwrap_or_default();
+            Option::<String>::deserialize(value)
+                .map_err(|e| D::Error::custom(format!("{name}: {e}")))
+        };
+        let (model_api_key, fallback_api_key) = (key("model_api_key")?, key("fallback_api_key")?);
+        // What was read may be sent back as it is.
+        for shown in ["model_key_set", "fallback_key_set"] {
+            given.remove(shown);
+        }
+        let settings =
+            Settings::deserialize(serde_json::Value::Object(given)).map_err(D::Error::custom)?;
+        Ok(Self { settings, model_api_key, fallback_api_key })
+    }
 }
 
 async fn replace(

@@ -40,6 +40,7 @@ impl std::str::FromStr for Tone {
 
 /// A model to ask. Its key is sealed apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ModelSettings {
     pub provider: Provider,
     pub base_url: String,

@@ -154,6 +154,7 @@ fn consent_texts(tenant: &Tenant) -> [(&'static str, String); 3] {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
+#[serde(deny_unknown_fields)]
 pub struct OpeningHours {
     /// 1 Monday to 7 Sunday.
     pub weekday: i64,

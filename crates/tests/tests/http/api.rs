@@ -168,9 +168,16 @@ both_engines! {
         let said = tenant.post("/v1/chat", &asked).await.expect(200).json();
         assert_eq!((&said["answered_by"], &said["models_failed"]), (&json!("test"), &json!([])));
 
-        assert_eq!(tenant.get("/v1/assistant").await.expect(200).json()["model_key_set"], true);
+        let read = tenant.get("/v1/assistant").await.expect(200).json();
+        assert_eq!(read["model_key_set"], true);
+        assert_eq!(tenant.put("/v1/assistant", &read).await.expect(200).json(), read, "as it was read");
+        let refused = tenant.put("/v1/assistant", &json!({ "model_api_kye": "k" })).await.expect(422);
+        assert!(refused.json()["detail"].as_str().unwrap().contains("unknown field `model_api_kye`"));
         let moved = json!({ "model": { "provider": "openai", "base_url": format!("{}/other", app.model.base_url()), "model": "test" } });
         assert_eq!(tenant.put("/v1/assistant", &moved).await.expect(200).json()["model_key_set"], false);
+        let mut misspelled = moved.clone();
+        misspelled["model"]["modle"] = json!("x");
+        tenant.put("/v1/assistant", &misspelled).await.expect(422);
         let keyless = json!({ "model": { "provider": "gemini", "base_url": "https://generativelanguage.googleapis.com/v1beta", "model": "m" } });
         let refused = tenant.put("/v1/assistant", &keyless).await.expect(422).json();
         assert_eq!(refused["field"], "model_api_key");
