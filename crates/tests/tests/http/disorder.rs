@@ -234,6 +234,26 @@ both_engines! {
 }
 
 both_engines! {
+    async fn what_left_from_here_is_changed_by_nobody(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("loja").await;
+        tenant.knows("Quanto custa a visita?", "Custa R$ 300.").await;
+        tenant.hears(ANA, "Quanto custa a visita?").await;
+        app.pass(QUIET).await;
+        app.webhook(&tenant.token(), &echo("Ligue antes", "PHONE", false, seconds(&app))).await.expect(202);
+        let edits = [(app.sent()[0].provider_id.clone(), "ignored"), ("PHONE".to_owned(), "stored")];
+        for (id, status) in edits {
+            let edit = change("messages.edited", ANA, &id, "Custa R$ 3.");
+            let told = app.webhook(&tenant.token(), &edit).await.expect(202).json();
+            assert_eq!(told["status"], status, "{id}");
+        }
+        let all = tenant.messages().await;
+        assert!(all[1]["body"].as_str().unwrap().ends_with("Custa R$ 300."), "{all:?}");
+        assert_eq!(all[2]["body"], "Custa R$ 3.");
+    }
+}
+
+both_engines! {
     async fn a_customer_who_takes_our_id_confuses_nobody(on: On) {
         let app = TestApp::start(on).await;
         let tenant = app.tenant("loja").await;
