@@ -162,8 +162,7 @@ impl Handler<CatchUpDue> for CatchUp {
             return Ok(Done::Finish);
         };
         // Whoever reads the list of failed jobs sees which channel to look at.
-        let of =
-            |cause: &dyn std::fmt::Display| format!("channel {}: {cause}", entry.endpoint.instance);
+        let of = |cause: &dyn std::fmt::Display| format!("channel {}: {cause}", entry.id);
         let messenger = self.messengers.of(entry.kind);
         let now = cx.clock.now();
         if messenger.capabilities().look_up && entry.state.rule().stores_inbound {

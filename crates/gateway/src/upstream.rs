@@ -15,6 +15,7 @@ use crate::{clock, lifetime};
 const MEMORY_MICROS: f64 = 10_000_000.0;
 /// What an error counts as, in microseconds of latency, at least.
 const ERROR_MICROS: f64 = 1_000_000.0;
+
 /// Where a name leads, and how long that holds; both times in milliseconds of the gateway's clock.
 #[derive(Clone)]
 struct Resolved {
@@ -220,7 +221,13 @@ impl Upstream {
                 self.keep(now, addresses.clone());
                 Ok(addresses)
             }
-            (_, Some(known)) => Ok(known.addresses),
+            (_, Some(known)) => {
+                // Not every connection waits for a resolver that does not answer.
+                if let Some(resolved) = &mut *self.resolved.lock() {
+                    resolved.until = clock::millis() + 1000;
+                }
+                Ok(known.addresses)
+            }
             (Ok(_), None) => Err(std::io::Error::other("the name has no address")),
             (Err(cause), None) => Err(cause),
         }

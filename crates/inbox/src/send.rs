@@ -424,7 +424,7 @@ pub async fn apply_status(
 }
 
 /// The contact edited or deleted a message. `false` when we know no such message in a chat with
-/// whom these handles are of; without handles the id alone decides.
+/// whom these handles are of, without handles the id alone decides; or when it is an edit of what left from here.
 ///
 /// # Errors
 /// When the database refuses.
@@ -438,15 +438,15 @@ pub async fn edited(
     let tenant = tx.tenant();
     let note = if body.is_some() { "edited" } else { "deleted_by_contact" };
     let mut carriers = ids::carriers(tx, channel, provider_id, "in").await?;
-    // A person of the business changes their own words on the phone. Providers do not say who changed it: what left
-    // from here stays as it left.
+    // A person of the business changes their own words on the phone, or another program its own. Providers do not say
+    // who changed it: the words of what left from here stay as they left.
     carriers.extend(ids::carriers(tx, channel, provider_id, "out").await?);
     let Some(message) = ids::changed(tx, &carriers, handles).await? else { return Ok(false) };
     let moved = tx
         .execute(
             "UPDATE messages SET body = COALESCE($1, body), reason = $2, state_at = $3 \
              WHERE tenant_id = $4 AND id = $5 \
-             AND ($1 IS NULL OR direction = 'in' OR author = 'phone')",
+             AND ($1 IS NULL OR direction = 'in' OR author IN ('phone', 'integration'))",
             args![body, note, now, tenant, message],
         )
         .await?;

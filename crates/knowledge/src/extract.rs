@@ -279,6 +279,12 @@ impl Index {
             let set = &self.sentences[candidates[at].sentence as usize].set;
             price.is_some_and(|price| set.binary_search(price).is_ok())
         };
+        // Who asks for the price of two things wants both.
+        let names_more = |at: usize| {
+            let set = |at: usize| &self.sentences[candidates[at].sentence as usize].set;
+            let asked = question.terms.iter().filter(|term| !term.light);
+            asked.into_iter().any(|term| term.hit(set(at)) > 0.0 && term.hit(set(best)) == 0.0)
+        };
         let mut parts = vec![(best, self.trim(question, text(best)))];
         let mut length = parts[0].1.chars().count();
         if !pair(best) {
@@ -295,7 +301,8 @@ impl Index {
                 let worth = (candidates[at].score - candidates[best].score).exp()
                     * (120.0 / (size.max(60) as f64)).sqrt();
                 // The neighbours of a row in a list, or of a price, are other things at other prices.
-                let beside = (is_row(text(best)) || (priced(best) && priced(at)))
+                let beside = (is_row(text(best))
+                    || (priced(best) && priced(at) && !names_more(at)))
                     && candidates[at].coverage < candidates[best].coverage;
                 if pair(at) || beside || worth < ADD || length + 1 + size > LONGEST {
                     continue;

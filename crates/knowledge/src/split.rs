@@ -59,11 +59,13 @@ pub(crate) fn stem(word: &str) -> String {
     STEMMER.with(|stemmer| stemmer.stem(word).into_owned())
 }
 
-/// An amount of money: whole part, cents, and whether of thousands. Or a number with dots between its thousands.
+/// An amount of money: whole part, what stands after the comma, and whether of thousands. Or a number with dots between
+/// its thousands.
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     let whole = r"([0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)";
+    let spoken = format!(r"{whole}(?:,([0-9]{{1,2}}))?( ?mil)? ?reais\b");
     Regex::new(&format!(
-        r"r\$ ?{whole}(?:[.,]([0-9]{{1,2}}))?\b( mil\b)?|\b{whole}(?:,([0-9]{{1,2}}))?( mil)? ?reais\b|\b{whole},([0-9]{{2}})\b()|\b([0-9]{{1,3}}(?:\.[0-9]{{3}})+)\b"
+        r"r\$ ?{whole}(?:[.,]([0-9]{{1,2}}))?( ?mil\b)?|\b{spoken}|\b([0-9]{{1,3}}(?:\.[0-9]{{3}})+)\b"
     ))
     .expect("a valid expression")
 });
@@ -77,29 +79,30 @@ pub(crate) fn words_and_amounts(folded: &str) -> Vec<(Cow<'_, str>, bool)> {
     for found in NUMBER.captures_iter(folded) {
         let Some(all) = found.get(0) else { continue };
         let part = |at: usize| found.get(at).map_or("", |part| part.as_str());
-        let amount = [1, 4, 7].into_iter().find(|at| found.get(*at).is_some());
-        // A share is no amount.
-        if amount.is_some() && folded[all.end()..].trim_start().starts_with('%') {
-            continue;
-        }
         out.extend(plain(&folded[from..all.start()]));
         from = all.end();
-        out.push(match amount {
+        out.push(match [1, 4].into_iter().find(|at| found.get(*at).is_some()) {
             Some(at) => {
-                let mut amount = part(at).replace('.', "");
-                if !part(at + 2).is_empty() {
-                    amount.push_str("000");
-                }
-                if part(at + 1).bytes().any(|digit| digit != b'0') {
-                    amount = format!("{amount},{:0<2}", part(at + 1));
-                }
-                (Cow::Owned(amount), true)
+                (Cow::Owned(amount(part(at), part(at + 1), !part(at + 2).is_empty())), true)
             }
-            None => (Cow::Owned(part(10).replace('.', "")), false),
+            None => (Cow::Owned(part(7).replace('.', "")), false),
         });
     }
     out.extend(plain(&folded[from..]));
     out
+}
+
+/// An amount as its term has it: "2000", or "37,50" with cents.
+fn amount(whole: &str, fraction: &str, thousands: bool) -> String {
+    let whole = whole.replace('.', "");
+    if thousands {
+        // "2,5 mil": what follows the comma are thousandths.
+        return format!("{whole}{fraction:0<3}");
+    }
+    match fraction.bytes().any(|digit| digit != b'0') {
+        true => format!("{whole},{fraction:0<2}"),
+        false => whole,
+    }
 }
 
 /// The term of an amount of money: another thing than the same number in a name, so that "room 300" is not found in
@@ -251,8 +254,13 @@ mod tests {
             ("R$ 2 mil", vec!["$2000"]),
             ("R$ 37,5", vec!["$37,50"]),
             ("R$37.50", vec!["$37,50"]),
-            ("12,90", vec!["$12,90"]),
+            ("R$ 2,5 mil", vec!["$2500"]),
+            ("1,5 mil reais", vec!["$1500"]),
+            ("2mil reais", vec!["$2000"]),
             ("R$ 80/h", vec!["$80", "h"]),
+            ("R$50h", vec!["$50", "h"]),
+            ("R$35un", vec!["$35", "un"]),
+            ("dias 10,15", vec!["dias", "10", "15"]),
             ("sala 300", vec!["sal", "300"]),
             ("CNPJ 12.345.678", vec!["cnpj", "12345678"]),
             ("12,50% de R$ 20", vec!["12", "50", "$20"]),

@@ -100,7 +100,7 @@ pub async fn remove_job(house: &House, job: JobId) -> Result<bool, UseCaseError>
 const BATCH: u32 = 300;
 
 /// Removes a tenant: rows, jobs, keys, index and files. Returns how many of each. Nothing comes in or
-/// leaves from the beginning on; when it ends midway, the same call goes on.
+/// leaves from the beginning on; when it ends midway, the same call goes on as long as the tenant is there.
 ///
 /// # Errors
 /// When there is no such tenant, or something cannot be removed.
@@ -142,8 +142,8 @@ pub async fn delete(house: &House, slug: &str) -> Result<Vec<Removed>, UseCaseEr
     tables.extend([("jobs", jobs), ("tenants", tenancy::remove_tenant(&mut tx).await?)]);
     tx.commit().await?;
     house.library.forget(tenant.id);
-    // Of a job that was at work still.
-    files += remove_files(house, tenant.id).await.unwrap_or(0);
+    // Of a job that was at work still. The tenant is gone: should this fail, the caller is told that files are left.
+    files += remove_files(house, tenant.id).await?;
     let mut removed: Vec<Removed> =
         tables.into_iter().map(|(what, count)| Removed { what: what.to_owned(), count }).collect();
     removed.push(links);

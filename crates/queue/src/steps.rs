@@ -18,7 +18,8 @@ const SHORT: i64 = 3_600_000_000;
 pub(crate) struct Steps {
     /// How far it is from the steady one, in microseconds.
     known: Mutex<Option<i64>>,
-    /// Held by whoever writes a time, from reading it to the commit; alone by whoever moves what was written.
+    /// Held by a worker of this process that writes a time, from reading it to the commit; alone by the one that moves
+    /// what was written.
     writing: RwLock<()>,
 }
 
@@ -67,8 +68,14 @@ impl Steps {
     }
 }
 
+/// By how much the clock was set since it was so far from the steady one, in microseconds.
+pub(crate) fn since(before: i64, clock: &Clock) -> i64 {
+    let by = offset(clock) - before;
+    if by.abs() < STEP { 0 } else { by }
+}
+
 /// How far the wall clock is from the steady one, in microseconds.
-fn offset(clock: &Clock) -> i64 {
+pub(crate) fn offset(clock: &Clock) -> i64 {
     clock.now().0.saturating_sub(clock.steady().0)
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::steps::{Now, Steps};
+use crate::steps::{self, Now, Steps};
 use crate::store::{self, Claim, Claimed, Fate, Turn};
 use crate::{Done, Handler, JobCx, JobError, Lane, Payload};
 
@@ -232,6 +232,7 @@ impl Queue {
 
     async fn run_one(&self, job: Claimed) {
         let started = Instant::now();
+        let offset = steps::offset(&self.clock);
         let cx = JobCx {
             job: job.id,
             tenant: job.tenant,
@@ -261,7 +262,7 @@ impl Queue {
         };
         metrics::counter!("portaria_jobs_total", "kind" => job.kind.clone(), "outcome" => label)
             .increment(1);
-        if let Err(error) = self.settle(&job, &cx, handler.as_deref(), outcome).await {
+        if let Err(error) = self.settle((&job, offset), &cx, handler.as_deref(), outcome).await {
             // The lease runs out, and the job runs again.
             tracing::error!(event = "job_settle_failed", job_id = %job.id, cause = %error);
         }
@@ -270,7 +271,7 @@ impl Queue {
 
     async fn settle(
         &self,
-        job: &Claimed,
+        (job, offset): (&Claimed, i64),
         cx: &JobCx,
         handler: Option<&dyn Erased>,
         outcome: Result<Done, JobError>,
@@ -287,6 +288,8 @@ impl Queue {
             }
             Err(JobError::Hold { until }) => {
                 let now = self.now().await?;
+                // A step during the run is followed already: what the handler named was of the time before.
+                let until = Moment(until.0.saturating_add(steps::since(offset, &self.clock)));
                 let fate = Fate::Hold { until };
                 return store::settle(&self.db, job, &self.owner, fate, now.at).await;
             }
@@ -332,9 +335,7 @@ impl Queue {
 
     /// Says that this worker lives, and renews the leases of what runs.
     async fn beat(&self, lanes: &str) -> Result<(), db::Error> {
-        let mut running: Vec<JobId> = self.running.lock().iter().copied().collect();
-        // Rows are locked in one order by all workers.
-        running.sort_unstable();
+        let running: Vec<JobId> = self.running.lock().iter().copied().collect();
         let now = self.now().await?;
         let lease = self.settings.lease;
         store::heartbeat(&self.db, &self.owner, lanes, &running, now.at, lease).await
