@@ -73,9 +73,33 @@ impl Disk {
         Some(space)
     }
 
-    /// Whether a file of this size leaves the reserve untouched. A disk that cannot be asked is trusted: writing
-    /// tells.
-    pub fn has_room_for(&self, bytes: u64) -> bool {
-        self.space().is_none_or(|space| space.free >= space.reserve.saturating_add(bytes))
+    /// Takes room for a file of this size, if it leaves the reserve untouched: until the next look, further files find
+    /// that much less. A disk that cannot be asked is trusted: writing tells.
+    pub(crate) fn take(&self, bytes: u64) -> bool {
+        if self.space().is_none() {
+            return true;
+        }
+        let mut seen = self.seen.lock();
+        let Some((_, space)) = &mut *seen else { return true };
+        let fits = space.free >= space.reserve.saturating_add(bytes);
+        if fits {
+            space.free -= bytes;
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_between_two_looks_leave_the_reserve_untouched() {
+        let disk = Disk::new(Path::new("/"), None);
+        // Looked at an hour from now: no other look comes between.
+        let space = Space { free: 26 << 20, reserve: 16 << 20 };
+        *disk.seen.lock() = Some((Instant::now() + Duration::from_secs(3600), space));
+        assert_eq!([4, 4, 4, 2].map(|mib| disk.take(mib << 20)), [true, true, false, true]);
+        assert!(!disk.take(1));
     }
 }

@@ -126,7 +126,7 @@ impl Files {
         if tokio::fs::metadata(&path).await.is_ok_and(|there| there.len() == size) {
             return Ok(relative);
         }
-        if !self.0.disk.has_room_for(size) {
+        if !self.0.disk.take(size) {
             return Err(KeepError::DiskFull);
         }
         let folder = self.folder(tenant);
