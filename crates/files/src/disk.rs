@@ -54,11 +54,13 @@ impl Disk {
 
     /// How it stands; `None` when the disk cannot be asked.
     pub fn space(&self) -> Option<Space> {
-        let mut seen = self.seen.lock();
-        if let Some((at, space)) = *seen
-            && at.elapsed() < FRESH
-        {
-            return Some(space);
+        self.look(&mut self.seen.lock()).copied()
+    }
+
+    /// What was seen, looked at again when that is no longer good.
+    fn look<'a>(&self, seen: &'a mut Option<(Instant, Space)>) -> Option<&'a mut Space> {
+        if seen.is_some_and(|(at, _)| at.elapsed() < FRESH) {
+            return seen.as_mut().map(|(_, space)| space);
         }
         let told = rustix::fs::statvfs(&self.folder).ok()?;
         let all = told.f_blocks.saturating_mul(told.f_frsize);
@@ -69,18 +71,14 @@ impl Disk {
         let space = Space { free: blocks.saturating_mul(told.f_frsize), reserve };
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!("portaria_disk_free_bytes").set(space.free as f64);
-        *seen = Some((Instant::now(), space));
-        Some(space)
+        Some(&mut seen.insert((Instant::now(), space)).1)
     }
 
     /// Takes room for a file of this size, if it leaves the reserve untouched: until the next look, further files find
     /// that much less. A disk that cannot be asked is trusted: writing tells.
     pub(crate) fn take(&self, bytes: u64) -> bool {
-        if self.space().is_none() {
-            return true;
-        }
         let mut seen = self.seen.lock();
-        let Some((_, space)) = &mut *seen else { return true };
+        let Some(space) = self.look(&mut seen) else { return true };
         let fits = space.free >= space.reserve.saturating_add(bytes);
         if fits {
             space.free -= bytes;

@@ -12,8 +12,8 @@ use hickory_resolver::proto::rr::RecordType;
 
 /// Without an answer of DNS, and at most: what the hosts file says may change at any time.
 pub(crate) const LONGEST: Duration = Duration::from_secs(10);
-/// A name whose answer may not be kept at all is not asked for with every connection.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// However short-lived an answer is, or where there is none, a name is not asked for with every connection.
+pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The time to live of a name's addresses, as this machine's DNS servers say it.
 pub(crate) async fn of(name: &str) -> Duration {

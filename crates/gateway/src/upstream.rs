@@ -185,7 +185,7 @@ impl Upstream {
     pub(crate) fn moved(&self) {
         // Not more than once a second, however many find nobody there.
         if let Some(resolved) = &mut *self.resolved.lock()
-            && clock::millis() > resolved.asked + 1000
+            && clock::millis() > after(resolved.asked, lifetime::SHORTEST)
         {
             resolved.until = 0;
         }
@@ -224,7 +224,7 @@ impl Upstream {
             (_, Some(known)) => {
                 // Not every connection waits for a resolver that does not answer.
                 if let Some(resolved) = &mut *self.resolved.lock() {
-                    resolved.until = clock::millis() + 1000;
+                    resolved.until = after(clock::millis(), lifetime::SHORTEST);
                 }
                 Ok(known.addresses)
             }
@@ -235,19 +235,22 @@ impl Upstream {
 
     /// Keeps addresses for the longest time; for a shorter one as soon as DNS says so. No connection waits for that.
     fn keep(&self, asked: u64, addresses: Vec<SocketAddr>) {
-        let until =
-            move |lifetime: Duration| asked + u64::try_from(lifetime.as_millis()).unwrap_or(0);
-        *self.resolved.lock() =
-            Some(Resolved { asked, until: until(lifetime::LONGEST), addresses });
+        let until = after(asked, lifetime::LONGEST);
+        *self.resolved.lock() = Some(Resolved { asked, until, addresses });
         let name = self.address.rsplit_once(':').map_or(&*self.address, |(name, _)| name);
         let (name, kept) = (name.to_owned(), self.resolved.clone());
         tokio::spawn(async move {
-            let until = until(lifetime::of(&name).await);
+            let until = after(asked, lifetime::of(&name).await);
             if let Some(resolved) = kept.lock().as_mut().filter(|kept| kept.asked == asked) {
                 resolved.until = resolved.until.min(until);
             }
         });
     }
+}
+
+/// A time in milliseconds, so much later.
+fn after(millis: u64, time: Duration) -> u64 {
+    millis + u64::try_from(time.as_millis()).unwrap_or(0)
 }
 
 impl Breaker {

@@ -13,7 +13,7 @@ use regex::Regex;
 
 use crate::index::{Index, Piece, Sentence, Term, sorted};
 use crate::lexicon;
-use crate::question::{Kind, PRICE, Question};
+use crate::question::{Kind, PRICE, Question, QuestionTerm};
 use crate::split::{DEFINING, NUMBERS, stem, terms, words};
 
 /// Pieces whose sentences are looked at.
@@ -274,16 +274,15 @@ impl Index {
     ) -> (String, Vec<usize>) {
         let text = |at: usize| self.sentences[candidates[at].sentence as usize].text.as_str();
         let pair = |at: usize| self.sentences[candidates[at].sentence as usize].pair;
+        let set = |at: usize| &self.sentences[candidates[at].sentence as usize].set;
         let price = self.vocabulary.get(PRICE);
-        let priced = |at: usize| {
-            let set = &self.sentences[candidates[at].sentence as usize].set;
-            price.is_some_and(|price| set.binary_search(price).is_ok())
-        };
+        let priced = |at: usize| price.is_some_and(|price| set(at).binary_search(price).is_ok());
         // Who asks for the price of two things wants both.
         let names_more = |at: usize| {
-            let set = |at: usize| &self.sentences[candidates[at].sentence as usize].set;
-            let asked = question.terms.iter().filter(|term| !term.light);
-            asked.into_iter().any(|term| term.hit(set(at)) > 0.0 && term.hit(set(best)) == 0.0)
+            let only_here = |term: &QuestionTerm| {
+                !term.light && term.hit(set(at)) > 0.0 && term.hit(set(best)) == 0.0
+            };
+            question.terms.iter().any(only_here)
         };
         let mut parts = vec![(best, self.trim(question, text(best)))];
         let mut length = parts[0].1.chars().count();

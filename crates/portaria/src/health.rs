@@ -70,8 +70,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Writes {
     async fn look(&self, House { db, files, .. }: &House) -> Result<(), &'static str> {
         // A small write may still find room where a message does not.
-        let used_up = files.disk().space().is_some_and(|space| space.is_used_up());
-        if used_up && db.engine() == db::Engine::Sqlite {
+        if db.engine() == db::Engine::Sqlite
+            && files.disk().space().is_some_and(|space| space.is_used_up())
+        {
             return Err("the disk is full");
         }
         let mut seen = self.0.lock().await;

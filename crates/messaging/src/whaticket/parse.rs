@@ -1,8 +1,8 @@
 //! Webhook bodies in: Baileys' own form, the older form with a contact, and the minimal one.
 
-use kernel::Phone;
 use std::borrow::Cow;
 
+use kernel::Phone;
 use serde_json::Value;
 
 use crate::evolution::{content, message, unwrap};
