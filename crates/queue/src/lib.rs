@@ -73,6 +73,8 @@ pub struct JobCx {
     pub enqueued_at: Moment,
     pub clock: Clock,
     pub(crate) owner: String,
+    /// How far the wall clock was from the steady one when the run began, in microseconds.
+    pub(crate) offset: i64,
 }
 
 impl JobCx {

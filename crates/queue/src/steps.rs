@@ -26,7 +26,17 @@ pub(crate) struct Steps {
 /// A time to be written. No step is followed as long as it is held.
 pub(crate) struct Now<'a> {
     pub(crate) at: Moment,
+    /// How far it is from the steady clock, in microseconds.
+    offset: i64,
     _writing: RwLockReadGuard<'a, ()>,
+}
+
+impl Now<'_> {
+    /// A time that was named when the wall clock was so far from the steady one, with the steps since.
+    pub(crate) fn moved(&self, time: Moment, before: i64) -> Moment {
+        let by = self.offset - before;
+        if by.abs() < STEP { time } else { Moment(time.0.saturating_add(by)) }
+    }
 }
 
 impl Steps {
@@ -34,8 +44,8 @@ impl Steps {
     pub(crate) async fn now(&self, db: &Db, clock: &Clock) -> Result<Now<'_>, Error> {
         loop {
             let writing = self.writing.read().await;
-            if self.drifts_only(clock) {
-                return Ok(Now { at: clock.now(), _writing: writing });
+            if let Some((at, offset)) = self.followed(clock) {
+                return Ok(Now { at, offset, _writing: writing });
             }
             drop(writing);
             if let Some(seconds) = self.follow(db, clock).await? {
@@ -44,39 +54,32 @@ impl Steps {
         }
     }
 
-    /// A clock that is slewed drifts a little at a time.
-    fn drifts_only(&self, clock: &Clock) -> bool {
-        let offset = offset(clock);
+    /// The time and its offset, unless a step is still to be followed. A clock that is slewed drifts a little at a time.
+    fn followed(&self, clock: &Clock) -> Option<(Moment, i64)> {
+        let (now, offset) = read(clock);
         let mut known = self.known.lock();
-        let drifts = known.is_some_and(|known| (offset - known).abs() < STEP);
-        if drifts {
-            *known = Some(offset);
-        }
-        drifts
+        known.filter(|known| (offset - known).abs() < STEP)?;
+        *known = Some(offset);
+        Some((now, offset))
     }
 
     /// Moves short waits and leases by what the clock was set by since it was last followed. How many seconds.
     async fn follow(&self, db: &Db, clock: &Clock) -> Result<Option<i64>, Error> {
         let _alone = self.writing.write().await;
-        if self.drifts_only(clock) {
+        if self.followed(clock).is_some() {
             return Ok(None);
         }
-        let (now, offset, known) = (clock.now(), offset(clock), *self.known.lock());
+        let ((now, offset), known) = (read(clock), *self.known.lock());
         let stepped = shift(db, here(db.engine()), (known, offset), now).await?;
         *self.known.lock() = Some(offset);
         Ok(stepped)
     }
 }
 
-/// By how much the clock was set since it was so far from the steady one, in microseconds.
-pub(crate) fn since(before: i64, clock: &Clock) -> i64 {
-    let by = offset(clock) - before;
-    if by.abs() < STEP { 0 } else { by }
-}
-
-/// How far the wall clock is from the steady one, in microseconds.
-pub(crate) fn offset(clock: &Clock) -> i64 {
-    clock.now().0.saturating_sub(clock.steady().0)
+/// The time, and how far it is from the steady clock, in microseconds.
+pub(crate) fn read(clock: &Clock) -> (Moment, i64) {
+    let now = clock.now();
+    (now, now.0.saturating_sub(clock.steady().0))
 }
 
 /// Which start of which machine this is: only processes of one share a steady clock.

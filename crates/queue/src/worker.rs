@@ -232,7 +232,6 @@ impl Queue {
 
     async fn run_one(&self, job: Claimed) {
         let started = Instant::now();
-        let offset = steps::offset(&self.clock);
         let cx = JobCx {
             job: job.id,
             tenant: job.tenant,
@@ -240,6 +239,7 @@ impl Queue {
             enqueued_at: job.enqueued_at,
             clock: self.clock.clone(),
             owner: self.owner.clone(),
+            offset: steps::read(&self.clock).1,
         };
         let handler = self.handlers.by_kind.get(job.kind.as_str()).cloned();
         let outcome = match &handler {
@@ -262,7 +262,7 @@ impl Queue {
         };
         metrics::counter!("portaria_jobs_total", "kind" => job.kind.clone(), "outcome" => label)
             .increment(1);
-        if let Err(error) = self.settle((&job, offset), &cx, handler.as_deref(), outcome).await {
+        if let Err(error) = self.settle(&job, &cx, handler.as_deref(), outcome).await {
             // The lease runs out, and the job runs again.
             tracing::error!(event = "job_settle_failed", job_id = %job.id, cause = %error);
         }
@@ -271,7 +271,7 @@ impl Queue {
 
     async fn settle(
         &self,
-        (job, offset): (&Claimed, i64),
+        job: &Claimed,
         cx: &JobCx,
         handler: Option<&dyn Erased>,
         outcome: Result<Done, JobError>,
@@ -287,11 +287,9 @@ impl Queue {
                 return tx.commit().await;
             }
             Err(JobError::Hold { until }) => {
-                let now = self.now().await?;
-                // A step during the run is followed already: what the handler named was of the time before.
-                let until = Moment(until.0.saturating_add(steps::since(offset, &self.clock)));
-                let fate = Fate::Hold { until };
-                return store::settle(&self.db, job, &self.owner, fate, now.at).await;
+                // A step during the run is followed by then: what the handler named was of the time before.
+                let fate = |now: &Now<'_>| Fate::Hold { until: now.moved(until, cx.offset) };
+                return self.write(job, fate).await;
             }
             Err(JobError::Retry { cause, after }) if job.attempts < job.max_attempts => {
                 (cause, Some(after.unwrap_or_else(|| self.backoff(job.attempts))))
@@ -305,9 +303,7 @@ impl Queue {
                     kind = job.kind, attempt = job.attempts, wait_ms = after.as_millis() as u64,
                     cause,
                 );
-                let now = self.now().await?;
-                let fate = Fate::Retry { at: now.at + after, cause: &cause };
-                store::settle(&self.db, job, &self.owner, fate, now.at).await
+                self.write(job, |now| Fate::Retry { at: now.at + after, cause: &cause }).await
             }
             None => {
                 tracing::error!(
@@ -319,11 +315,19 @@ impl Queue {
                     let gave_up = handler.gave_up(&job.payload, cx, &cause);
                     let _ = AssertUnwindSafe(gave_up).catch_unwind().await;
                 }
-                let now = self.now().await?;
-                let fate = Fate::Dead { cause: &cause };
-                store::settle(&self.db, job, &self.owner, fate, now.at).await
+                self.write(job, |_| Fate::Dead { cause: &cause }).await
             }
         }
+    }
+
+    /// Writes down what becomes of a job that did not end well.
+    async fn write<'f>(
+        &self,
+        job: &Claimed,
+        fate: impl FnOnce(&Now<'_>) -> Fate<'f>,
+    ) -> Result<(), db::Error> {
+        let now = self.now().await?;
+        store::settle(&self.db, job, &self.owner, fate(&now), now.at).await
     }
 
     /// Doubles with each try; jitter of a quarter keeps failed jobs from coming back as one herd.

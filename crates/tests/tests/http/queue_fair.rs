@@ -1,11 +1,10 @@
 //! Nobody waits behind another tenant's flood.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use inbox::TurnDue;
-use kernel::ConversationId;
+use kernel::{ConversationId, TenantId};
 use queue::NewJob;
 use testkit::{TestApp, both_engines};
 
@@ -179,43 +178,65 @@ both_engines! {
     }
 }
 
-/// While it runs somebody sets the clock ahead; then it wants to run again.
-struct SetAhead {
+/// While it runs somebody sets the clock by so many seconds; then it wants to run again in ten.
+struct SetClock {
     clock: kernel::Clock,
-    runs: Arc<AtomicU32>,
+    by: i64,
+    runs: AtomicU32,
 }
 
 #[async_trait::async_trait]
-impl queue::Handler<TurnDue> for SetAhead {
+impl queue::Handler<TurnDue> for SetClock {
     async fn run(&self, _: TurnDue, _: &queue::JobCx) -> Result<queue::Done, queue::JobError> {
         if self.runs.fetch_add(1, Ordering::SeqCst) > 0 {
             return Ok(queue::Done::Finish);
         }
-        self.clock.step(1200);
-        let after = Some(Duration::from_secs(10));
-        Err(queue::JobError::Retry { after, cause: "for the test".to_owned() })
+        let wait = Duration::from_secs(10);
+        let until = self.clock.now() + wait;
+        self.clock.step(self.by);
+        if self.by < 0 {
+            return Err(queue::JobError::Hold { until });
+        }
+        Err(queue::JobError::Retry { after: Some(wait), cause: "for the test".to_owned() })
     }
+}
+
+/// A queue with one job, over which the clock is set.
+async fn sets_clock(app: &TestApp, tenant: TenantId, by: i64) -> queue::Queue {
+    let mut handlers = queue::Handlers::default();
+    let runs = AtomicU32::new(0);
+    handlers.register::<TurnDue>(SetClock { clock: app.clock.clone(), by, runs });
+    let (db, clock) = (app.house.db.clone(), app.clock.clone());
+    let mut tx = app.house.db.begin(tenant).await.unwrap();
+    let payload = &TurnDue { conversation: ConversationId::generate() };
+    let now = app.clock.now();
+    let job = NewJob { payload, run_at: now, order_key: None, dedupe_key: None, now };
+    queue::enqueue(&mut tx, job).await.unwrap();
+    tx.commit().await.unwrap();
+    queue::Queue::new(db, clock, handlers, queue::Settings::default())
 }
 
 both_engines! {
     async fn a_retry_of_a_job_over_which_the_clock_was_set_is_not_moved_twice(on: On) {
         let app = TestApp::start(on).await;
         let tenant = app.bare_tenant("loja").await;
-        let runs = Arc::new(AtomicU32::new(0));
-        let mut handlers = queue::Handlers::default();
-        handlers.register::<TurnDue>(SetAhead { clock: app.clock.clone(), runs: runs.clone() });
-        let (db, clock) = (app.house.db.clone(), app.clock.clone());
-        let queue = queue::Queue::new(db, clock, handlers, queue::Settings::default());
-        let mut tx = app.house.db.begin(tenant.id).await.unwrap();
-        let payload = &TurnDue { conversation: ConversationId::generate() };
-        let now = app.clock.now();
-        let job = NewJob { payload, run_at: now, order_key: None, dedupe_key: None, now };
-        queue::enqueue(&mut tx, job).await.unwrap();
-        tx.commit().await.unwrap();
+        let queue = sets_clock(&app, tenant.id, 1200).await;
         assert_eq!(queue.run_due().await.unwrap().len(), 1);
         // A look in the new time, and the clock is set right again.
         assert_eq!(queue.run_due().await.unwrap(), []);
         app.clock.step(-1200);
+        app.clock.advance(Duration::from_secs(11));
+        assert_eq!(queue.run_due().await.unwrap().len(), 1, "ten seconds are over");
+    }
+}
+
+both_engines! {
+    async fn a_held_job_over_which_the_clock_was_set_back_waits_no_longer(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.bare_tenant("loja").await;
+        let queue = sets_clock(&app, tenant.id, -1200).await;
+        assert_eq!(queue.run_due().await.unwrap().len(), 1);
+        assert_eq!(queue.run_due().await.unwrap(), []);
         app.clock.advance(Duration::from_secs(11));
         assert_eq!(queue.run_due().await.unwrap().len(), 1, "ten seconds are over");
     }
