@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 use crate::Context;
-use crate::guard::{Intent, intent};
+use understanding::{Act, Plain, Strength};
+
+use crate::acts;
 use crate::hours;
 use crate::model_turn::{self, Asked};
 use crate::parts;
@@ -46,6 +48,15 @@ pub struct Reply {
     /// How it came about, for people who ask.
     pub trace: Value,
     pub intent: &'static str,
+    /// What becomes of messages that the contact did not ask for.
+    pub unasked: Option<Unasked>,
+}
+
+/// A contact's word on messages that were not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unasked {
+    Stop,
+    Resume,
 }
 
 /// What the assistant would say, for people and programs that ask outside of any conversation.
@@ -112,6 +123,8 @@ pub(crate) struct Turned<'a> {
 
 /// Bytes of a text that are looked up without a model; longer ones are no questions.
 const LONGEST_READ: usize = 2000;
+/// How sure a rule must be to be told while a person is called.
+const RULE_CONFIDENCE: f64 = 0.6;
 /// Pieces of evidence a model reads.
 const EVIDENCE: usize = 6;
 
@@ -167,23 +180,38 @@ impl Answerer {
             let said = greet(phrases.cannot_open_media(audio));
             return Ok(fixed("media", said).handing_over(Reason::UnreadableMedia));
         }
-        let what = intent(&text);
-        let small_talk = match what {
-            Intent::Question => None,
-            Intent::Greeting => {
-                let help = phrases.how_can_i_help();
-                Some(format!("{} {help}", phrases.greeting(self.clock.now())))
-            }
-            Intent::Thanks => Some(phrases.you_are_welcome()),
-            Intent::Goodbye => Some(phrases.goodbye()),
-            Intent::Acknowledgement if turned.first => Some(greet(phrases.how_can_i_help())),
-            Intent::Acknowledgement => Some(String::new()),
-            Intent::Injection => Some(greet(phrases.only_our_business())),
-        };
-        if let Some(said) = small_talk {
-            return Ok(fixed(what.name(), said));
+        let plain = Plain::of(&text);
+        if acts::asks_to_hear_again(&plain) {
+            let mut reply = fixed("resume", phrases.hears_again());
+            reply.unasked = Some(Unasked::Resume);
+            return Ok(reply);
+        }
+        if acts::is_bare_cancel(&plain) {
+            return Ok(fixed("cancel", phrases.cancel_what()));
+        }
+        let found = self.acts(&plain, &text).await?;
+        let first = found.first().copied();
+        let certain = first.filter(|one| one.strength == Strength::Certain).map(|one| one.act);
+        if let Some(act) = certain
+            && let Some(reply) = self.outright(context, turned, &plain, act, &greet)
+        {
+            return Ok(reply);
+        }
+        if let Some(act) = certain.filter(|act| acts::is_for_a_person(*act) && *act != Act::HealthRisk)
+        {
+            return self.called_for(context, turned, (act, &text, &plain), &greet).await;
         }
         let mut reply = self.supported_by_knowledge(context, turned, &text).await?;
+        // What is more than a question, and what the knowledge leaves open.
+        let act = first.map(|one| one.act).filter(|_| reply.declined);
+        if let Some(act) = act {
+            if let Some(reply) = self.outright(context, turned, &plain, act, &greet) {
+                return Ok(reply);
+            }
+            if acts::is_for_a_person(act) {
+                return self.called_for(context, turned, (act, &text, &plain), &greet).await;
+            }
+        }
         if reply.declined {
             if turned.declines >= 1 {
                 reply.text = phrases.do_not_know_again();
@@ -196,6 +224,96 @@ impl Answerer {
             reply.text = phrases.calling_a_person();
         }
         reply.text = greet(reply.text);
+        Ok(reply)
+    }
+
+    /// The acts of a text; the encoder is asked where its words alone leave them open.
+    async fn acts(&self, plain: &Plain, text: &str) -> Result<Vec<understanding::Found>, db::Error> {
+        let found = understanding::acts(plain, None);
+        if found.first().is_some_and(|one| one.act.is_small_talk()) {
+            return Ok(found);
+        }
+        let vector = self.library.meaning(text).await?;
+        Ok(match vector {
+            Some(vector) => understanding::acts(plain, Some(&vector)),
+            None => found,
+        })
+    }
+
+    /// What needs neither the knowledge nor a person; `None` for other acts.
+    fn outright(
+        &self,
+        context: &Context,
+        turned: &Turned<'_>,
+        plain: &Plain,
+        act: Act,
+        greet: &(dyn Fn(String) -> String + Sync),
+    ) -> Option<Reply> {
+        let phrases = Phrases::of(context);
+        let said = match act {
+            Act::Harm => {
+                // A greeting would only stand in the way.
+                let said = acts::words(act, plain, &phrases);
+                return Some(fixed(act.name(), said).handing_over(acts::reason(act)));
+            }
+            Act::Stop => {
+                let mut reply = fixed(act.name(), context.opt_out.clone());
+                reply.unasked = Some(Unasked::Stop);
+                return Some(reply);
+            }
+            Act::Greeting => {
+                let help = phrases.how_can_i_help();
+                format!("{} {help}", phrases.greeting(self.clock.now()))
+            }
+            Act::Thanks => phrases.you_are_welcome(),
+            Act::Goodbye => phrases.goodbye(),
+            Act::Acknowledgement if turned.first => greet(phrases.how_can_i_help()),
+            Act::Acknowledgement => String::new(),
+            Act::Injection | Act::Spam => {
+                let mut reply = fixed(act.name(), phrases.only_our_business());
+                reply.declined = false;
+                return Some(reply);
+            }
+            Act::Identity => {
+                if turned.first { phrases.greeting(self.clock.now()) + " " + &phrases.who_am_i() } else { phrases.who_am_i() }
+            }
+            _ => return None,
+        };
+        Some(fixed(act.name(), said))
+    }
+
+    /// A person is called for an act; a rule that the knowledge has of it is told along.
+    async fn called_for(
+        &self,
+        context: &Context,
+        turned: &Turned<'_>,
+        (act, text, plain): (Act, &str, &Plain),
+        greet: &(dyn Fn(String) -> String + Sync),
+    ) -> Result<Reply, db::Error> {
+        let phrases = Phrases::of(context);
+        let words = acts::words(act, plain, &phrases);
+        let index = self.library.index(context.tenant.id).await?;
+        if acts::wants_a_thing(act) && index.lacks_the_thing(text) {
+            return Ok(fixed("wrong_business", phrases.only_our_business()));
+        }
+        let rule = if acts::tells_the_rule(act) {
+            let none = Turned { history: &[], ..*turned };
+            Some(self.extractive(context, &none, text).await?)
+        } else {
+            None
+        };
+        let rule = rule.filter(|rule| !rule.declined && rule.confidence >= RULE_CONFIDENCE && !rule.sources.is_empty());
+        let mut reply = fixed(act.name(), String::new()).handing_over(acts::reason(act));
+        reply.text = match rule {
+            Some(rule) => {
+                reply.trace = rule.trace;
+                reply.trace["intent"] = json!(act.name());
+                reply.sources = rule.sources;
+                reply.confidence = rule.confidence;
+                greet(format!("{}\n\n{words}", rule.text))
+            }
+            None => greet(words),
+        };
         Ok(reply)
     }
 
@@ -233,12 +351,13 @@ impl Answerer {
                     declined: false,
                     hand_over: None,
                     trace,
-                    intent: Intent::Question.name(),
+                    intent: QUESTION,
+                    unasked: None,
                 })
             }
             model_turn::Outcome::DoesNotKnow => Ok(Reply { trace, ..declined(Vec::new(), 0.0) }),
             model_turn::Outcome::HandOff => {
-                let reply = Reply { trace, ..fixed(Intent::Question.name(), String::new()) };
+                let reply = Reply { trace, ..fixed(QUESTION, String::new()) };
                 Ok(reply.handing_over(Reason::ModelHandOff))
             }
             // The knowledge's own sentences step in.
@@ -293,7 +412,7 @@ impl Answerer {
             return Ok(reply);
         }
         if found.extracts.is_empty() && index.asks_of_nothing(text) {
-            return Ok(fixed(Intent::Question.name(), phrases.of_what()));
+            return Ok(fixed(QUESTION, phrases.of_what()));
         }
         if found.extracts.is_empty() {
             let asked = text.to_owned();
@@ -339,7 +458,8 @@ impl Answerer {
             declined: false,
             hand_over: None,
             trace,
-            intent: Intent::Question.name(),
+            intent: QUESTION,
+            unasked: None,
         })
     }
 }
@@ -372,7 +492,7 @@ impl Answerer {
         let before = history.iter().rev().filter(|line| line.from_contact);
         let mut of_hours = before
             .map(|line| line.body.as_str())
-            .find(|body| days_alone(body).is_none() && intent(body) == Intent::Question)
+            .find(|body| days_alone(body).is_none() && asks(body))
             .is_some_and(|body| self.asks_hours(context, body).is_some());
         for part in text.split_inclusive(['?', '\n']).map(str::trim).filter(|p| !p.is_empty()) {
             let asked = self.asks_hours(context, part);
@@ -381,7 +501,7 @@ impl Answerer {
                     of_hours = true;
                     said.push(told.answer(&asked));
                 }
-                None if intent(part) == Intent::Question => {
+                None if asks(part) => {
                     of_hours = false;
                     rest.push(part);
                 }
@@ -394,7 +514,7 @@ impl Answerer {
         said.dedup();
         let title = if told.english { "Opening hours" } else { "Horário de funcionamento" };
         let sources = vec![Source { title: title.to_owned(), heading: None, text: told.week() }];
-        let mut reply = fixed(Intent::Question.name(), said.join("\n"));
+        let mut reply = fixed(QUESTION, said.join("\n"));
         reply.trace = json!({ "answered_by": "knowledge", "sources": sources, "confidence": 1.0 });
         reply.sources = sources;
         (Some(reply), rest.join("\n"))
@@ -408,6 +528,9 @@ impl Reply {
     }
 }
 
+/// What a text is that is none of the acts.
+const QUESTION: &str = "question";
+
 fn fixed(intent: &'static str, text: String) -> Reply {
     Reply {
         text,
@@ -417,6 +540,7 @@ fn fixed(intent: &'static str, text: String) -> Reply {
         hand_over: None,
         trace: json!({ "answered_by": "fixed", "intent": intent }),
         intent,
+        unasked: None,
     }
 }
 
@@ -428,7 +552,8 @@ fn declined(sources: Vec<Source>, confidence: f64) -> Reply {
         confidence,
         declined: true,
         hand_over: None,
-        intent: Intent::Question.name(),
+        intent: QUESTION,
+        unasked: None,
     }
 }
 
@@ -442,6 +567,13 @@ fn outcome(reply: &Reply) -> &'static str {
 }
 
 fn last_question(history: &[Line]) -> Option<&str> {
-    let asks = |line: &&Line| line.from_contact && intent(&line.body) == Intent::Question;
+    let asks = |line: &&Line| line.from_contact && asks(&line.body);
     history.iter().rev().find(asks).map(|line| line.body.as_str())
+}
+
+/// Whether a text is more than a greeting, thanks and the like.
+pub(crate) fn asks(text: &str) -> bool {
+    let plain = Plain::of(text);
+    let small = understanding::small_talk(&plain);
+    small.is_none() && !plain.line.trim().is_empty()
 }

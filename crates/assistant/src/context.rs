@@ -23,6 +23,8 @@ pub struct Context {
     pub models: Vec<ModelRef>,
     /// Only when the owner confirmed them: nobody is told a default.
     pub hours: Option<Vec<OpeningHours>>,
+    /// What somebody is told once who wants no more messages.
+    pub opt_out: String,
 }
 
 type Held = HashMap<TenantId, (u64, Arc<Context>)>;
@@ -59,6 +61,7 @@ impl Contexts {
         let settings = load(&mut tx).await?;
         let rules = inbox::rules(&mut tx).await?;
         let (hours, confirmed) = tenancy::opening_hours(&mut tx).await?;
+        let opt_out = tenancy::consent_text(&mut tx, "opt_out").await?.unwrap_or_default();
         let mut models = Vec::new();
         for (model, key) in [(&settings.model, MODEL_KEY), (&settings.fallback, FALLBACK_KEY)] {
             let Some(ModelSettings { provider, base_url, model }) = model.clone() else { continue };
@@ -66,7 +69,7 @@ impl Contexts {
             models.push(ModelRef { provider, base_url, api_key, model });
         }
         let hours = confirmed.then_some(hours);
-        let context = Arc::new(Context { tenant, settings, rules, models, hours });
+        let context = Arc::new(Context { tenant, settings, rules, models, hours, opt_out });
         let mut held = self.held.lock();
         if held.len() >= HELD {
             held.clear();

@@ -7,6 +7,7 @@
 //! - No transaction is open while a model is asked.
 //! - Storing the answer and finishing the job are one commit.
 
+mod acts;
 mod answer;
 mod api;
 mod budget;

@@ -2,7 +2,7 @@
 
 use knowledge::{Extract, Index};
 
-use crate::guard::{Intent, intent};
+use crate::answer::asks;
 
 /// Words that a thing begins with.
 const ARTICLES: &[&str] = &["o", "a", "os", "as", "um", "uma", "the"];
@@ -104,7 +104,7 @@ fn questions(text: &str) -> Vec<&str> {
         .split_inclusive(['?', '\n'])
         .map(str::trim)
         .filter(|part| part.chars().filter(|c| c.is_alphanumeric()).count() >= 6)
-        .filter(|part| intent(part) == Intent::Question)
+        .filter(|part| asks(part))
         .collect();
     if parts.is_empty() || parts.len() > 4 { vec![text] } else { parts }
 }

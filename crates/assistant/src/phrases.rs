@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use kernel::Moment;
 
+use crate::acts::Helpline;
 use crate::{Context, Tone};
 
 /// Fixed sentences of one tenant.
@@ -21,6 +22,25 @@ fn shortened(text: &str) -> String {
         return plain;
     }
     plain.chars().take(MOST).collect::<String>().trim_end().to_owned() + "…"
+}
+
+/// "da", "do" or "de" before a business's name, by its first word.
+fn of_the(name: &str) -> &'static str {
+    const FEMININE: &[&str] = &["imobiliaria", "advocacia", "farmacia"];
+    const MASCULINE: &[&str] = &[
+        "acougue", "armazem", "atelie", "auto", "bar", "bistro", "buffet", "cafe", "centro", "clube", "colegio",
+        "consultorio", "cursinho", "curso", "emporio", "escritorio", "espaco", "estudio", "grupo", "hortifruti",
+        "hospital", "hostel", "hotel", "instituto", "laboratorio", "lar", "lava", "mercado", "mini", "pet", "petshop",
+        "posto", "restaurante", "salao", "sitio", "spa", "studio", "supermercado", "templo",
+    ];
+    let first = kernel::text::fold(name.split_whitespace().next().unwrap_or_default());
+    if FEMININE.contains(&first.as_str()) || (first.len() > 3 && first.ends_with('a')) {
+        "da"
+    } else if MASCULINE.contains(&first.as_str()) || (first.len() > 3 && first.ends_with('o')) {
+        "do"
+    } else {
+        "de"
+    }
 }
 
 impl<'a> Phrases<'a> {
@@ -42,7 +62,8 @@ impl<'a> Phrases<'a> {
             (false, true) => formal,
             (false, false) => casual,
         };
-        text.replace("{empresa}", &self.context.tenant.name)
+        let name = &self.context.tenant.name;
+        text.replace("{da_empresa}", &format!("{} {name}", of_the(name))).replace("{empresa}", name)
     }
 
     /// Good morning, and who speaks.
@@ -72,8 +93,10 @@ impl<'a> Phrases<'a> {
             _ => "Boa noite",
         };
         match name {
-            "" => format!("{part}! Aqui é a assistente virtual de {business}."),
-            name => format!("{part}! Aqui é {name}, assistente virtual de {business}."),
+            "" => format!("{part}! Aqui é a assistente virtual {} {business}.", of_the(business)),
+            name => {
+                format!("{part}! Aqui é {name}, assistente virtual {} {business}.", of_the(business))
+            }
         }
     }
 
@@ -176,12 +199,161 @@ impl<'a> Phrases<'a> {
         }
     }
 
-    /// To whoever tries to make the assistant something else.
+    /// To whoever tries to make the assistant something else, or asks what no business of this kind knows.
     pub(crate) fn only_our_business(&self) -> String {
         self.pick(
-            "Só posso ajudar com assuntos de {empresa}. O que você gostaria de saber?",
-            "Só posso ajudar com assuntos de {empresa}. Em que posso ser útil?",
-            "I can only help with matters of {empresa}. What would you like to know?",
+            "Aqui é a assistente virtual {da_empresa}: só posso ajudar com assuntos daqui.",
+            "Esta é a assistente virtual {da_empresa}: só posso ajudar com assuntos daqui.",
+            "This is the virtual assistant of {empresa}: I can only help with matters of ours.",
+        )
+    }
+
+    pub(crate) fn who_am_i(&self) -> String {
+        self.pick(
+            "Sou a assistente virtual {da_empresa}: um programa que responde com as informações que a equipe deixou.",
+            "Sou a assistente virtual {da_empresa}, um programa que responde com as informações fornecidas pela equipe.",
+            "I am the virtual assistant of {empresa}: a program that answers with what the team has told it.",
+        ) + &self.offer()
+    }
+
+    /// Somebody says something that asks nothing.
+    pub(crate) fn noted(&self) -> String {
+        self.pick(
+            "Certo! Se precisar de alguma informação, é só chamar.",
+            "Certo. Se precisar de alguma informação, estamos à disposição.",
+            "All right! If you need to know anything, just ask.",
+        )
+    }
+
+    pub(crate) fn emergency(&self, line: Helpline) -> String {
+        let called = self.pick(
+            "Já chamei uma pessoa da equipe com urgência.",
+            "Uma pessoa da equipe foi chamada com urgência.",
+            "I have called a person of the team urgently.",
+        );
+        let advice = match (line, self.english()) {
+            (Helpline::Life, false) => {
+                "Você não está só: o CVV atende de graça, a qualquer hora, pelo telefone 188. Se houver risco agora, ligue 192 (SAMU)."
+            }
+            (Helpline::Fire, false) => {
+                "Saia do lugar, se for seguro, e ligue agora para 193 (bombeiros)."
+            }
+            (Helpline::Police, false) => {
+                "Se houver perigo agora, ligue 190 (polícia); se alguém estiver ferido, 192 (SAMU)."
+            }
+            (Helpline::Animal, false) => {
+                "Se não responderem logo, leve o animal ao plantão veterinário mais próximo."
+            }
+            (Helpline::Ambulance, false) => "Se houver risco agora, ligue 192 (SAMU).",
+            (Helpline::Life, true) => {
+                "You are not alone: CVV listens for free at any hour, telephone 188. If there is danger now, call 192."
+            }
+            (Helpline::Fire, true) => "Leave the place if it is safe, and call 193 (fire brigade) now.",
+            (Helpline::Police, true) => {
+                "If there is danger now, call 190 (police); if somebody is hurt, 192 (ambulance)."
+            }
+            (Helpline::Animal, true) => {
+                "If nobody replies at once, take the animal to the nearest veterinary emergency."
+            }
+            (Helpline::Ambulance, true) => "If there is danger now, call 192 (ambulance).",
+        };
+        format!("{called} {advice}")
+    }
+
+    pub(crate) fn health_risk(&self) -> String {
+        self.pick(
+            "Sobre a sua saúde, prefiro que uma pessoa responda. Já avisei a equipe, que continua por aqui.",
+            "Por envolver saúde, uma pessoa da equipe dará a resposta por aqui.",
+            "As this is about health, I would rather a person answered. I told the team: they will go on from here.",
+        )
+    }
+
+    pub(crate) fn complaint(&self) -> String {
+        self.pick(
+            "Sinto muito por isso. Já passei para a equipe, e uma pessoa continua a conversa com você por aqui.",
+            "Lamentamos o ocorrido. A equipe foi avisada e uma pessoa dará continuidade por aqui.",
+            "I am sorry about this. I told the team: a person will go on from here.",
+        )
+    }
+
+    pub(crate) fn cancel(&self) -> String {
+        self.pick(
+            "Já passei seu pedido para a equipe: uma pessoa confirma com você por aqui.",
+            "Sua solicitação foi passada à equipe: uma pessoa confirmará por aqui.",
+            "I passed your request to the team: a person will confirm it here.",
+        )
+    }
+
+    pub(crate) fn receipt(&self) -> String {
+        self.pick(
+            "Já passei para a equipe: uma pessoa confere e responde por aqui.",
+            "A equipe foi avisada: uma pessoa verificará e responderá por aqui.",
+            "I told the team: a person will check and reply here.",
+        )
+    }
+
+    pub(crate) fn status(&self) -> String {
+        self.pick(
+            "Vou pedir para a equipe verificar: uma pessoa responde por aqui.",
+            "A equipe foi avisada para verificar: uma pessoa responderá por aqui.",
+            "I asked the team to look: a person will reply here.",
+        )
+    }
+
+    pub(crate) fn order(&self) -> String {
+        self.pick(
+            "Já passei seu pedido para a equipe: uma pessoa confirma com você por aqui.",
+            "Seu pedido foi passado à equipe: uma pessoa confirmará por aqui.",
+            "I passed your order to the team: a person will confirm it here.",
+        )
+    }
+
+    pub(crate) fn booking(&self) -> String {
+        self.pick(
+            "Já passei para a equipe: uma pessoa vê o horário e confirma com você por aqui.",
+            "A equipe foi avisada: uma pessoa verificará o horário e confirmará por aqui.",
+            "I told the team: a person will look for the time and confirm it here.",
+        )
+    }
+
+    pub(crate) fn haggle(&self) -> String {
+        self.pick(
+            "Valores eu não posso negociar. Já passei para a equipe, que responde por aqui.",
+            "Não posso negociar valores. A equipe foi avisada e responderá por aqui.",
+            "I cannot negotiate prices. I told the team: a person will reply here.",
+        )
+    }
+
+    pub(crate) fn applicant(&self) -> String {
+        self.pick(
+            "Obrigada pelo interesse! Já passei sua mensagem para a equipe.",
+            "Agradecemos o interesse. Sua mensagem foi passada à equipe.",
+            "Thank you for your interest! I passed your message to the team.",
+        )
+    }
+
+    pub(crate) fn supplier(&self) -> String {
+        self.pick(
+            "Obrigada pelo contato! Passei sua mensagem para a equipe, que responde se houver interesse.",
+            "Agradecemos o contato. Sua mensagem foi passada à equipe, que responderá se houver interesse.",
+            "Thank you for writing! I passed your message to the team, who will reply if interested.",
+        )
+    }
+
+    /// "Cancelar" alone: what is to be cancelled?
+    pub(crate) fn cancel_what(&self) -> String {
+        self.pick(
+            "Você quer cancelar um horário ou pedido, ou não quer mais receber mensagens? Responda *pedido* ou *sair*.",
+            "Deseja cancelar um horário ou pedido, ou não receber mais mensagens? Responda *pedido* ou *sair*.",
+            "Do you want to cancel an appointment or order, or to get no more messages? Reply *order* or *stop*.",
+        )
+    }
+
+    pub(crate) fn hears_again(&self) -> String {
+        self.pick(
+            "Certo, você volta a receber nossas mensagens.",
+            "Certo. O envio de mensagens foi reativado.",
+            "All right, you will hear from us again.",
         )
     }
 }

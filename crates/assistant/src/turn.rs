@@ -10,7 +10,7 @@ use kernel::{ChannelId, TenantId};
 use queue::{Done, Handler, JobCx, JobError};
 use serde_json::json;
 
-use crate::answer::{Answerer, Reply, Turned};
+use crate::answer::{Answerer, Reply, Turned, Unasked};
 use crate::phrases::Phrases;
 use crate::{Context, Contexts, budget};
 
@@ -112,6 +112,7 @@ impl Turn {
         let now = cx.clock.now();
         // Asked is paid for, whether or not the answer leaves.
         let cost = reply.as_ref().map_or(0.0, |reply| budget::cost_of(&reply.trace));
+        let unasked = reply.as_ref().and_then(|reply| reply.unasked);
         let answer = match reply {
             // Two programs talking, or somebody in a hurry: it ends with this line, for a person has the
             // conversation from here.
@@ -132,6 +133,15 @@ impl Turn {
         if cost > 0.0 {
             let month = budget::month(now, &context.tenant.time_zone);
             budget::add(&mut tx, &month, cost).await?;
+        }
+        let mut answer = answer;
+        if let Some(word) = unasked {
+            let since = (word == Unasked::Stop).then_some(now);
+            let changed = inbox::set_opted_out(&mut tx, gathered.conversation, since).await?;
+            if !changed && word == Unasked::Stop {
+                // It was confirmed once.
+                answer.parts.clear();
+            }
         }
         // Superseded or not ours: the turn that the change set, or a person, goes on from here.
         inbox::store_answer(&mut tx, gathered, &answer, now).await?;

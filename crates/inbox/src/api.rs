@@ -281,6 +281,7 @@ impl From<Refused> for Problem {
             Refused::OwnedByPerson => {
                 Self::new(StatusCode::CONFLICT, "owned_by_person", refused.to_string())
             }
+            Refused::OptedOut => Self::new(StatusCode::CONFLICT, "opted_out", refused.to_string()),
         }
     }
 }

@@ -31,6 +31,7 @@ mod send;
 mod settle;
 mod store;
 mod turn;
+mod unasked;
 
 pub use api::routes;
 pub use desk::{
@@ -66,3 +67,4 @@ pub use settle::{
 pub use store::{abandon, abandon_job, reactivate, waiting};
 pub use store::{conversation, conversations, message, messages, rules, seed, set_rules};
 pub use turn::{Answer, Gathered, Line, Stored, gather, store_answer};
+pub use unasked::set_opted_out;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kernel::{ChannelId, ContactId, ConversationId, MessageId, Moment, text};
 use queue::{Lane, Payload};
 use serde::{Deserialize, Serialize};
+use understanding::Act;
 
 /// Words as they are compared: providers change the space between them.
 pub fn words(text: &str) -> String {
@@ -79,6 +80,8 @@ pub enum Reason {
     TurnFailed,
     /// It waited while the tenant was suspended.
     Backlog,
+    /// What the contact wrote is a person's to answer: a complaint, an emergency, a booking …
+    Act(Act),
 }
 
 impl Reason {
@@ -94,6 +97,8 @@ impl Reason {
             Self::SendFailed => "send_failed",
             Self::TurnFailed => "turn_failed",
             Self::Backlog => "backlog",
+            Self::Act(Act::Person) => Self::AskedForPerson.name(),
+            Self::Act(act) => act.name(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::model::WINDOW;
 use crate::people::{Handles, find_contact};
 use crate::receive::{Opening, open_conversation};
 use crate::turn::enqueue_send;
+use crate::unasked;
 
 /// To whom.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,8 @@ pub enum Refused {
     WindowShut,
     #[error("a person owns this conversation; give it back, or send as author `integration`")]
     OwnedByPerson,
+    #[error("this contact asked for no more messages; they may be answered when they write")]
+    OptedOut,
 }
 
 /// What was enqueued.
@@ -110,6 +113,10 @@ pub async fn outgoing(
     let Some(thread) = thread else { return Ok(Err(Refused::NoSuchConversation)) };
     if new.needs_window && now.since(thread.last_inbound_at) >= WINDOW {
         return Ok(Err(Refused::WindowShut));
+    }
+    // A person who writes knows whom; a program that tells something does so unasked.
+    if new.author == Author::Integration && unasked::is_opted_out(tx, thread.contact).await? {
+        return Ok(Err(Refused::OptedOut));
     }
     if new.author == Author::Bot && thread.owner != Owner::Bot {
         return Ok(Err(Refused::OwnedByPerson));
@@ -177,6 +184,7 @@ struct Found {
     id: ConversationId,
     channel: ChannelId,
     owner: Owner,
+    contact: ContactId,
     last_inbound_at: Moment,
 }
 
@@ -184,7 +192,7 @@ async fn by_id(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Found>, E
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
-            "SELECT id, channel_id, owner, last_inbound_at FROM conversations \
+            "SELECT id, channel_id, owner, last_inbound_at, contact_id FROM conversations \
              WHERE tenant_id = $1 AND id = $2",
             args![tenant, id],
         )
@@ -195,6 +203,7 @@ async fn by_id(tx: &mut TenantTx, id: ConversationId) -> Result<Option<Found>, E
             channel: row.get(1)?,
             owner: Owner::parse(&row.get::<String>(2)?),
             last_inbound_at: row.get(3)?,
+            contact: row.get(4)?,
         })
     })
     .transpose()
@@ -247,6 +256,7 @@ async fn open(
         id: thread.id,
         channel,
         owner: thread.owner,
+        contact,
         last_inbound_at: thread.last_inbound_at,
     })
 }

@@ -3,7 +3,7 @@
 use db::Migration;
 
 pub const MIGRATIONS: &[Migration] =
-    &[FIRST, JOURNEY_AND_PEOPLE, DESK, RECEIVED, UNRESOLVED, SHARED_ID];
+    &[FIRST, JOURNEY_AND_PEOPLE, DESK, RECEIVED, UNRESOLVED, SHARED_ID, OPTED_OUT];
 
 const FIRST: Migration = Migration {
     version: 3,
@@ -227,6 +227,18 @@ const SHARED_ID: Migration = Migration {
 ALTER TABLE messages ADD COLUMN shared_id TEXT;
 CREATE UNIQUE INDEX messages_shared ON messages
     (tenant_id, channel_id, shared_id, conversation_id, direction) WHERE shared_id IS NOT NULL;
+",
+    tenant_tables: &[],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+const OPTED_OUT: Migration = Migration {
+    version: 37,
+    name: "opted_out",
+    // Since when the contact wants no messages that it did not ask for.
+    sql: "
+ALTER TABLE contacts ADD COLUMN opted_out_at BIGINT;
 ",
     tenant_tables: &[],
     system_tables: &[],

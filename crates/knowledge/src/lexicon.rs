@@ -68,6 +68,16 @@ pub(crate) const TYPED: &[(&str, &str)] = &[
     ("infos", "informacoes"),
 ];
 
+/// Words of any wish to buy or to book, with its time, place and payment: they name no thing.
+pub(crate) const WISHES: &str = "quero queria gostaria preciso marcar agendar reservar pedir comprar encomendar levar fazer vou \
+    manda mandar separa entregar entrega entregam pedido reserva horario hora horas vaga encaixe agenda hoje amanha segunda terca \
+    quarta quinta sexta sabado domingo semana manha tarde noite dia mes pessoas pessoa para rua avenida numero bairro \
+    casa apartamento bloco pix cartao dinheiro troco pago pagar retirar retiro buscar favor ver tem consegue depois antes \
+    cedo agora mim minha meu nome aniversario mae pai filho filha esposa marido amiga amigo uns umas cada grande media \
+    pequena pequeno medio sem com mais menos so tudo isso esse essa aquele aquela janeiro fevereiro marco abril maio \
+    junho julho agosto setembro outubro novembro dezembro proxima proximo fim primeira primeiro vez duas dois tres \
+    quatro cinco seis sete oito nove dez obrigado obrigada oi ola bom boa";
+
 /// How a request is put; they say nothing of what is asked.
 pub(crate) const REQUESTS: &str = "passa passar passe manda mandar mande informa informar informe diz diga dizer \
     consegue conseguem conseguir dar dao daria quer querem queremos preciso precisa precisam precisava levar trazer gente galera moca moco \

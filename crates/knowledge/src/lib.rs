@@ -9,6 +9,7 @@
 
 mod api;
 mod embed;
+mod encoding;
 pub mod eval;
 mod extract;
 mod index;

@@ -22,6 +22,7 @@ use crate::read::{Format, Item, ReadError, Reading};
 use crate::reader::Reader;
 use crate::rebuild::Progress;
 use crate::store::{self, NewChunk, NewDocument};
+use crate::encoding::Encoding;
 use crate::{Index, embed, split, sweep, versions};
 
 /// Why knowledge refuses.
@@ -123,6 +124,7 @@ pub struct Library {
     pub(crate) models: Arc<dyn LanguageModel>,
     pub(crate) reader: Reader,
     pub(crate) files: Files,
+    pub(crate) encoder: Encoding,
     bounds: Bounds,
     loaded: Arc<Mutex<HashMap<TenantId, Loaded>>>,
     /// One build of one tenant's index at a time.
@@ -156,6 +158,7 @@ impl Library {
             models,
             reader,
             files,
+            encoder: Encoding::default(),
             bounds,
             loaded: Arc::default(),
             building: Arc::default(),
@@ -287,6 +290,14 @@ impl Library {
             None => lexical.into_iter().take(limit).collect(),
         };
         Ok(order.into_iter().map(|(score, piece)| index.hit(piece, score)).collect())
+    }
+
+    /// The vector of a question by the program's own encoder; `None` when it is turned off.
+    ///
+    /// # Errors
+    /// When the thread that makes it breaks down.
+    pub async fn meaning(&self, question: &str) -> Result<Option<Arc<Vec<f32>>>, db::Error> {
+        self.encoder.question(question).await
     }
 
     /// What the knowledge alone, without a model, says to a question.

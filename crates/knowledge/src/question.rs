@@ -203,6 +203,29 @@ impl QuestionTerm {
     }
 }
 
+impl Index {
+    /// Whether a wish names things, and the knowledge has no word for any of them: then it is another business's.
+    pub fn lacks_the_thing(&self, text: &str) -> bool {
+        let plain = understanding::Plain::of(text);
+        let mut named = 0;
+        for word in plain.words() {
+            let wish = lexicon::WISHES.split_whitespace().any(|one| one == word);
+            if wish || word.len() < 3 || all_digits(word) || STOP.contains(word) || REQUESTS.contains(word) {
+                continue;
+            }
+            let stem = stem(word);
+            if LIGHT.contains(&stem) {
+                continue;
+            }
+            named += 1;
+            if !expand(self, &stem).is_empty() {
+                return false;
+            }
+        }
+        named > 0
+    }
+}
+
 /// What a typed word means, unless the knowledge itself uses it.
 fn meant<'a>(index: &Index, word: &'a str) -> impl Iterator<Item = &'a str> {
     let meaning = lexicon::TYPED.iter().find(|(typed, _)| *typed == word).map(|(_, full)| *full);

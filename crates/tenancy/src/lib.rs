@@ -26,7 +26,7 @@ pub use schema::MIGRATIONS;
 pub use state::{Backlog, Rule, State, UnknownState};
 pub use store::{
     NIGHT, NewTenant, OpeningHours, Profile, Removed, Tenant, TenantError, bump_knowledge, by_id,
-    by_slug, create, day_spans, ids, knowledge_generation, list, opening_hours, own,
+    by_slug, consent_text, create, day_spans, ids, knowledge_generation, list, opening_hours, own,
     remove as remove_tenant, set_cors, set_opening_hours, set_profile, set_state,
 };
 pub use vault::{MasterKey, Vault, VaultError, master_key};

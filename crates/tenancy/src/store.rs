@@ -107,6 +107,21 @@ pub async fn create(
     Ok((tx, tenant))
 }
 
+/// The tenant's own wording for a purpose: `service`, `marketing` or `opt_out`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn consent_text(tx: &mut TenantTx, purpose: &str) -> Result<Option<String>, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT body FROM consent_texts WHERE tenant_id = $1 AND purpose = $2",
+            args![tenant, purpose],
+        )
+        .await?;
+    row.map(|row| row.get(0)).transpose()
+}
+
 fn consent_texts(tenant: &Tenant) -> [(&'static str, String); 3] {
     let name = &tenant.name;
     if tenant.language == "en" {
@@ -123,7 +138,9 @@ fn consent_texts(tenant: &Tenant) -> [(&'static str, String); 3] {
             ),
             (
                 "opt_out",
-                format!("Done. {name} will not write to you again unless you write first."),
+                format!(
+                    "Done. {name} will not write to you again unless you write first. To hear from us again, write START."
+                ),
             ),
         ]
     } else {
@@ -143,7 +160,7 @@ fn consent_texts(tenant: &Tenant) -> [(&'static str, String); 3] {
             (
                 "opt_out",
                 format!(
-                    "Pronto. {name} não vai mais escrever para você, a não ser que você escreva primeiro."
+                    "Pronto. {name} não vai mais escrever para você, a não ser que você escreva primeiro. Para voltar a receber mensagens, escreva VOLTAR."
                 ),
             ),
         ]

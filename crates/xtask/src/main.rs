@@ -1,5 +1,6 @@
 //! Automation of this repository: `cargo xtask test | tidy`.
 
+mod models;
 mod servers;
 mod tidy;
 
@@ -16,8 +17,11 @@ fn main() -> ExitCode {
         "test" => test(&rest),
         "with-servers" => with_servers(&rest),
         "tidy" => tidy::run(),
+        "sentence-model" => models::sentence_model(&rest),
+        "fit-acts" => models::fit_acts(&rest),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask test [cargo test arguments] | with-servers COMMAND… | tidy"
+            "usage: cargo xtask test [cargo test arguments] | with-servers COMMAND… | tidy | \
+             sentence-model FROM TO WORDS… | fit-acts FOLDER TO"
         )),
     };
     match outcome {

@@ -1,0 +1,178 @@
+//! Products of matrices whose weights have four bits.
+
+use crate::file::ModelError;
+
+/// Weights that share a scale.
+pub(crate) const BLOCK: usize = 32;
+/// Bytes of a block: a scale of 16 bits, and 32 weights of four bits, 0 to 15 for -8 to 7; the low halves of the bytes
+/// are the first sixteen.
+const BYTES: usize = 2 + BLOCK / 2;
+
+/// A matrix of four-bit weights, as it stands in the file.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    bytes: &'a [u8],
+    /// Blocks of a row.
+    blocks: usize,
+    rows: usize,
+}
+
+impl<'a> Matrix<'a> {
+    pub(crate) fn new(bytes: &'a [u8], rows: usize, columns: usize) -> Result<Self, ModelError> {
+        let blocks = columns / BLOCK;
+        if bytes.len() < rows * blocks * BYTES || !columns.is_multiple_of(4 * BLOCK) {
+            return Err(ModelError::Damaged);
+        }
+        Ok(Self { bytes, blocks, rows })
+    }
+
+    fn row(&self, row: usize) -> &'a [u8] {
+        let size = self.blocks * BYTES;
+        &self.bytes[row * size..(row + 1) * size]
+    }
+
+    /// A row as numbers.
+    pub(crate) fn numbers(&self, row: usize, out: &mut [f32]) {
+        for (block, out) in self.row(row).chunks_exact(BYTES).zip(out.chunks_exact_mut(BLOCK)) {
+            let scale = half([block[0], block[1]]);
+            for (at, byte) in block[2..].iter().enumerate() {
+                out[at] = scale * (f32::from(byte & 15) - 8.0);
+                out[at + 16] = scale * (f32::from(byte >> 4) - 8.0);
+            }
+        }
+    }
+
+    /// For each of the inputs: its product with every row, and the bias, into `out` (inputs × rows).
+    #[inline(always)]
+    pub(crate) fn times<K: Kernel>(&self, kernel: K, inputs: &Inputs, bias: &[f32], out: &mut [f32]) {
+        let mut weights = vec![[0i16; BLOCK]; self.blocks];
+        let mut scales = vec![0f32; self.blocks];
+        for row in 0..self.rows {
+            let blocks = self.row(row).chunks_exact(BYTES);
+            for ((block, into), scale) in blocks.zip(&mut weights).zip(&mut scales) {
+                *scale = half([block[0], block[1]]);
+                for k in 0..BLOCK / 2 {
+                    let byte = block[2 + k];
+                    into[k] = i16::from(byte & 15) - 8;
+                    into[k + 16] = i16::from(byte >> 4) - 8;
+                }
+            }
+            let values = inputs.values.chunks_exact(self.blocks);
+            let own = inputs.scales.chunks_exact(self.blocks);
+            for (input, (values, own)) in values.zip(own).enumerate() {
+                let sum = kernel.dot(&weights, &scales, values, own);
+                out[input * self.rows + row] = bias[row] + sum;
+            }
+        }
+    }
+}
+
+/// The innermost loop, for a kind of processor.
+pub(crate) trait Kernel: Copy {
+    /// The sum of the products of all blocks, each times its two scales.
+    fn dot(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> f32;
+}
+
+/// Any processor.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+impl Kernel for Plain {
+    #[inline(always)]
+    fn dot(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> f32 {
+        let mut sum = 0.0;
+        for (((w, x), a), b) in w.iter().zip(x).zip(a).zip(b) {
+            let dot: i32 = w.iter().zip(x).map(|(w, x)| i32::from(*w) * i32::from(*x)).sum();
+            #[expect(clippy::cast_precision_loss, reason = "at most 2^15")]
+            let dot = dot as f32;
+            sum += a * b * dot;
+        }
+        sum
+    }
+}
+
+/// x86-64 with AVX2 and FMA (since 2013): the compiler does not find these instructions by itself.
+#[cfg(target_arch = "x86_64")]
+impl Kernel for pulp::x86::V3 {
+    #[inline(always)]
+    fn dot(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> f32 {
+        let blocks = w.len();
+        let (a, x, b) = (&a[..blocks], &x[..blocks], &b[..blocks]);
+        let block = |at: usize| {
+            let w: [pulp::i16x16; 2] = pulp::cast(w[at]);
+            let x: [pulp::i16x16; 2] = pulp::cast(x[at]);
+            let low = self.multiply_wrapping_add_adjacent_i16x16(w[0], x[0]);
+            let high = self.multiply_wrapping_add_adjacent_i16x16(w[1], x[1]);
+            let dot = self.convert_i32x8_to_f32x8(self.wrapping_add_i32x8(low, high));
+            (self.splat_f32x8(a[at] * b[at]), dot)
+        };
+        // Several sums, so that one addition need not wait for the one before. Rows have a multiple of four blocks.
+        let mut sums = [self.splat_f32x8(0.0); 4];
+        for first in (0..blocks / 4 * 4).step_by(4) {
+            for (k, sum) in sums.iter_mut().enumerate() {
+                let (scale, dot) = block(first + k);
+                *sum = self.mul_add_f32x8(scale, dot, *sum);
+            }
+        }
+        let left = self.add_f32x8(sums[0], sums[1]);
+        let sums = self.add_f32x8(left, self.add_f32x8(sums[2], sums[3]));
+        let [a, b, c, d, e, f, g, h]: [f32; 8] = pulp::cast(sums);
+        ((a + e) + (c + g)) + ((b + f) + (d + h))
+    }
+}
+
+/// Inputs of a product, each block of them as whole numbers of eight bits with a scale.
+pub(crate) struct Inputs {
+    values: Vec<[i16; BLOCK]>,
+    scales: Vec<f32>,
+}
+
+impl Inputs {
+    #[inline(always)]
+    pub(crate) fn new(numbers: &[f32]) -> Self {
+        let blocks = numbers.len() / BLOCK;
+        let (mut values, mut scales) = (vec![[0i16; BLOCK]; blocks], vec![0f32; blocks]);
+        for ((from, into), scale) in
+            numbers.chunks_exact(BLOCK).zip(&mut values).zip(&mut scales)
+        {
+            let most = from.iter().fold(0f32, |most, x| most.max(x.abs()));
+            *scale = most / 127.0;
+            let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
+            for (x, out) in from.iter().zip(into) {
+                #[expect(clippy::cast_possible_truncation, reason = "within -127 to 127")]
+                let value = (x * inverse).round_ties_even() as i16;
+                *out = value;
+            }
+        }
+        Self { values, scales }
+    }
+}
+
+/// A floating point number of 16 bits.
+fn half(bytes: [u8; 2]) -> f32 {
+    let bits = u16::from_le_bytes(bytes);
+    let sign = u32::from(bits & 0x8000) << 16;
+    let exponent = u32::from((bits >> 10) & 31);
+    let fraction = u32::from(bits & 0x3ff);
+    match exponent {
+        0 => {
+            #[expect(clippy::cast_precision_loss, reason = "ten bits")]
+            let small = fraction as f32 / 16_777_216.0;
+            if sign == 0 { small } else { -small }
+        }
+        31 => f32::from_bits(sign | 0x7f80_0000 | (fraction << 13)),
+        _ => f32::from_bits(sign | ((exponent + 112) << 23) | (fraction << 13)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_read() {
+        for (bits, value) in [(0x3c00u16, 1.0f32), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8)] {
+            assert!((half(bits.to_le_bytes()) - value).abs() < 1e-9, "{bits:x}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What a customer's message is, before anything is looked up: its spelling made plain, and the acts it performs
+//! (a question, a complaint, a cry for help, "stop writing to me" …). Pure: no I/O, no tenant, no clock.
+//!
+//! Acts are found by patterns over plain text, because they must be found in microseconds, without any model, and the
+//! owner must be able to read why. What patterns leave open, the sentence model decides (see `knowledge`).
+
+mod act;
+mod classifier;
+mod detect;
+mod fit;
+mod patterns;
+mod spelling;
+
+pub use act::Act;
+pub use classifier::{CLASSES, Classifier, classifier};
+pub use detect::{Found, Strength, acts, is_laughter, small_talk};
+pub use fit::{Example, fit};
+pub use spelling::{Plain, plain_word};
