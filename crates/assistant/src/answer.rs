@@ -389,14 +389,8 @@ impl Answerer {
         }
         let text = if rest.is_empty() { text } else { rest.as_str() };
         let (asked, earlier) = (text.to_owned(), before.map(str::to_owned));
-        let look = move |index: &knowledge::Index| {
-            let found = parts::find(index, &asked, earlier.as_deref());
-            let unknown: Vec<String> = found.unknown.into_iter().map(str::to_owned).collect();
-            (found.extracts, unknown)
-        };
-        let (extracts, unknown) = knowledge::ask(&index, look).await?;
-        let unknown = unknown.iter().map(String::as_str).collect();
-        let mut found = parts::Found { extracts, unknown };
+        let look = move |thinking: &knowledge::Thinking<'_>| parts::find(thinking, &asked, earlier.as_deref());
+        let mut found = self.library.think(context.tenant.id, look).await?;
         if self.asks_hours(context, text).is_some() {
             // A sentence that shares a word with the question but names no hour answers another.
             found.extracts.retain(|extract| hours::says_hours(&extract.reply));
@@ -416,11 +410,11 @@ impl Answerer {
         }
         if found.extracts.is_empty() {
             let asked = text.to_owned();
-            let look =
-                move |index: &knowledge::Index| (index.search(&asked, 3), index.extract(&asked));
-            let (near, extract) = knowledge::ask(&index, look).await?;
+            let look = move |index: &knowledge::Index| index.search(&asked, 3);
+            let near = knowledge::ask(&index, look).await?;
             let sources = near.iter().map(|(s, piece)| index.hit(*piece, *s).into()).collect();
-            return Ok(declined(sources, extract.confidence()));
+            let confidence = self.library.extract(context.tenant.id, text).await?.confidence();
+            return Ok(declined(sources, confidence));
         }
         let mut said: Vec<String> = Vec::new();
         let mut sources: Vec<Source> = Vec::new();

@@ -1,178 +1,144 @@
 //! One text, several questions: each is answered by itself, and what is not known is said.
 
-use knowledge::{Extract, Index};
+use knowledge::{Extract, Thinking};
+use understanding::Plain;
 
 use crate::answer::asks;
 
-/// Words that a thing begins with.
-const ARTICLES: &[&str] = &["o", "a", "os", "as", "um", "uma", "the"];
+/// Words that a question begins with, or that stand in one.
+const ASKING: &str = "qual quais quanto quanta quantos quantas quando onde aonde quem como porque tem tens teria vende vendem faz \
+    fazem aceita aceitam atende atendem abre abrem fecha fecham entrega entregam pode posso podem da dao precisa preciso consegue \
+    conseguem sera existe ha serve servem trabalham trabalha oferecem aluga alugam cobra cobram cabe vale funciona quero queria \
+    gostaria saber preco valor horario endereco telefone do does can what how when where is are vem inclui";
 /// Words that a topic, or a part of one, begins with.
 const OPENERS: &[&str] = &[
-    "o", "a", "os", "as", "um", "uma", "de", "do", "da", "dos", "das", "no", "na", "nos", "nas",
-    "em", "para", "pra", "pro", "com", "the", "for", "on", "at",
+    "o", "a", "os", "as", "um", "uma", "de", "do", "da", "dos", "das", "no", "na", "nos", "nas", "em", "para", "com", "sem", "the",
+    "for", "on", "at", "e", "mas", "se", "ou", "nao", "essa", "esse", "isso", "ela", "ele", "qual", "quanto", "tem", "ai", "so",
 ];
-/// Words that a question begins with.
-const ASKING: &[&str] = &[
-    "tem", "têm", "faz", "fazem", "vende", "vendem", "aceita", "aceitam", "atende", "atendem",
-    "qual", "quais", "quanto", "quanta", "quantos", "quando", "onde", "como", "vocês", "voces",
-    "vcs", "vc", "posso", "pode", "dá", "qto", "abre", "abrem", "do", "does", "is", "are", "can",
-    "what", "how", "when", "where",
-];
-/// Log-odds from which half an answer is given when the rest is not known.
-const SURE: f64 = 0.2;
-
-/// Bytes of a question at most, and places in it, at which two are looked for: each costs look-ups.
-const LONGEST_JOINED: usize = 300;
-const JOINTS: usize = 3;
+/// Words of a text that may lean on what was asked before it, at most.
+const LEANING: usize = 8;
+/// Questions of a text that are answered, at most.
+const MOST: usize = 4;
 
 /// What the knowledge says to a text.
-pub(crate) struct Found<'a> {
+pub(crate) struct Found {
     pub(crate) extracts: Vec<Extract>,
     /// The questions that it does not answer, when it answers others.
-    pub(crate) unknown: Vec<&'a str>,
+    pub(crate) unknown: Vec<String>,
 }
 
 /// Looks each question of a text up; `before` is what the contact asked last.
-pub(crate) fn find<'a>(index: &Index, text: &'a str, before: Option<&str>) -> Found<'a> {
+pub(crate) fn find(thinking: &Thinking<'_>, text: &str, before: Option<&str>) -> Found {
     let mut found = Found { extracts: Vec::new(), unknown: Vec::new() };
     let parts = questions(text);
-    let mut named: Option<&str> = None;
-    for (at, part) in parts.iter().enumerate() {
-        let mut one = if index.asks_of_nothing(part) {
-            // "tem canal? quanto custa?", "quanto custa / a limpeza?", or of what was asked before.
-            let topics = [named, parts.get(at + 1).copied(), before];
-            let whole = topics.into_iter().flatten().find_map(|topic| {
-                Some(index.extract(&format!("{part} {topic}"))).filter(Extract::supported)
-            });
-            alone(whole, part)
-        } else {
-            named = Some(part);
-            joined(index, part)
+    let several = parts.len() > 1;
+    let mut last: Option<String> = before.map(str::to_owned);
+    for part in &parts {
+        let leans = last.as_deref().filter(|_| leans(part));
+        let alone = thinking.answer(part, None);
+        let best = match leans {
+            Some(before) => {
+                let with = thinking.answer(part, Some(before));
+                if with.score > alone.score || alone.of_nothing { with } else { alone }
+            }
+            None => alone,
         };
-        found.extracts.append(&mut one.extracts);
-        found.unknown.append(&mut one.unknown);
+        if best.supported() && !(best.of_nothing && leans.is_none()) {
+            if found.extracts.iter().all(|other| other.reply != best.reply) {
+                found.extracts.push(best);
+            }
+        } else {
+            found.unknown.push(part.clone());
+        }
+        last = Some(part.clone());
     }
-    if found.extracts.is_empty() && parts.len() > 1 {
-        // Said in several lines, but one question.
-        let whole = index.extract(text);
+    if found.extracts.is_empty() && several {
+        let whole = thinking.answer(text, before.filter(|_| leans(text)));
         if whole.supported() {
             return Found { extracts: vec![whole], unknown: Vec::new() };
         }
     }
-    if let Some(before) = before
-        && parts.len() <= 1
-        && text.split_whitespace().count() <= 5
-        && let Some(extract) = follow_up(index, text, before, found.extracts.is_empty())
-    {
-        return Found { extracts: vec![extract], unknown: Vec::new() };
-    }
     found
 }
 
-fn alone(extract: Option<Extract>, part: &str) -> Found<'_> {
-    match extract {
-        Some(extract) => Found { extracts: vec![extract], unknown: Vec::new() },
-        None => Found { extracts: Vec::new(), unknown: vec![part] },
-    }
+/// Whether a text is so short that it may only mean something after the one before it.
+fn leans(text: &str) -> bool {
+    let plain = Plain::of(text);
+    let words: Vec<&str> = plain.words().collect();
+    let opens = words.first().is_some_and(|first| OPENERS.contains(first));
+    words.len() <= LEANING && (opens || words.len() <= 5)
 }
 
-/// "e no sábado?" only means something after the question before it. `lost`: it means nothing alone.
-fn follow_up(index: &Index, text: &str, before: &str, lost: bool) -> Option<Extract> {
-    let topic = text.trim().strip_prefix("e ").or_else(|| text.trim().strip_prefix("E "));
-    let rest = topic.unwrap_or(text);
-    let first = rest.split_whitespace().next().unwrap_or_default().to_lowercase();
-    // "e o implante?" names another thing, "e no sábado?" adds to the one that was named, and
-    // "e aceitam cartão?" asks anew.
-    let other = ARTICLES.contains(&first.as_str()) || rest.split_whitespace().count() == 1;
-    let continues = topic.is_some() && (other || OPENERS.contains(&first.as_str()));
-    if !continues && !lost {
-        return None;
-    }
-    let replaced = format!("{} {rest}", without_topic(before));
-    let added = format!("{before} {rest}");
-    let tries = if other { [replaced, added] } else { [added, replaced] };
-    tries
-        .iter()
-        .take(if other || lost { 2 } else { 1 })
-        .map(|t| index.extract(t))
-        .find(Extract::supported)
+fn is_question(text: &str) -> bool {
+    text.contains('?')
+        || Plain::of(text).words().any(|word| ASKING.split_ascii_whitespace().any(|ask| ask == word))
 }
 
-/// The questions of a text, by its question marks and lines; small talk between them is none.
-fn questions(text: &str) -> Vec<&str> {
-    let parts: Vec<&str> = text
-        .split_inclusive(['?', '\n'])
+/// The questions of a text, each with the statements that lead to it; small talk is none.
+fn questions(text: &str) -> Vec<String> {
+    let sentences: Vec<&str> = text
+        .split_inclusive(['?', '\n', '!', ';'])
+        .flat_map(|part| part.split_inclusive(". "))
         .map(str::trim)
-        .filter(|part| part.chars().filter(|c| c.is_alphanumeric()).count() >= 6)
-        .filter(|part| asks(part))
+        .filter(|part| part.chars().any(char::is_alphanumeric) && asks(part))
         .collect();
-    if parts.is_empty() || parts.len() > 4 { vec![text] } else { parts }
-}
-
-/// One question, or two that an "e" joins.
-fn joined<'a>(index: &Index, part: &'a str) -> Found<'a> {
-    let look = |text: &str| Some(index.extract(text)).filter(|e| e.supported() && !e.of_nothing);
-    let whole = look(part);
-    let mut half: Option<(Extract, &str)> = None;
-    let joints = if part.len() <= LONGEST_JOINED { JOINTS } else { 0 };
-    for (at, _) in part.match_indices(" e ").take(joints) {
-        let (first, second) = (part[..at].trim(), part[at + 3..].trim());
-        if first.len() < 4 || second.len() < 3 {
-            continue;
+    let mut out: Vec<String> = Vec::new();
+    let mut led = String::new();
+    for sentence in sentences {
+        if !led.is_empty() {
+            led.push(' ');
         }
-        let one = look(first);
-        // "quanto custa a limpeza e o canal", "o implante dói e quanto custa".
-        let two = [
-            second.to_owned(),
-            format!("{} {second}", without_topic(first)),
-            format!("{second} {first}"),
-        ]
-        .iter()
-        .filter_map(|text| look(text))
-        .find(|two| one.as_ref().is_none_or(|one| two.reply != one.reply));
-        match (one, two) {
-            (Some(one), Some(two))
-                if whole.as_ref().is_none_or(|whole| one.score.min(two.score) > whole.score) =>
-            {
-                return Found { extracts: vec![one, two], unknown: Vec::new() };
+        led.push_str(sentence);
+        if is_question(sentence) {
+            for part in halves(&std::mem::take(&mut led)) {
+                out.push(part);
             }
-            (Some(one), None) if one.score > SURE => {
-                if whole.is_some() && index.has_no_word_of(second) {
-                    // The whole is only its known half.
-                    return Found { extracts: vec![one], unknown: vec![second] };
-                }
-                half = half.or(Some((one, second)));
-            }
-            (None, Some(two)) if two.score > SURE => half = half.or(Some((two, first))),
-            _ => {}
         }
     }
-    if whole.is_some() {
-        return alone(whole, part);
+    if !led.is_empty() {
+        // What is said after the last question belongs to it.
+        match out.last_mut() {
+            Some(last) => {
+                last.push(' ');
+                last.push_str(&led);
+            }
+            None => out.push(led),
+        }
     }
-    if half.is_none()
-        && let Some((led, asked)) = part.rsplit_once(", ")
-        && let Some(extract) = look(asked)
-    {
-        // "meu cachorro tem alergia, vocês têm xampu?": what led to the question needs no answer,
-        // unless it asks by itself.
-        let first = led.split_whitespace().next().unwrap_or_default().to_lowercase();
-        let unknown = if ASKING.contains(&first.as_str()) { vec![led] } else { Vec::new() };
-        return Found { extracts: vec![extract], unknown };
-    }
-    match half {
-        Some((extract, unknown)) => Found { extracts: vec![extract], unknown: vec![unknown] },
-        None => alone(None, part),
-    }
+    if out.is_empty() || out.len() > MOST { vec![text.to_owned()] } else { out }
 }
 
-/// A question without what it is about: "quanto custa o clareamento" becomes "quanto custa".
-fn without_topic(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let at = words
-        .iter()
-        .rposition(|word| OPENERS.contains(&word.to_lowercase().as_str()))
-        .filter(|at| *at > 0)
-        .unwrap_or_else(|| words.len().saturating_sub(1));
-    words[..at].join(" ")
+/// Two questions that an "e" joins: "quanto custa a diária e tem café da manhã?".
+fn halves(text: &str) -> Vec<String> {
+    const STARTS: &[&str] = &[
+        "tem", "quanto", "qual", "quais", "onde", "quando", "como", "aceita", "aceitam", "fazem", "faz", "entregam", "se", "precisa",
+        "posso", "pode", "voces", "vcs", "que", "o", "a", "quem", "abre", "abrem", "vende", "vendem", "da",
+    ];
+    for (at, _) in text.match_indices(" e ") {
+        let (first, second) = (text[..at].trim(), text[at + 3..].trim());
+        let start = kernel::text::fold(second.split_whitespace().next().unwrap_or_default());
+        let verb = ["tem", "aceita", "aceitam", "entregam", "abre", "abrem", "quanto", "qual", "quais", "onde", "quando", "posso", "precisa", "fazem", "vende", "vendem", "voces", "vcs", "se", "quem"]
+            .contains(&start.as_str());
+        let article = matches!(start.as_str(), "o" | "a") && is_question_noun(second);
+        if STARTS.contains(&start.as_str()) && (verb || article) && is_question(first) && first.split_whitespace().count() >= 2 && second.split_whitespace().count() >= 2 {
+            let mut out = commas(first);
+            out.push(second.to_owned());
+            return out;
+        }
+    }
+    vec![text.to_owned()]
+}
+
+/// "o telefone", "o preço da diária": asked for by their names.
+fn is_question_noun(text: &str) -> bool {
+    const NOUNS: &[&str] = &["endereco", "telefone", "preco", "valor", "horario", "prazo", "taxa", "whatsapp", "site", "contato"];
+    let noun = text.split_whitespace().nth(1).map(kernel::text::fold).unwrap_or_default();
+    NOUNS.contains(&noun.as_str())
+}
+
+fn commas(text: &str) -> Vec<String> {
+    match text.rsplit_once(", ") {
+        Some((first, second)) if is_question_noun(second) => vec![first.to_owned(), second.to_owned()],
+        _ => vec![text.to_owned()],
+    }
 }

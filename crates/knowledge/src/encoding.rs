@@ -47,7 +47,7 @@ impl Encoding {
         self.run(move || texts.iter().map(|text| embedding::encoder().passage(text)).collect()).await
     }
 
-    async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         make: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, db::Error> {

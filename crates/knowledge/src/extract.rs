@@ -28,7 +28,7 @@ const ANOTHER: f64 = 0.35;
 /// Log-odds that the price of something else costs.
 const OTHER_THING: f64 = 2.5;
 /// Below this, the honest answer is that we do not know.
-pub const DECLINE_BELOW: f64 = -0.8;
+pub const DECLINE_BELOW: f64 = 0.4;
 
 /// What the knowledge says to a question.
 #[derive(Debug, Clone)]
@@ -333,7 +333,7 @@ impl Index {
     }
 
     /// The run of clauses of a long sentence that covers the question best.
-    fn trim(&self, question: &Question, text: &str) -> String {
+    pub(crate) fn trim(&self, question: &Question, text: &str) -> String {
         if text.chars().count() <= LONGEST {
             return text.to_owned();
         }
@@ -406,6 +406,6 @@ fn says_a_number(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit()) || NUMBERS.contains(word)
 }
 
-fn has_number(folded: &str) -> bool {
+pub(crate) fn has_number(folded: &str) -> bool {
     folded.contains(|c: char| c.is_ascii_digit()) || words(folded).any(|w| NUMBERS.contains(w))
 }

@@ -49,6 +49,20 @@ pub(crate) struct Sentence {
     pub(crate) pair: bool,
     /// Says what follows is about; never an answer by itself.
     pub(crate) heading: bool,
+    /// Terms and tags of the whole line, sorted.
+    pub(crate) line: Vec<Term>,
+    /// Which line of its document it stands in, and that line's text.
+    pub(crate) line_text: Arc<str>,
+    /// Terms of what says what it is about: the title, a pair's question. Sorted.
+    pub(crate) about: Vec<Term>,
+    /// Only the tags of what it shows itself, sorted.
+    pub(crate) tags_sorted: Vec<Term>,
+    pub(crate) shows_number: bool,
+    pub(crate) heading_text: Option<Arc<str>>,
+    /// Of a document that a newer one replaces, or of an offer that ended.
+    pub(crate) outdated: bool,
+    /// As it is encoded: with its heading or question.
+    pub(crate) spoken: String,
 }
 
 #[derive(Debug)]
@@ -89,7 +103,17 @@ pub struct Index {
     names: Vec<Box<str>>,
     postings: Vec<Vec<(u32, u16)>>,
     bigram_postings: HashMap<(Term, Term), Vec<(u32, u16)>>,
+    /// Of each sentence, where they were made.
+    pub(crate) sentence_vectors: Vec<Vec<f32>>,
     bytes: usize,
+}
+
+/// Where a sentence stands.
+struct Around<'a> {
+    line: &'a str,
+    heading: Option<&'a str>,
+    title: &'a str,
+    outdated: bool,
 }
 
 struct Builder {
@@ -111,7 +135,7 @@ impl Builder {
         terms(text).iter().map(|term| self.term(term)).collect()
     }
 
-    fn sentence(&mut self, text: &str, question: Option<&str>, heading: bool) -> u32 {
+    fn sentence(&mut self, text: &str, question: Option<&str>, heading: bool, around: &Around<'_>) -> u32 {
         let mut all = question.map(|q| self.terms(q)).unwrap_or_default();
         all.extend(self.terms(text));
         let folded = fold(text);
@@ -129,8 +153,29 @@ impl Builder {
             .map(|tag| self.term(tag))
             .collect();
         let set = sorted(all.iter().chain(&tags).copied());
+        let shown: Vec<&str> = TAGS
+            .iter()
+            .filter(|intent| intent.evidence.is_match(&folded))
+            .map(|intent| intent.tag)
+            .collect();
+        let shown: Vec<Term> = shown.into_iter().map(|tag| self.term(tag)).collect();
+        let line = self.terms(around.line);
+        let mut about = self.terms(around.title);
+        about.extend(question.map(|q| self.terms(q)).unwrap_or_default());
+        let spoken = match question.or(around.heading) {
+            Some(what) => format!("{what} {text}"),
+            None => text.to_owned(),
+        };
         self.sentences.push(Sentence {
             text: text.to_owned(),
+            line: sorted(all.iter().chain(&line).chain(&tags).copied()),
+            line_text: around.line.into(),
+            about: sorted(about.into_iter()),
+            tags_sorted: sorted(shown.into_iter()),
+            shows_number: crate::extract::has_number(&folded),
+            spoken,
+            heading_text: around.heading.map(Arc::from),
+            outdated: around.outdated,
             terms: all,
             set,
             tags,
@@ -155,6 +200,7 @@ fn pairs(terms: &[Term]) -> impl Iterator<Item = (Term, Term)> + '_ {
 impl Index {
     /// Builds the index of these chunks. Chunks of one document stand together, in order.
     pub fn build(chunks: Vec<Chunk>) -> Self {
+        let old = crate::dates::outdated(&chunks);
         let mut builder = Builder { vocabulary: HashMap::new(), sentences: Vec::new() };
         let mut pieces = Vec::with_capacity(chunks.len());
         let mut postings: Vec<Vec<(u32, u16)>> = Vec::new();
@@ -176,15 +222,31 @@ impl Index {
                 let answer_terms = builder.terms(&chunk.body);
                 bigrams.extend(pairs(&asked_terms).chain(pairs(&answer_terms)));
                 question = sorted(asked_terms.iter().copied());
-                members.push(builder.sentence(&chunk.body, Some(asked), false));
+                let outdated = old.contains(&chunk.document);
+                let around =
+                    Around { line: &chunk.body, heading: None, title: &chunk.title, outdated };
+                members.push(builder.sentence(&chunk.body, Some(asked), false, &around));
             } else {
                 let heading = chunk.heading.as_deref().map(|text| (text, true));
-                let cut = sentences(&chunk.body).into_iter().map(|(_, text)| (text, false));
-                for (text, heading) in heading.into_iter().chain(cut) {
+                let cut = sentences(&chunk.body).into_iter();
+                let line_of = |at: usize| {
+                    let from = chunk.body[..at].rfind('\n').map_or(0, |from| from + 1);
+                    let to = chunk.body[at..].find('\n').map_or(chunk.body.len(), |to| at + to);
+                    &chunk.body[from..to]
+                };
+                let cut = cut.map(|(at, text)| (text, false, line_of(at)));
+                let heading = heading.map(|(text, heading)| (text, heading, text));
+                for (text, heading, line) in heading.into_iter().chain(cut) {
                     let id = match seen.get(text) {
                         Some(id) => *id,
                         None => {
-                            let id = builder.sentence(text, None, heading);
+                            let around = Around {
+                                line,
+                                heading: chunk.heading.as_deref(),
+                                title: &chunk.title,
+                                outdated: old.contains(&chunk.document),
+                            };
+                            let id = builder.sentence(text, None, heading, &around);
                             seen.insert(text.to_owned(), id);
                             id
                         }
@@ -240,9 +302,10 @@ impl Index {
             names,
             postings,
             bigram_postings,
+            sentence_vectors: Vec::new(),
             bytes: 0,
         };
-        index.bytes = index.measure();
+        index.bytes = index.count_bytes();
         index
     }
 
@@ -251,7 +314,7 @@ impl Index {
         self.bytes
     }
 
-    fn measure(&self) -> usize {
+    fn count_bytes(&self) -> usize {
         let chunks: usize = self
             .chunks
             .iter()

@@ -19,55 +19,6 @@ pub(crate) const STOP: &str = "a o as os um uma uns umas de do da dos das d em n
     dia tarde noite favor obrigado obrigada gostaria queria quero saber pode poderia podem \
     tal tais via hoje agora amanha";
 
-/// How people type on a phone, and what they mean by it.
-pub(crate) const TYPED: &[(&str, &str)] = &[
-    ("qto", "quanto"),
-    ("qnto", "quanto"),
-    ("qtos", "quantos"),
-    ("qtas", "quantas"),
-    ("qdo", "quando"),
-    ("qnd", "quando"),
-    ("qndo", "quando"),
-    ("q", "que"),
-    ("oq", "o que"),
-    ("ql", "qual"),
-    ("qlq", "qualquer"),
-    ("ta", "esta"),
-    ("tao", "estao"),
-    ("to", "estou"),
-    ("tava", "estava"),
-    ("n", "nao"),
-    ("nn", "nao"),
-    ("pq", "porque"),
-    ("hj", "hoje"),
-    ("amanh", "amanha"),
-    ("tb", "tambem"),
-    ("tbm", "tambem"),
-    ("mto", "muito"),
-    ("mt", "muito"),
-    ("msm", "mesmo"),
-    ("pfv", "favor"),
-    ("pf", "favor"),
-    ("pls", "favor"),
-    ("cade", "onde esta"),
-    ("kd", "onde esta"),
-    ("end", "endereco"),
-    ("tel", "telefone"),
-    ("fone", "telefone"),
-    ("cel", "celular"),
-    ("zap", "whatsapp"),
-    ("wpp", "whatsapp"),
-    ("whats", "whatsapp"),
-    ("refri", "refrigerante"),
-    ("refris", "refrigerantes"),
-    ("vr", "vale refeicao"),
-    ("fds", "fim de semana"),
-    ("promo", "promocao"),
-    ("promos", "promocoes"),
-    ("info", "informacao"),
-    ("infos", "informacoes"),
-];
-
 /// Words of any wish to buy or to book, with its time, place and payment: they name no thing.
 pub(crate) const WISHES: &str = "quero queria gostaria preciso marcar agendar reservar pedir comprar encomendar levar fazer vou \
     manda mandar separa entregar entrega entregam pedido reserva horario hora horas vaga encaixe agenda hoje amanha segunda terca \

@@ -8,9 +8,11 @@
 //! - A file of a stranger's format is read in a child process with limits, never in this one.
 
 mod api;
+mod dates;
 mod embed;
 mod encoding;
 pub mod eval;
+mod evidence;
 mod extract;
 mod index;
 mod lexicon;
@@ -24,14 +26,19 @@ mod schema;
 mod split;
 mod store;
 mod sweep;
+mod units;
+mod vectors;
 mod versions;
+mod weights;
 
 pub use api::routes;
 pub use embed::{Embed, EmbedDue, set_embedding};
 pub use extract::{DECLINE_BELOW, Extract, LONGEST};
 pub use index::{Chunk, Index};
 pub use isolation::ChildError;
-pub use library::{Added, Bounds, FILE_LIMIT, KnowledgeError, Library, Staged, ask};
+pub use library::{
+    Added, Bounds, FILE_LIMIT, KnowledgeError, Library, Staged, Thinking, ask,
+};
 pub use nearest::Hit;
 pub use read::{Format, Item, ReadError, Reading, read};
 pub use reader::{Reader, Task, serve};
@@ -40,4 +47,5 @@ pub use schema::MIGRATIONS;
 pub use split::{OVERLAP, PIECE, pieces};
 pub use store::{Document, find, list, remove};
 pub use sweep::{Sweep, SweepDue};
+pub use units::{Asked, MEASURES, Measured};
 pub use versions::{Editable, Version, editable, removed, versions};

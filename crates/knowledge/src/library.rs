@@ -21,9 +21,10 @@ use crate::nearest::Hit;
 use crate::read::{Format, Item, ReadError, Reading};
 use crate::reader::Reader;
 use crate::rebuild::Progress;
+use crate::units::Asked;
 use crate::store::{self, NewChunk, NewDocument};
 use crate::encoding::Encoding;
-use crate::{Index, embed, split, sweep, versions};
+use crate::{Chunk, Index, embed, split, sweep, vectors, versions};
 
 /// Why knowledge refuses.
 #[derive(Debug, thiserror::Error)]
@@ -199,14 +200,18 @@ impl Library {
             // Reading thousands of rows keeps a thread busy, too.
             let handle = tokio::runtime::Handle::current();
             tokio::task::spawn_blocking(move || {
-                handle.block_on(store::chunks(&mut tx)).map(Index::build)
+                handle.block_on(async move {
+                    let mut index = Index::build(store::chunks(&mut tx).await?);
+                    index.set_vectors(vectors::of(&mut tx, &index.to_encode()).await?);
+                    Ok::<_, db::Error>(index)
+                })
             })
             .await
             .map_err(|cause| db::Error::Setup(format!("building the index: {cause}")))??
         } else {
-            let chunks = store::chunks(&mut tx).await?;
-            drop(tx);
-            Index::build(chunks)
+            let mut index = Index::build(store::chunks(&mut tx).await?);
+            index.set_vectors(vectors::of(&mut tx, &index.to_encode()).await?);
+            index
         };
         let index = Arc::new(index);
         let used = self.clock.now();
@@ -300,14 +305,26 @@ impl Library {
         self.encoder.question(question).await
     }
 
+    /// Asks an index questions with the program's own encoder at hand, beside the threads that serve everybody.
+    ///
+    /// # Errors
+    /// When the rows cannot be read, or the thread breaks down.
+    pub async fn think<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        ask: impl FnOnce(&Thinking<'_>) -> T + Send + 'static,
+    ) -> Result<T, db::Error> {
+        let index = self.index(tenant).await?;
+        self.encoder.run(move || ask(&Thinking::new(&index))).await
+    }
+
     /// What the knowledge alone, without a model, says to a question.
     ///
     /// # Errors
     /// When the rows cannot be read.
     pub async fn extract(&self, tenant: TenantId, question: &str) -> Result<Extract, db::Error> {
-        let index = self.index(tenant).await?;
         let asked = question.to_owned();
-        ask(&index, move |index| index.extract(&asked)).await
+        self.think(tenant, move |thinking| thinking.answer(&asked, None)).await
     }
 
     /// Reads a file and makes it ready to be added, in place of one of the same name. No transaction may be open
@@ -390,10 +407,11 @@ impl Library {
         if prepared.category.as_ref().is_some_and(|name| name.parse::<Line<60>>().is_err()) {
             return Err(KnowledgeError::Name);
         }
-        let (prepared, chunks, body) = tokio::task::spawn_blocking(move || {
+        let (prepared, chunks, body, sentences) = tokio::task::spawn_blocking(move || {
             let chunks = cut(&prepared.reading.items, prepared.category.as_deref());
             let body = encode(&prepared.reading.items);
-            (prepared, chunks, body)
+            let sentences = sentences_of(&prepared.name, &chunks);
+            (prepared, chunks, body, sentences)
         })
         .await
         .map_err(|cause| db::Error::Setup(format!("cutting a document: {cause}")))?;
@@ -402,6 +420,7 @@ impl Library {
         let totals = store::totals(&mut tx, there).await?;
         drop(tx);
         self.fits(&prepared.name, &chunks, there.is_some(), totals)?;
+        self.encode(tenant, sentences).await?;
         let id = there.unwrap_or_else(DocumentId::generate);
         let revision = ChunkId::generate().to_string();
         let pieces = chunks.len();
@@ -504,6 +523,35 @@ impl Library {
     }
 }
 
+/// An index with the encoder at hand.
+pub struct Thinking<'a> {
+    pub index: &'a Index,
+    vectors: std::cell::RefCell<HashMap<String, Vec<f32>>>,
+}
+
+impl<'a> Thinking<'a> {
+    pub fn new(index: &'a Index) -> Self {
+        Self { index, vectors: std::cell::RefCell::default() }
+    }
+
+    fn vector(&self, text: &str) -> Vec<f32> {
+        if let Some(vector) = self.vectors.borrow().get(text) {
+            return vector.clone();
+        }
+        let vector = embedding::encoder().question(text);
+        self.vectors.borrow_mut().insert(text.to_owned(), vector.clone());
+        vector
+    }
+
+    /// Answers a question; `before`: what it leans on.
+    pub fn answer(&self, text: &str, before: Option<&str>) -> Extract {
+        let vector = self.vector(text);
+        let both = before.map(|before| self.vector(&format!("{before} {text}")));
+        let (vector, both) = (Some(vector.as_slice()), both.as_deref());
+        self.index.answer(&Asked { text, before, vector, both })
+    }
+}
+
 /// Asks an index; a large one beside the threads that serve everybody.
 ///
 /// # Errors
@@ -533,6 +581,24 @@ fn original(sha256: &str) -> String {
 /// SHA-256 in hex.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is to be encoded of these pieces; of very long documents, their beginning.
+fn sentences_of(name: &str, chunks: &[NewChunk]) -> Vec<String> {
+    const MOST: usize = 400;
+    let document = DocumentId::generate();
+    let chunks = chunks.iter().take(MOST).map(|chunk| Chunk {
+        id: ChunkId::generate(),
+        document,
+        title: name.into(),
+        heading: chunk.heading.clone(),
+        question: chunk.question.clone(),
+        body: chunk.body.clone(),
+        vector: None,
+    });
+    let mut sentences = Index::build(chunks.collect()).to_encode();
+    sentences.truncate(MOST);
+    sentences
 }
 
 /// Pairs stay whole; text is cut under its heading.

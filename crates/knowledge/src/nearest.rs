@@ -26,14 +26,26 @@ impl Index {
     /// # Errors
     /// When a file cannot be read.
     pub fn of_files(files: &[(&str, &str)]) -> Result<Self, ReadError> {
+        let files: Vec<(String, Vec<u8>)> = files
+            .iter()
+            .map(|(name, content)| ((*name).to_owned(), content.as_bytes().to_vec()))
+            .collect();
+        Self::of_bytes(&files)
+    }
+
+    /// As [`Index::of_files`], of files of any kind.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn of_bytes(files: &[(String, Vec<u8>)]) -> Result<Self, ReadError> {
         let mut chunks = Vec::new();
         for (name, content) in files {
             let document = DocumentId::generate();
-            let reading = crate::read(name, content.as_bytes())?;
+            let reading = crate::read(name, content)?;
             chunks.extend(cut(&reading.items, None).into_iter().map(|chunk| Chunk {
                 id: ChunkId::generate(),
                 document,
-                title: (*name).into(),
+                title: name.as_str().into(),
                 heading: chunk.heading,
                 question: chunk.question,
                 body: chunk.body,

@@ -82,10 +82,12 @@ impl Question {
     pub(crate) fn read(index: &Index, text: &str) -> Self {
         let folded = fold(text);
         let written = words_and_amounts(&folded);
-        let marked: Vec<(&str, bool)> = written
+        let meant: Vec<(String, bool)> = written
             .iter()
-            .flat_map(|(word, amount)| meant(index, word).map(move |word| (word, *amount)))
+            .flat_map(|(word, amount)| meant(index, word).into_iter().map(|word| (word, *amount)))
             .collect();
+        let marked: Vec<(&str, bool)> =
+            meant.iter().map(|(word, amount)| (word.as_str(), *amount)).collect();
         let all: Vec<&str> = marked.iter().map(|(word, _)| *word).collect();
         let line = format!(" {} ", all.join(" "));
         let (implied, verb) = implied(&line);
@@ -189,7 +191,7 @@ impl Question {
 }
 
 impl QuestionTerm {
-    fn is_price(&self, index: &Index) -> bool {
+    pub(crate) fn is_price(&self, index: &Index) -> bool {
         let tag = index.vocabulary.get(PRICE);
         tag.is_some_and(|tag| self.variants.iter().any(|(variant, _)| variant == tag))
     }
@@ -227,10 +229,11 @@ impl Index {
 }
 
 /// What a typed word means, unless the knowledge itself uses it.
-fn meant<'a>(index: &Index, word: &'a str) -> impl Iterator<Item = &'a str> {
-    let meaning = lexicon::TYPED.iter().find(|(typed, _)| *typed == word).map(|(_, full)| *full);
-    let known = meaning.is_some() && index.vocabulary.contains_key(stem(word).as_str());
-    meaning.filter(|_| !known).unwrap_or(word).split(' ')
+fn meant(index: &Index, word: &str) -> Vec<String> {
+    if index.vocabulary.contains_key(stem(word).as_str()) {
+        return vec![word.to_owned()];
+    }
+    understanding::plain_word(word).split(' ').map(str::to_owned).collect()
 }
 
 /// The term of a number that a question names. Where the knowledge has it as an amount only, that is meant if nothing

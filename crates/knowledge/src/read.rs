@@ -3,7 +3,9 @@
 //! What is here runs in a child process with limits (crate `isolation`), so it may fail in any way; still it stops
 //! by itself at what unpacks to too much.
 
+mod blocks;
 mod docx;
+mod grid;
 mod html;
 mod pdf;
 mod sniff;
@@ -12,6 +14,8 @@ mod table;
 use isolation::{ChildError, Reporter};
 use kernel::text::fold;
 use serde::{Deserialize, Serialize};
+
+use blocks::Block;
 
 /// A file that was read: what of it is pairs, and what is text under a heading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +53,7 @@ pub enum Format {
     Docx,
     Html,
     Csv,
+    Xlsx,
     /// Typed in as a question and its answer.
     Pair,
 }
@@ -62,13 +67,14 @@ impl Format {
             Self::Docx => "docx",
             Self::Html => "html",
             Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
             Self::Pair => "pair",
         }
     }
 
     /// By the name under which it is stored.
     pub(crate) fn by_name(name: &str) -> Self {
-        [Self::Markdown, Self::Pdf, Self::Docx, Self::Html, Self::Csv, Self::Pair]
+        [Self::Markdown, Self::Pdf, Self::Docx, Self::Html, Self::Csv, Self::Xlsx, Self::Pair]
             .into_iter()
             .find(|format| format.name() == name)
             .unwrap_or(Self::Text)
@@ -86,7 +92,8 @@ impl Format {
             "pdf" => Ok(Self::Pdf),
             "docx" => Ok(Self::Docx),
             "html" | "htm" => Ok(Self::Html),
-            "csv" => Ok(Self::Csv),
+            "csv" | "tsv" => Ok(Self::Csv),
+            "xlsx" => Ok(Self::Xlsx),
             _ => Err(ReadError::Unsupported(name.to_owned())),
         }
     }
@@ -95,7 +102,7 @@ impl Format {
 /// Why a file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ReadError {
-    #[error("`{0}` is of no known kind; save it as PDF or .docx, or use .md, .txt, .html or .csv")]
+    #[error("`{0}` is of no known kind; save it as PDF, .docx or .xlsx, or use .md, .txt, .html or .csv")]
     Unsupported(String),
     #[error("`{0}` is empty: it holds no text; save it again and send it once more")]
     Empty(String),
@@ -245,13 +252,16 @@ pub(crate) fn read_within(
         return Err(too_much());
     }
     let mut half = 0;
+    let made = |blocks: Vec<Block>, plain: bool| blocks::assemble(blocks, plain);
     let read = match format {
-        Format::Markdown => Ok(markdown(&decode(bytes))),
-        Format::Text | Format::Pair => Ok(plain(&decode(bytes))),
-        Format::Html => html::html(&decode(bytes), limit).map(|text| markdown(&text)),
+        Format::Markdown => Ok(made(blocks::markdown(&decode(bytes)), false)),
+        Format::Text | Format::Pair => Ok(made(blocks::text(&decode(bytes)), true)),
+        Format::Html => html::html(&decode_page(bytes), limit).map(|read| made(read, false)),
         Format::Csv => table::csv(bytes, limit, &mut half),
-        Format::Docx => docx::docx(bytes, limit, reporter).map(|text| markdown(&text)),
-        Format::Pdf => pdf::pdf(bytes, limit, reporter).map(|text| plain(&unwrap_lines(&text))),
+        Format::Xlsx => table::xlsx(bytes, limit, &mut half, reporter),
+        Format::Docx => docx::docx(bytes, limit, reporter).map(|read| made(read, true)),
+        Format::Pdf => pdf::pdf(bytes, limit, reporter)
+            .map(|text| made(blocks::text(&unwrap_lines(&text)), true)),
     };
     let items = read.map_err(|stop| match stop {
         Stop::Broken(cause) => ReadError::Broken { name: owned(), format, cause },
@@ -278,136 +288,51 @@ pub(crate) fn read_within(
     Ok(Reading { format, items, half })
 }
 
-/// UTF-8, or the Latin-1 that older office programs write.
+/// UTF-8, UTF-16 with its mark, or the encoding of older Windows programs; composed, and lines ended one way.
 fn decode(bytes: &[u8]) -> String {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.replace("\r\n", "\n"),
-        Err(_) => bytes.iter().map(|b| char::from(*b)).collect::<String>().replace("\r\n", "\n"),
-    }
-}
-
-/// Sections by heading; a heading that asks, with a short text, is a pair.
-fn markdown(text: &str) -> Vec<Item> {
-    let mut out = Vec::new();
-    let mut heading: Option<String> = None;
-    let mut body = String::new();
-    let mut close = |heading: &Option<String>, body: &mut String| {
-        let text = std::mem::take(body);
-        if text.trim().is_empty() {
-            return;
-        }
-        match heading {
-            Some(asked) if asked.ends_with('?') && text.chars().count() <= 600 => {
-                let answer = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                out.push(Item::Pair { question: asked.clone(), answer, category: None });
-            }
-            _ => out.extend(plain(&text).into_iter().map(|item| match item {
-                Item::Section { text, .. } => Item::Section { heading: heading.clone(), text },
-                pair @ Item::Pair { .. } => pair,
-            })),
-        }
-    };
-    for line in text.lines() {
-        let trimmed = line.trim();
-        let level = trimmed.bytes().take_while(|b| *b == b'#').count();
-        if (1..=6).contains(&level) && trimmed[level..].starts_with(' ') {
-            close(&heading, &mut body);
-            heading = Some(clean(&trimmed[level..]));
-            continue;
-        }
-        body.push_str(&clean(trimmed));
-        body.push('\n');
-    }
-    close(&heading, &mut body);
-    out
-}
-
-/// Text without Markdown's marks; list items stay lines of their own.
-fn clean(line: &str) -> String {
-    let line = line.trim_start_matches(['>', ' ']);
-    let line = ["- ", "* ", "+ "].iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line);
-    if line.starts_with("|--") || line.starts_with("|:-") || line.starts_with("---") {
-        return String::new();
-    }
-    let line = if line.starts_with('|') {
-        line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join(": ")
+    let text = if let Some((encoding, mark)) = encoding_rs::Encoding::for_bom(bytes) {
+        encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned()
     } else {
-        line.to_owned()
+        match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+        }
     };
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line.as_str();
-    // Links keep their text and address.
-    while let Some(open) = rest.find('[') {
-        let Some(mid) = rest[open..].find("](").map(|at| open + at) else { break };
-        let Some(end) = rest[mid..].find(')').map(|at| mid + at) else { break };
-        out.push_str(&rest[..open]);
-        out.push_str(&rest[open + 1..mid]);
-        out.push_str(" (");
-        out.push_str(&rest[mid + 2..end]);
-        out.push(')');
-        rest = &rest[end + 1..];
-    }
-    out.push_str(rest);
-    out.replace("**", "").replace("__", "").replace('`', "").trim().to_owned()
+    composed(&text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
-/// Running text, in which `Pergunta:`/`Resposta:` (or `P:`/`R:`, `Q:`/`A:`) lines are pairs.
-fn plain(text: &str) -> Vec<Item> {
-    const ASKS: &[&str] = &["pergunta:", "p:", "q:", "question:"];
-    const ANSWERS: &[&str] = &["resposta:", "r:", "a:", "answer:"];
-    let marked = |line: &str, marks: &[&str]| {
-        let folded = fold(line);
-        marks.iter().find(|mark| folded.starts_with(**mark)).map(|mark| {
-            // Folding keeps the number of characters, not of bytes.
-            line.chars().skip(mark.chars().count()).collect::<String>().trim().to_owned()
-        })
-    };
-    let mut out = Vec::new();
-    let mut prose = String::new();
-    let mut pair: Option<(String, Option<String>)> = None;
-    let mut finish = |pair: &mut Option<(String, Option<String>)>| match pair.take() {
-        Some((question, Some(answer))) if !answer.is_empty() => {
-            out.push(Item::Pair { question, answer, category: None });
-            None
-        }
-        Some((question, _)) => Some(question),
-        None => None,
-    };
-    for line in text.lines() {
-        let line = line.trim();
-        if let Some(asked) = marked(line, ASKS) {
-            prose.extend(finish(&mut pair).map(|left| left + "\n"));
-            pair = Some((asked, None));
-        } else if let (Some(answer), Some((_, slot))) = (marked(line, ANSWERS), pair.as_mut()) {
-            *slot = Some(answer);
-        } else if let Some((_, Some(answer))) = pair.as_mut() {
-            if line.is_empty() {
-                prose.extend(finish(&mut pair).map(|left| left + "\n"));
-            } else {
-                answer.push(' ');
-                answer.push_str(line);
-            }
-        } else {
-            prose.push_str(line);
-            prose.push('\n');
-        }
+/// As [`decode`], in the encoding that a page names.
+fn decode_page(bytes: &[u8]) -> String {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).to_lowercase();
+    let named = head.find("charset=").map(|at| {
+        let rest = head[at + 8..].trim_start_matches(['"', '\'']);
+        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).next().unwrap_or_default().to_owned()
+    });
+    // Pages say one thing and are another: what is UTF-8 is.
+    match named.and_then(|name| encoding_rs::Encoding::for_label(name.as_bytes())) {
+        Some(encoding) if std::str::from_utf8(bytes).is_err() => composed(&encoding.decode(bytes).0),
+        _ => decode(bytes),
     }
-    prose.extend(finish(&mut pair).map(|left| left + "\n"));
-    if !prose.trim().is_empty() {
-        out.push(Item::Section { heading: None, text: squeeze(&prose) });
+}
+
+/// Letters with their accents as one character, and without the joined forms of print.
+pub(crate) fn composed(text: &str) -> String {
+    use unicode_normalization::UnicodeNormalization as _;
+    let mut out = String::with_capacity(text.len());
+    for c in text.nfc() {
+        match c {
+            'ﬀ' => out.push_str("ff"),
+            'ﬁ' => out.push_str("fi"),
+            'ﬂ' => out.push_str("fl"),
+            'ﬃ' => out.push_str("ffi"),
+            'ﬄ' => out.push_str("ffl"),
+            'ﬅ' | 'ﬆ' => out.push_str("st"),
+            '\u{ad}' | '\u{200b}' | '\u{feff}' => {}
+            '\u{2010}' | '\u{2011}' => out.push('-'),
+            other => out.push(other),
+        }
     }
     out
-}
-
-/// Blank lines end a paragraph; lines within one that do not end a sentence were only wrapped.
-fn squeeze(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        out.push_str(line);
-        out.push('\n');
-    }
-    out.trim().to_owned()
 }
 
 /// PDF lines are lines of print: those that do not end a sentence go on in the next.
@@ -419,7 +344,9 @@ fn unwrap_lines(text: &str) -> String {
         } else if out.is_empty() || out.ends_with('\n') {
             out.push_str(line);
         } else if out.ends_with('-') && line.starts_with(char::is_lowercase) {
-            out.pop();
+            if !keeps_its_hyphen(&out, line) {
+                out.pop();
+            }
             out.push_str(line);
         } else {
             out.push(' ');
@@ -430,6 +357,17 @@ fn unwrap_lines(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether a hyphen at a line's end is the word's own: "segunda-" and "feira", but not "aten-" and "dimento".
+fn keeps_its_hyphen(before: &str, after: &str) -> bool {
+    const SECOND: &[&str] = &["feira", "feiras", "chuva", "chuvas", "roupa", "roupas", "vidas", "dia", "noite", "line", "mail", "book",
+        "se", "lo", "la", "los", "las", "lhe", "me", "nos", "te", "vos", "prima", "social", "vindo", "vindos", "estar", "in", "out", "fi"];
+    const FIRST: &[&str] = &["segunda", "terca", "quarta", "quinta", "sexta", "guarda", "pre", "pos", "anti", "auto", "bem", "mal", "ex",
+        "vice", "recem", "check", "meio", "super", "semi", "sub", "sobre", "porta", "arco", "e", "wi", "x", "mini", "micro", "nao", "extra"];
+    let first = before.trim_end_matches('-').rsplit(|c: char| !c.is_alphanumeric()).next().map(fold).unwrap_or_default();
+    let second = after.split(|c: char| !c.is_alphanumeric()).next().map(fold).unwrap_or_default();
+    FIRST.contains(&first.as_str()) || SECOND.contains(&second.as_str())
 }
 
 #[cfg(test)]

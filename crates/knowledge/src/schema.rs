@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, VERSIONS, REVISIONS];
+pub const MIGRATIONS: &[Migration] = &[FIRST, VERSIONS, REVISIONS, SENTENCE_VECTORS];
 
 const FIRST: Migration = Migration {
     version: 5,
@@ -85,6 +85,24 @@ ALTER TABLE knowledge_settings ADD COLUMN vector_epoch BIGINT NOT NULL DEFAULT 0
 CREATE INDEX chunks_revision ON chunks (tenant_id, document_id, revision);
 ",
     tenant_tables: &[],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+/// Vectors of sentences by the encoder that the program brings along, under a digest of what was encoded.
+const SENTENCE_VECTORS: Migration = Migration {
+    version: 38,
+    name: "sentence_vectors",
+    sql: "
+CREATE TABLE sentence_vectors (
+    tenant_id TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    model TEXT NOT NULL,
+    vector BYTEA NOT NULL,
+    PRIMARY KEY (tenant_id, digest)
+);
+",
+    tenant_tables: &["sentence_vectors"],
     system_tables: &[],
     house_tables: &[],
 };

@@ -4,6 +4,10 @@ use super::Format;
 
 /// Texts of any encoding that people use hold hardly a control character.
 pub(super) fn is_binary(bytes: &[u8]) -> bool {
+    // With its mark, UTF-16 is text, whatever zeros it holds.
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return false;
+    }
     let control = |b: &&u8| b.is_ascii_control() && !matches!(**b, b'\t' | b'\n' | b'\r' | 0x0c);
     bytes.contains(&0) || bytes.iter().filter(control).count() * 100 > bytes.len()
 }
@@ -42,7 +46,7 @@ pub(super) fn mismatch(format: Format, bytes: &[u8]) -> Option<(&'static str, &'
     } else if zip && names(b"word/document.xml") {
         ("a Word file", "name it .docx")
     } else if zip && names(b"xl/workbook") {
-        ("an Excel file", "save the sheet as CSV and send that")
+        ("an Excel file", "name it .xlsx")
     } else if zip && names(b"ppt/presentation") {
         ("a PowerPoint file", "save it as PDF and send that")
     } else if zip && names(b"opendocument") {
@@ -66,6 +70,7 @@ pub(super) fn mismatch(format: Format, bytes: &[u8]) -> Option<(&'static str, &'
         Format::Pdf => found.0 == "a PDF",
         // Of a cut one the names may be missing; its reader says that it is cut.
         Format::Docx => found.0 == "a Word file" || (zip && !has_zip_end(bytes)),
+        Format::Xlsx => found.0 == "an Excel file" || (zip && !has_zip_end(bytes)),
         // Text is whatever no other kind is; a page may begin with anything.
         _ => matches!(found.0, "plain text" | "something else" | "a web page (HTML)"),
     };

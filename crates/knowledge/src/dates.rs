@@ -1,0 +1,151 @@
+//! Documents that a newer one replaces, and when an offer ends.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use jiff::civil::{Date, date};
+use kernel::DocumentId;
+use kernel::text::fold;
+use regex::Regex;
+
+use crate::index::Chunk;
+use crate::split::{STOP, stem, words};
+
+const MONTHS: &str = "janeiro|fevereiro|marco|abril|maio|junho|julho|agosto|setembro|outubro|novembro|dezembro";
+
+fn expression(text: &str) -> Regex {
+    Regex::new(text).expect("a valid expression")
+}
+
+static NUMERIC: LazyLock<Regex> = LazyLock::new(|| expression(r"\b([0-3]?[0-9])[/.-]([01]?[0-9])[/.-](20[0-9]{2})\b"));
+static BY_MONTH: LazyLock<Regex> = LazyLock::new(|| {
+    expression(&format!(r"\b(?:([0-3]?[0-9])(?:o)? de )?({MONTHS}|jan|fev|mar|abr|mai|jun|jul|ago|set|out|nov|dez)(?: de |/|-|\s|\.)+(20[0-9]{{2}})\b"))
+});
+static YEAR: LazyLock<Regex> = LazyLock::new(|| expression(r"(?:^|[^0-9])(20[2-4][0-9])(?:[^0-9]|$)"));
+/// An end: "ate 30/11/2026", "de 01 a 31/10/2026", "valido ate", "a 28/11/2026".
+static UNTIL: LazyLock<Regex> = LazyLock::new(|| {
+    expression(&format!(
+        r"\b(?:ate|a|ao|e)(?: o)?(?: dia)? ([0-3]?[0-9])(?:[/.]([01]?[0-9])[/.](20[0-9]{{2}})| de ({MONTHS}) de (20[0-9]{{2}}))"
+    ))
+});
+
+fn month(name: &str) -> Option<i8> {
+    let at = MONTHS.split('|').position(|full| full.starts_with(&name[..name.len().min(3)]))?;
+    i8::try_from(at + 1).ok()
+}
+
+fn day(y: &str, m: i8, d: &str) -> Option<Date> {
+    Date::new(y.parse().ok()?, m, d.parse().ok()?).ok()
+}
+
+/// When something that a text offers ends, where it says so.
+pub(crate) fn ends(text: &str) -> Option<Date> {
+    let folded = fold(text);
+    let found = UNTIL.captures_iter(&folded).filter_map(|found| {
+        let part = |at: usize| found.get(at).map(|m| m.as_str());
+        match (part(2), part(4)) {
+            (Some(m), _) => day(part(3)?, m.parse().ok()?, part(1)?),
+            (_, Some(name)) => day(part(5)?, month(name)?, part(1)?),
+            _ => None,
+        }
+    });
+    found.max()
+}
+
+/// The newest date that a document gives itself: in its name, or in its first lines.
+fn of_document(name: &str, head: &str) -> Option<Date> {
+    let text = format!("{} {}", fold(name).replace(['_', '.'], " "), fold(head));
+    let numeric = NUMERIC.captures_iter(&text).filter_map(|f| day(&f[3], f[2].parse().ok()?, &f[1]));
+    let by_month = BY_MONTH.captures_iter(&text).filter_map(|f| {
+        day(&f[3], month(&f[2])?, f.get(1).map_or("1", |d| d.as_str()))
+    });
+    let dated: Option<Date> = numeric.chain(by_month).max();
+    // A year alone means its beginning.
+    let year = YEAR.captures_iter(&text).filter_map(|f| Some(date(f[1].parse().ok()?, 1, 1))).max();
+    match (dated, year) {
+        (Some(dated), Some(year)) if year.year() > dated.year() => Some(year),
+        (Some(dated), _) => Some(dated),
+        (None, year) => year,
+    }
+}
+
+/// Words that say what a document is about, by which two of them are told to be of the same thing.
+fn topic(name: &str, head: &str) -> HashSet<String> {
+    const GENERAL: &[&str] = &[
+        "tabela", "preco", "precos", "valores", "lista", "novo", "nova", "aviso", "comunicado", "circular", "vigente", "atualizado",
+        "atualizada", "txt", "md", "csv", "pdf", "docx", "html", "xlsx", "partir", "vigor", "reajuste", "informativo", "geral", "loja",
+        "faq", "perguntas", "respostas", "duvidas", "informacoes", "valor", "novos", "novas", "aos", "data",
+    ];
+    let text = format!("{} {}", fold(name).replace(['_', '-', '.'], " "), fold(head));
+    words(&text)
+        .filter(|word| word.len() > 2 && !STOP.contains(word) && !word.bytes().all(|b| b.is_ascii_digit()))
+        .filter(|word| !GENERAL.contains(word) && month_name(word).is_none())
+        .map(stem)
+        .collect()
+}
+
+fn month_name(word: &str) -> Option<i8> {
+    MONTHS.split('|').any(|full| full == word || (word.len() == 3 && full.starts_with(word))).then(|| month(word)).flatten()
+}
+
+/// Documents that another one, of a later date and of the same topic, replaces.
+pub(crate) fn outdated(chunks: &[Chunk]) -> HashSet<DocumentId> {
+    struct Told {
+        id: DocumentId,
+        date: Option<Date>,
+        topic: HashSet<String>,
+        words: HashSet<String>,
+    }
+    let mut documents: Vec<Told> = Vec::new();
+    for group in chunks.chunk_by(|a, b| a.document == b.document) {
+        let Some(first) = group.first() else { continue };
+        if first.question.is_some() {
+            continue;
+        }
+        let head: String = format!(
+            "{} {}",
+            first.heading.as_deref().unwrap_or_default(),
+            first.body.lines().take(2).collect::<Vec<_>>().join(" ").chars().take(160).collect::<String>()
+        );
+        let heading = first.heading.as_deref().unwrap_or_else(|| first.body.lines().next().unwrap_or_default());
+        let all: String = group.iter().map(|c| c.body.as_str()).collect::<Vec<_>>().join(" ");
+        let all = fold(&all);
+        documents.push(Told {
+            id: first.document,
+            date: of_document(&first.title, &head),
+            topic: topic(&first.title, &heading.chars().take(80).collect::<String>()),
+            words: words(&all).filter(|w| w.len() > 3 && !STOP.contains(w)).map(stem).collect(),
+        });
+    }
+    let mut out = HashSet::new();
+    for old in &documents {
+        let Some(date) = old.date else { continue };
+        let replaced = documents.iter().any(|new| {
+            let shared = old.topic.intersection(&new.topic).count();
+            let both = old.words.intersection(&new.words).count();
+            let like = both * 2 >= old.words.len().max(1);
+            new.id != old.id && new.date.is_some_and(|other| other > date) && ((shared >= 1 && shared * 2 >= old.topic.len().min(new.topic.len())) || (like && shared >= 1))
+        });
+        if replaced {
+            out.insert(old.id);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offers_end_is_found() {
+        for (text, wanted) in [
+            ("de 01 a 31/10/2026", date(2026, 10, 31)),
+            ("Promoção: coloração por R$ 99 até 30/11/2023.", date(2023, 11, 30)),
+            ("válido até 15 de fevereiro de 2024", date(2024, 2, 15)),
+        ] {
+            assert_eq!(ends(text), Some(wanted), "{text}");
+        }
+        assert_eq!(ends("das 8h às 12h de segunda a sexta"), None);
+    }
+}

@@ -1,0 +1,212 @@
+//! Answers without a model: the sentence that the measures speak for, said as it helps the person who asks.
+
+use kernel::text::fold;
+
+use crate::extract::Extract;
+use crate::index::{Index, Sentence};
+use crate::question::{Kind, Question};
+use crate::split::{all_digits, stem};
+use crate::units::{Asked, MEASURES, Measured};
+use crate::weights::{BIAS, WEIGHTS};
+
+/// Rows of a list that are told together, at most.
+const ROWS: usize = 6;
+/// How much less a further row may be asked for than the best one.
+const ALIKE: f64 = 0.03;
+
+/// A sentence with what speaks for it.
+struct Scored {
+    measured: Measured,
+    score: f64,
+}
+
+fn score(measures: &[f64; MEASURES]) -> f64 {
+    BIAS + measures.iter().zip(&WEIGHTS).map(|(measure, weight)| measure * weight).sum::<f64>()
+}
+
+impl Index {
+    /// Answers a question, or says how little the knowledge supports one.
+    pub fn answer(&self, asked: &Asked<'_>) -> Extract {
+        let question = Question::read(self, asked.text);
+        let of_nothing = question.names_nothing(self) && asked.before.is_none();
+        let nothing = Extract { reply: String::new(), score: -9.0, pieces: Vec::new(), of_nothing };
+        let mut scored: Vec<Scored> = self
+            .measure(asked)
+            .into_iter()
+            .map(|measured| {
+                let sentence = &self.sentences[measured.sentence as usize];
+                let penalty = if sentence.outdated { OUTDATED } else { 0.0 };
+                Scored { score: score(&measured.measures) - penalty, measured }
+            })
+            .collect();
+        scored.sort_by(|a, b| {
+            b.score.total_cmp(&a.score).then(a.measured.sentence.cmp(&b.measured.sentence))
+        });
+        let Some(best) = scored.first() else { return nothing };
+        // The share of all sentences together against that of none: how sure it is that there is an answer.
+        let all: f64 = scored.iter().map(|one| one.score.exp()).sum();
+        let before = asked.before.map(|text| Question::read(self, text));
+        let told = self.told(&question, before.as_ref(), &scored);
+        let mut pieces = vec![best.measured.piece as usize];
+        for one in told.also {
+            if !pieces.contains(&one) {
+                pieces.push(one);
+            }
+        }
+        Extract { reply: told.text, score: all.max(1e-9).ln(), pieces, of_nothing }
+    }
+
+    fn told(&self, question: &Question, before: Option<&Question>, scored: &[Scored]) -> Told {
+        let best = &scored[0];
+        let sentence = &self.sentences[best.measured.sentence as usize];
+        if sentence.pair {
+            return Told { text: self.trim(question, &sentence.text), also: Vec::new() };
+        }
+        let own = |sentence: &Sentence| {
+            question.coverage(&sentence.set) + before.map_or(0.0, |b| 0.5 * b.coverage(&sentence.set))
+        };
+        let best_own = own(sentence);
+        let piece = &self.pieces[best.measured.piece as usize];
+        // Rows that are asked for alike are told together: three sizes, three plans.
+        if is_list_line(&sentence.text) {
+            let alike: Vec<&Sentence> = piece
+                .sentences
+                .iter()
+                .map(|id| &self.sentences[*id as usize])
+                .filter(|other| !other.heading && is_list_line(&other.text))
+                .filter(|other| (own(other) - best_own).abs() <= ALIKE)
+                .filter(|other| other.tags_sorted == sentence.tags_sorted)
+                .collect();
+            let names_more = question.names_things();
+            if alike.len() > 1 && alike.len() <= ROWS && names_more {
+                let lines: Vec<String> =
+                    alike.iter().map(|one| self.row(question, before, &one.text)).collect();
+                return Told { text: lines.join("\n"), also: Vec::new() };
+            }
+            return Told { text: self.row(question, before, &sentence.text), also: Vec::new() };
+        }
+        Told { text: self.trim(question, &self.with_line(question, sentence)), also: Vec::new() }
+    }
+
+    /// A sentence with the rest of its line, which holds its exceptions; without it where that names other amounts.
+    fn with_line(&self, question: &Question, sentence: &Sentence) -> String {
+        let line = &*sentence.line_text;
+        if line.chars().count() > 300 || !line.contains(&sentence.text) {
+            return self.under_heading(sentence, sentence.text.clone());
+        }
+        let others = line.replace(&sentence.text, "");
+        let numbers = |text: &str| crate::extract::has_number(&fold(text));
+        let conditional = ["mas ", "exceto", "menos ", "nao vale", "porem", "so ", "somente", "a partir", "acima", "gratis", "desconto"]
+            .iter()
+            .any(|word| fold(&others).contains(word));
+        let other_amounts = question.kind == Kind::Number && numbers(&others) && numbers(&sentence.text) && !conditional;
+        if other_amounts {
+            return self.under_heading(sentence, sentence.text.clone());
+        }
+        self.under_heading(sentence, line.to_owned())
+    }
+
+    /// A fragment says what it is about only with its heading.
+    fn under_heading(&self, sentence: &Sentence, text: String) -> String {
+        let Some(heading) = sentence.heading_text.as_deref() else { return text };
+        let folded = fold(heading);
+        let negative = folded.starts_with("nao ") || folded.starts_with("sem ");
+        let fragment = text.split_whitespace().count() <= 7 && !text.ends_with('.');
+        if negative || fragment {
+            let heading = heading.rsplit(" – ").next().unwrap_or(heading);
+            let heading = if heading.chars().any(char::is_lowercase) { heading.to_owned() } else { sentence_case(heading) };
+            return format!("{}: {text}", heading.trim_end_matches(':'));
+        }
+        text
+    }
+
+    /// A row of a table as it is told: the columns that are asked for, or all of them.
+    fn row(&self, question: &Question, before: Option<&Question>, text: &str) -> String {
+        let Some(cells) = cells(text) else { return text.to_owned() };
+        let (subject, rest) = match cells.split_first() {
+            Some(((_, subject), rest)) if !rest.is_empty() => (subject, rest),
+            _ => return text.to_owned(),
+        };
+        let stems = |text: &str| -> Vec<String> {
+            crate::split::words(&fold(text)).filter(|w| w.len() > 1 || all_digits(w)).map(stem).collect()
+        };
+        let asks_for = |header: &str| {
+            stems(header).iter().any(|name| {
+                let Some(term) = self.vocabulary.get(name.as_str()) else { return false };
+                let hit = |q: &Question| q.terms.iter().any(|t| !t.is_price(self) && t.variants.iter().any(|(v, w)| v == term && *w >= 0.75));
+                hit(question) || before.is_some_and(hit)
+            })
+        };
+        let wanted: Vec<&(String, String)> = rest.iter().filter(|(header, _)| asks_for(header)).collect();
+        let amounts: Vec<&(String, String)> = rest.iter().filter(|(_, value)| value.contains("R$")).collect();
+        let told: Vec<&(String, String)> = if !wanted.is_empty() && wanted.len() < rest.len() {
+            wanted
+        } else if question.asks_price(self) && amounts.len() == 1 {
+            amounts
+        } else {
+            rest.iter().collect()
+        };
+        match told.as_slice() {
+            [(header, value)] if plain_price(header) => format!("{subject}: {value}"),
+            [(header, value)] => format!("{subject}, {header}: {value}"),
+            several => {
+                let parts: Vec<String> = several
+                    .iter()
+                    .map(|(header, value)| if plain_price(header) && value.contains("R$") { value.clone() } else { format!("{header}: {value}") })
+                    .collect();
+                format!("{subject} – {}", parts.join("; "))
+            }
+        }
+    }
+}
+
+/// Log-odds that a newer document, or an offer's end, costs.
+const OUTDATED: f64 = 3.0;
+
+struct Told {
+    text: String,
+    also: Vec<usize>,
+}
+
+fn plain_price(header: &str) -> bool {
+    matches!(fold(header).as_str(), "preco" | "valor" | "precos" | "valores" | "preco (r$)" | "valor (r$)" | "r$")
+}
+
+fn sentence_case(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let mut letters = lower.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The columns of a row that was read from a table: "Name: value; Name: value."
+pub(crate) fn cells(text: &str) -> Option<Vec<(String, String)>> {
+    let text = text.trim().trim_end_matches('.');
+    let parts: Vec<&str> = text.split("; ").collect();
+    if parts.len() < 2 {
+        return None;
+    }
+    parts
+        .iter()
+        .map(|part| {
+            let (header, value) = part.split_once(": ")?;
+            (header.chars().count() <= 60).then(|| (header.trim().to_owned(), value.trim().to_owned()))
+        })
+        .collect()
+}
+
+/// A line of a list or of a table: a name with what belongs to it.
+pub(crate) fn is_list_line(text: &str) -> bool {
+    cells(text).is_some()
+        || (text.chars().count() <= 90
+            && (text.contains("R$") || text.contains(" reais"))
+            && text.split_whitespace().count() <= 14
+            && !text.contains(". "))
+}
+
+impl Question {
+    /// Whether it names something, beside asking for a price.
+    fn names_things(&self) -> bool {
+        self.terms.iter().any(|term| !term.light && !term.variants.is_empty())
+    }
+}
+

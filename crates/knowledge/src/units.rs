@@ -1,0 +1,165 @@
+//! The sentences of an index as evidence: how well each supports an answer to a question.
+//!
+//! Every sentence gets a handful of measures (words in common, of itself, of its line and of its heading; nearness of
+//! meaning; what kind of answer is asked for and shown), a fitted weight for each, and so a score. The scores and that
+//! of "none of them" make shares: what the best has is the confidence. Weights were fitted by `cargo xtask
+//! fit-evidence` on one half of the trades of `evaluation/conversations`; `portaria eval conversations` measures.
+
+use crate::index::{Index, Term, sorted};
+use crate::question::{Kind, Question};
+
+/// Measures of a sentence for a question.
+pub const MEASURES: usize = 22;
+
+/// A question as it is asked of the evidence.
+pub struct Asked<'a> {
+    pub text: &'a str,
+    /// What the contact asked before, where the text leans on it.
+    pub before: Option<&'a str>,
+    /// Of the text, and of both together.
+    pub vector: Option<&'a [f32]>,
+    pub both: Option<&'a [f32]>,
+}
+
+/// A sentence with its measures.
+pub struct Measured {
+    /// Number of the sentence.
+    pub sentence: u32,
+    pub piece: u32,
+    pub measures: [f64; MEASURES],
+}
+
+/// Words of a question that asks for what a unit may show.
+struct Shown {
+    price: bool,
+    hours: bool,
+    place: bool,
+    phone: bool,
+    span: bool,
+}
+
+impl Index {
+    /// Measures every sentence that could be an answer.
+    pub fn measure(&self, asked: &Asked<'_>) -> Vec<Measured> {
+        let question = Question::read(self, asked.text);
+        let before = asked.before.map(|text| Question::read(self, text));
+        let ranked = self.rank(&question, self.pieces.len());
+        let mut bm25 = vec![0f64; self.pieces.len()];
+        for (score, piece) in &ranked {
+            bm25[*piece as usize] = *score;
+        }
+        let top = ranked.first().map_or(1.0, |(score, _)| score.max(1e-9));
+        let asks = self.shown(&question.known);
+        let cosines: Vec<f64> = self.nearness(asked.vector);
+        let both: Vec<f64> = match asked.both {
+            Some(vector) => self.nearness(Some(vector)),
+            None => cosines.clone(),
+        };
+        let nearest = cosines.iter().copied().fold(-1.0, f64::max);
+        let nearest_both = both.iter().copied().fold(-1.0, f64::max);
+        let mut out = Vec::new();
+        let mut seen = vec![false; self.sentences.len()];
+        for (number, piece) in self.pieces.iter().enumerate() {
+            let first = piece.sentences.first().map(|id| &self.sentences[*id as usize]);
+            let heading: &[Term] =
+                first.filter(|first| first.heading).map_or(&[], |first| first.set.as_slice());
+            for id in &piece.sentences {
+                let sentence = &self.sentences[*id as usize];
+                if sentence.heading || std::mem::replace(&mut seen[*id as usize], true) {
+                    continue;
+                }
+                let own = question.coverage(&sentence.set);
+                let line = question.coverage(&sentence.line);
+                let with_heading: Vec<Term> =
+                    sorted(sentence.line.iter().chain(heading).chain(&sentence.about).copied());
+                let all = question.coverage(&with_heading);
+                let missing = question
+                    .terms
+                    .iter()
+                    .filter(|term| !term.light && term.hit(&with_heading) == 0.0)
+                    .map(|term| term.weight / question.total)
+                    .fold(0.0, f64::max);
+                let missing_known = question
+                    .terms
+                    .iter()
+                    .filter(|term| !term.light && term.df > 0 && term.hit(&with_heading) == 0.0)
+                    .map(|term| term.weight / question.total)
+                    .fold(0.0, f64::max);
+                let shows = self.shown(&sentence.tags_sorted);
+                let cos = cosines.get(*id as usize).copied().unwrap_or(0.0);
+                let cos_both = both.get(*id as usize).copied().unwrap_or(0.0);
+                let flag = |yes: bool| f64::from(u8::from(yes));
+                let leans = before.is_some();
+                let of_before = before.as_ref().map_or(0.0, |b| b.coverage(&with_heading));
+                #[expect(clippy::cast_precision_loss, reason = "small counts")]
+                let size = (sentence.terms.len() as f64).min(60.0);
+                let kind = |wanted: Kind| question.kind == wanted;
+                let measures = [
+                    own,
+                    line - own,
+                    all - line,
+                    own * own,
+                    bm25[number] / top,
+                    (cos - 0.82) * 10.0,
+                    (cos - nearest) * 10.0,
+                    missing,
+                    missing_known,
+                    flag(asks.price && shows.price),
+                    flag(asks.price && !shows.price),
+                    flag(asks.hours && shows.hours) - flag(asks.hours && !shows.hours),
+                    flag(asks.place && shows.place) + flag(asks.phone && shows.phone)
+                        - flag(asks.place && !shows.place)
+                        - flag(asks.phone && !shows.phone),
+                    flag(asks.span && shows.span) - flag(asks.span && !shows.span),
+                    flag(sentence.pair) * (if sentence.pair { question.coverage(&sentence.about) } else { 0.0 }),
+                    flag(sentence.pair),
+                    size / 30.0,
+                    flag(sentence.terms.len() <= 2),
+                    if leans { of_before } else { 0.0 },
+                    if leans { (cos_both - nearest_both) * 10.0 } else { 0.0 },
+                    flag(kind(Kind::Number) && sentence.shows_number) - flag(kind(Kind::Number) && !sentence.shows_number),
+                    flag(question.says_little()),
+                ];
+                let piece = u32::try_from(number).unwrap_or(0);
+                out.push(Measured { sentence: *id, piece, measures });
+            }
+        }
+        out
+    }
+
+    /// The text of a sentence, as it is told.
+    pub fn sentence_text(&self, sentence: u32) -> &str {
+        &self.sentences[sentence as usize].text
+    }
+
+    /// What to encode of each sentence, in order: what it is about, and itself.
+    pub fn to_encode(&self) -> Vec<String> {
+        self.sentences.iter().map(|sentence| sentence.spoken.clone()).collect()
+    }
+
+    /// Gives the sentences their vectors, in order.
+    pub fn set_vectors(&mut self, vectors: Vec<Vec<f32>>) {
+        self.sentence_vectors = vectors;
+    }
+
+    fn nearness(&self, vector: Option<&[f32]>) -> Vec<f64> {
+        let Some(vector) = vector else { return vec![0.82; self.sentences.len()] };
+        self.sentence_vectors
+            .iter()
+            .map(|own| if own.len() == vector.len() { f64::from(embedding::cosine(own, vector)) } else { 0.82 })
+            .collect()
+    }
+
+    fn shown(&self, set: &[Term]) -> Shown {
+        let has = |tag: &str| {
+            self.vocabulary.get(tag).is_some_and(|term| set.binary_search(term).is_ok())
+        };
+        Shown {
+            price: has("#price"),
+            hours: has("#hours"),
+            place: has("#place"),
+            phone: has("#phone"),
+            span: has("#span"),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Vectors of sentences by the program's own encoder: rows, made when a document is added.
+
+use std::collections::{HashMap, HashSet};
+
+use db::{Error, TenantTx, args};
+use kernel::TenantId;
+use sha2::{Digest as _, Sha256};
+
+use crate::Library;
+use crate::store::BATCH;
+
+/// By what a sentence is known: a digest of what is encoded, so that a document that is cut anew keeps its vectors.
+fn key(text: &str) -> String {
+    Sha256::digest(text.as_bytes())[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A vector in whole numbers of eight bits, after its scale.
+#[expect(clippy::cast_possible_truncation, reason = "within -127 to 127")]
+fn pack(vector: &[f32]) -> Vec<u8> {
+    let most = vector.iter().fold(1e-9f32, |most, x| most.max(x.abs()));
+    let mut out = (most / 127.0).to_le_bytes().to_vec();
+    out.extend(vector.iter().map(|x| (x * 127.0 / most).round() as i8).map(i8::cast_unsigned));
+    out
+}
+
+fn unpack(bytes: &[u8]) -> Vec<f32> {
+    let Some((scale, numbers)) = bytes.split_first_chunk::<4>() else { return Vec::new() };
+    let scale = f32::from_le_bytes(*scale);
+    numbers.iter().map(|byte| f32::from(byte.cast_signed()) * scale).collect()
+}
+
+/// The vectors of these texts, in order; empty where there is none yet.
+pub(crate) async fn of(tx: &mut TenantTx, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+    let tenant = tx.tenant();
+    let rows = tx
+        .fetch_all(
+            "SELECT digest, vector FROM sentence_vectors WHERE tenant_id = $1 AND model = $2",
+            args![tenant, embedding::NAME],
+        )
+        .await?;
+    let mut known: HashMap<String, Vec<u8>> = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        known.insert(row.get(0)?, row.get(1)?);
+    }
+    Ok(texts.iter().map(|text| known.get(&key(text)).map_or_else(Vec::new, |bytes| unpack(bytes))).collect())
+}
+
+impl Library {
+    /// Makes the vectors that these texts lack, a batch at a time.
+    pub(crate) async fn encode(&self, tenant: TenantId, texts: Vec<String>) -> Result<(), Error> {
+        let mut tx = self.db.read(tenant).await?;
+        let there = of(&mut tx, &texts).await?;
+        drop(tx);
+        let mut seen = HashSet::new();
+        let missing: Vec<String> = texts
+            .into_iter()
+            .zip(there)
+            .filter(|(text, vector)| vector.is_empty() && seen.insert(key(text)))
+            .map(|(text, _)| text)
+            .collect();
+        for batch in missing.chunks(BATCH / 4) {
+            let vectors = self.encoder.passages(batch.to_vec()).await?;
+            let mut tx = self.db.begin(tenant).await?;
+            for (text, vector) in batch.iter().zip(vectors) {
+                tx.execute(
+                    "INSERT INTO sentence_vectors (tenant_id, digest, model, vector) VALUES ($1, $2, $3, $4) \
+                     ON CONFLICT (tenant_id, digest) DO UPDATE SET model = excluded.model, vector = excluded.vector",
+                    args![tenant, key(text), embedding::NAME, pack(&vector)],
+                )
+                .await?;
+            }
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_vector_points_the_same_way() {
+        let vector: Vec<f32> = (0..384i16).map(|i| f32::from(i % 13) / 100.0 - 0.05).collect();
+        let back = unpack(&pack(&vector));
+        assert!(vector.iter().zip(&back).all(|(a, b)| (a - b).abs() < 0.001));
+    }
+}
