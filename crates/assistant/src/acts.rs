@@ -29,7 +29,13 @@ pub(crate) fn is_for_a_person(act: Act) -> bool {
 pub(crate) fn tells_the_rule(act: Act) -> bool {
     matches!(
         act,
-        Act::HealthRisk | Act::Complaint | Act::Cancel | Act::Receipt | Act::Booking | Act::Order | Act::Haggle
+        Act::HealthRisk
+            | Act::Complaint
+            | Act::Cancel
+            | Act::Receipt
+            | Act::Booking
+            | Act::Order
+            | Act::Haggle
     )
 }
 
@@ -92,9 +98,10 @@ const ANIMAL: &str = "cachorro cachorra cadela cao gato gata gatinho gatinha pet
 pub(crate) fn helpline(plain: &Plain) -> Helpline {
     let has = |list: &str| plain.words().any(|w| list.split_ascii_whitespace().any(|one| one == w));
     let line = &plain.line;
-    let of_oneself = [" me matar ", " minha vida ", " quero morrer ", " nao aguento mais ", " nao quero mais "]
-        .iter()
-        .any(|phrase| line.contains(phrase));
+    let of_oneself =
+        [" me matar ", " minha vida ", " quero morrer ", " nao aguento mais ", " nao quero mais "]
+            .iter()
+            .any(|phrase| line.contains(phrase));
     if has(FIRE) {
         Helpline::Fire
     } else if has(ANIMAL) && !has(POLICE) {
@@ -110,12 +117,25 @@ pub(crate) fn helpline(plain: &Plain) -> Helpline {
 
 /// "Cancelar" and nothing else: of an appointment, or of our messages?
 pub(crate) fn is_bare_cancel(plain: &Plain) -> bool {
-    let mut words = plain.words().filter(|w| !matches!(*w, "por" | "favor" | "oi" | "ola" | "quero" | "eu"));
-    matches!((words.next(), words.next()), (Some("cancelar" | "cancela" | "cancele" | "cancel"), None))
+    let mut words =
+        plain.words().filter(|w| !matches!(*w, "por" | "favor" | "oi" | "ola" | "quero" | "eu"));
+    matches!(
+        (words.next(), words.next()),
+        (Some("cancelar" | "cancela" | "cancele" | "cancel"), None)
+    )
 }
 
 /// What brings the messages back that somebody ended.
 pub(crate) fn asks_to_hear_again(plain: &Plain) -> bool {
     let line = plain.line.trim();
-    matches!(line, "voltar" | "quero voltar" | "voltar a receber" | "start" | "resume" | "quero receber" | "quero receber de novo")
+    matches!(
+        line,
+        "voltar"
+            | "quero voltar"
+            | "voltar a receber"
+            | "start"
+            | "resume"
+            | "quero receber"
+            | "quero receber de novo"
+    )
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use inbox::{Line, Reason};
+use jiff::tz::TimeZone;
 use kernel::Clock;
 use knowledge::{Hit, Library};
 use models::{Breakers, LanguageModel};
@@ -197,7 +198,8 @@ impl Answerer {
         {
             return Ok(reply);
         }
-        if let Some(act) = certain.filter(|act| acts::is_for_a_person(*act) && *act != Act::HealthRisk)
+        if let Some(act) =
+            certain.filter(|act| acts::is_for_a_person(*act) && *act != Act::HealthRisk)
         {
             return self.called_for(context, turned, (act, &text, &plain), &greet).await;
         }
@@ -210,6 +212,12 @@ impl Answerer {
             }
             if acts::is_for_a_person(act) {
                 return self.called_for(context, turned, (act, &text, &plain), &greet).await;
+            }
+        }
+        if reply.declined && act.is_none() {
+            let vector = self.library.meaning(&text).await?;
+            if understanding::is_statement(&plain, Some(&vector)) {
+                return Ok(fixed("statement", greet(phrases.noted())));
             }
         }
         if reply.declined {
@@ -228,16 +236,17 @@ impl Answerer {
     }
 
     /// The acts of a text; the encoder is asked where its words alone leave them open.
-    async fn acts(&self, plain: &Plain, text: &str) -> Result<Vec<understanding::Found>, db::Error> {
+    async fn acts(
+        &self,
+        plain: &Plain,
+        text: &str,
+    ) -> Result<Vec<understanding::Found>, db::Error> {
         let found = understanding::acts(plain, None);
         if found.first().is_some_and(|one| one.act.is_small_talk()) {
             return Ok(found);
         }
         let vector = self.library.meaning(text).await?;
-        Ok(match vector {
-            Some(vector) => understanding::acts(plain, Some(&vector)),
-            None => found,
-        })
+        Ok(understanding::acts(plain, Some(&vector)))
     }
 
     /// What needs neither the knowledge nor a person; `None` for other acts.
@@ -275,7 +284,11 @@ impl Answerer {
                 return Some(reply);
             }
             Act::Identity => {
-                if turned.first { phrases.greeting(self.clock.now()) + " " + &phrases.who_am_i() } else { phrases.who_am_i() }
+                if turned.first {
+                    phrases.greeting(self.clock.now()) + " " + &phrases.who_am_i()
+                } else {
+                    phrases.who_am_i()
+                }
             }
             _ => return None,
         };
@@ -302,7 +315,9 @@ impl Answerer {
         } else {
             None
         };
-        let rule = rule.filter(|rule| !rule.declined && rule.confidence >= RULE_CONFIDENCE && !rule.sources.is_empty());
+        let rule = rule.filter(|rule| {
+            !rule.declined && rule.confidence >= RULE_CONFIDENCE && !rule.sources.is_empty()
+        });
         let mut reply = fixed(act.name(), String::new()).handing_over(acts::reason(act));
         reply.text = match rule {
             Some(rule) => {
@@ -389,8 +404,12 @@ impl Answerer {
         }
         let text = if rest.is_empty() { text } else { rest.as_str() };
         let (asked, earlier) = (text.to_owned(), before.map(str::to_owned));
-        let look = move |thinking: &knowledge::Thinking<'_>| parts::find(thinking, &asked, earlier.as_deref());
-        let mut found = self.library.think(context.tenant.id, look).await?;
+        let look = move |thinking: &knowledge::Thinking<'_>| {
+            parts::find(thinking, &asked, earlier.as_deref())
+        };
+        let zone = TimeZone::get(&context.tenant.time_zone).unwrap_or(TimeZone::UTC);
+        let today = self.clock.now().timestamp().to_zoned(zone).date();
+        let mut found = self.library.think(context.tenant.id, Some(today), look).await?;
         if self.asks_hours(context, text).is_some() {
             // A sentence that shares a word with the question but names no hour answers another.
             found.extracts.retain(|extract| hours::says_hours(&extract.reply));

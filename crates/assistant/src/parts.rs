@@ -12,8 +12,9 @@ const ASKING: &str = "qual quais quanto quanta quantos quantas quando onde aonde
     gostaria saber preco valor horario endereco telefone do does can what how when where is are vem inclui";
 /// Words that a topic, or a part of one, begins with.
 const OPENERS: &[&str] = &[
-    "o", "a", "os", "as", "um", "uma", "de", "do", "da", "dos", "das", "no", "na", "nos", "nas", "em", "para", "com", "sem", "the",
-    "for", "on", "at", "e", "mas", "se", "ou", "nao", "essa", "esse", "isso", "ela", "ele", "qual", "quanto", "tem", "ai", "so",
+    "o", "a", "os", "as", "um", "uma", "de", "do", "da", "dos", "das", "no", "na", "nos", "nas",
+    "em", "para", "com", "sem", "the", "for", "on", "at", "e", "mas", "se", "ou", "nao", "essa",
+    "esse", "isso", "ela", "ele", "qual", "quanto", "tem", "ai", "so",
 ];
 /// Words of a text that may lean on what was asked before it, at most.
 const LEANING: usize = 8;
@@ -71,7 +72,9 @@ fn leans(text: &str) -> bool {
 
 fn is_question(text: &str) -> bool {
     text.contains('?')
-        || Plain::of(text).words().any(|word| ASKING.split_ascii_whitespace().any(|ask| ask == word))
+        || Plain::of(text)
+            .words()
+            .any(|word| ASKING.split_ascii_whitespace().any(|ask| ask == word))
 }
 
 /// The questions of a text, each with the statements that lead to it; small talk is none.
@@ -111,16 +114,26 @@ fn questions(text: &str) -> Vec<String> {
 /// Two questions that an "e" joins: "quanto custa a diária e tem café da manhã?".
 fn halves(text: &str) -> Vec<String> {
     const STARTS: &[&str] = &[
-        "tem", "quanto", "qual", "quais", "onde", "quando", "como", "aceita", "aceitam", "fazem", "faz", "entregam", "se", "precisa",
-        "posso", "pode", "voces", "vcs", "que", "o", "a", "quem", "abre", "abrem", "vende", "vendem", "da",
+        "tem", "quanto", "qual", "quais", "onde", "quando", "como", "aceita", "aceitam", "fazem",
+        "faz", "entregam", "se", "precisa", "posso", "pode", "voces", "vcs", "que", "o", "a",
+        "quem", "abre", "abrem", "vende", "vendem", "da",
     ];
     for (at, _) in text.match_indices(" e ") {
         let (first, second) = (text[..at].trim(), text[at + 3..].trim());
         let start = kernel::text::fold(second.split_whitespace().next().unwrap_or_default());
-        let verb = ["tem", "aceita", "aceitam", "entregam", "abre", "abrem", "quanto", "qual", "quais", "onde", "quando", "posso", "precisa", "fazem", "vende", "vendem", "voces", "vcs", "se", "quem"]
-            .contains(&start.as_str());
+        let verb = [
+            "tem", "aceita", "aceitam", "entregam", "abre", "abrem", "quanto", "qual", "quais",
+            "onde", "quando", "posso", "precisa", "fazem", "vende", "vendem", "voces", "vcs", "se",
+            "quem",
+        ]
+        .contains(&start.as_str());
         let article = matches!(start.as_str(), "o" | "a") && is_question_noun(second);
-        if STARTS.contains(&start.as_str()) && (verb || article) && is_question(first) && first.split_whitespace().count() >= 2 && second.split_whitespace().count() >= 2 {
+        if STARTS.contains(&start.as_str())
+            && (verb || article)
+            && is_question(first)
+            && first.split_whitespace().count() >= 2
+            && second.split_whitespace().count() >= 2
+        {
             let mut out = commas(first);
             out.push(second.to_owned());
             return out;
@@ -131,14 +144,19 @@ fn halves(text: &str) -> Vec<String> {
 
 /// "o telefone", "o preço da diária": asked for by their names.
 fn is_question_noun(text: &str) -> bool {
-    const NOUNS: &[&str] = &["endereco", "telefone", "preco", "valor", "horario", "prazo", "taxa", "whatsapp", "site", "contato"];
+    const NOUNS: &[&str] = &[
+        "endereco", "telefone", "preco", "valor", "horario", "prazo", "taxa", "whatsapp", "site",
+        "contato",
+    ];
     let noun = text.split_whitespace().nth(1).map(kernel::text::fold).unwrap_or_default();
     NOUNS.contains(&noun.as_str())
 }
 
 fn commas(text: &str) -> Vec<String> {
     match text.rsplit_once(", ") {
-        Some((first, second)) if is_question_noun(second) => vec![first.to_owned(), second.to_owned()],
+        Some((first, second)) if is_question_noun(second) => {
+            vec![first.to_owned(), second.to_owned()]
+        }
         _ => vec![text.to_owned()],
     }
 }

@@ -28,10 +28,45 @@ fn shortened(text: &str) -> String {
 fn of_the(name: &str) -> &'static str {
     const FEMININE: &[&str] = &["imobiliaria", "advocacia", "farmacia"];
     const MASCULINE: &[&str] = &[
-        "acougue", "armazem", "atelie", "auto", "bar", "bistro", "buffet", "cafe", "centro", "clube", "colegio",
-        "consultorio", "cursinho", "curso", "emporio", "escritorio", "espaco", "estudio", "grupo", "hortifruti",
-        "hospital", "hostel", "hotel", "instituto", "laboratorio", "lar", "lava", "mercado", "mini", "pet", "petshop",
-        "posto", "restaurante", "salao", "sitio", "spa", "studio", "supermercado", "templo",
+        "acougue",
+        "armazem",
+        "atelie",
+        "auto",
+        "bar",
+        "bistro",
+        "buffet",
+        "cafe",
+        "centro",
+        "clube",
+        "colegio",
+        "consultorio",
+        "cursinho",
+        "curso",
+        "emporio",
+        "escritorio",
+        "espaco",
+        "estudio",
+        "grupo",
+        "hortifruti",
+        "hospital",
+        "hostel",
+        "hotel",
+        "instituto",
+        "laboratorio",
+        "lar",
+        "lava",
+        "mercado",
+        "mini",
+        "pet",
+        "petshop",
+        "posto",
+        "restaurante",
+        "salao",
+        "sitio",
+        "spa",
+        "studio",
+        "supermercado",
+        "templo",
     ];
     let first = kernel::text::fold(name.split_whitespace().next().unwrap_or_default());
     if FEMININE.contains(&first.as_str()) || (first.len() > 3 && first.ends_with('a')) {
@@ -95,7 +130,10 @@ impl<'a> Phrases<'a> {
         match name {
             "" => format!("{part}! Aqui é a assistente virtual {} {business}.", of_the(business)),
             name => {
-                format!("{part}! Aqui é {name}, assistente virtual {} {business}.", of_the(business))
+                format!(
+                    "{part}! Aqui é {name}, assistente virtual {} {business}.",
+                    of_the(business)
+                )
             }
         }
     }
@@ -248,7 +286,9 @@ impl<'a> Phrases<'a> {
             (Helpline::Life, true) => {
                 "You are not alone: CVV listens for free at any hour, telephone 188. If there is danger now, call 192."
             }
-            (Helpline::Fire, true) => "Leave the place if it is safe, and call 193 (fire brigade) now.",
+            (Helpline::Fire, true) => {
+                "Leave the place if it is safe, and call 193 (fire brigade) now."
+            }
             (Helpline::Police, true) => {
                 "If there is danger now, call 190 (police); if somebody is hurt, 192 (ambulance)."
             }

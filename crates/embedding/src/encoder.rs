@@ -54,7 +54,8 @@ impl Encoder {
         let parts = Parts::read(file)?;
         let [width, layers, heads, inner, pieces, ..] = parts.sizes;
         let product = |name: &str, bias: &str, rows, columns| {
-            let matrix = Matrix::new(parts.tensor(name)?.bytes, rows, columns)?;
+            let tensor = parts.tensor(name)?;
+            let matrix = Matrix::new((tensor.bytes, tensor.kind), rows, columns)?;
             Ok(Product { matrix, bias: parts.numbers(bias, rows)? })
         };
         let norm = |name: &str| {
@@ -81,7 +82,7 @@ impl Encoder {
         }
         Ok(Self {
             tokenizer: Tokenizer::new(&parts),
-            words: Matrix::new(parts.tensor("emb.word")?.bytes, pieces, width)?,
+            words: Matrix::new((parts.tensor("emb.word")?.bytes, 4), pieces, width)?,
             positions: parts.numbers("emb.pos", width * (LONGEST + 2))?,
             kind: parts.numbers("emb.type", width)?,
             norm: norm("emb.ln")?,
@@ -104,10 +105,16 @@ impl Encoder {
         self.vector(&format!("passage: {text}"))
     }
 
-    fn vector(&self, text: &str) -> Vec<f32> {
+    /// The ids of a text's pieces, with those of its begin and end, as `models/fit_encoder.py` needs them.
+    pub fn ids(&self, text: &str) -> Vec<u32> {
         let mut ids = vec![self.begin];
         ids.extend(self.tokenizer.pieces(text, LONGEST));
         ids.push(self.end);
+        ids
+    }
+
+    fn vector(&self, text: &str) -> Vec<f32> {
+        let ids = self.ids(text);
         let mut out = vec![0f32; WIDTH];
         #[cfg(target_arch = "x86_64")]
         if let Some(processor) = pulp::x86::V3::try_new() {
@@ -247,8 +254,9 @@ fn gelu(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let poly = 1.0
         + z * (0.070_523_08
-            + z * (0.042_282_012
-                + z * (0.009_270_527 + z * (0.000_152_014_3 + z * (0.000_276_567_2 + z * 0.000_043_063_8)))));
+            + z * (0.042_282_01
+                + z * (0.009_270_527
+                    + z * (0.000_152_014_3 + z * (0.000_276_567_2 + z * 0.000_043_063_8)))));
     let p2 = poly * poly;
     let p4 = p2 * p2;
     let p8 = p4 * p4;

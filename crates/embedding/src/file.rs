@@ -5,7 +5,7 @@
 //! end, padding and unknown (`i32`), bytes of the pieces (`u64`), their offsets (`u32`, one more than pieces), their
 //! scores (`f32`), their bytes; code points that are replaced (`i32`), bytes of that table (`u32`), and for each the
 //! code point (`u32`), how many it becomes (`u8`) and those; at last the tensors: how many (`i32`), and for each the
-//! length of its name (`u16`), the name, its type (`u8`: 0 of four bits, 1 `f32`), its numbers (`u32`), its offset and
+//! length of its name (`u16`), the name, its type (`u8`: 0 for `f32`, 8 for eight bits, else four), its numbers (`u32`), its offset and
 //! its bytes (`u64`).
 
 /// Why a model's file cannot be used.

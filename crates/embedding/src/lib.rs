@@ -20,9 +20,9 @@ pub use prune::prune;
 /// Numbers of a vector.
 pub const WIDTH: usize = 384;
 /// Names the model and its version: vectors of another one do not compare.
-pub const NAME: &str = "e5-small-q4-1";
+pub const NAME: &str = "e5-small-pt-1";
 
-static FILE: &[u8] = include_bytes!("../../../models/e5-small-q4-pt-en-es.bin");
+static FILE: &[u8] = include_bytes!("../../../models/e5-small-pt-en-es.bin");
 
 /// The encoder that is linked into the program; made on first use.
 ///

@@ -1,62 +1,84 @@
-//! Products of matrices whose weights have four bits.
+//! Products of matrices whose weights have four or eight bits.
 
 use crate::file::ModelError;
 
 /// Weights that share a scale.
 pub(crate) const BLOCK: usize = 32;
-/// Bytes of a block: a scale of 16 bits, and 32 weights of four bits, 0 to 15 for -8 to 7; the low halves of the bytes
-/// are the first sixteen.
-const BYTES: usize = 2 + BLOCK / 2;
 
-/// A matrix of four-bit weights, as it stands in the file.
+/// A matrix of weights, as it stands in the file. A block has a scale of 16 bits and 32 weights: of four bits, 0 to 15
+/// for -8 to 7, the low halves of the bytes first; or of eight bits.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     bytes: &'a [u8],
-    /// Blocks of a row.
+    /// Blocks of a row, and the bytes of one.
     blocks: usize,
+    size: usize,
     rows: usize,
 }
 
 impl<'a> Matrix<'a> {
-    pub(crate) fn new(bytes: &'a [u8], rows: usize, columns: usize) -> Result<Self, ModelError> {
+    pub(crate) fn new(
+        (bytes, bits): (&'a [u8], u8),
+        rows: usize,
+        columns: usize,
+    ) -> Result<Self, ModelError> {
         let blocks = columns / BLOCK;
-        if bytes.len() < rows * blocks * BYTES || !columns.is_multiple_of(4 * BLOCK) {
+        let size = if bits == 8 { 2 + BLOCK } else { 2 + BLOCK / 2 };
+        if bytes.len() < rows * blocks * size || !columns.is_multiple_of(4 * BLOCK) {
             return Err(ModelError::Damaged);
         }
-        Ok(Self { bytes, blocks, rows })
+        Ok(Self { bytes, blocks, size, rows })
     }
 
     fn row(&self, row: usize) -> &'a [u8] {
-        let size = self.blocks * BYTES;
+        let size = self.blocks * self.size;
         &self.bytes[row * size..(row + 1) * size]
     }
 
-    /// A row as numbers.
-    pub(crate) fn numbers(&self, row: usize, out: &mut [f32]) {
-        for (block, out) in self.row(row).chunks_exact(BYTES).zip(out.chunks_exact_mut(BLOCK)) {
-            let scale = half([block[0], block[1]]);
-            for (at, byte) in block[2..].iter().enumerate() {
-                out[at] = scale * (f32::from(byte & 15) - 8.0);
-                out[at + 16] = scale * (f32::from(byte >> 4) - 8.0);
-            }
-        }
-    }
-
-    /// For each of the inputs: its product with every row, and the bias, into `out` (inputs × rows).
+    /// The weights and scales of a row.
     #[inline(always)]
-    pub(crate) fn times<K: Kernel>(&self, kernel: K, inputs: &Inputs, bias: &[f32], out: &mut [f32]) {
-        let mut weights = vec![[0i16; BLOCK]; self.blocks];
-        let mut scales = vec![0f32; self.blocks];
-        for row in 0..self.rows {
-            let blocks = self.row(row).chunks_exact(BYTES);
-            for ((block, into), scale) in blocks.zip(&mut weights).zip(&mut scales) {
-                *scale = half([block[0], block[1]]);
+    fn unpack(&self, row: usize, weights: &mut [[i16; BLOCK]], scales: &mut [f32]) {
+        let blocks = self.row(row).chunks_exact(self.size);
+        for ((block, into), scale) in blocks.zip(weights).zip(scales) {
+            *scale = half([block[0], block[1]]);
+            if self.size == 2 + BLOCK {
+                for (into, byte) in into.iter_mut().zip(&block[2..]) {
+                    *into = i16::from(byte.cast_signed());
+                }
+            } else {
                 for k in 0..BLOCK / 2 {
                     let byte = block[2 + k];
                     into[k] = i16::from(byte & 15) - 8;
                     into[k + 16] = i16::from(byte >> 4) - 8;
                 }
             }
+        }
+    }
+
+    /// A row as numbers.
+    pub(crate) fn numbers(&self, row: usize, out: &mut [f32]) {
+        let (mut weights, mut scales) = (vec![[0i16; BLOCK]; self.blocks], vec![0f32; self.blocks]);
+        self.unpack(row, &mut weights, &mut scales);
+        for ((block, scale), out) in weights.iter().zip(&scales).zip(out.chunks_exact_mut(BLOCK)) {
+            for (weight, out) in block.iter().zip(out) {
+                *out = scale * f32::from(*weight);
+            }
+        }
+    }
+
+    /// For each of the inputs: its product with every row, and the bias, into `out` (inputs × rows).
+    #[inline(always)]
+    pub(crate) fn times<K: Kernel>(
+        &self,
+        kernel: K,
+        inputs: &Inputs,
+        bias: &[f32],
+        out: &mut [f32],
+    ) {
+        let mut weights = vec![[0i16; BLOCK]; self.blocks];
+        let mut scales = vec![0f32; self.blocks];
+        for row in 0..self.rows {
+            self.unpack(row, &mut weights, &mut scales);
             let values = inputs.values.chunks_exact(self.blocks);
             let own = inputs.scales.chunks_exact(self.blocks);
             for (input, (values, own)) in values.zip(own).enumerate() {
@@ -98,20 +120,12 @@ impl Kernel for pulp::x86::V3 {
     fn dot(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> f32 {
         let blocks = w.len();
         let (a, x, b) = (&a[..blocks], &x[..blocks], &b[..blocks]);
-        let block = |at: usize| {
-            let w: [pulp::i16x16; 2] = pulp::cast(w[at]);
-            let x: [pulp::i16x16; 2] = pulp::cast(x[at]);
-            let low = self.multiply_wrapping_add_adjacent_i16x16(w[0], x[0]);
-            let high = self.multiply_wrapping_add_adjacent_i16x16(w[1], x[1]);
-            let dot = self.convert_i32x8_to_f32x8(self.wrapping_add_i32x8(low, high));
-            (self.splat_f32x8(a[at] * b[at]), dot)
-        };
         // Several sums, so that one addition need not wait for the one before. Rows have a multiple of four blocks.
         let mut sums = [self.splat_f32x8(0.0); 4];
         for first in (0..blocks / 4 * 4).step_by(4) {
             for (k, sum) in sums.iter_mut().enumerate() {
-                let (scale, dot) = block(first + k);
-                *sum = self.mul_add_f32x8(scale, dot, *sum);
+                let at = first + k;
+                *sum = block(self, &w[at], &x[at], a[at] * b[at], *sum);
             }
         }
         let left = self.add_f32x8(sums[0], sums[1]);
@@ -119,6 +133,25 @@ impl Kernel for pulp::x86::V3 {
         let [a, b, c, d, e, f, g, h]: [f32; 8] = pulp::cast(sums);
         ((a + e) + (c + g)) + ((b + f) + (d + h))
     }
+}
+
+/// Adds the product of two blocks to a sum, by lanes. Inlined for sure: outside of code for this kind of processor each
+/// instruction would be a call.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn block(
+    processor: pulp::x86::V3,
+    w: &[i16; BLOCK],
+    x: &[i16; BLOCK],
+    scale: f32,
+    sum: pulp::f32x8,
+) -> pulp::f32x8 {
+    let w: [pulp::i16x16; 2] = pulp::cast(*w);
+    let x: [pulp::i16x16; 2] = pulp::cast(*x);
+    let low = processor.multiply_wrapping_add_adjacent_i16x16(w[0], x[0]);
+    let high = processor.multiply_wrapping_add_adjacent_i16x16(w[1], x[1]);
+    let dot = processor.convert_i32x8_to_f32x8(processor.wrapping_add_i32x8(low, high));
+    processor.mul_add_f32x8(processor.splat_f32x8(scale), dot, sum)
 }
 
 /// Inputs of a product, each block of them as whole numbers of eight bits with a scale.
@@ -132,9 +165,7 @@ impl Inputs {
     pub(crate) fn new(numbers: &[f32]) -> Self {
         let blocks = numbers.len() / BLOCK;
         let (mut values, mut scales) = (vec![[0i16; BLOCK]; blocks], vec![0f32; blocks]);
-        for ((from, into), scale) in
-            numbers.chunks_exact(BLOCK).zip(&mut values).zip(&mut scales)
-        {
+        for ((from, into), scale) in numbers.chunks_exact(BLOCK).zip(&mut values).zip(&mut scales) {
             let most = from.iter().fold(0f32, |most, x| most.max(x.abs()));
             *scale = most / 127.0;
             let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
@@ -171,7 +202,9 @@ mod tests {
 
     #[test]
     fn halves_are_read() {
-        for (bits, value) in [(0x3c00u16, 1.0f32), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8)] {
+        for (bits, value) in
+            [(0x3c00u16, 1.0f32), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8)]
+        {
             assert!((half(bits.to_le_bytes()) - value).abs() < 1e-9, "{bits:x}");
         }
     }

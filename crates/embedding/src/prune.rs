@@ -14,10 +14,7 @@ fn is_ours(c: char) -> bool {
 ///
 /// # Errors
 /// When the file is damaged.
-pub fn prune<'a>(
-    file: &[u8],
-    words: impl Iterator<Item = &'a str>,
-) -> Result<Vec<u8>, ModelError> {
+pub fn prune<'a>(file: &[u8], words: impl Iterator<Item = &'a str>) -> Result<Vec<u8>, ModelError> {
     let parts = Parts::read(file)?;
     let tokenizer = Tokenizer::new(&parts);
     let mut kept: BTreeSet<u32> = parts.special.iter().copied().collect();
@@ -31,7 +28,10 @@ pub fn prune<'a>(
             kept.insert(id);
         }
         // Numbers, prices and times.
-        if !letters.is_empty() && letters.len() <= 4 && letters.chars().all(|c| c.is_ascii_digit() || ",.:$%".contains(c)) {
+        if !letters.is_empty()
+            && letters.len() <= 4
+            && letters.chars().all(|c| c.is_ascii_digit() || ",.:$%".contains(c))
+        {
             kept.insert(id);
         }
     }

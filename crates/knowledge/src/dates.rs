@@ -1,6 +1,6 @@
 //! Documents that a newer one replaces, and when an offer ends.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use jiff::civil::{Date, date};
@@ -11,17 +11,22 @@ use regex::Regex;
 use crate::index::Chunk;
 use crate::split::{STOP, stem, words};
 
-const MONTHS: &str = "janeiro|fevereiro|marco|abril|maio|junho|julho|agosto|setembro|outubro|novembro|dezembro";
+const MONTHS: &str =
+    "janeiro|fevereiro|marco|abril|maio|junho|julho|agosto|setembro|outubro|novembro|dezembro";
 
 fn expression(text: &str) -> Regex {
     Regex::new(text).expect("a valid expression")
 }
 
-static NUMERIC: LazyLock<Regex> = LazyLock::new(|| expression(r"\b([0-3]?[0-9])[/.-]([01]?[0-9])[/.-](20[0-9]{2})\b"));
+static NUMERIC: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"\b([0-3]?[0-9])[/.-]([01]?[0-9])[/.-](20[0-9]{2})\b"));
 static BY_MONTH: LazyLock<Regex> = LazyLock::new(|| {
-    expression(&format!(r"\b(?:([0-3]?[0-9])(?:o)? de )?({MONTHS}|jan|fev|mar|abr|mai|jun|jul|ago|set|out|nov|dez)(?: de |/|-|\s|\.)+(20[0-9]{{2}})\b"))
+    expression(&format!(
+        r"\b(?:([0-3]?[0-9])(?:o)? de )?({MONTHS}|jan|fev|mar|abr|mai|jun|jul|ago|set|out|nov|dez)(?: de |/|-|\s|\.)+(20[0-9]{{2}})\b"
+    ))
 });
-static YEAR: LazyLock<Regex> = LazyLock::new(|| expression(r"(?:^|[^0-9])(20[2-4][0-9])(?:[^0-9]|$)"));
+static YEAR: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"(?:^|[^0-9])(20[2-4][0-9])(?:[^0-9]|$)"));
 /// An end: "ate 30/11/2026", "de 01 a 31/10/2026", "valido ate", "a 28/11/2026".
 static UNTIL: LazyLock<Regex> = LazyLock::new(|| {
     expression(&format!(
@@ -52,13 +57,38 @@ pub(crate) fn ends(text: &str) -> Option<Date> {
     found.max()
 }
 
+/// Characters of a document that is one offer and nothing else, at most.
+const OFFER: usize = 700;
+
+/// When documents end that are one offer.
+pub(crate) fn offers(chunks: &[Chunk]) -> HashMap<DocumentId, Date> {
+    let mut out = HashMap::new();
+    for group in chunks.chunk_by(|a, b| a.document == b.document) {
+        let text: String = group
+            .iter()
+            .map(|chunk| {
+                format!("{} {}\n", chunk.heading.as_deref().unwrap_or_default(), chunk.body)
+            })
+            .collect();
+        let pair = group.iter().any(|chunk| chunk.question.is_some());
+        if !pair
+            && text.chars().count() <= OFFER
+            && let (Some(end), Some(first)) = (ends(&text), group.first())
+        {
+            out.insert(first.document, end);
+        }
+    }
+    out
+}
+
 /// The newest date that a document gives itself: in its name, or in its first lines.
 fn of_document(name: &str, head: &str) -> Option<Date> {
     let text = format!("{} {}", fold(name).replace(['_', '.'], " "), fold(head));
-    let numeric = NUMERIC.captures_iter(&text).filter_map(|f| day(&f[3], f[2].parse().ok()?, &f[1]));
-    let by_month = BY_MONTH.captures_iter(&text).filter_map(|f| {
-        day(&f[3], month(&f[2])?, f.get(1).map_or("1", |d| d.as_str()))
-    });
+    let numeric =
+        NUMERIC.captures_iter(&text).filter_map(|f| day(&f[3], f[2].parse().ok()?, &f[1]));
+    let by_month = BY_MONTH
+        .captures_iter(&text)
+        .filter_map(|f| day(&f[3], month(&f[2])?, f.get(1).map_or("1", |d| d.as_str())));
     let dated: Option<Date> = numeric.chain(by_month).max();
     // A year alone means its beginning.
     let year = YEAR.captures_iter(&text).filter_map(|f| Some(date(f[1].parse().ok()?, 1, 1))).max();
@@ -72,20 +102,59 @@ fn of_document(name: &str, head: &str) -> Option<Date> {
 /// Words that say what a document is about, by which two of them are told to be of the same thing.
 fn topic(name: &str, head: &str) -> HashSet<String> {
     const GENERAL: &[&str] = &[
-        "tabela", "preco", "precos", "valores", "lista", "novo", "nova", "aviso", "comunicado", "circular", "vigente", "atualizado",
-        "atualizada", "txt", "md", "csv", "pdf", "docx", "html", "xlsx", "partir", "vigor", "reajuste", "informativo", "geral", "loja",
-        "faq", "perguntas", "respostas", "duvidas", "informacoes", "valor", "novos", "novas", "aos", "data",
+        "tabela",
+        "preco",
+        "precos",
+        "valores",
+        "lista",
+        "novo",
+        "nova",
+        "aviso",
+        "comunicado",
+        "circular",
+        "vigente",
+        "atualizado",
+        "atualizada",
+        "txt",
+        "md",
+        "csv",
+        "pdf",
+        "docx",
+        "html",
+        "xlsx",
+        "partir",
+        "vigor",
+        "reajuste",
+        "informativo",
+        "geral",
+        "loja",
+        "faq",
+        "perguntas",
+        "respostas",
+        "duvidas",
+        "informacoes",
+        "valor",
+        "novos",
+        "novas",
+        "aos",
+        "data",
     ];
     let text = format!("{} {}", fold(name).replace(['_', '-', '.'], " "), fold(head));
     words(&text)
-        .filter(|word| word.len() > 2 && !STOP.contains(word) && !word.bytes().all(|b| b.is_ascii_digit()))
+        .filter(|word| {
+            word.len() > 2 && !STOP.contains(word) && !word.bytes().all(|b| b.is_ascii_digit())
+        })
         .filter(|word| !GENERAL.contains(word) && month_name(word).is_none())
         .map(stem)
         .collect()
 }
 
 fn month_name(word: &str) -> Option<i8> {
-    MONTHS.split('|').any(|full| full == word || (word.len() == 3 && full.starts_with(word))).then(|| month(word)).flatten()
+    MONTHS
+        .split('|')
+        .any(|full| full == word || (word.len() == 3 && full.starts_with(word)))
+        .then(|| month(word))
+        .flatten()
 }
 
 /// Documents that another one, of a later date and of the same topic, replaces.
@@ -105,9 +174,20 @@ pub(crate) fn outdated(chunks: &[Chunk]) -> HashSet<DocumentId> {
         let head: String = format!(
             "{} {}",
             first.heading.as_deref().unwrap_or_default(),
-            first.body.lines().take(2).collect::<Vec<_>>().join(" ").chars().take(160).collect::<String>()
+            first
+                .body
+                .lines()
+                .take(2)
+                .collect::<Vec<_>>()
+                .join(" ")
+                .chars()
+                .take(160)
+                .collect::<String>()
         );
-        let heading = first.heading.as_deref().unwrap_or_else(|| first.body.lines().next().unwrap_or_default());
+        let heading = first
+            .heading
+            .as_deref()
+            .unwrap_or_else(|| first.body.lines().next().unwrap_or_default());
         let all: String = group.iter().map(|c| c.body.as_str()).collect::<Vec<_>>().join(" ");
         let all = fold(&all);
         documents.push(Told {
@@ -124,7 +204,10 @@ pub(crate) fn outdated(chunks: &[Chunk]) -> HashSet<DocumentId> {
             let shared = old.topic.intersection(&new.topic).count();
             let both = old.words.intersection(&new.words).count();
             let like = both * 2 >= old.words.len().max(1);
-            new.id != old.id && new.date.is_some_and(|other| other > date) && ((shared >= 1 && shared * 2 >= old.topic.len().min(new.topic.len())) || (like && shared >= 1))
+            new.id != old.id
+                && new.date.is_some_and(|other| other > date)
+                && shared >= 1
+                && (like || shared * 2 >= old.topic.len().min(new.topic.len()))
         });
         if replaced {
             out.insert(old.id);

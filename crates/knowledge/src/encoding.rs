@@ -26,25 +26,34 @@ impl Default for Encoding {
 }
 
 impl Encoding {
-    pub(crate) async fn question(&self, text: &str) -> Result<Option<Arc<Vec<f32>>>, db::Error> {
+    pub(crate) async fn question(&self, text: &str) -> Result<Arc<Vec<f32>>, db::Error> {
         let text = text[..text.floor_char_boundary(LONGEST)].to_owned();
         if let Some(vector) = self.questions.lock().get(&text) {
-            return Ok(Some(vector.clone()));
+            return Ok(vector.clone());
         }
-        let asked = text.clone();
-        let vector = self.run(move || embedding::encoder().question(&asked)).await?;
-        let vector = Arc::new(vector);
+        let own = self.clone();
+        self.run(move || own.vector(&text)).await
+    }
+
+    /// The vector of a question, made here and now: for threads that serve nobody else.
+    pub(crate) fn vector(&self, text: &str) -> Arc<Vec<f32>> {
+        let text = &text[..text.floor_char_boundary(LONGEST)];
+        if let Some(vector) = self.questions.lock().get(text) {
+            return vector.clone();
+        }
+        let vector = Arc::new(embedding::encoder().question(text));
         let mut questions = self.questions.lock();
         if questions.len() >= REMEMBERED {
             questions.clear();
         }
-        questions.insert(text, vector.clone());
-        Ok(Some(vector))
+        questions.insert(text.to_owned(), vector.clone());
+        vector
     }
 
     /// The vectors of passages.
     pub(crate) async fn passages(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, db::Error> {
-        self.run(move || texts.iter().map(|text| embedding::encoder().passage(text)).collect()).await
+        self.run(move || texts.iter().map(|text| embedding::encoder().passage(text)).collect())
+            .await
     }
 
     pub(crate) async fn run<T: Send + 'static>(

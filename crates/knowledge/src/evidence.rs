@@ -30,12 +30,17 @@ impl Index {
         let question = Question::read(self, asked.text);
         let of_nothing = question.names_nothing(self) && asked.before.is_none();
         let nothing = Extract { reply: String::new(), score: -9.0, pieces: Vec::new(), of_nothing };
+        let ended = |sentence: &Sentence| {
+            sentence.ends.zip(asked.today).is_some_and(|(end, today)| end < today)
+        };
+        let of_offers = asks_of_offers(asked.text);
         let mut scored: Vec<Scored> = self
             .measure(asked)
             .into_iter()
             .map(|measured| {
                 let sentence = &self.sentences[measured.sentence as usize];
-                let penalty = if sentence.outdated { OUTDATED } else { 0.0 };
+                let over = ended(sentence) && !of_offers;
+                let penalty = if sentence.outdated || over { OUTDATED } else { 0.0 };
                 Scored { score: score(&measured.measures) - penalty, measured }
             })
             .collect();
@@ -46,8 +51,29 @@ impl Index {
         // The share of all sentences together against that of none: how sure it is that there is an answer.
         let all: f64 = scored.iter().map(|one| one.score.exp()).sum();
         let before = asked.before.map(|text| Question::read(self, text));
-        let told = self.told(&question, before.as_ref(), &scored);
-        let mut pieces = vec![best.measured.piece as usize];
+        let home = best.measured.piece as usize;
+        let first = &self.sentences[best.measured.sentence as usize];
+        let told = match first.ends.filter(|_| ended(first)) {
+            // What is over is told as such, beside what holds now.
+            Some(end) => {
+                let over = format!(
+                    "Essa oferta valeu até {:02}/{:02}/{} e já terminou.",
+                    end.day(),
+                    end.month(),
+                    end.year()
+                );
+                scored.retain(|one| !ended(&self.sentences[one.measured.sentence as usize]));
+                match scored.first().filter(|next| next.score > STILL_HOLDS) {
+                    Some(_) => {
+                        let now = self.told(&question, before.as_ref(), &scored);
+                        Told { text: format!("{over}\n\n{}", now.text), also: now.also }
+                    }
+                    None => Told { text: over, also: Vec::new() },
+                }
+            }
+            None => self.told(&question, before.as_ref(), &scored),
+        };
+        let mut pieces = vec![home];
         for one in told.also {
             if !pieces.contains(&one) {
                 pieces.push(one);
@@ -63,7 +89,8 @@ impl Index {
             return Told { text: self.trim(question, &sentence.text), also: Vec::new() };
         }
         let own = |sentence: &Sentence| {
-            question.coverage(&sentence.set) + before.map_or(0.0, |b| 0.5 * b.coverage(&sentence.set))
+            question.coverage(&sentence.set)
+                + before.map_or(0.0, |b| 0.5 * b.coverage(&sentence.set))
         };
         let best_own = own(sentence);
         let piece = &self.pieces[best.measured.piece as usize];
@@ -96,10 +123,16 @@ impl Index {
         }
         let others = line.replace(&sentence.text, "");
         let numbers = |text: &str| crate::extract::has_number(&fold(text));
-        let conditional = ["mas ", "exceto", "menos ", "nao vale", "porem", "so ", "somente", "a partir", "acima", "gratis", "desconto"]
-            .iter()
-            .any(|word| fold(&others).contains(word));
-        let other_amounts = question.kind == Kind::Number && numbers(&others) && numbers(&sentence.text) && !conditional;
+        let conditional = [
+            "mas ", "exceto", "menos ", "nao vale", "porem", "so ", "somente", "a partir", "acima",
+            "gratis", "desconto",
+        ]
+        .iter()
+        .any(|word| fold(&others).contains(word));
+        let other_amounts = question.kind == Kind::Number
+            && numbers(&others)
+            && numbers(&sentence.text)
+            && !conditional;
         if other_amounts {
             return self.under_heading(sentence, sentence.text.clone());
         }
@@ -114,7 +147,11 @@ impl Index {
         let fragment = text.split_whitespace().count() <= 7 && !text.ends_with('.');
         if negative || fragment {
             let heading = heading.rsplit(" – ").next().unwrap_or(heading);
-            let heading = if heading.chars().any(char::is_lowercase) { heading.to_owned() } else { sentence_case(heading) };
+            let heading = if heading.chars().any(char::is_lowercase) {
+                heading.to_owned()
+            } else {
+                sentence_case(heading)
+            };
             return format!("{}: {text}", heading.trim_end_matches(':'));
         }
         text
@@ -128,17 +165,26 @@ impl Index {
             _ => return text.to_owned(),
         };
         let stems = |text: &str| -> Vec<String> {
-            crate::split::words(&fold(text)).filter(|w| w.len() > 1 || all_digits(w)).map(stem).collect()
+            crate::split::words(&fold(text))
+                .filter(|w| w.len() > 1 || all_digits(w))
+                .map(stem)
+                .collect()
         };
         let asks_for = |header: &str| {
             stems(header).iter().any(|name| {
                 let Some(term) = self.vocabulary.get(name.as_str()) else { return false };
-                let hit = |q: &Question| q.terms.iter().any(|t| !t.is_price(self) && t.variants.iter().any(|(v, w)| v == term && *w >= 0.75));
+                let hit = |q: &Question| {
+                    q.terms.iter().any(|t| {
+                        !t.is_price(self) && t.variants.iter().any(|(v, w)| v == term && *w >= 0.75)
+                    })
+                };
                 hit(question) || before.is_some_and(hit)
             })
         };
-        let wanted: Vec<&(String, String)> = rest.iter().filter(|(header, _)| asks_for(header)).collect();
-        let amounts: Vec<&(String, String)> = rest.iter().filter(|(_, value)| value.contains("R$")).collect();
+        let wanted: Vec<&(String, String)> =
+            rest.iter().filter(|(header, _)| asks_for(header)).collect();
+        let amounts: Vec<&(String, String)> =
+            rest.iter().filter(|(_, value)| value.contains("R$")).collect();
         let told: Vec<&(String, String)> = if !wanted.is_empty() && wanted.len() < rest.len() {
             wanted
         } else if question.asks_price(self) && amounts.len() == 1 {
@@ -152,7 +198,13 @@ impl Index {
             several => {
                 let parts: Vec<String> = several
                     .iter()
-                    .map(|(header, value)| if plain_price(header) && value.contains("R$") { value.clone() } else { format!("{header}: {value}") })
+                    .map(|(header, value)| {
+                        if plain_price(header) && value.contains("R$") {
+                            value.clone()
+                        } else {
+                            format!("{header}: {value}")
+                        }
+                    })
                     .collect();
                 format!("{subject} – {}", parts.join("; "))
             }
@@ -163,13 +215,43 @@ impl Index {
 /// Log-odds that a newer document, or an offer's end, costs.
 const OUTDATED: f64 = 3.0;
 
+/// From here on a sentence is told beside an offer that is over.
+const STILL_HOLDS: f64 = 1.0;
+
+/// Whether a text asks after an offer, which may be over.
+fn asks_of_offers(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "promocao",
+        "promo",
+        "promocoes",
+        "oferta",
+        "ofertas",
+        "ainda",
+        "valendo",
+        "vale",
+        "black",
+        "campanha",
+        "desconto",
+        "cupom",
+        "anuncio",
+        "insta",
+        "instagram",
+        "continua",
+    ];
+    let folded = fold(text);
+    crate::split::words(&folded).any(|word| WORDS.contains(&word))
+}
+
 struct Told {
     text: String,
     also: Vec<usize>,
 }
 
 fn plain_price(header: &str) -> bool {
-    matches!(fold(header).as_str(), "preco" | "valor" | "precos" | "valores" | "preco (r$)" | "valor (r$)" | "r$")
+    matches!(
+        fold(header).as_str(),
+        "preco" | "valor" | "precos" | "valores" | "preco (r$)" | "valor (r$)" | "r$"
+    )
 }
 
 fn sentence_case(text: &str) -> String {
@@ -189,7 +271,8 @@ pub(crate) fn cells(text: &str) -> Option<Vec<(String, String)>> {
         .iter()
         .map(|part| {
             let (header, value) = part.split_once(": ")?;
-            (header.chars().count() <= 60).then(|| (header.trim().to_owned(), value.trim().to_owned()))
+            (header.chars().count() <= 60)
+                .then(|| (header.trim().to_owned(), value.trim().to_owned()))
         })
         .collect()
 }
@@ -209,4 +292,3 @@ impl Question {
         self.terms.iter().any(|term| !term.light && !term.variants.is_empty())
     }
 }
-

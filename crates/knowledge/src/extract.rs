@@ -28,7 +28,7 @@ const ANOTHER: f64 = 0.35;
 /// Log-odds that the price of something else costs.
 const OTHER_THING: f64 = 2.5;
 /// Below this, the honest answer is that we do not know.
-pub const DECLINE_BELOW: f64 = 0.4;
+pub const DECLINE_BELOW: f64 = 1.1;
 
 /// What the knowledge says to a question.
 #[derive(Debug, Clone)]

@@ -59,8 +59,10 @@ pub(crate) struct Sentence {
     pub(crate) tags_sorted: Vec<Term>,
     pub(crate) shows_number: bool,
     pub(crate) heading_text: Option<Arc<str>>,
-    /// Of a document that a newer one replaces, or of an offer that ended.
+    /// Of a document that a newer one replaces.
     pub(crate) outdated: bool,
+    /// The day on which what it offers ends.
+    pub(crate) ends: Option<jiff::civil::Date>,
     /// As it is encoded: with its heading or question.
     pub(crate) spoken: String,
 }
@@ -114,6 +116,8 @@ struct Around<'a> {
     heading: Option<&'a str>,
     title: &'a str,
     outdated: bool,
+    /// Of the whole document.
+    ends: Option<jiff::civil::Date>,
 }
 
 struct Builder {
@@ -135,7 +139,13 @@ impl Builder {
         terms(text).iter().map(|term| self.term(term)).collect()
     }
 
-    fn sentence(&mut self, text: &str, question: Option<&str>, heading: bool, around: &Around<'_>) -> u32 {
+    fn sentence(
+        &mut self,
+        text: &str,
+        question: Option<&str>,
+        heading: bool,
+        around: &Around<'_>,
+    ) -> u32 {
         let mut all = question.map(|q| self.terms(q)).unwrap_or_default();
         all.extend(self.terms(text));
         let folded = fold(text);
@@ -176,6 +186,7 @@ impl Builder {
             spoken,
             heading_text: around.heading.map(Arc::from),
             outdated: around.outdated,
+            ends: around.ends.or_else(|| crate::dates::ends(around.line)),
             terms: all,
             set,
             tags,
@@ -201,6 +212,7 @@ impl Index {
     /// Builds the index of these chunks. Chunks of one document stand together, in order.
     pub fn build(chunks: Vec<Chunk>) -> Self {
         let old = crate::dates::outdated(&chunks);
+        let offers = crate::dates::offers(&chunks);
         let mut builder = Builder { vocabulary: HashMap::new(), sentences: Vec::new() };
         let mut pieces = Vec::with_capacity(chunks.len());
         let mut postings: Vec<Vec<(u32, u16)>> = Vec::new();
@@ -223,8 +235,14 @@ impl Index {
                 bigrams.extend(pairs(&asked_terms).chain(pairs(&answer_terms)));
                 question = sorted(asked_terms.iter().copied());
                 let outdated = old.contains(&chunk.document);
-                let around =
-                    Around { line: &chunk.body, heading: None, title: &chunk.title, outdated };
+                let ends = offers.get(&chunk.document).copied();
+                let around = Around {
+                    line: &chunk.body,
+                    heading: None,
+                    title: &chunk.title,
+                    outdated,
+                    ends,
+                };
                 members.push(builder.sentence(&chunk.body, Some(asked), false, &around));
             } else {
                 let heading = chunk.heading.as_deref().map(|text| (text, true));
@@ -245,6 +263,7 @@ impl Index {
                                 heading: chunk.heading.as_deref(),
                                 title: &chunk.title,
                                 outdated: old.contains(&chunk.document),
+                                ends: offers.get(&chunk.document).copied(),
                             };
                             let id = builder.sentence(text, None, heading, &around);
                             seen.insert(text.to_owned(), id);

@@ -36,9 +36,7 @@ pub use embed::{Embed, EmbedDue, set_embedding};
 pub use extract::{DECLINE_BELOW, Extract, LONGEST};
 pub use index::{Chunk, Index};
 pub use isolation::ChildError;
-pub use library::{
-    Added, Bounds, FILE_LIMIT, KnowledgeError, Library, Staged, Thinking, ask,
-};
+pub use library::{Added, Bounds, FILE_LIMIT, KnowledgeError, Library, Staged, Thinking, ask};
 pub use nearest::Hit;
 pub use read::{Format, Item, ReadError, Reading, read};
 pub use reader::{Reader, Task, serve};

@@ -16,14 +16,14 @@ use sha2::{Digest, Sha256};
 use tenancy::Vault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::encoding::Encoding;
 use crate::extract::Extract;
 use crate::nearest::Hit;
 use crate::read::{Format, Item, ReadError, Reading};
 use crate::reader::Reader;
 use crate::rebuild::Progress;
-use crate::units::Asked;
 use crate::store::{self, NewChunk, NewDocument};
-use crate::encoding::Encoding;
+use crate::units::Asked;
 use crate::{Chunk, Index, embed, split, sweep, vectors, versions};
 
 /// Why knowledge refuses.
@@ -108,6 +108,8 @@ pub struct Added {
     pub chunks: usize,
     /// Rows left out because they hold a question or an answer only.
     pub rows_left_out: usize,
+    /// Pages that hold pictures of text only, which nobody read.
+    pub pages_unread: Vec<usize>,
 }
 
 struct Loaded {
@@ -297,25 +299,28 @@ impl Library {
         Ok(order.into_iter().map(|(score, piece)| index.hit(piece, score)).collect())
     }
 
-    /// The vector of a question by the program's own encoder; `None` when it is turned off.
+    /// The vector of a question by the program's own encoder.
     ///
     /// # Errors
     /// When the thread that makes it breaks down.
-    pub async fn meaning(&self, question: &str) -> Result<Option<Arc<Vec<f32>>>, db::Error> {
+    pub async fn meaning(&self, question: &str) -> Result<Arc<Vec<f32>>, db::Error> {
         self.encoder.question(question).await
     }
 
-    /// Asks an index questions with the program's own encoder at hand, beside the threads that serve everybody.
+    /// Asks an index questions with the program's own encoder at hand, beside the threads that serve everybody. `today`:
+    /// the tenant's own day, before which offers may have ended.
     ///
     /// # Errors
     /// When the rows cannot be read, or the thread breaks down.
     pub async fn think<T: Send + 'static>(
         &self,
         tenant: TenantId,
+        today: Option<jiff::civil::Date>,
         ask: impl FnOnce(&Thinking<'_>) -> T + Send + 'static,
     ) -> Result<T, db::Error> {
         let index = self.index(tenant).await?;
-        self.encoder.run(move || ask(&Thinking::new(&index))).await
+        let encoder = self.encoder.clone();
+        self.encoder.run(move || ask(&Thinking { index: &index, encoder, today })).await
     }
 
     /// What the knowledge alone, without a model, says to a question.
@@ -324,7 +329,7 @@ impl Library {
     /// When the rows cannot be read.
     pub async fn extract(&self, tenant: TenantId, question: &str) -> Result<Extract, db::Error> {
         let asked = question.to_owned();
-        self.think(tenant, move |thinking| thinking.answer(&asked, None)).await
+        self.think(tenant, None, move |thinking| thinking.answer(&asked, None)).await
     }
 
     /// Reads a file and makes it ready to be added, in place of one of the same name. No transaction may be open
@@ -392,7 +397,12 @@ impl Library {
             category: category.map(str::to_owned),
             sha256: digest(format!("{question}\n{answer}{kind}").as_bytes()),
             size: question.len() + answer.len(),
-            reading: Reading { format: Format::Pair, items: vec![item], half: 0 },
+            reading: Reading {
+                format: Format::Pair,
+                items: vec![item],
+                half: 0,
+                unread: Vec::new(),
+            },
             original: None,
         };
         self.stage(tenant, prepared).await
@@ -519,6 +529,7 @@ impl Library {
             format: document.format.to_owned(),
             chunks: *pieces,
             rows_left_out: prepared.reading.half,
+            pages_unread: prepared.reading.unread.clone(),
         })
     }
 }
@@ -526,29 +537,17 @@ impl Library {
 /// An index with the encoder at hand.
 pub struct Thinking<'a> {
     pub index: &'a Index,
-    vectors: std::cell::RefCell<HashMap<String, Vec<f32>>>,
+    encoder: Encoding,
+    today: Option<jiff::civil::Date>,
 }
 
-impl<'a> Thinking<'a> {
-    pub fn new(index: &'a Index) -> Self {
-        Self { index, vectors: std::cell::RefCell::default() }
-    }
-
-    fn vector(&self, text: &str) -> Vec<f32> {
-        if let Some(vector) = self.vectors.borrow().get(text) {
-            return vector.clone();
-        }
-        let vector = embedding::encoder().question(text);
-        self.vectors.borrow_mut().insert(text.to_owned(), vector.clone());
-        vector
-    }
-
+impl Thinking<'_> {
     /// Answers a question; `before`: what it leans on.
     pub fn answer(&self, text: &str, before: Option<&str>) -> Extract {
-        let vector = self.vector(text);
-        let both = before.map(|before| self.vector(&format!("{before} {text}")));
-        let (vector, both) = (Some(vector.as_slice()), both.as_deref());
-        self.index.answer(&Asked { text, before, vector, both })
+        let vector = self.encoder.vector(text);
+        let both = before.map(|before| self.encoder.vector(&format!("{before} {text}")));
+        let (vector, both) = (Some(vector.as_slice()), both.as_deref().map(Vec::as_slice));
+        self.index.answer(&Asked { text, before, vector, both, today: self.today })
     }
 }
 

@@ -212,7 +212,12 @@ impl Index {
         let mut named = 0;
         for word in plain.words() {
             let wish = lexicon::WISHES.split_whitespace().any(|one| one == word);
-            if wish || word.len() < 3 || all_digits(word) || STOP.contains(word) || REQUESTS.contains(word) {
+            if wish
+                || word.len() < 3
+                || all_digits(word)
+                || STOP.contains(word)
+                || REQUESTS.contains(word)
+            {
                 continue;
             }
             let stem = stem(word);

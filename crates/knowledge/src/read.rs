@@ -7,6 +7,7 @@ mod blocks;
 mod docx;
 mod grid;
 mod html;
+mod layout;
 mod pdf;
 mod sniff;
 mod table;
@@ -24,6 +25,9 @@ pub struct Reading {
     pub items: Vec<Item>,
     /// Rows of a table that hold a question or an answer only, and were left out.
     pub half: usize,
+    /// Pages that show something, and no text that can be read: pictures of text.
+    #[serde(default)]
+    pub unread: Vec<usize>,
 }
 
 /// One thing a file says.
@@ -102,7 +106,9 @@ impl Format {
 /// Why a file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ReadError {
-    #[error("`{0}` is of no known kind; save it as PDF, .docx or .xlsx, or use .md, .txt, .html or .csv")]
+    #[error(
+        "`{0}` is of no known kind; save it as PDF, .docx or .xlsx, or use .md, .txt, .html or .csv"
+    )]
     Unsupported(String),
     #[error("`{0}` is empty: it holds no text; save it again and send it once more")]
     Empty(String),
@@ -252,6 +258,7 @@ pub(crate) fn read_within(
         return Err(too_much());
     }
     let mut half = 0;
+    let mut unread = Vec::new();
     let made = |blocks: Vec<Block>, plain: bool| blocks::assemble(blocks, plain);
     let read = match format {
         Format::Markdown => Ok(made(blocks::markdown(&decode(bytes)), false)),
@@ -260,8 +267,10 @@ pub(crate) fn read_within(
         Format::Csv => table::csv(bytes, limit, &mut half),
         Format::Xlsx => table::xlsx(bytes, limit, &mut half, reporter),
         Format::Docx => docx::docx(bytes, limit, reporter).map(|read| made(read, true)),
-        Format::Pdf => pdf::pdf(bytes, limit, reporter)
-            .map(|text| made(blocks::text(&unwrap_lines(&text)), true)),
+        Format::Pdf => pdf::pdf(bytes, limit, reporter).map(|read| {
+            unread = read.unread;
+            made(read.blocks, true)
+        }),
     };
     let items = read.map_err(|stop| match stop {
         Stop::Broken(cause) => ReadError::Broken { name: owned(), format, cause },
@@ -285,7 +294,7 @@ pub(crate) fn read_within(
     if items.iter().map(Item::size).sum::<usize>() > limit {
         return Err(too_much());
     }
-    Ok(Reading { format, items, half })
+    Ok(Reading { format, items, half, unread })
 }
 
 /// UTF-8, UTF-16 with its mark, or the encoding of older Windows programs; composed, and lines ended one way.
@@ -306,11 +315,16 @@ fn decode_page(bytes: &[u8]) -> String {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).to_lowercase();
     let named = head.find("charset=").map(|at| {
         let rest = head[at + 8..].trim_start_matches(['"', '\'']);
-        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).next().unwrap_or_default().to_owned()
+        rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     });
     // Pages say one thing and are another: what is UTF-8 is.
     match named.and_then(|name| encoding_rs::Encoding::for_label(name.as_bytes())) {
-        Some(encoding) if std::str::from_utf8(bytes).is_err() => composed(&encoding.decode(bytes).0),
+        Some(encoding) if std::str::from_utf8(bytes).is_err() => {
+            composed(&encoding.decode(bytes).0)
+        }
         _ => decode(bytes),
     }
 }
@@ -335,37 +349,24 @@ pub(crate) fn composed(text: &str) -> String {
     out
 }
 
-/// PDF lines are lines of print: those that do not end a sentence go on in the next.
-fn unwrap_lines(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for line in text.lines().map(str::trim) {
-        if line.is_empty() {
-            out.push('\n');
-        } else if out.is_empty() || out.ends_with('\n') {
-            out.push_str(line);
-        } else if out.ends_with('-') && line.starts_with(char::is_lowercase) {
-            if !keeps_its_hyphen(&out, line) {
-                out.pop();
-            }
-            out.push_str(line);
-        } else {
-            out.push(' ');
-            out.push_str(line);
-        }
-        if line.ends_with(['.', '!', '?', ':', ';']) {
-            out.push('\n');
-        }
-    }
-    out
-}
-
 /// Whether a hyphen at a line's end is the word's own: "segunda-" and "feira", but not "aten-" and "dimento".
 fn keeps_its_hyphen(before: &str, after: &str) -> bool {
-    const SECOND: &[&str] = &["feira", "feiras", "chuva", "chuvas", "roupa", "roupas", "vidas", "dia", "noite", "line", "mail", "book",
-        "se", "lo", "la", "los", "las", "lhe", "me", "nos", "te", "vos", "prima", "social", "vindo", "vindos", "estar", "in", "out", "fi"];
-    const FIRST: &[&str] = &["segunda", "terca", "quarta", "quinta", "sexta", "guarda", "pre", "pos", "anti", "auto", "bem", "mal", "ex",
-        "vice", "recem", "check", "meio", "super", "semi", "sub", "sobre", "porta", "arco", "e", "wi", "x", "mini", "micro", "nao", "extra"];
-    let first = before.trim_end_matches('-').rsplit(|c: char| !c.is_alphanumeric()).next().map(fold).unwrap_or_default();
+    const SECOND: &[&str] = &[
+        "feira", "feiras", "chuva", "chuvas", "roupa", "roupas", "vidas", "dia", "noite", "line",
+        "mail", "book", "se", "lo", "la", "los", "las", "lhe", "me", "nos", "te", "vos", "prima",
+        "social", "vindo", "vindos", "estar", "in", "out", "fi",
+    ];
+    const FIRST: &[&str] = &[
+        "segunda", "terca", "quarta", "quinta", "sexta", "guarda", "pre", "pos", "anti", "auto",
+        "bem", "mal", "ex", "vice", "recem", "check", "meio", "super", "semi", "sub", "sobre",
+        "porta", "arco", "e", "wi", "x", "mini", "micro", "nao", "extra",
+    ];
+    let first = before
+        .trim_end_matches('-')
+        .rsplit(|c: char| !c.is_alphanumeric())
+        .next()
+        .map(fold)
+        .unwrap_or_default();
     let second = after.split(|c: char| !c.is_alphanumeric()).next().map(fold).unwrap_or_default();
     FIRST.contains(&first.as_str()) || SECOND.contains(&second.as_str())
 }

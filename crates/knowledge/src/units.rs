@@ -19,6 +19,8 @@ pub struct Asked<'a> {
     /// Of the text, and of both together.
     pub vector: Option<&'a [f32]>,
     pub both: Option<&'a [f32]>,
+    /// The tenant's own day: offers that ended before it are told as such. `None`: as if nothing ended.
+    pub today: Option<jiff::civil::Date>,
 }
 
 /// A sentence with its measures.
@@ -111,13 +113,15 @@ impl Index {
                         - flag(asks.place && !shows.place)
                         - flag(asks.phone && !shows.phone),
                     flag(asks.span && shows.span) - flag(asks.span && !shows.span),
-                    flag(sentence.pair) * (if sentence.pair { question.coverage(&sentence.about) } else { 0.0 }),
+                    flag(sentence.pair)
+                        * (if sentence.pair { question.coverage(&sentence.about) } else { 0.0 }),
                     flag(sentence.pair),
                     size / 30.0,
                     flag(sentence.terms.len() <= 2),
                     if leans { of_before } else { 0.0 },
                     if leans { (cos_both - nearest_both) * 10.0 } else { 0.0 },
-                    flag(kind(Kind::Number) && sentence.shows_number) - flag(kind(Kind::Number) && !sentence.shows_number),
+                    flag(kind(Kind::Number) && sentence.shows_number)
+                        - flag(kind(Kind::Number) && !sentence.shows_number),
                     flag(question.says_little()),
                 ];
                 let piece = u32::try_from(number).unwrap_or(0);
@@ -146,7 +150,13 @@ impl Index {
         let Some(vector) = vector else { return vec![0.82; self.sentences.len()] };
         self.sentence_vectors
             .iter()
-            .map(|own| if own.len() == vector.len() { f64::from(embedding::cosine(own, vector)) } else { 0.82 })
+            .map(|own| {
+                if own.len() == vector.len() {
+                    f64::from(embedding::cosine(own, vector))
+                } else {
+                    0.82
+                }
+            })
             .collect()
     }
 

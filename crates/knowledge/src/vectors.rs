@@ -42,7 +42,10 @@ pub(crate) async fn of(tx: &mut TenantTx, texts: &[String]) -> Result<Vec<Vec<f3
     for row in &rows {
         known.insert(row.get(0)?, row.get(1)?);
     }
-    Ok(texts.iter().map(|text| known.get(&key(text)).map_or_else(Vec::new, |bytes| unpack(bytes))).collect())
+    Ok(texts
+        .iter()
+        .map(|text| known.get(&key(text)).map_or_else(Vec::new, |bytes| unpack(bytes)))
+        .collect())
 }
 
 impl Library {

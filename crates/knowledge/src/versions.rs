@@ -272,7 +272,12 @@ impl Library {
             category: row.get(2)?,
             sha256: row.get(3)?,
             size: usize::try_from(bytes).unwrap_or(0),
-            reading: Reading { format: Format::by_name(&format), items: decode(&body), half: 0 },
+            reading: Reading {
+                format: Format::by_name(&format),
+                items: decode(&body),
+                half: 0,
+                unread: Vec::new(),
+            },
             original: row.get(7)?,
         };
         // A document that was removed comes back under another id; its past comes with it.

@@ -140,9 +140,13 @@ impl Handler<WaitingDue> for WaitingMail {
         let name = unlinked(&tenant.name);
         let why = reason(view.handoff_reason.as_deref().unwrap_or_default(), portuguese);
         let link = format!("{}/painel/t/{}/conversas/{}", self.panel, tenant.slug, view.id);
+        let urgent = view.handoff_reason.as_deref() == Some("harm");
         let (subject, text) = if portuguese {
             (
-                format!("Alguém espera por atendimento: {name}"),
+                format!(
+                    "{}Alguém espera por atendimento: {name}",
+                    if urgent { "URGENTE: " } else { "" }
+                ),
                 format!(
                     "Alguém espera por uma pessoa de {name}.\n\nMotivo: {why}.\nNome informado: {who}\n\
                      Abra a conversa: {link}\n"
@@ -150,7 +154,7 @@ impl Handler<WaitingDue> for WaitingMail {
             )
         } else {
             (
-                format!("Somebody is waiting: {name}"),
+                format!("{}Somebody is waiting: {name}", if urgent { "URGENT: " } else { "" }),
                 format!(
                     "Somebody is waiting for a person of {name}.\n\nReason: {why}.\nName given: {who}\n\
                      Open the conversation: {link}\n"
@@ -193,6 +197,20 @@ fn reason(code: &str, portuguese: bool) -> &'static str {
         "unreadable_media" => {
             ("enviou algo que a assistente não lê", "sent something the assistant cannot read")
         }
+        "harm" => {
+            ("EMERGÊNCIA: alguém pode estar em perigo", "EMERGENCY: somebody may be in danger")
+        }
+        "health_risk" => ("pergunta sobre saúde", "a question about health"),
+        "complaint" => ("reclamação", "a complaint"),
+        "cancel" => ("quer cancelar ou mudar algo", "wants to cancel or change something"),
+        "receipt" => ("comprovante, nota ou segunda via", "a receipt, or a document again"),
+        "status" => ("quer saber de algo que já é seu", "asks after something of their own"),
+        "order" => ("quer fazer um pedido", "wants to order"),
+        "booking" => ("quer marcar um horário", "wants to book"),
+        "haggle" => ("quer negociar o preço", "wants to negotiate"),
+        "applicant" => ("procura trabalho", "looks for work"),
+        "supplier" => ("oferece algo à empresa", "offers something to the business"),
+        "insult" => ("está ofendendo", "is abusive"),
         "late_message" => ("a mensagem chegou atrasada", "the message came late"),
         "send_unknown" => {
             ("não se sabe se uma resposta chegou", "nobody knows whether an answer arrived")

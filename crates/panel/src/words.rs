@@ -88,6 +88,19 @@ pub(crate) fn event(lang: Lang, code: &str) -> &'static str {
             "O contato enviou algo que a assistente não lê",
             "The contact sent something the assistant cannot read",
         ),
+        "harm" => lang
+            .t("EMERGÊNCIA: alguém pode estar em perigo", "EMERGENCY: somebody may be in danger"),
+        "health_risk" => lang.t("Pergunta sobre saúde", "A question about health"),
+        "complaint" => lang.t("Reclamação", "A complaint"),
+        "cancel" => lang.t("Quer cancelar ou mudar algo", "Wants to cancel or change something"),
+        "receipt" => lang.t("Comprovante, nota ou segunda via", "A receipt, or a document again"),
+        "status" => lang.t("Quer saber de algo que já é seu", "Asks after something of their own"),
+        "order" => lang.t("Quer fazer um pedido", "Wants to order"),
+        "booking" => lang.t("Quer marcar um horário", "Wants to book"),
+        "haggle" => lang.t("Quer negociar o preço", "Wants to negotiate"),
+        "applicant" => lang.t("Procura trabalho", "Looks for work"),
+        "supplier" => lang.t("Oferece algo à empresa", "Offers something to the business"),
+        "insult" => lang.t("Está ofendendo", "Is abusive"),
         "late_message" => lang.t("A mensagem chegou atrasada", "The message came late"),
         "send_unknown" => {
             lang.t("Não se sabe se uma resposta chegou", "Nobody knows whether an answer arrived")

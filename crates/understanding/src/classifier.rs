@@ -129,7 +129,6 @@ impl Classifier {
         softmax(&mut sums);
         sums
     }
-
 }
 
 pub(crate) fn softmax(sums: &mut [f32]) {

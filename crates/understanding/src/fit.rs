@@ -24,7 +24,11 @@ pub struct Example {
 ///
 /// # Panics
 /// When a class is none of [`CLASSES`].
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "weights of a model")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "weights of a model"
+)]
 pub fn fit(examples: &[Example]) -> Vec<u8> {
     let classes = CLASSES.len();
     let rows: Vec<(Vec<usize>, usize)> = examples

@@ -17,10 +17,7 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
         "pet",
         "(cachorro|cachorra|cachorrinho|cachorrinha|doguinho|dog|cao|cadela|gato|gata|gatinho|gatinha|filhote|pet|bicho|bichinho|bichano|coelho|passaro|calopsita|animal|pug|poodle|shitzu|pinscher|york|vira lata)",
     ),
-    (
-        "my",
-        "(meu|minha|meus|minhas|nosso|nossa|nossos|nossas|do meu|da minha|o meu|a minha)",
-    ),
+    ("my", "(meu|minha|meus|minhas|nosso|nossa|nossos|nossas|do meu|da minha|o meu|a minha)"),
 ];
 
 /// What shows an act.

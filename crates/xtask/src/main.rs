@@ -1,5 +1,6 @@
 //! Automation of this repository: `cargo xtask test | tidy`.
 
+mod evidence;
 mod models;
 mod servers;
 mod tidy;
@@ -17,11 +18,12 @@ fn main() -> ExitCode {
         "test" => test(&rest),
         "with-servers" => with_servers(&rest),
         "tidy" => tidy::run(),
-        "sentence-model" => models::sentence_model(&rest),
-        "fit-acts" => models::fit_acts(&rest),
+        "sentence-model" => models::sentence_model(&rest).map(say),
+        "fit-acts" => models::fit_acts(&rest).map(say),
+        "fit-evidence" => evidence::fit(&rest).map(say),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask test [cargo test arguments] | with-servers COMMAND… | tidy | \
-             sentence-model FROM TO WORDS… | fit-acts FOLDER TO"
+             sentence-model FROM TO WORDS… | fit-acts FOLDER TO | fit-evidence FOLDER TO"
         )),
     };
     match outcome {
@@ -31,6 +33,12 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// What a command came to.
+#[expect(clippy::print_stdout, reason = "it is what the command is for")]
+fn say(line: String) {
+    println!("{line}");
 }
 
 /// Runs all tests with a PostgreSQL and a Redis of their own, and stops them after.

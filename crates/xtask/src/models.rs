@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use understanding::Example;
 
 /// Cuts a model's file down to the words of some word lists.
-pub fn sentence_model(arguments: &[String]) -> anyhow::Result<()> {
+pub(crate) fn sentence_model(arguments: &[String]) -> anyhow::Result<String> {
     let [from, to, lists @ ..] = arguments else {
         bail!("usage: cargo xtask sentence-model FROM TO WORDS…");
     };
@@ -18,22 +18,23 @@ pub fn sentence_model(arguments: &[String]) -> anyhow::Result<()> {
         words.push('\n');
     }
     let pruned = embedding::prune(&file, words.lines())?;
-    println!("{to}: {} bytes of {}", pruned.len(), file.len());
-    Ok(fs::write(to, pruned)?)
+    fs::write(to, &pruned)?;
+    Ok(format!("{to}: {} bytes of {}", pruned.len(), file.len()))
 }
 
 /// Fits the classifier of acts to the written messages of a folder.
-pub fn fit_acts(arguments: &[String]) -> anyhow::Result<()> {
+pub(crate) fn fit_acts(arguments: &[String]) -> anyhow::Result<String> {
     let [from, to] = arguments else { bail!("usage: cargo xtask fit-acts FOLDER TO") };
     let examples = examples(Path::new(from))?;
     let file = understanding::fit(&examples);
-    println!("{to}: {} examples, {} bytes", examples.len(), file.len());
-    Ok(fs::write(to, file)?)
+    fs::write(to, &file)?;
+    Ok(format!("{to}: {} examples, {} bytes", examples.len(), file.len()))
 }
 
 /// The messages of all `.tsv` files of a folder: acts (joined by `+`, the first counts), a tab, the text.
 fn examples(folder: &Path) -> anyhow::Result<Vec<Example>> {
-    let mut files: Vec<_> = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
     let mut out = Vec::new();
     for file in files {

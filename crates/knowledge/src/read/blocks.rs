@@ -24,14 +24,15 @@ fn expression(text: &str) -> Regex {
 
 /// An amount of money, alone on its line.
 static AMOUNT_ALONE: LazyLock<Regex> = LazyLock::new(|| {
-    expression(r"^(?:(?i:por|a partir de|de|apenas|só|valor|preço):? )?R\$ ?[0-9][0-9.,]*(?: ?(?:/|por|cada|o|a|à|reais).{0,20})?$")
+    expression(
+        r"^(?:(?i:por|a partir de|de|apenas|só|valor|preço):? )?R\$ ?[0-9][0-9.,]*(?: ?(?:/|por|cada|o|a|à|reais).{0,20})?$",
+    )
 });
 static AMOUNT: LazyLock<Regex> = LazyLock::new(|| expression(r"R\$ ?[0-9]|[0-9] reais\b"));
 static AMOUNT_AT_END: LazyLock<Regex> = LazyLock::new(|| expression(r"R\$ ?[0-9][0-9.,]*\)?\.?$"));
 /// Dots, lines or wide gaps that lead from a name to its price.
-static LEADER: LazyLock<Regex> = LazyLock::new(|| {
-    expression(r"\s*(?:\.{3,}|…{1,}\.*|_{3,}|-{3,}|(?: \.){3,})\s*")
-});
+static LEADER: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"\s*(?:\.{3,}|…{1,}\.*|_{3,}|-{3,}|(?: \.){3,})\s*"));
 /// A gap between columns.
 static GAP: LazyLock<Regex> = LazyLock::new(|| expression(r"(?:\t\s*| {3,})"));
 static ARROW: LazyLock<Regex> = LazyLock::new(|| expression(r"\s*(?:➡️?|→|⇒|=>|-+>|👉🏻?|»)\s*"));
@@ -42,13 +43,18 @@ static SAID: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static SYSTEM: LazyLock<Regex> = LazyLock::new(|| {
-    expression(r"^\u{200e}?\[?[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4},? ?(?:às )?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?\]?(?: -| –)? [^:]*$")
+    expression(
+        r"^\u{200e}?\[?[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4},? ?(?:às )?[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?\]?(?: -| –)? [^:]*$",
+    )
 });
 /// A short label with its amount: a size, a unit.
 static LABELLED: LazyLock<Regex> =
     LazyLock::new(|| expression(r"^[\p{L}0-9][\p{L}0-9 .ºª/()-]{0,24}: ?R?\$? ?[0-9][0-9.,]*$"));
-static BARE_NUMBER_AT_END: LazyLock<Regex> =
-    LazyLock::new(|| expression(r"^(.*[:\s-]\s*)([0-9]{1,3}(?:\.[0-9]{3})*(?:,[0-9]{2})?|[0-9]+(?:[.,][0-9]{1,2})?)$"));
+static BARE_NUMBER_AT_END: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"^(.*[:\s-]\s*)([0-9]{1,3}(?:\.[0-9]{3})*(?:,[0-9]{2})?|[0-9]+(?:[.,][0-9]{1,2})?)$",
+    )
+});
 
 const ASKS: &[&str] = &["pergunta:", "question:", "duvida:", "p:", "q:"];
 const ANSWERS: &[&str] = &["resposta:", "answer:", "r:", "a:"];
@@ -78,17 +84,49 @@ fn asks(text: &str) -> bool {
 pub(super) fn plain_line(line: &str) -> String {
     let line = line.trim();
     let line = line.trim_start_matches(|c: char| {
-        matches!(c, '•' | '▪' | '▫' | '◦' | '●' | '○' | '■' | '□' | '►' | '▸' | '➤' | '✓' | '✔' | '✅' | '☑' | '★' | '☆' | '·' | '\u{fe0f}' | '»' | '‣' | '⁃' | '\u{f0b7}' | '\u{f0a7}')
-            || c.is_whitespace()
+        matches!(
+            c,
+            '•' | '▪'
+                | '▫'
+                | '◦'
+                | '●'
+                | '○'
+                | '■'
+                | '□'
+                | '►'
+                | '▸'
+                | '➤'
+                | '✓'
+                | '✔'
+                | '✅'
+                | '☑'
+                | '★'
+                | '☆'
+                | '·'
+                | '\u{fe0f}'
+                | '»'
+                | '‣'
+                | '⁃'
+                | '\u{f0b7}'
+                | '\u{f0a7}'
+        ) || c.is_whitespace()
     });
-    let line = ["- ", "* ", "+ ", "– ", "— "].iter().find_map(|m| line.strip_prefix(m)).unwrap_or(line).trim();
+    let line = ["- ", "* ", "+ ", "– ", "— "]
+        .iter()
+        .find_map(|m| line.strip_prefix(m))
+        .unwrap_or(line)
+        .trim();
     let line = ARROW.replace_all(line, ": ");
     // A leader joins a name to what follows it.
     let line = LEADER.replace_all(line.trim_matches(|c: char| c == '\t' || c == ' '), ": ");
     let line = GAP.replace_all(&line, |found: &regex::Captures<'_>| {
         let at = found.get(0).map_or(0, |gap| gap.end());
         let rest = &line[at..];
-        if rest.starts_with("R$") || rest.starts_with(|c: char| c.is_ascii_digit()) { ": " } else { ", " }
+        if rest.starts_with("R$") || rest.starts_with(|c: char| c.is_ascii_digit()) {
+            ": "
+        } else {
+            ", "
+        }
     });
     let line = line.replace("**", "").replace("__", "");
     let line = strip_stars(&line);
@@ -110,7 +148,12 @@ fn strip_stars(text: &str) -> String {
 fn heads(line: &str, in_capitals_only: bool) -> bool {
     let words = line.split_whitespace().count();
     let letters: Vec<char> = line.chars().filter(|c| c.is_alphabetic()).collect();
-    if words == 0 || words > 8 || line.chars().count() > 60 || letters.len() < 3 || AMOUNT.is_match(line) {
+    if words == 0
+        || words > 8
+        || line.chars().count() > 60
+        || letters.len() < 3
+        || AMOUNT.is_match(line)
+    {
         return false;
     }
     if letters.iter().all(|c| c.is_uppercase()) && !line.contains(':') {
@@ -129,7 +172,10 @@ fn heads(line: &str, in_capitals_only: bool) -> bool {
 /// The text of exported chats without who said it when.
 fn without_chat(blocks: Vec<Block>) -> Vec<Block> {
     let said = |block: &Block| matches!(block, Block::Line(line) if SAID.is_match(line));
-    let (chat, all) = (blocks.iter().filter(|b| said(b)).count(), blocks.iter().filter(|b| matches!(b, Block::Line(_))).count());
+    let (chat, all) = (
+        blocks.iter().filter(|b| said(b)).count(),
+        blocks.iter().filter(|b| matches!(b, Block::Line(_))).count(),
+    );
     if chat < 3 || chat * 3 < all {
         return blocks;
     }
@@ -188,7 +234,9 @@ pub(super) fn assemble(blocks: Vec<Block>, plain: bool) -> Vec<Item> {
                     .count();
                 if (plain && opens && followed && heads(line, false))
                     || (heads(line, true) && (followed || matches!(next, Some(Block::Blank))))
-                    || (labels >= 2 && !AMOUNT.is_match(line) && line.split_whitespace().count() <= 6)
+                    || (labels >= 2
+                        && !AMOUNT.is_match(line)
+                        && line.split_whitespace().count() <= 6)
                 {
                     out.heading(7, line.trim_end_matches(':').trim());
                 } else {
@@ -222,9 +270,13 @@ fn pair_at(blocks: &[Block], at: usize, paragraphs: bool) -> Option<(String, Str
             Block::Blank => blank = true,
             Block::Line(next) => {
                 let replied = marked(next, ANSWERS).filter(|(_, word)| *word || explicit.is_some());
-                let another = next.ends_with('?') || marked(next, ASKS).is_some_and(|(r, w)| w || asks(&r));
+                let another =
+                    next.ends_with('?') || marked(next, ASKS).is_some_and(|(r, w)| w || asks(&r));
                 // Where paragraphs stand apart, an answer is one; else it goes on to the next question.
-                if another || (blank && (paragraphs && !answer.is_empty())) || (answer.is_empty() && replied.is_none() && heads(next, true)) {
+                if another
+                    || (blank && (paragraphs && !answer.is_empty()))
+                    || (answer.is_empty() && replied.is_none() && heads(next, true))
+                {
                     break;
                 }
                 if explicit.is_some() && answer.is_empty() && replied.is_none() {
@@ -244,7 +296,13 @@ fn pair_at(blocks: &[Block], at: usize, paragraphs: bool) -> Option<(String, Str
 }
 
 fn lines_of(blocks: &[Block]) -> Vec<String> {
-    blocks.iter().filter_map(|b| match b { Block::Line(line) => Some(line.clone()), _ => None }).collect()
+    blocks
+        .iter()
+        .filter_map(|b| match b {
+            Block::Line(line) => Some(line.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Lines that belong together as one: a price under its name, a description under its dish.
@@ -264,7 +322,9 @@ fn joined(blocks: Vec<Block>) -> Vec<Block> {
             && out.len() - last <= 1
             && let Block::Line(before) = &out[last]
         {
-            let named = !AMOUNT.is_match(before) && before.chars().count() <= 80 && !before.ends_with(['.', '?', '!']);
+            let named = !AMOUNT.is_match(before)
+                && before.chars().count() <= 80
+                && !before.ends_with(['.', '?', '!']);
             if AMOUNT_ALONE.is_match(&line) && named {
                 out[last] = Block::Line(format!("{}: {line}", before.trim_end_matches(':')));
                 continue;
@@ -274,7 +334,10 @@ fn joined(blocks: Vec<Block>) -> Vec<Block> {
                 && line.split_whitespace().count() >= 3
                 && !line.contains([':', '?'])
                 && !heads(&line, true)
-                && (line.contains(',') || ["com ", "servido", "servida", "acompanha", "inclui"].iter().any(|w| fold(&line).starts_with(w)));
+                && (line.contains(',')
+                    || ["com ", "servido", "servida", "acompanha", "inclui"]
+                        .iter()
+                        .any(|w| fold(&line).starts_with(w)));
             if describes {
                 out[last] = Block::Line(format!("{before} ({})", line.trim_end_matches('.')));
                 continue;
@@ -296,7 +359,11 @@ struct Collector {
 impl Collector {
     /// The headings over a text, without the document's own title where others stand under it.
     fn place(&self) -> Option<String> {
-        let below = if self.path.len() > 1 && self.path[0].0 == 1 { &self.path[1..] } else { &self.path[..] };
+        let below = if self.path.len() > 1 && self.path[0].0 == 1 {
+            &self.path[1..]
+        } else {
+            &self.path[..]
+        };
         let names: Vec<&str> = below.iter().map(|(_, text)| text.as_str()).collect();
         (!names.is_empty()).then(|| names.join(" – "))
     }
@@ -329,14 +396,19 @@ impl Collector {
 
     fn pair(&mut self, question: &str, answer: &str) {
         self.close();
-        self.items.push(Item::Pair { question: question.to_owned(), answer: answer.to_owned(), category: None });
+        self.items.push(Item::Pair {
+            question: question.to_owned(),
+            answer: answer.to_owned(),
+            category: None,
+        });
     }
 
     fn table(&mut self, rows: &[Vec<String>]) {
         let read = grid::read(rows);
         for part in read.parts {
             self.close();
-            let heading = [self.place(), part.heading].into_iter().flatten().collect::<Vec<_>>().join(" – ");
+            let heading =
+                [self.place(), part.heading].into_iter().flatten().collect::<Vec<_>>().join(" – ");
             let text = part.lines.join("\n");
             if !text.is_empty() {
                 let heading = (!heading.is_empty()).then_some(heading);
@@ -365,7 +437,9 @@ pub(super) fn markdown(text: &str) -> Vec<Block> {
     let mut lines = text.lines().peekable();
     let mut out = Vec::new();
     // What stands between two lines of dashes at the very top is for a website's builder.
-    if text.trim_start().starts_with("---") && text.trim_start().lines().skip(1).any(|l| l.trim() == "---") {
+    if text.trim_start().starts_with("---")
+        && text.trim_start().lines().skip(1).any(|l| l.trim() == "---")
+    {
         let mut fences = 0;
         while fences < 2 {
             match lines.next() {
@@ -383,8 +457,12 @@ pub(super) fn markdown(text: &str) -> Vec<Block> {
             fenced = !fenced;
             continue;
         }
-        let rule = trimmed.len() >= 3 && trimmed.chars().all(|c| matches!(c, '-' | '=' | '*' | '_' | ' '));
-        let is_row = !fenced && (trimmed.starts_with('|') || (trimmed.contains('|') && (!table.is_empty() || lines.peek().is_some_and(|next| is_separator(next)))));
+        let rule =
+            trimmed.len() >= 3 && trimmed.chars().all(|c| matches!(c, '-' | '=' | '*' | '_' | ' '));
+        let is_row = !fenced
+            && (trimmed.starts_with('|')
+                || (trimmed.contains('|')
+                    && (!table.is_empty() || lines.peek().is_some_and(|next| is_separator(next)))));
         if is_row {
             if !is_separator(trimmed) {
                 let inner = trimmed.strip_prefix('|').unwrap_or(trimmed);
@@ -431,7 +509,9 @@ pub(super) fn markdown(text: &str) -> Vec<Block> {
 
 fn is_separator(line: &str) -> bool {
     let line = line.trim();
-    line.contains('-') && line.contains(['|', ':']) && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
+    line.contains('-')
+        && line.contains(['|', ':'])
+        && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
 }
 
 /// Markdown within a line: links keep their text and address, struck text is gone.
@@ -457,6 +537,8 @@ fn inline(line: &str) -> String {
 /// Blocks of plain text.
 pub(super) fn text(text: &str) -> Vec<Block> {
     text.lines()
-        .map(|line| if line.trim().is_empty() { Block::Blank } else { Block::Line(line.to_owned()) })
+        .map(
+            |line| if line.trim().is_empty() { Block::Blank } else { Block::Line(line.to_owned()) },
+        )
         .collect()
 }

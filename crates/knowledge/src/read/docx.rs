@@ -18,12 +18,17 @@ const DEEPEST: usize = 4;
 type Archive<'a> = zip::ZipArchive<Cursor<&'a [u8]>>;
 
 /// The blocks of a Word file. At most `limit` bytes of text are taken.
-pub(super) fn docx(bytes: &[u8], limit: usize, reporter: &mut Reporter) -> Result<Vec<Block>, Stop> {
+pub(super) fn docx(
+    bytes: &[u8],
+    limit: usize,
+    reporter: &mut Reporter,
+) -> Result<Vec<Block>, Stop> {
     if !sniff::has_zip_end(bytes) {
         return Err(Stop::CutOff);
     }
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| e.to_string())?;
-    let names: Vec<String> = archive.file_names().flatten().map(std::borrow::Cow::into_owned).collect();
+    let names: Vec<String> =
+        archive.file_names().flatten().map(std::borrow::Cow::into_owned).collect();
     let of = |start: &str| {
         let mut found: Vec<String> = names
             .iter()
@@ -35,7 +40,8 @@ pub(super) fn docx(bytes: &[u8], limit: usize, reporter: &mut Reporter) -> Resul
     };
     let mut taken = Collected::new(limit);
     let mut out = Vec::new();
-    let mut part = |archive: &mut Archive<'_>, name: &str| part(archive, name, &mut taken, reporter);
+    let mut part =
+        |archive: &mut Archive<'_>, name: &str| part(archive, name, &mut taken, reporter);
     // The same line heads every kind of page: said once.
     let mut said: Vec<Block> = Vec::new();
     for name in of("header") {
@@ -145,19 +151,27 @@ fn part(
                         bold = value(&tag, "val").is_none_or(|v| v != "0" && v != "false");
                     }
                     "t" => in_text = !empty && !hidden,
-                    "tab" | "ptab" if !in_run_properties && !paragraphs.is_empty() && value(&tag, "pos").is_none() => {
+                    "tab" | "ptab"
+                        if !in_run_properties
+                            && !paragraphs.is_empty()
+                            && value(&tag, "pos").is_none() =>
+                    {
                         push(&mut paragraphs, "\t");
                     }
                     "br" | "cr" => push(&mut paragraphs, "\n"),
                     "noBreakHyphen" => push(&mut paragraphs, "-"),
                     "pStyle" => {
-                        if let (Some(style), Some(paragraph)) = (value(&tag, "val"), paragraphs.last_mut()) {
+                        if let (Some(style), Some(paragraph)) =
+                            (value(&tag, "val"), paragraphs.last_mut())
+                        {
                             paragraph.level = level(&style);
                         }
                     }
                     "outlineLvl" => {
                         let level = value(&tag, "val").and_then(|v| v.parse::<u8>().ok());
-                        if let (Some(level), Some(paragraph)) = (level.filter(|l| *l < 9), paragraphs.last_mut()) {
+                        if let (Some(level), Some(paragraph)) =
+                            (level.filter(|l| *l < 9), paragraphs.last_mut())
+                        {
                             paragraph.level = Some(level + 1);
                         }
                     }
@@ -205,7 +219,8 @@ fn part(
                     "tc" => {
                         if let Some(table) = tables.last_mut() {
                             let column = table.row.len();
-                            let above = || table.rows.last().and_then(|row| row.get(column)).cloned();
+                            let above =
+                                || table.rows.last().and_then(|row| row.get(column)).cloned();
                             let cell = if table.continues {
                                 above().unwrap_or_default()
                             } else {
@@ -227,7 +242,8 @@ fn part(
                         if let Some(table) = tables.pop() {
                             match tables.last_mut() {
                                 Some(outer) => {
-                                    let text: Vec<String> = table.rows.iter().map(|row| row.join(" ")).collect();
+                                    let text: Vec<String> =
+                                        table.rows.iter().map(|row| row.join(" ")).collect();
                                     outer.cell.push_str(&text.join(". "));
                                 }
                                 None => out.push(Block::Table(table.rows)),
@@ -261,7 +277,9 @@ fn part(
 /// A title over the whole table, which spans all of its columns, is one cell.
 fn spread(row: Vec<String>) -> Vec<String> {
     match row.split_first() {
-        Some((first, rest)) if !rest.is_empty() && !first.is_empty() && rest.iter().all(|cell| cell == first) => {
+        Some((first, rest))
+            if !rest.is_empty() && !first.is_empty() && rest.iter().all(|cell| cell == first) =>
+        {
             vec![first.clone()]
         }
         _ => row,
@@ -286,10 +304,14 @@ fn run(paragraphs: &mut [Paragraph], text: &str, bold: bool) {
 /// The level of a paragraph's style, where it is a heading's.
 fn level(style: &str) -> Option<u8> {
     let style = kernel::text::fold(style);
-    let digit = style.chars().last().and_then(|c| c.to_digit(10)).and_then(|d| u8::try_from(d).ok());
+    let digit =
+        style.chars().last().and_then(|c| c.to_digit(10)).and_then(|d| u8::try_from(d).ok());
     if style == "title" || style == "titulo" || style == "ttulo" {
         Some(1)
-    } else if ["heading", "ttulo", "titulo", "berschrift"].iter().any(|name| style.starts_with(name)) {
+    } else if ["heading", "ttulo", "titulo", "berschrift"]
+        .iter()
+        .any(|name| style.starts_with(name))
+    {
         Some(digit.unwrap_or(1).clamp(1, 9))
     } else if style == "subtitle" || style == "subttulo" || style == "subtitulo" {
         Some(2)

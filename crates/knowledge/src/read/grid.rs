@@ -44,9 +44,14 @@ fn is_header(row: &[String], next: Option<&Vec<String>>) -> bool {
     if filled.len() < 2 || filled.iter().any(|cell| cell.chars().count() > 60) {
         return false;
     }
-    let named = filled.iter().filter(|cell| !is_value(cell) || cell.contains("R$ )") || column_words(cell)).count();
+    let named = filled
+        .iter()
+        .filter(|cell| !is_value(cell) || cell.contains("R$ )") || column_words(cell))
+        .count();
     // Names of sizes or years are headers too ("500 ml", "2026"), if most of the row are words, or prices stand below.
-    let prices = |cells: &[String]| cells.iter().filter(|cell| cell.contains("R$") || NUMBER.is_match(cell)).count();
+    let prices = |cells: &[String]| {
+        cells.iter().filter(|cell| cell.contains("R$") || NUMBER.is_match(cell)).count()
+    };
     if filled.iter().any(|cell| cell.contains("R$") && is_value(cell)) {
         return false;
     }
@@ -55,9 +60,39 @@ fn is_header(row: &[String], next: Option<&Vec<String>>) -> bool {
 
 fn column_words(cell: &str) -> bool {
     const WORDS: &[&str] = &[
-        "preco", "valor", "valores", "servico", "servicos", "produto", "item", "itens", "descricao", "nome", "tamanho", "duracao",
-        "tempo", "prazo", "bairro", "taxa", "horario", "dia", "dias", "turno", "plano", "exame", "convenio", "categoria", "tipo",
-        "pergunta", "resposta", "peso", "unidade", "quantidade", "telefone", "endereco", "profissional",
+        "preco",
+        "valor",
+        "valores",
+        "servico",
+        "servicos",
+        "produto",
+        "item",
+        "itens",
+        "descricao",
+        "nome",
+        "tamanho",
+        "duracao",
+        "tempo",
+        "prazo",
+        "bairro",
+        "taxa",
+        "horario",
+        "dia",
+        "dias",
+        "turno",
+        "plano",
+        "exame",
+        "convenio",
+        "categoria",
+        "tipo",
+        "pergunta",
+        "resposta",
+        "peso",
+        "unidade",
+        "quantidade",
+        "telefone",
+        "endereco",
+        "profissional",
     ];
     let folded = fold(cell);
     folded.split(|c: char| !c.is_alphanumeric()).any(|word| WORDS.contains(&word))
@@ -66,15 +101,27 @@ fn column_words(cell: &str) -> bool {
 fn of_money(header: &str) -> bool {
     let folded = fold(header);
     header.contains("R$")
-        || folded
-            .split(|c: char| !c.is_alphanumeric())
-            .any(|w| ["preco", "precos", "valor", "valores", "reais", "custo", "mensalidade", "diaria", "taxa"].contains(&w))
+        || folded.split(|c: char| !c.is_alphanumeric()).any(|w| {
+            [
+                "preco",
+                "precos",
+                "valor",
+                "valores",
+                "reais",
+                "custo",
+                "mensalidade",
+                "diaria",
+                "taxa",
+            ]
+            .contains(&w)
+        })
 }
 
 /// A bare number in a column of money, as money.
 fn amount(header: &str, cell: &str) -> String {
-    static CENTS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^[0-9]{1,3}(?:\.?[0-9]{3})*,[0-9]{2}$").expect("an expression"));
+    static CENTS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^[0-9]{1,3}(?:\.?[0-9]{3})*,[0-9]{2}$").expect("an expression")
+    });
     if CENTS.is_match(cell) {
         // With two digits after a comma it is money, whatever the column is called.
         return format!("R$ {cell}");
@@ -88,7 +135,9 @@ fn amount(header: &str, cell: &str) -> String {
     }
     // "89.9" is how programs write it.
     let cell = match cell.split_once('.') {
-        Some((whole, cents)) if cents.len() <= 2 && !cell.contains(',') => format!("{whole},{cents:0<2}"),
+        Some((whole, cents)) if cents.len() <= 2 && !cell.contains(',') => {
+            format!("{whole},{cents:0<2}")
+        }
         _ => cell.to_owned(),
     };
     format!("R$ {cell}")
@@ -99,7 +148,11 @@ fn pair_columns(header: &[String]) -> Option<(usize, usize, Option<usize>)> {
     let starts = |names: &[&str]| {
         header.iter().position(|cell| {
             let folded = fold(cell);
-            names.iter().any(|name| folded == *name || folded.starts_with(&format!("{name} ")) || folded.starts_with(&format!("{name}s")))
+            names.iter().any(|name| {
+                folded == *name
+                    || folded.starts_with(&format!("{name} "))
+                    || folded.starts_with(&format!("{name}s"))
+            })
         })
     };
     let question = starts(&["pergunta", "question", "duvida", "p", "faq"])?;
@@ -181,7 +234,8 @@ pub(super) fn read(rows: &[Vec<String>]) -> Grid {
 /// A row as a line: each cell with the name of its column.
 fn line(header: Option<&[String]>, row: &[String]) -> String {
     let Some(header) = header else {
-        let cells: Vec<&str> = row.iter().map(String::as_str).filter(|cell| !cell.is_empty()).collect();
+        let cells: Vec<&str> =
+            row.iter().map(String::as_str).filter(|cell| !cell.is_empty()).collect();
         return match cells.split_first() {
             Some((first, [])) => (*first).to_owned(),
             Some((first, rest)) => format!("{first}: {}", rest.join("; ")),
@@ -193,7 +247,11 @@ fn line(header: Option<&[String]>, row: &[String]) -> String {
         .enumerate()
         .filter(|(_, cell)| !cell.is_empty())
         .map(|(at, cell)| match header.get(at).filter(|name| !name.is_empty()) {
-            Some(name) => format!("{}: {}", name.trim_end_matches(':').replace(';', ","), amount(name, cell).replace("; ", ", ")),
+            Some(name) => format!(
+                "{}: {}",
+                name.trim_end_matches(':').replace(';', ","),
+                amount(name, cell).replace("; ", ", ")
+            ),
             None => cell.replace("; ", ", "),
         })
         .collect();

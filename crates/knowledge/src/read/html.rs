@@ -10,12 +10,34 @@ const DEEPEST: usize = 200;
 
 /// Elements that people do not read as text of the page, or not at all.
 const SKIPPED: &[&str] = &[
-    "script", "style", "noscript", "nav", "svg", "template", "head", "iframe", "object", "canvas", "select", "button", "del", "s",
-    "strike", "audio", "video", "map", "dialog",
+    "script", "style", "noscript", "nav", "svg", "template", "head", "iframe", "object", "canvas",
+    "select", "button", "del", "s", "strike", "audio", "video", "map", "dialog",
 ];
 const BLOCKS: &[&str] = &[
-    "p", "div", "li", "ul", "ol", "section", "article", "main", "footer", "header", "aside", "dd", "dl", "form", "fieldset",
-    "address", "blockquote", "figure", "figcaption", "pre", "hr", "body", "html", "details",
+    "p",
+    "div",
+    "li",
+    "ul",
+    "ol",
+    "section",
+    "article",
+    "main",
+    "footer",
+    "header",
+    "aside",
+    "dd",
+    "dl",
+    "form",
+    "fieldset",
+    "address",
+    "blockquote",
+    "figure",
+    "figcaption",
+    "pre",
+    "hr",
+    "body",
+    "html",
+    "details",
 ];
 
 struct Page {
@@ -65,14 +87,28 @@ impl Page {
 
 fn is_hidden(element: &scraper::node::Element) -> bool {
     let style = element.attr("style").unwrap_or_default().replace(' ', "").to_lowercase();
-    let names = format!("{} {}", element.attr("class").unwrap_or_default(), element.attr("id").unwrap_or_default()).to_lowercase();
+    let names = format!(
+        "{} {}",
+        element.attr("class").unwrap_or_default(),
+        element.attr("id").unwrap_or_default()
+    )
+    .to_lowercase();
     element.attr("hidden").is_some()
         || element.attr("aria-hidden") == Some("true")
         || style.contains("display:none")
         || style.contains("visibility:hidden")
-        || ["cookie", "breadcrumb", "menu-principal", "navbar", "skip-link", "sr-only", "visually-hidden", "lgpd-banner"]
-            .iter()
-            .any(|word| names.contains(word))
+        || [
+            "cookie",
+            "breadcrumb",
+            "menu-principal",
+            "navbar",
+            "skip-link",
+            "sr-only",
+            "visually-hidden",
+            "lgpd-banner",
+        ]
+        .iter()
+        .any(|word| names.contains(word))
         || matches!(element.attr("role"), Some("navigation" | "banner" | "search" | "menu"))
 }
 
@@ -113,9 +149,13 @@ fn walk(parent: ElementRef<'_>, depth: usize, page: &mut Page) -> Result<(), Sto
                 if page.size > page.limit {
                     return Err(Stop::Text);
                 }
-                let wide = rows.iter().any(|row| row.iter().filter(|cell| !cell.is_empty()).count() > 1);
+                let wide =
+                    rows.iter().any(|row| row.iter().filter(|cell| !cell.is_empty()).count() > 1);
                 // A table of one column only places things on the page.
-                if wide && rows.len() > 1 && element.select(&selector("table table")).next().is_none() {
+                if wide
+                    && rows.len() > 1
+                    && element.select(&selector("table table")).next().is_none()
+                {
                     page.blocks.push(Block::Table(rows));
                 } else {
                     walk(element, depth + 1, page)?;
@@ -130,7 +170,9 @@ fn walk(parent: ElementRef<'_>, depth: usize, page: &mut Page) -> Result<(), Sto
                 page.close()?;
                 walk(element, depth + 1, page)?;
                 page.close()?;
-                if matches!(name, "section" | "article" | "details" | "dl" | "ul" | "ol") || (name == "div" && has_blocks(element)) {
+                if matches!(name, "section" | "article" | "details" | "dl" | "ul" | "ol")
+                    || (name == "div" && has_blocks(element))
+                {
                     page.blocks.push(Block::Blank);
                 }
             }
@@ -141,7 +183,10 @@ fn walk(parent: ElementRef<'_>, depth: usize, page: &mut Page) -> Result<(), Sto
 }
 
 fn has_blocks(element: ElementRef<'_>) -> bool {
-    element.children().filter_map(ElementRef::wrap).any(|child| BLOCKS.contains(&child.value().name()))
+    element
+        .children()
+        .filter_map(ElementRef::wrap)
+        .any(|child| BLOCKS.contains(&child.value().name()))
 }
 
 fn selector(text: &str) -> scraper::Selector {
@@ -182,7 +227,13 @@ fn rows(table: ElementRef<'_>) -> Vec<Vec<String>> {
                 continue;
             }
             fill(&mut cells, &mut down);
-            let number = |name: &str| cell.value().attr(name).and_then(|n| n.parse::<usize>().ok()).unwrap_or(1).clamp(1, 64);
+            let number = |name: &str| {
+                cell.value()
+                    .attr(name)
+                    .and_then(|n| n.parse::<usize>().ok())
+                    .unwrap_or(1)
+                    .clamp(1, 64)
+            };
             let text = words(cell);
             for _ in 0..number("colspan") {
                 let at = cells.len();
@@ -195,7 +246,11 @@ fn rows(table: ElementRef<'_>) -> Vec<Vec<String>> {
         }
         fill(&mut cells, &mut down);
         match cells.split_first() {
-            Some((first, rest)) if !rest.is_empty() && !first.is_empty() && rest.iter().all(|cell| cell == first) => {
+            Some((first, rest))
+                if !rest.is_empty()
+                    && !first.is_empty()
+                    && rest.iter().all(|cell| cell == first) =>
+            {
                 out.push(vec![first.clone()]);
             }
             Some(_) => out.push(cells),

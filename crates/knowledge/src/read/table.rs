@@ -17,7 +17,8 @@ pub(super) fn csv(bytes: &[u8], limit: usize, half: &mut usize) -> Result<Vec<It
     let text = decode(bytes);
     let first = text.lines().next().unwrap_or_default().trim();
     let named = first.strip_prefix("sep=").and_then(|mark| mark.bytes().next());
-    let body = if named.is_some() { text.split_once('\n').map_or("", |(_, rest)| rest) } else { &text };
+    let body =
+        if named.is_some() { text.split_once('\n').map_or("", |(_, rest)| rest) } else { &text };
     let delimiter = named.unwrap_or_else(|| delimiter(body));
     let rows = rows(body, delimiter)?;
     items(&rows, limit, half)
@@ -26,9 +27,12 @@ pub(super) fn csv(bytes: &[u8], limit: usize, half: &mut usize) -> Result<Vec<It
 /// The mark by which the first rows have most columns, as many in each.
 fn delimiter(text: &str) -> u8 {
     let score = |mark: u8| {
-        let Ok(rows) = rows(&text.lines().take(30).collect::<Vec<_>>().join("\n"), mark) else { return (0, 0) };
+        let Ok(rows) = rows(&text.lines().take(30).collect::<Vec<_>>().join("\n"), mark) else {
+            return (0, 0);
+        };
         let widths: Vec<usize> = rows.iter().map(Vec::len).filter(|w| *w > 1).collect();
-        let usual = widths.iter().copied().max_by_key(|w| widths.iter().filter(|x| *x == w).count());
+        let usual =
+            widths.iter().copied().max_by_key(|w| widths.iter().filter(|x| *x == w).count());
         let usual = usual.unwrap_or(0);
         let alike = widths.iter().filter(|w| **w == usual).count();
         // A comma also stands within amounts and sentences: it is believed last.
@@ -49,9 +53,12 @@ fn rows(text: &str, delimiter: u8) -> Result<Vec<Vec<String>>, Stop> {
         out.push(row.iter().map(str::to_owned).collect());
     }
     // A delimiter inside an unquoted cell makes cells too many: the last one takes the surplus back.
-    let width = out.iter().find(|row| row.iter().filter(|c| !c.trim().is_empty()).count() > 1).map_or(0, |row| {
-        row.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1)
-    });
+    let width = out
+        .iter()
+        .find(|row| row.iter().filter(|c| !c.trim().is_empty()).count() > 1)
+        .map_or(0, |row| {
+            row.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1)
+        });
     let answer = out.iter().find_map(|row| {
         row.iter().position(|cell| kernel::text::fold(cell.trim()).starts_with("resposta"))
     });
@@ -124,7 +131,9 @@ pub(super) fn xlsx(
 /// A cell as people see it.
 fn cell(data: &Data) -> String {
     match data {
-        Data::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number:.0}"),
+        Data::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            format!("{number:.0}")
+        }
         Data::Float(number) => format!("{number:.2}").replace('.', ","),
         Data::DateTime(when) => moment(when.as_f64()),
         Data::Bool(true) => "sim".to_owned(),

@@ -145,6 +145,15 @@ pub(super) async fn run(house: &House, command: KnowledgeCommand, out: &Out) -> 
                 bar.inc(1);
             }
             bar.finish_and_clear();
+            for a in added.iter().filter(|a| !a.pages_unread.is_empty()) {
+                let pages: Vec<String> = a.pages_unread.iter().map(ToString::to_string).collect();
+                out.note(&format!(
+                    "portaria: no text could be read on page {} of `{}`: it is a picture of text; \
+                     type it in, or have it recognised",
+                    pages.join(", "),
+                    a.name
+                ));
+            }
             for a in added.iter().filter(|a| a.rows_left_out > 0) {
                 out.note(&format!(
                     "portaria: {} rows of {} hold a question or an answer only and were left out",

@@ -1,1 +1,0 @@
-fn main() { for f in std::env::args().skip(1) { println!("=== {f}"); match knowledge::read(f.rsplit('/').next().unwrap(), &std::fs::read(&f).unwrap()) { Ok(r) => for i in r.items { println!("{i:?}"); }, Err(e) => println!("ERR {e}") } } }

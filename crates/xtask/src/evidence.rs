@@ -1,0 +1,178 @@
+//! Fitting what each measure of a sentence is worth (`crates/knowledge/src/weights.rs`).
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use knowledge::{Asked, Index, MEASURES};
+use serde::Deserialize;
+
+/// Rounds, the step, and what large weights cost.
+const ROUNDS: i32 = 500;
+const STEP: f64 = 0.05;
+const DECAY: f64 = 0.003;
+
+#[derive(Deserialize)]
+struct Business {
+    lines: Vec<Line>,
+    asks: Vec<Ask>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    heading: Option<String>,
+    question: Option<String>,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Ask {
+    before: Option<String>,
+    q: String,
+    lines: Vec<usize>,
+}
+
+/// A question's sentences: their measures, and whether each answers it.
+type Example = Vec<([f64; MEASURES], bool)>;
+
+/// Fits the weights to businesses with their questions, on which the encoder was not fitted, and writes them.
+pub(crate) fn fit(arguments: &[String]) -> anyhow::Result<String> {
+    let [from, to] = arguments else { bail!("usage: cargo xtask fit-evidence FOLDER TO") };
+    let mut files: Vec<_> =
+        fs::read_dir(from)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    let mut examples = Vec::new();
+    for file in files {
+        examples.extend(measured(&file)?);
+    }
+    let (bias, weights) = train(&examples);
+    fs::write(to, source(bias, &weights))?;
+    Ok(format!("{to}: {} questions", examples.len()))
+}
+
+fn measured(file: &Path) -> anyhow::Result<Vec<Example>> {
+    let mut out = Vec::new();
+    for line in fs::read_to_string(file)?.lines() {
+        let business: Business =
+            serde_json::from_str(line).with_context(|| format!("{}", file.display()))?;
+        let mut notes = String::new();
+        let mut faq = String::from("Pergunta\tResposta\n");
+        let mut heading: Option<&str> = None;
+        for line in &business.lines {
+            if let Some(question) = &line.question {
+                let _ = writeln!(faq, "{question}\t{}", line.text);
+                continue;
+            }
+            if line.heading.as_deref() != heading {
+                heading = line.heading.as_deref();
+                let _ = writeln!(notes, "\n## {}", heading.unwrap_or_default());
+            }
+            let _ = writeln!(notes, "- {}", line.text);
+        }
+        let mut index = Index::of_files(&[("notas.md", &notes), ("faq.csv", &faq)])?;
+        let encoder = embedding::encoder();
+        index.set_vectors(index.to_encode().iter().map(|text| encoder.passage(text)).collect());
+        for ask in &business.asks {
+            let right: Vec<&str> =
+                ask.lines.iter().map(|at| business.lines[*at].text.trim_end_matches('.')).collect();
+            let vector = encoder.question(&ask.q);
+            let both =
+                ask.before.as_ref().map(|before| encoder.question(&format!("{before} {}", ask.q)));
+            let asked = Asked {
+                text: &ask.q,
+                before: ask.before.as_deref(),
+                vector: Some(&vector),
+                both: both.as_deref(),
+                today: None,
+            };
+            let sentences = index.measure(&asked).into_iter().map(|one| {
+                let text = index.sentence_text(one.sentence).trim_end_matches('.');
+                (one.measures, right.iter().any(|line| line.contains(text) || text.contains(line)))
+            });
+            let example: Example = sentences.collect();
+            // A question whose line was cut in an unexpected way teaches nothing.
+            if right.is_empty() || example.iter().any(|(_, answers)| *answers) {
+                out.push(example);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Maximises the share of the sentences that answer, or of none where none does, by Adam.
+fn train(examples: &[Example]) -> (f64, [f64; MEASURES]) {
+    let (mean, spread) = spread(examples);
+    let mut weights = [0.0; MEASURES + 1];
+    weights[MEASURES] = -2.0;
+    let (mut first, mut second) = ([0.0; MEASURES + 1], [0.0; MEASURES + 1]);
+    for round in 1..=ROUNDS {
+        let mut slope = [0.0; MEASURES + 1];
+        for example in examples {
+            let rows: Vec<[f64; MEASURES]> = example
+                .iter()
+                .map(|(measures, _)| std::array::from_fn(|k| (measures[k] - mean[k]) / spread[k]))
+                .collect();
+            let scores: Vec<f64> = rows
+                .iter()
+                .map(|row| {
+                    weights[MEASURES] + row.iter().zip(&weights).map(|(x, w)| x * w).sum::<f64>()
+                })
+                .collect();
+            let most = scores.iter().copied().fold(0.0, f64::max);
+            let all: f64 = scores.iter().map(|s| (s - most).exp()).sum::<f64>() + (-most).exp();
+            let right: f64 = scores
+                .iter()
+                .zip(example)
+                .filter(|(_, (_, answers))| *answers)
+                .map(|(s, _)| (s - most).exp())
+                .sum();
+            for ((row, score), (_, answers)) in rows.iter().zip(&scores).zip(example) {
+                let share = (score - most).exp();
+                let wrong = share / all - if *answers { share / right } else { 0.0 };
+                for (slope, x) in slope.iter_mut().zip(row) {
+                    *slope += wrong * x;
+                }
+                slope[MEASURES] += wrong;
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a count of questions")]
+        let count = examples.len().max(1) as f64;
+        for k in 0..=MEASURES {
+            let decay = if k < MEASURES { DECAY * weights[k] } else { 0.0 };
+            let g = slope[k] / count + decay;
+            first[k] = 0.9 * first[k] + 0.1 * g;
+            second[k] = 0.999 * second[k] + 0.001 * g * g;
+            let (m, v) =
+                (first[k] / (1.0 - 0.9f64.powi(round)), second[k] / (1.0 - 0.999f64.powi(round)));
+            weights[k] -= STEP * m / (v.sqrt() + 1e-8);
+        }
+    }
+    let scaled = std::array::from_fn(|k| weights[k] / spread[k]);
+    let moved: f64 = (0..MEASURES).map(|k| weights[k] * mean[k] / spread[k]).sum();
+    (weights[MEASURES] - moved, scaled)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of sentences")]
+fn spread(examples: &[Example]) -> ([f64; MEASURES], [f64; MEASURES]) {
+    let count = examples.iter().map(Vec::len).sum::<usize>().max(1) as f64;
+    let all = || examples.iter().flatten().map(|(measures, _)| measures);
+    let mean: [f64; MEASURES] = std::array::from_fn(|k| all().map(|m| m[k]).sum::<f64>() / count);
+    let spread = std::array::from_fn(|k| {
+        (all().map(|m| (m[k] - mean[k]).powi(2)).sum::<f64>() / count).sqrt() + 1e-6
+    });
+    (mean, spread)
+}
+
+fn source(bias: f64, weights: &[f64; MEASURES]) -> String {
+    let mut out = String::from(
+        "//! What each measure of a sentence is worth. Written by `cargo xtask fit-evidence`.\n\n\
+         use crate::units::MEASURES;\n\n",
+    );
+    let _ = writeln!(out, "pub(crate) const BIAS: f64 = {bias:.4};");
+    let _ = writeln!(out, "pub(crate) const WEIGHTS: [f64; MEASURES] = [");
+    for weight in weights {
+        let _ = writeln!(out, "    {weight:.4},");
+    }
+    out + "];\n"
+}
