@@ -31,7 +31,7 @@ pub(crate) struct Found {
 /// Looks each question of a text up; `before` is what the contact asked last.
 pub(crate) fn find(thinking: &Thinking<'_>, text: &str, before: Option<&str>) -> Found {
     let mut found = Found { extracts: Vec::new(), unknown: Vec::new() };
-    let parts = questions(text);
+    let parts = together(thinking, questions(text));
     let several = parts.len() > 1;
     let mut last: Option<String> = before.map(str::to_owned);
     for part in &parts {
@@ -60,6 +60,50 @@ pub(crate) fn find(thinking: &Thinking<'_>, text: &str, before: Option<&str>) ->
         }
     }
     found
+}
+
+/// A price that is asked for by itself belongs to what is named next: "quanto custa / a limpeza?". And the price of two
+/// things is two questions.
+fn together(thinking: &Thinking<'_>, parts: Vec<String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut waiting = String::new();
+    let last = parts.len().saturating_sub(1);
+    for (at, part) in parts.into_iter().enumerate() {
+        if at < last && thinking.index.asks_of_nothing(&part) {
+            waiting = part.trim_end_matches('?').to_owned();
+            continue;
+        }
+        let part = if waiting.is_empty() {
+            part
+        } else {
+            format!("{} {part}", std::mem::take(&mut waiting))
+        };
+        match two_things(thinking, &part) {
+            Some(two) => out.extend(two),
+            None => out.push(part),
+        }
+    }
+    out
+}
+
+/// "quanto custa a limpeza e o canal?" as two questions, where each has an answer of its own.
+fn two_things(thinking: &Thinking<'_>, text: &str) -> Option<[String; 2]> {
+    const ARTICLES: &[&str] = &["o", "a", "os", "as", "um", "uma"];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let asks = words.first().map(|word| kernel::text::fold(word))?;
+    if !matches!(asks.as_str(), "quanto" | "qto" | "qual" | "preco" | "valor") {
+        return None;
+    }
+    let (first, second) = text.split_once(" e ")?;
+    let article = |word: &str| ARTICLES.contains(&kernel::text::fold(word).as_str());
+    if !second.split_whitespace().next().is_some_and(article) {
+        return None;
+    }
+    let at = first.split_whitespace().position(article)?;
+    let opening: Vec<&str> = first.split_whitespace().take(at).collect();
+    let two = [first.to_owned(), format!("{} {second}", opening.join(" "))];
+    let [one, other] = [&two[0], &two[1]].map(|text| thinking.answer(text, None));
+    (one.supported() && other.supported() && one.reply != other.reply).then_some(two)
 }
 
 /// Whether a text is so short that it may only mean something after the one before it.

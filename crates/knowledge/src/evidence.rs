@@ -3,7 +3,7 @@
 use kernel::text::fold;
 
 use crate::extract::Extract;
-use crate::index::{Index, Sentence};
+use crate::index::{Index, Sentence, Term};
 use crate::question::{Kind, Question};
 use crate::split::{all_digits, stem};
 use crate::units::{Asked, MEASURES, Measured};
@@ -34,6 +34,13 @@ impl Index {
             sentence.ends.zip(asked.today).is_some_and(|(end, today)| end < today)
         };
         let of_offers = asks_of_offers(asked.text);
+        let numbered: Vec<bool> = question
+            .numbers
+            .iter()
+            .map(|named| {
+                named.number.is_none() && named.before.is_some_and(|word| self.is_numbered(word))
+            })
+            .collect();
         let mut scored: Vec<Scored> = self
             .measure(asked)
             .into_iter()
@@ -41,7 +48,16 @@ impl Index {
                 let sentence = &self.sentences[measured.sentence as usize];
                 let over = ended(sentence) && !of_offers;
                 let penalty = if sentence.outdated || over { OUTDATED } else { 0.0 };
-                Scored { score: score(&measured.measures) - penalty, measured }
+                let piece = &self.pieces[measured.piece as usize];
+                // What is asked as it is noted has its answer, whatever else is near.
+                let noted = sentence.pair
+                    && self.asked_for(piece.question_terms(), &question) >= NOTED
+                    && question.coverage(&sentence.about) >= NOTED;
+                let bonus = if noted { AS_NOTED } else { 0.0 };
+                let penalty = penalty
+                    + self.other_number(&question, sentence, &numbered)
+                    + self.other_thing(&question, sentence);
+                Scored { score: score(&measured.measures) + bonus - penalty, measured }
             })
             .collect();
         scored.sort_by(|a, b| {
@@ -80,6 +96,47 @@ impl Index {
             }
         }
         Extract { reply: told.text, score: all.max(1e-9).ln(), pieces, of_nothing }
+    }
+
+    /// What it costs to tell the price of something else than what is named.
+    fn other_thing(&self, question: &Question, sentence: &Sentence) -> f64 {
+        if !question.asks_price(self) {
+            return 0.0;
+        }
+        let mut all: Vec<Term> = sentence.line.iter().chain(&sentence.about).copied().collect();
+        if let Some(heading) = sentence.heading_text.as_deref() {
+            let terms = crate::split::terms(heading);
+            all.extend(terms.iter().filter_map(|term| self.vocabulary.get(term.as_str()).copied()));
+        }
+        let all = crate::index::sorted(all.into_iter());
+        if question.lacks(self, &all) > ANOTHER { OTHER_THING } else { 0.0 }
+    }
+
+    /// What it costs to speak of another number than the one that is named. `numbered`: of each number that the index does
+    /// not know, whether it tells things apart here.
+    fn other_number(&self, question: &Question, sentence: &Sentence, numbered: &[bool]) -> f64 {
+        let has = |term: Term| {
+            sentence.line.binary_search(&term).is_ok()
+                || sentence.about.binary_search(&term).is_ok()
+        };
+        let costs = question.numbers.iter().zip(numbered).map(|(named, numbered)| {
+            match (named.number, named.before) {
+                (None, _) => {
+                    if *numbered {
+                        OTHER_NUMBER
+                    } else {
+                        0.0
+                    }
+                }
+                (Some(number), _) if has(number) => 0.0,
+                (Some(number), Some(before)) if self.bigram_df((before, number)) > 0 => {
+                    OTHER_NUMBER
+                }
+                (Some(_), _) if named.telling => OTHER_NUMBER,
+                _ => 0.0,
+            }
+        });
+        costs.sum()
     }
 
     fn told(&self, question: &Question, before: Option<&Question>, scored: &[Scored]) -> Told {
@@ -212,6 +269,14 @@ impl Index {
     }
 }
 
+/// Share of both questions, by weight, from which one is as the other is noted; and the log-odds that this is worth.
+const NOTED: f64 = 0.7;
+const AS_NOTED: f64 = 3.0;
+/// Share of the things that are named, by weight, which a price must not lack to be theirs; and what lacking them costs.
+const ANOTHER: f64 = 0.5;
+const OTHER_THING: f64 = 2.5;
+/// Log-odds that another number costs.
+const OTHER_NUMBER: f64 = 4.0;
 /// Log-odds that a newer document, or an offer's end, costs.
 const OUTDATED: f64 = 3.0;
 

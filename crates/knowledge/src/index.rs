@@ -79,6 +79,13 @@ pub(crate) struct Piece {
     norm: f64,
 }
 
+impl Piece {
+    /// Distinct terms of a pair's question.
+    pub(crate) fn question_terms(&self) -> &[Term] {
+        &self.question
+    }
+}
+
 pub(crate) struct Intent {
     pub(crate) tag: &'static str,
     pub(crate) group: Vec<String>,
@@ -372,6 +379,13 @@ impl Index {
         (1.0 + (n - df + 0.5) / (df + 0.5)).ln()
     }
 
+    /// Whether a word stands before numbers here, as a name that they tell apart: "room 1", "room 2".
+    pub(crate) fn is_numbered(&self, word: Term) -> bool {
+        self.bigram_postings
+            .keys()
+            .any(|(first, second)| *first == word && crate::split::all_digits(self.name(*second)))
+    }
+
     pub(crate) fn bigram_df(&self, pair: (Term, Term)) -> usize {
         self.bigram_postings.get(&pair).map_or(0, Vec::len)
     }
@@ -442,7 +456,7 @@ impl Index {
     }
 
     /// How much of a pair's own question was asked for, by weight.
-    fn asked_for(&self, pair: &[Term], question: &crate::question::Question) -> f64 {
+    pub(crate) fn asked_for(&self, pair: &[Term], question: &crate::question::Question) -> f64 {
         let mut all = 0.0;
         let mut met = 0.0;
         for term in pair {

@@ -76,6 +76,16 @@ pub(crate) struct Question {
     pub(crate) counted: Option<Vec<(Term, f64)>>,
     /// Weight of all terms.
     pub(crate) total: f64,
+    /// Numbers and amounts that are named, each with the word before it, as far as the index knows them.
+    pub(crate) numbers: Vec<Named>,
+}
+
+/// A number that a question names: "room 12", "the one for R$ 50".
+pub(crate) struct Named {
+    pub(crate) number: Option<Term>,
+    pub(crate) before: Option<Term>,
+    /// It can only be a name or a price: an amount, or of several digits.
+    pub(crate) telling: bool,
 }
 
 impl Question {
@@ -149,12 +159,34 @@ impl Question {
                 bigram_weights.push(weight);
             }
         }
+        let term_of = |name: &String| index.vocabulary.get(name.as_str()).copied();
+        let numbers = spoken
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| name.starts_with(AMOUNT) || all_digits(name))
+            .map(|(at, name)| Named {
+                number: term_of(name),
+                before: at.checked_sub(1).and_then(|at| term_of(&spoken[at])),
+                telling: name.starts_with(AMOUNT) || name.len() > 1,
+            })
+            .collect();
         let known = sorted(terms.iter().flat_map(|t| t.variants.iter().map(|(v, _)| *v)));
         let own = sorted(names.iter().filter_map(|name| index.vocabulary.get(*name).copied()));
         let total = terms.iter().map(|t| t.weight).sum::<f64>().max(1e-9);
         let kind = kind(&line);
         let counted = (kind == Kind::Number).then(|| counted(&all, &names, &terms)).flatten();
-        Self { kind, terms, bigrams, bigram_weight, bigram_weights, known, own, counted, total }
+        Self {
+            kind,
+            terms,
+            bigrams,
+            bigram_weight,
+            bigram_weights,
+            known,
+            own,
+            counted,
+            total,
+            numbers,
+        }
     }
 
     /// Whether a price is asked for: only of the very thing that is named can it be told.

@@ -73,7 +73,11 @@ fn measured(file: &Path) -> anyhow::Result<Vec<Example>> {
         let mut index = Index::of_files(&[("notas.md", &notes), ("faq.csv", &faq)])?;
         let encoder = embedding::encoder();
         index.set_vectors(index.to_encode().iter().map(|text| encoder.passage(text)).collect());
-        for ask in &business.asks {
+        // Who asks just as a question is noted is the easiest case, and must never be missed.
+        let noted = business.lines.iter().enumerate().filter_map(|(at, line)| {
+            Some(Ask { before: None, q: line.question.clone()?, lines: vec![at] })
+        });
+        for ask in business.asks.iter().chain(&noted.collect::<Vec<_>>()) {
             let right: Vec<&str> =
                 ask.lines.iter().map(|at| business.lines[*at].text.trim_end_matches('.')).collect();
             let vector = encoder.question(&ask.q);

@@ -27,7 +27,7 @@ both_engines! {
         let (attacker, other) = (app.bare_tenant("alfa").await, app.bare_tenant("beta").await);
         other.knows("Que horas abrem?", "Às oito.").await;
         let files: Vec<(&str, Vec<u8>, &[&str])> = vec![
-            ("desenho.pdf", draws_itself(), &["nested too deeply"]),
+            ("desenho.pdf", draws_itself(), &["nested too deeply", "no text"]),
             ("bilhao.pdf", draws_a_billion(), &["takes too long"]),
             ("pais.pdf", parents_in_a_circle(), &["takes too long", "nested too deeply"]),
             ("bomba.pdf", unpacks_to_a_gigabyte(), &["memory", "more text", "too long"]),
