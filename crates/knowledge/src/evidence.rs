@@ -116,8 +116,7 @@ impl Index {
     /// not know, whether it tells things apart here.
     fn other_number(&self, question: &Question, sentence: &Sentence, numbered: &[bool]) -> f64 {
         let has = |term: Term| {
-            sentence.line.binary_search(&term).is_ok()
-                || sentence.about.binary_search(&term).is_ok()
+            sentence.set.binary_search(&term).is_ok() || sentence.about.binary_search(&term).is_ok()
         };
         let costs = question.numbers.iter().zip(numbered).map(|(named, numbered)| {
             match (named.number, named.before) {
@@ -128,7 +127,13 @@ impl Index {
                         0.0
                     }
                 }
-                (Some(number), _) if has(number) => 0.0,
+                (Some(number), _) if has(number) => {
+                    if named.telling {
+                        -OWN_NUMBER
+                    } else {
+                        0.0
+                    }
+                }
                 (Some(number), Some(before)) if self.bigram_df((before, number)) > 0 => {
                     OTHER_NUMBER
                 }
@@ -275,6 +280,8 @@ const AS_NOTED: f64 = 3.0;
 /// Share of the things that are named, by weight, which a price must not lack to be theirs; and what lacking them costs.
 const ANOTHER: f64 = 0.5;
 const OTHER_THING: f64 = 2.5;
+/// Log-odds that the very number which is named is worth.
+const OWN_NUMBER: f64 = 1.5;
 /// Log-odds that another number costs.
 const OTHER_NUMBER: f64 = 4.0;
 /// Log-odds that a newer document, or an offer's end, costs.
