@@ -215,7 +215,7 @@ impl Answerer {
             }
         }
         if reply.declined && act.is_none() {
-            let vector = self.library.meaning(&text).await?;
+            let vector = self.library.question_vector(&text).await?;
             if understanding::is_statement(&plain, Some(&vector)) {
                 return Ok(fixed("statement", greet(phrases.noted())));
             }
@@ -245,7 +245,7 @@ impl Answerer {
         if found.first().is_some_and(|one| one.act.is_small_talk()) {
             return Ok(found);
         }
-        let vector = self.library.meaning(text).await?;
+        let vector = self.library.question_vector(text).await?;
         Ok(understanding::acts(plain, Some(&vector)))
     }
 
@@ -404,12 +404,12 @@ impl Answerer {
         }
         let text = if rest.is_empty() { text } else { rest.as_str() };
         let (asked, earlier) = (text.to_owned(), before.map(str::to_owned));
-        let look = move |thinking: &knowledge::Thinking<'_>| {
-            parts::find(thinking, &asked, earlier.as_deref())
+        let look = move |extractor: &knowledge::Extractor<'_>| {
+            parts::find(extractor, &asked, earlier.as_deref())
         };
         let zone = TimeZone::get(&context.tenant.time_zone).unwrap_or(TimeZone::UTC);
         let today = self.clock.now().timestamp().to_zoned(zone).date();
-        let mut found = self.library.think(context.tenant.id, Some(today), look).await?;
+        let mut found = self.library.with_extractor(context.tenant.id, Some(today), look).await?;
         if self.asks_hours(context, text).is_some() {
             // A sentence that shares a word with the question but names no hour answers another.
             found.extracts.retain(|extract| hours::says_hours(&extract.reply));

@@ -1,6 +1,6 @@
 //! One text, several questions: each is answered by itself, and what is not known is said.
 
-use knowledge::{Extract, Thinking};
+use knowledge::{Extract, Extractor};
 use understanding::Plain;
 
 use crate::answer::asks;
@@ -29,17 +29,17 @@ pub(crate) struct Found {
 }
 
 /// Looks each question of a text up; `before` is what the contact asked last.
-pub(crate) fn find(thinking: &Thinking<'_>, text: &str, before: Option<&str>) -> Found {
+pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<&str>) -> Found {
     let mut found = Found { extracts: Vec::new(), unknown: Vec::new() };
-    let parts = together(thinking, questions(text));
+    let parts = together(extractor, questions(text));
     let several = parts.len() > 1;
     let mut last: Option<String> = before.map(str::to_owned);
     for part in &parts {
         let leans = last.as_deref().filter(|_| leans(part));
-        let alone = thinking.answer(part, None);
+        let alone = extractor.answer(part, None);
         let best = match leans {
             Some(before) => {
-                let with = thinking.answer(part, Some(before));
+                let with = extractor.answer(part, Some(before));
                 if with.score > alone.score || alone.of_nothing { with } else { alone }
             }
             None => alone,
@@ -54,7 +54,7 @@ pub(crate) fn find(thinking: &Thinking<'_>, text: &str, before: Option<&str>) ->
         last = Some(part.clone());
     }
     if found.extracts.is_empty() && several {
-        let whole = thinking.answer(text, before.filter(|_| leans(text)));
+        let whole = extractor.answer(text, before.filter(|_| leans(text)));
         if whole.supported() {
             return Found { extracts: vec![whole], unknown: Vec::new() };
         }
@@ -64,12 +64,12 @@ pub(crate) fn find(thinking: &Thinking<'_>, text: &str, before: Option<&str>) ->
 
 /// A price that is asked for by itself belongs to what is named next: "quanto custa / a limpeza?". And the price of two
 /// things is two questions.
-fn together(thinking: &Thinking<'_>, parts: Vec<String>) -> Vec<String> {
+fn together(extractor: &Extractor<'_>, parts: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut waiting = String::new();
     let last = parts.len().saturating_sub(1);
     for (at, part) in parts.into_iter().enumerate() {
-        if at < last && thinking.index.asks_of_nothing(&part) {
+        if at < last && extractor.index.asks_of_nothing(&part) {
             waiting = part.trim_end_matches('?').to_owned();
             continue;
         }
@@ -78,7 +78,7 @@ fn together(thinking: &Thinking<'_>, parts: Vec<String>) -> Vec<String> {
         } else {
             format!("{} {part}", std::mem::take(&mut waiting))
         };
-        match two_things(thinking, &part) {
+        match two_things(extractor, &part) {
             Some(two) => out.extend(two),
             None => out.push(part),
         }
@@ -87,7 +87,7 @@ fn together(thinking: &Thinking<'_>, parts: Vec<String>) -> Vec<String> {
 }
 
 /// "quanto custa a limpeza e o canal?" as two questions, where each has an answer of its own.
-fn two_things(thinking: &Thinking<'_>, text: &str) -> Option<[String; 2]> {
+fn two_things(extractor: &Extractor<'_>, text: &str) -> Option<[String; 2]> {
     const ARTICLES: &[&str] = &["o", "a", "os", "as", "um", "uma"];
     let words: Vec<&str> = text.split_whitespace().collect();
     let asks = words.first().map(|word| kernel::text::fold(word))?;
@@ -102,7 +102,7 @@ fn two_things(thinking: &Thinking<'_>, text: &str) -> Option<[String; 2]> {
     let at = first.split_whitespace().position(article)?;
     let opening: Vec<&str> = first.split_whitespace().take(at).collect();
     let two = [first.to_owned(), format!("{} {second}", opening.join(" "))];
-    let [one, other] = [&two[0], &two[1]].map(|text| thinking.answer(text, None));
+    let [one, other] = [&two[0], &two[1]].map(|text| extractor.answer(text, None));
     (one.supported() && other.supported() && one.reply != other.reply).then_some(two)
 }
 

@@ -55,8 +55,8 @@ pub(crate) struct Sentence {
     pub(crate) line_text: Arc<str>,
     /// Terms of what says what it is about: the title, a pair's question. Sorted.
     pub(crate) about: Vec<Term>,
-    /// Only the tags of what it shows itself, sorted.
-    pub(crate) tags_sorted: Vec<Term>,
+    /// The tags of what it shows by itself, whatever its question asks; sorted.
+    pub(crate) shown_tags: Vec<Term>,
     pub(crate) shows_number: bool,
     pub(crate) heading_text: Option<Arc<str>>,
     /// Of a document that a newer one replaces.
@@ -188,7 +188,7 @@ impl Builder {
             line: sorted(all.iter().chain(&line).chain(&tags).copied()),
             line_text: around.line.into(),
             about: sorted(about.into_iter()),
-            tags_sorted: sorted(shown.into_iter()),
+            shown_tags: sorted(shown.into_iter()),
             shows_number: crate::extract::has_number(&folded),
             spoken,
             heading_text: around.heading.map(Arc::from),

@@ -17,14 +17,12 @@ use tenancy::Vault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::encoding::Encoding;
-use crate::extract::Extract;
 use crate::nearest::Hit;
 use crate::read::{Format, Item, ReadError, Reading};
 use crate::reader::Reader;
 use crate::rebuild::Progress;
 use crate::store::{self, NewChunk, NewDocument};
-use crate::units::Asked;
-use crate::{Chunk, Index, embed, split, sweep, vectors, versions};
+use crate::{Index, embed, split, sweep, vectors, versions};
 
 /// Why knowledge refuses.
 #[derive(Debug, thiserror::Error)]
@@ -299,39 +297,6 @@ impl Library {
         Ok(order.into_iter().map(|(score, piece)| index.hit(piece, score)).collect())
     }
 
-    /// The vector of a question by the program's own encoder.
-    ///
-    /// # Errors
-    /// When the thread that makes it breaks down.
-    pub async fn meaning(&self, question: &str) -> Result<Arc<Vec<f32>>, db::Error> {
-        self.encoder.question(question).await
-    }
-
-    /// Asks an index questions with the program's own encoder at hand, beside the threads that serve everybody. `today`:
-    /// the tenant's own day, before which offers may have ended.
-    ///
-    /// # Errors
-    /// When the rows cannot be read, or the thread breaks down.
-    pub async fn think<T: Send + 'static>(
-        &self,
-        tenant: TenantId,
-        today: Option<jiff::civil::Date>,
-        ask: impl FnOnce(&Thinking<'_>) -> T + Send + 'static,
-    ) -> Result<T, db::Error> {
-        let index = self.index(tenant).await?;
-        let encoder = self.encoder.clone();
-        self.encoder.run(move || ask(&Thinking { index: &index, encoder, today })).await
-    }
-
-    /// What the knowledge alone, without a model, says to a question.
-    ///
-    /// # Errors
-    /// When the rows cannot be read.
-    pub async fn extract(&self, tenant: TenantId, question: &str) -> Result<Extract, db::Error> {
-        let asked = question.to_owned();
-        self.think(tenant, None, move |thinking| thinking.answer(&asked, None)).await
-    }
-
     /// Reads a file and makes it ready to be added, in place of one of the same name. No transaction may be open
     /// meanwhile: a PDF takes seconds.
     ///
@@ -420,7 +385,7 @@ impl Library {
         let (prepared, chunks, body, sentences) = tokio::task::spawn_blocking(move || {
             let chunks = cut(&prepared.reading.items, prepared.category.as_deref());
             let body = encode(&prepared.reading.items);
-            let sentences = sentences_of(&prepared.name, &chunks);
+            let sentences = vectors::to_encode(&prepared.name, &chunks);
             (prepared, chunks, body, sentences)
         })
         .await
@@ -534,23 +499,6 @@ impl Library {
     }
 }
 
-/// An index with the encoder at hand.
-pub struct Thinking<'a> {
-    pub index: &'a Index,
-    encoder: Encoding,
-    today: Option<jiff::civil::Date>,
-}
-
-impl Thinking<'_> {
-    /// Answers a question; `before`: what it leans on.
-    pub fn answer(&self, text: &str, before: Option<&str>) -> Extract {
-        let vector = self.encoder.vector(text);
-        let both = before.map(|before| self.encoder.vector(&format!("{before} {text}")));
-        let (vector, both) = (Some(vector.as_slice()), both.as_deref().map(Vec::as_slice));
-        self.index.answer(&Asked { text, before, vector, both, today: self.today })
-    }
-}
-
 /// Asks an index; a large one beside the threads that serve everybody.
 ///
 /// # Errors
@@ -580,24 +528,6 @@ fn original(sha256: &str) -> String {
 /// SHA-256 in hex.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What is to be encoded of these pieces; of very long documents, their beginning.
-fn sentences_of(name: &str, chunks: &[NewChunk]) -> Vec<String> {
-    const MOST: usize = 400;
-    let document = DocumentId::generate();
-    let chunks = chunks.iter().take(MOST).map(|chunk| Chunk {
-        id: ChunkId::generate(),
-        document,
-        title: name.into(),
-        heading: chunk.heading.clone(),
-        question: chunk.question.clone(),
-        body: chunk.body.clone(),
-        vector: None,
-    });
-    let mut sentences = Index::build(chunks.collect()).to_encode();
-    sentences.truncate(MOST);
-    sentences
 }
 
 /// Pairs stay whole; text is cut under its heading.

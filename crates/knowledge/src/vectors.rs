@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use db::{Error, TenantTx, args};
-use kernel::TenantId;
+use kernel::{ChunkId, DocumentId, TenantId};
 use sha2::{Digest as _, Sha256};
 
-use crate::Library;
-use crate::store::BATCH;
+use crate::store::{BATCH, NewChunk};
+use crate::{Chunk, Index, Library};
 
 /// By what a sentence is known: a digest of what is encoded, so that a document that is cut anew keeps its vectors.
 fn key(text: &str) -> String {
@@ -76,6 +76,24 @@ impl Library {
         }
         Ok(())
     }
+}
+
+/// What is to be encoded of these pieces; of very long documents, their beginning.
+pub(crate) fn to_encode(name: &str, chunks: &[NewChunk]) -> Vec<String> {
+    const MOST: usize = 400;
+    let document = DocumentId::generate();
+    let chunks = chunks.iter().take(MOST).map(|chunk| Chunk {
+        id: ChunkId::generate(),
+        document,
+        title: name.into(),
+        heading: chunk.heading.clone(),
+        question: chunk.question.clone(),
+        body: chunk.body.clone(),
+        vector: None,
+    });
+    let mut sentences = Index::build(chunks.collect()).to_encode();
+    sentences.truncate(MOST);
+    sentences
 }
 
 #[cfg(test)]

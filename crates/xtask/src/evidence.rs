@@ -1,11 +1,11 @@
-//! Fitting what each measure of a sentence is worth (`crates/knowledge/src/weights.rs`).
+//! Fitting what each feature of a sentence is worth (`crates/knowledge/src/weights.rs`).
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use knowledge::{Asked, Index, MEASURES};
+use knowledge::{Asked, FEATURES, Index};
 use serde::Deserialize;
 
 /// Rounds, the step, and what large weights cost.
@@ -33,8 +33,8 @@ struct Ask {
     lines: Vec<usize>,
 }
 
-/// A question's sentences: their measures, and whether each answers it.
-type Example = Vec<([f64; MEASURES], bool)>;
+/// A question's sentences: their features, and whether each answers it.
+type Example = Vec<([f64; FEATURES], bool)>;
 
 /// Fits the weights to businesses with their questions, on which the encoder was not fitted, and writes them.
 pub(crate) fn fit(arguments: &[String]) -> anyhow::Result<String> {
@@ -90,9 +90,9 @@ fn measured(file: &Path) -> anyhow::Result<Vec<Example>> {
                 both: both.as_deref(),
                 today: None,
             };
-            let sentences = index.measure(&asked).into_iter().map(|one| {
+            let sentences = index.features(&asked).into_iter().map(|one| {
                 let text = index.sentence_text(one.sentence).trim_end_matches('.');
-                (one.measures, right.iter().any(|line| line.contains(text) || text.contains(line)))
+                (one.features, right.iter().any(|line| line.contains(text) || text.contains(line)))
             });
             let example: Example = sentences.collect();
             // A question whose line was cut in an unexpected way teaches nothing.
@@ -105,22 +105,22 @@ fn measured(file: &Path) -> anyhow::Result<Vec<Example>> {
 }
 
 /// Maximises the share of the sentences that answer, or of none where none does, by Adam.
-fn train(examples: &[Example]) -> (f64, [f64; MEASURES]) {
+fn train(examples: &[Example]) -> (f64, [f64; FEATURES]) {
     let (mean, spread) = spread(examples);
-    let mut weights = [0.0; MEASURES + 1];
-    weights[MEASURES] = -2.0;
-    let (mut first, mut second) = ([0.0; MEASURES + 1], [0.0; MEASURES + 1]);
+    let mut weights = [0.0; FEATURES + 1];
+    weights[FEATURES] = -2.0;
+    let (mut first, mut second) = ([0.0; FEATURES + 1], [0.0; FEATURES + 1]);
     for round in 1..=ROUNDS {
-        let mut slope = [0.0; MEASURES + 1];
+        let mut slope = [0.0; FEATURES + 1];
         for example in examples {
-            let rows: Vec<[f64; MEASURES]> = example
+            let rows: Vec<[f64; FEATURES]> = example
                 .iter()
-                .map(|(measures, _)| std::array::from_fn(|k| (measures[k] - mean[k]) / spread[k]))
+                .map(|(features, _)| std::array::from_fn(|k| (features[k] - mean[k]) / spread[k]))
                 .collect();
             let scores: Vec<f64> = rows
                 .iter()
                 .map(|row| {
-                    weights[MEASURES] + row.iter().zip(&weights).map(|(x, w)| x * w).sum::<f64>()
+                    weights[FEATURES] + row.iter().zip(&weights).map(|(x, w)| x * w).sum::<f64>()
                 })
                 .collect();
             let most = scores.iter().copied().fold(0.0, f64::max);
@@ -137,13 +137,13 @@ fn train(examples: &[Example]) -> (f64, [f64; MEASURES]) {
                 for (slope, x) in slope.iter_mut().zip(row) {
                     *slope += wrong * x;
                 }
-                slope[MEASURES] += wrong;
+                slope[FEATURES] += wrong;
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "a count of questions")]
         let count = examples.len().max(1) as f64;
-        for k in 0..=MEASURES {
-            let decay = if k < MEASURES { DECAY * weights[k] } else { 0.0 };
+        for k in 0..=FEATURES {
+            let decay = if k < FEATURES { DECAY * weights[k] } else { 0.0 };
             let g = slope[k] / count + decay;
             first[k] = 0.9 * first[k] + 0.1 * g;
             second[k] = 0.999 * second[k] + 0.001 * g * g;
@@ -153,28 +153,28 @@ fn train(examples: &[Example]) -> (f64, [f64; MEASURES]) {
         }
     }
     let scaled = std::array::from_fn(|k| weights[k] / spread[k]);
-    let moved: f64 = (0..MEASURES).map(|k| weights[k] * mean[k] / spread[k]).sum();
-    (weights[MEASURES] - moved, scaled)
+    let moved: f64 = (0..FEATURES).map(|k| weights[k] * mean[k] / spread[k]).sum();
+    (weights[FEATURES] - moved, scaled)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of sentences")]
-fn spread(examples: &[Example]) -> ([f64; MEASURES], [f64; MEASURES]) {
+fn spread(examples: &[Example]) -> ([f64; FEATURES], [f64; FEATURES]) {
     let count = examples.iter().map(Vec::len).sum::<usize>().max(1) as f64;
-    let all = || examples.iter().flatten().map(|(measures, _)| measures);
-    let mean: [f64; MEASURES] = std::array::from_fn(|k| all().map(|m| m[k]).sum::<f64>() / count);
+    let all = || examples.iter().flatten().map(|(features, _)| features);
+    let mean: [f64; FEATURES] = std::array::from_fn(|k| all().map(|m| m[k]).sum::<f64>() / count);
     let spread = std::array::from_fn(|k| {
         (all().map(|m| (m[k] - mean[k]).powi(2)).sum::<f64>() / count).sqrt() + 1e-6
     });
     (mean, spread)
 }
 
-fn source(bias: f64, weights: &[f64; MEASURES]) -> String {
+fn source(bias: f64, weights: &[f64; FEATURES]) -> String {
     let mut out = String::from(
-        "//! What each measure of a sentence is worth. Written by `cargo xtask fit-evidence`.\n\n\
-         use crate::units::MEASURES;\n\n",
+        "//! What each feature of a sentence is worth. Written by `cargo xtask fit-evidence`.\n\n\
+         use crate::features::FEATURES;\n\n",
     );
     let _ = writeln!(out, "pub(crate) const BIAS: f64 = {bias:.4};");
-    let _ = writeln!(out, "pub(crate) const WEIGHTS: [f64; MEASURES] = [");
+    let _ = writeln!(out, "pub(crate) const WEIGHTS: [f64; FEATURES] = [");
     for weight in weights {
         let _ = writeln!(out, "    {weight:.4},");
     }

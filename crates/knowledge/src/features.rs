@@ -1,15 +1,12 @@
-//! The sentences of an index as evidence: how well each supports an answer to a question.
-//!
-//! Every sentence gets a handful of measures (words in common, of itself, of its line and of its heading; nearness of
-//! meaning; what kind of answer is asked for and shown), a fitted weight for each, and so a score. The scores and that
-//! of "none of them" make shares: what the best has is the confidence. Weights were fitted by `cargo xtask
-//! fit-evidence` on one half of the trades of `evaluation/conversations`; `portaria eval conversations` measures.
+//! The features of a sentence as an answer to a question: words in common, of itself, of its line and of its heading;
+//! nearness of meaning; what kind of answer is asked for and shown. What each is worth (`weights.rs`) was fitted by
+//! `cargo xtask fit-evidence` on the businesses of `evaluation/pairs/weights`.
 
 use crate::index::{Index, Term, sorted};
 use crate::question::{Kind, Question};
 
-/// Measures of a sentence for a question.
-pub const MEASURES: usize = 22;
+/// Features of a sentence for a question.
+pub const FEATURES: usize = 22;
 
 /// A question as it is asked of the evidence.
 pub struct Asked<'a> {
@@ -23,15 +20,15 @@ pub struct Asked<'a> {
     pub today: Option<jiff::civil::Date>,
 }
 
-/// A sentence with its measures.
-pub struct Measured {
+/// A sentence with its features.
+pub struct Featured {
     /// Number of the sentence.
     pub sentence: u32,
     pub piece: u32,
-    pub measures: [f64; MEASURES],
+    pub features: [f64; FEATURES],
 }
 
-/// Words of a question that asks for what a unit may show.
+/// What a question asks for, or a sentence shows.
 struct Shown {
     price: bool,
     hours: bool,
@@ -41,8 +38,8 @@ struct Shown {
 }
 
 impl Index {
-    /// Measures every sentence that could be an answer.
-    pub fn measure(&self, asked: &Asked<'_>) -> Vec<Measured> {
+    /// The features of every sentence that could be an answer.
+    pub fn features(&self, asked: &Asked<'_>) -> Vec<Featured> {
         let question = Question::read(self, asked.text);
         let before = asked.before.map(|text| Question::read(self, text));
         let ranked = self.rank(&question, self.pieces.len());
@@ -87,7 +84,7 @@ impl Index {
                     .filter(|term| !term.light && term.df > 0 && term.hit(&with_heading) == 0.0)
                     .map(|term| term.weight / question.total)
                     .fold(0.0, f64::max);
-                let shows = self.shown(&sentence.tags_sorted);
+                let shows = self.shown(&sentence.shown_tags);
                 let cos = cosines.get(*id as usize).copied().unwrap_or(0.0);
                 let cos_both = both.get(*id as usize).copied().unwrap_or(0.0);
                 let flag = |yes: bool| f64::from(u8::from(yes));
@@ -96,7 +93,7 @@ impl Index {
                 #[expect(clippy::cast_precision_loss, reason = "small counts")]
                 let size = (sentence.terms.len() as f64).min(60.0);
                 let kind = |wanted: Kind| question.kind == wanted;
-                let measures = [
+                let features = [
                     own,
                     line - own,
                     all - line,
@@ -113,8 +110,7 @@ impl Index {
                         - flag(asks.place && !shows.place)
                         - flag(asks.phone && !shows.phone),
                     flag(asks.span && shows.span) - flag(asks.span && !shows.span),
-                    flag(sentence.pair)
-                        * (if sentence.pair { question.coverage(&sentence.about) } else { 0.0 }),
+                    if sentence.pair { question.coverage(&sentence.about) } else { 0.0 },
                     flag(sentence.pair),
                     size / 30.0,
                     flag(sentence.terms.len() <= 2),
@@ -125,7 +121,7 @@ impl Index {
                     flag(question.says_little()),
                 ];
                 let piece = u32::try_from(number).unwrap_or(0);
-                out.push(Measured { sentence: *id, piece, measures });
+                out.push(Featured { sentence: *id, piece, features });
             }
         }
         out

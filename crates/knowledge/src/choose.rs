@@ -1,12 +1,15 @@
-//! Answers without a model: the sentence that the measures speak for, said as it helps the person who asks.
+//! Answers without a model: the sentence whose features speak for it most, said as it helps the person who asks.
+//!
+//! The scores of all sentences stand against that of "none of them", which is 0: their sum is the log-odds that the
+//! knowledge has an answer.
 
 use kernel::text::fold;
 
 use crate::extract::Extract;
+use crate::features::{Asked, FEATURES, Featured};
 use crate::index::{Index, Sentence, Term};
 use crate::question::{Kind, Question};
 use crate::split::{all_digits, stem};
-use crate::units::{Asked, MEASURES, Measured};
 use crate::weights::{BIAS, WEIGHTS};
 
 /// Rows of a list that are told together, at most.
@@ -16,12 +19,12 @@ const ALIKE: f64 = 0.03;
 
 /// A sentence with what speaks for it.
 struct Scored {
-    measured: Measured,
+    featured: Featured,
     score: f64,
 }
 
-fn score(measures: &[f64; MEASURES]) -> f64 {
-    BIAS + measures.iter().zip(&WEIGHTS).map(|(measure, weight)| measure * weight).sum::<f64>()
+fn score(features: &[f64; FEATURES]) -> f64 {
+    BIAS + features.iter().zip(&WEIGHTS).map(|(feature, weight)| feature * weight).sum::<f64>()
 }
 
 impl Index {
@@ -42,13 +45,13 @@ impl Index {
             })
             .collect();
         let mut scored: Vec<Scored> = self
-            .measure(asked)
+            .features(asked)
             .into_iter()
-            .map(|measured| {
-                let sentence = &self.sentences[measured.sentence as usize];
+            .map(|featured| {
+                let sentence = &self.sentences[featured.sentence as usize];
                 let over = ended(sentence) && !of_offers;
                 let penalty = if sentence.outdated || over { OUTDATED } else { 0.0 };
-                let piece = &self.pieces[measured.piece as usize];
+                let piece = &self.pieces[featured.piece as usize];
                 // What is asked as it is noted has its answer, whatever else is near.
                 let noted = sentence.pair
                     && self.asked_for(piece.question_terms(), &question) >= NOTED
@@ -57,18 +60,18 @@ impl Index {
                 let penalty = penalty
                     + self.other_number(&question, sentence, &numbered)
                     + self.other_thing(&question, sentence);
-                Scored { score: score(&measured.measures) + bonus - penalty, measured }
+                Scored { score: score(&featured.features) + bonus - penalty, featured }
             })
             .collect();
         scored.sort_by(|a, b| {
-            b.score.total_cmp(&a.score).then(a.measured.sentence.cmp(&b.measured.sentence))
+            b.score.total_cmp(&a.score).then(a.featured.sentence.cmp(&b.featured.sentence))
         });
         let Some(best) = scored.first() else { return nothing };
         // The share of all sentences together against that of none: how sure it is that there is an answer.
         let all: f64 = scored.iter().map(|one| one.score.exp()).sum();
         let before = asked.before.map(|text| Question::read(self, text));
-        let home = best.measured.piece as usize;
-        let first = &self.sentences[best.measured.sentence as usize];
+        let home = best.featured.piece as usize;
+        let first = &self.sentences[best.featured.sentence as usize];
         let told = match first.ends.filter(|_| ended(first)) {
             // What is over is told as such, beside what holds now.
             Some(end) => {
@@ -78,7 +81,7 @@ impl Index {
                     end.month(),
                     end.year()
                 );
-                scored.retain(|one| !ended(&self.sentences[one.measured.sentence as usize]));
+                scored.retain(|one| !ended(&self.sentences[one.featured.sentence as usize]));
                 match scored.first().filter(|next| next.score > STILL_HOLDS) {
                     Some(_) => {
                         let now = self.told(&question, before.as_ref(), &scored);
@@ -146,7 +149,7 @@ impl Index {
 
     fn told(&self, question: &Question, before: Option<&Question>, scored: &[Scored]) -> Told {
         let best = &scored[0];
-        let sentence = &self.sentences[best.measured.sentence as usize];
+        let sentence = &self.sentences[best.featured.sentence as usize];
         if sentence.pair {
             return Told { text: self.trim(question, &sentence.text), also: Vec::new() };
         }
@@ -155,7 +158,7 @@ impl Index {
                 + before.map_or(0.0, |b| 0.5 * b.coverage(&sentence.set))
         };
         let best_own = own(sentence);
-        let piece = &self.pieces[best.measured.piece as usize];
+        let piece = &self.pieces[best.featured.piece as usize];
         // Rows that are asked for alike are told together: three sizes, three plans.
         if is_list_line(&sentence.text) {
             let alike: Vec<&Sentence> = piece
@@ -164,7 +167,7 @@ impl Index {
                 .map(|id| &self.sentences[*id as usize])
                 .filter(|other| !other.heading && is_list_line(&other.text))
                 .filter(|other| (own(other) - best_own).abs() <= ALIKE)
-                .filter(|other| other.tags_sorted == sentence.tags_sorted)
+                .filter(|other| other.shown_tags == sentence.shown_tags)
                 .collect();
             let names_more = question.names_things();
             if alike.len() > 1 && alike.len() <= ROWS && names_more {
