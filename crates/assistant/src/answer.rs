@@ -235,15 +235,14 @@ impl Answerer {
         Ok(reply)
     }
 
-    /// The acts of a text; the encoder is asked where its words alone leave them open.
+    /// The acts of a text. The encoder is asked of all but small talk.
     async fn acts(
         &self,
         plain: &Plain,
         text: &str,
     ) -> Result<Vec<understanding::Found>, db::Error> {
-        let found = understanding::acts(plain, None);
-        if found.first().is_some_and(|one| one.act.is_small_talk()) {
-            return Ok(found);
+        if understanding::small_talk(plain).is_some() {
+            return Ok(understanding::acts(plain, None));
         }
         let vector = self.library.question_vector(text).await?;
         Ok(understanding::acts(plain, Some(&vector)))
@@ -278,11 +277,7 @@ impl Answerer {
             Act::Goodbye => phrases.goodbye(),
             Act::Acknowledgement if turned.first => greet(phrases.how_can_i_help()),
             Act::Acknowledgement => String::new(),
-            Act::Injection | Act::Spam => {
-                let mut reply = fixed(act.name(), phrases.only_our_business());
-                reply.declined = false;
-                return Some(reply);
-            }
+            Act::Injection | Act::Spam => phrases.only_our_business(),
             Act::Identity => {
                 if turned.first {
                     phrases.greeting(self.clock.now()) + " " + &phrases.who_am_i()

@@ -228,7 +228,7 @@ fn attend(query: &[f32], key: &[f32], value: &[f32], heads: usize, out: &mut [f3
             let own = &query[of(at)];
             let mut most = f32::NEG_INFINITY;
             for (other, share) in shares.iter_mut().enumerate() {
-                *share = crate::cosine(own, &key[of(other)]) * scale;
+                *share = crate::dot(own, &key[of(other)]) * scale;
                 most = most.max(*share);
             }
             let mut all = 0.0;

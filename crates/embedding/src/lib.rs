@@ -34,15 +34,17 @@ pub fn encoder() -> &'static Encoder {
     &ENCODER
 }
 
-/// The product of two vectors whose length is a multiple of eight: of unit length, their cosine, -1 to 1.
+/// The dot product of two vectors: of unit length, their cosine, -1 to 1.
 #[inline(always)]
-pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     // In eight lanes: the order of a plain sum would keep the processor from using them.
     let mut lanes = [0f32; 8];
-    for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+    let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f32 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in left.zip(right) {
         for lane in 0..8 {
             lanes[lane] += x[lane] * y[lane];
         }
     }
-    lanes.iter().sum()
+    lanes.iter().sum::<f32>() + rest
 }

@@ -140,6 +140,16 @@ pub(crate) async fn learn_for(
     if !news {
         return Ok(());
     }
+    let Some(contact) = of_conversation(tx, conversation).await? else { return Ok(()) };
+    gather(tx, handles, Some(contact), contact, now).await?;
+    changed(tx, contact, "handle_learned", now).await
+}
+
+/// Whoever a conversation is with, after all merges. `None` when there is no such conversation.
+pub(crate) async fn of_conversation(
+    tx: &mut TenantTx,
+    conversation: ConversationId,
+) -> Result<Option<ContactId>, Error> {
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
@@ -147,10 +157,8 @@ pub(crate) async fn learn_for(
             args![tenant, conversation],
         )
         .await?;
-    let Some(row) = row else { return Ok(()) };
-    let contact = root(tx, row.get(0)?).await?;
-    gather(tx, handles, Some(contact), contact, now).await?;
-    changed(tx, contact, "handle_learned", now).await
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(root(tx, row.get(0)?).await?))
 }
 
 /// The contact that this one became part of in the end, or itself.

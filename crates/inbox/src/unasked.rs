@@ -15,15 +15,10 @@ pub async fn set_opted_out(
     conversation: ConversationId,
     since: Option<Moment>,
 ) -> Result<bool, Error> {
+    let Some(contact) = people::of_conversation(tx, conversation).await? else {
+        return Ok(false);
+    };
     let tenant = tx.tenant();
-    let row = tx
-        .fetch_opt(
-            "SELECT contact_id FROM conversations WHERE tenant_id = $1 AND id = $2",
-            args![tenant, conversation],
-        )
-        .await?;
-    let Some(row) = row else { return Ok(false) };
-    let contact = people::root(tx, row.get(0)?).await?;
     let changed = tx
         .execute(
             "UPDATE contacts SET opted_out_at = $1 WHERE tenant_id = $2 AND (id = $3 OR merged_into = $3) \

@@ -148,7 +148,7 @@ impl Index {
             .iter()
             .map(|own| {
                 if own.len() == vector.len() {
-                    f64::from(embedding::cosine(own, vector))
+                    f64::from(embedding::dot(own, vector))
                 } else {
                     0.82
                 }

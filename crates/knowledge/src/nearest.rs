@@ -56,19 +56,6 @@ impl Index {
     }
 }
 
-/// The dot product in eight lanes: the order of a plain sum would keep the processor from using them.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0f32; 8];
-    let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in left.zip(right) {
-        for lane in 0..8 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    lanes.iter().sum::<f32>() + rest
-}
-
 /// Reciprocal rank fusion's constant: how much the very first places count.
 const RRF: f64 = 60.0;
 
@@ -85,7 +72,7 @@ impl Index {
             .enumerate()
             .filter_map(|(at, chunk)| {
                 let own = chunk.vector.as_ref().filter(|own| own.len() == vector.len())?;
-                Some((f64::from(dot(own, vector)), at))
+                Some((f64::from(embedding::dot(own, vector)), at))
             })
             .collect();
         let order = |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));

@@ -1,8 +1,8 @@
 //! What a customer's message is, before anything is looked up: its spelling made plain, and the acts it performs
 //! (a question, a complaint, a cry for help, "stop writing to me" …). Pure: no I/O, no tenant, no clock.
 //!
-//! Acts are found by patterns over plain text, because they must be found in microseconds, without any model, and the
-//! owner must be able to read why. What patterns leave open, the sentence model decides (see `knowledge`).
+//! Acts are found by a small classifier over letters and words, and over the sentence's vector where the caller has one.
+//! Under it, for danger and for "stop", lie patterns of what people say then.
 
 mod act;
 mod classifier;
