@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use db::{Error, Row, TenantTx, args};
-use kernel::{ConversationId, MessageId, Moment};
+use kernel::{ContactId, ConversationId, MessageId, Moment};
 use queue::Payload as _;
 
 use crate::handoff::needs_person;
@@ -352,4 +352,32 @@ pub async fn reactivate(tx: &mut TenantTx, now: Moment) -> Result<(u64, u64), Er
     }
     queue::release_tenant(tx, now).await?;
     Ok((waiting.len() as u64, to_person))
+}
+
+/// Writes down since when a contact, and whoever was joined with it, wants no unasked messages. How many rows changed.
+pub(crate) async fn set_opted_out(
+    tx: &mut TenantTx,
+    contact: ContactId,
+    since: Option<Moment>,
+) -> Result<u64, Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "UPDATE contacts SET opted_out_at = $1 WHERE tenant_id = $2 AND (id = $3 OR merged_into = $3) \
+         AND (CASE WHEN opted_out_at IS NULL THEN 0 ELSE 1 END) <> $4",
+        args![since, tenant, contact, i64::from(since.is_some())],
+    )
+    .await
+}
+
+/// Whether a contact, or whoever was joined with it, wants no unasked messages.
+pub(crate) async fn is_opted_out(tx: &mut TenantTx, contact: ContactId) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT 1 FROM contacts WHERE tenant_id = $1 AND (id = $2 OR merged_into = $2) \
+             AND opted_out_at IS NOT NULL LIMIT 1",
+            args![tenant, contact],
+        )
+        .await?;
+    Ok(row.is_some())
 }

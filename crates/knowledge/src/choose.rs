@@ -8,7 +8,7 @@ use kernel::text::fold;
 use crate::extract::Extract;
 use crate::features::{Asked, FEATURES, Featured};
 use crate::index::{Index, Sentence, Term};
-use crate::question::{Kind, Question};
+use crate::question::Question;
 use crate::split::{all_digits, stem};
 use crate::weights::{BIAS, WEIGHTS};
 
@@ -122,26 +122,15 @@ impl Index {
             sentence.set.binary_search(&term).is_ok() || sentence.about.binary_search(&term).is_ok()
         };
         let costs = question.numbers.iter().zip(numbered).map(|(named, numbered)| {
-            match (named.number, named.before) {
-                (None, _) => {
-                    if *numbered {
-                        OTHER_NUMBER
-                    } else {
-                        0.0
-                    }
-                }
-                (Some(number), _) if has(number) => {
-                    if named.telling {
-                        -OWN_NUMBER
-                    } else {
-                        0.0
-                    }
-                }
-                (Some(number), Some(before)) if self.bigram_df((before, number)) > 0 => {
-                    OTHER_NUMBER
-                }
-                (Some(_), _) if named.telling => OTHER_NUMBER,
-                _ => 0.0,
+            let Some(number) = named.number else {
+                return if *numbered { OTHER_NUMBER } else { 0.0 };
+            };
+            let follows = named.before.is_some_and(|word| self.bigram_df((word, number)) > 0);
+            match (has(number), named.telling) {
+                (true, true) => -OWN_NUMBER,
+                (true, false) => 0.0,
+                (false, telling) if telling || follows => OTHER_NUMBER,
+                (false, _) => 0.0,
             }
         });
         costs.sum()
@@ -194,10 +183,8 @@ impl Index {
         ]
         .iter()
         .any(|word| fold(&others).contains(word));
-        let other_amounts = question.kind == Kind::Number
-            && numbers(&others)
-            && numbers(&sentence.text)
-            && !conditional;
+        let other_amounts =
+            question.asks_number && numbers(&others) && numbers(&sentence.text) && !conditional;
         if other_amounts {
             return self.under_heading(sentence, sentence.text.clone());
         }

@@ -1,13 +1,13 @@
 //! Measuring retrieval and answers on a question set in SQuAD's JSON form.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use kernel::text::fold;
 use kernel::{ChunkId, DocumentId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Chunk, Index, split};
+use crate::{Chunk, Index, features, split};
 
 /// A question set: paragraphs, and questions with the answers people marked.
 pub struct Dataset {
@@ -236,12 +236,44 @@ fn plain_declines(own: &[Asked1], others: &[Asked1]) -> f64 {
     share(others, |one| one.plain < cut)
 }
 
-fn ask(dataset: &Dataset, index: &Index, which: &[usize]) -> Vec<Asked1> {
+/// Vectors that were made: the same sentences and questions come again with each seed.
+#[derive(Default)]
+struct Vectors {
+    sentences: HashMap<String, Vec<f32>>,
+    questions: HashMap<String, Vec<f32>>,
+}
+
+impl Vectors {
+    /// Gives an index the vectors of its sentences, as a library does.
+    fn give(&mut self, index: &mut Index) {
+        let texts = index.to_encode();
+        let vector = |text: String| {
+            let made = || embedding::encoder().passage(&text);
+            self.sentences.entry(text.clone()).or_insert_with(made).clone()
+        };
+        index.set_vectors(texts.into_iter().map(vector).collect());
+    }
+
+    fn question(&mut self, text: &str) -> &[f32] {
+        let made = || embedding::encoder().question(text);
+        self.questions.entry(text.to_owned()).or_insert_with(made)
+    }
+}
+
+fn ask(dataset: &Dataset, index: &Index, which: &[usize], vectors: &mut Vectors) -> Vec<Asked1> {
     which
         .iter()
         .map(|number| {
             let question = &dataset.questions[*number];
-            let extract = index.extract(&question.text);
+            let vector = Some(vectors.question(&question.text));
+            let text = &question.text;
+            let extract = index.answer(&features::Asked {
+                text,
+                before: None,
+                vector,
+                both: None,
+                today: None,
+            });
             let reply = normal(&extract.reply);
             Asked1 {
                 declined: !extract.supported(),
@@ -259,9 +291,11 @@ fn share(asked: &[Asked1], of: impl Fn(&Asked1) -> bool) -> f64 {
 }
 
 /// How many of the set's questions a tenant with quite other knowledge declines.
-pub fn declined_by(dataset: &Dataset, index: &Index) -> f64 {
+pub fn declined_by(dataset: &Dataset, mut index: Index) -> f64 {
     let everyone: Vec<usize> = (0..dataset.questions.len()).collect();
-    share(&ask(dataset, index, &everyone), |one| one.declined)
+    let mut vectors = Vectors::default();
+    vectors.give(&mut index);
+    share(&ask(dataset, &index, &everyone, &mut vectors), |one| one.declined)
 }
 
 /// A small generator with a seed: splits must come out the same everywhere.
@@ -288,8 +322,10 @@ impl Shuffle {
 pub fn answers(dataset: &Dataset, share_kept: f64, first_seed: u64, seeds: u64) -> Answers {
     let all: Vec<usize> = (0..dataset.paragraphs.len()).collect();
     let everyone: Vec<usize> = (0..dataset.questions.len()).collect();
-    let (index, _) = dataset.index(&all);
-    let whole = ask(dataset, &index, &everyone);
+    let mut vectors = Vectors::default();
+    let (mut index, _) = dataset.index(&all);
+    vectors.give(&mut index);
+    let whole = ask(dataset, &index, &everyone, &mut vectors);
     let mut rates: [Vec<f64>; 8] = Default::default();
     for seed in first_seed..first_seed + seeds {
         let mut random = Shuffle(seed);
@@ -310,11 +346,13 @@ pub fn answers(dataset: &Dataset, share_kept: f64, first_seed: u64, seeds: u64) 
                 .collect();
             (dataset.index(&kept).0, asked)
         };
-        let ((a, of_a), (b, of_b)) = (split(true), split(false));
-        let mut own = ask(dataset, &a, &of_a);
-        own.extend(ask(dataset, &b, &of_b));
-        let mut foreign = ask(dataset, &a, &of_b);
-        foreign.extend(ask(dataset, &b, &of_a));
+        let ((mut a, of_a), (mut b, of_b)) = (split(true), split(false));
+        vectors.give(&mut a);
+        vectors.give(&mut b);
+        let mut own = ask(dataset, &a, &of_a, &mut vectors);
+        own.extend(ask(dataset, &b, &of_b, &mut vectors));
+        let mut foreign = ask(dataset, &a, &of_b, &mut vectors);
+        foreign.extend(ask(dataset, &b, &of_a, &mut vectors));
         let mut order = all.clone();
         Shuffle(seed).shuffle(&mut order);
         #[expect(
@@ -326,12 +364,13 @@ pub fn answers(dataset: &Dataset, share_kept: f64, first_seed: u64, seeds: u64) 
         let keep = (order.len() as f64 * share_kept) as usize;
         let mut kept = order[..keep].to_vec();
         kept.sort_unstable();
-        let (half, _) = dataset.index(&kept);
+        let (mut half, _) = dataset.index(&kept);
+        vectors.give(&mut half);
         let (present, orphans): (Vec<usize>, Vec<usize>) = everyone
             .iter()
             .partition(|q| kept.binary_search(&dataset.questions[**q].paragraph).is_ok());
-        let present = ask(dataset, &half, &present);
-        let orphans = ask(dataset, &half, &orphans);
+        let present = ask(dataset, &half, &present, &mut vectors);
+        let orphans = ask(dataset, &half, &orphans, &mut vectors);
         let wrong_side: Vec<f64> = vec![
             share(&own, |one| one.right),
             share(&own, |one| one.declined),

@@ -3,7 +3,7 @@
 //! `cargo xtask fit-evidence` on the businesses of `evaluation/pairs/weights`.
 
 use crate::index::{Index, Term, sorted};
-use crate::question::{Kind, Question};
+use crate::question::Question;
 
 /// Features of a sentence for a question.
 pub const FEATURES: usize = 22;
@@ -92,7 +92,6 @@ impl Index {
                 let of_before = before.as_ref().map_or(0.0, |b| b.coverage(&with_heading));
                 #[expect(clippy::cast_precision_loss, reason = "small counts")]
                 let size = (sentence.terms.len() as f64).min(60.0);
-                let kind = |wanted: Kind| question.kind == wanted;
                 let features = [
                     own,
                     line - own,
@@ -116,8 +115,8 @@ impl Index {
                     flag(sentence.terms.len() <= 2),
                     if leans { of_before } else { 0.0 },
                     if leans { (cos_both - nearest_both) * 10.0 } else { 0.0 },
-                    flag(kind(Kind::Number) && sentence.shows_number)
-                        - flag(kind(Kind::Number) && !sentence.shows_number),
+                    flag(question.asks_number && sentence.shows_number)
+                        - flag(question.asks_number && !sentence.shows_number),
                     flag(question.says_little()),
                 ];
                 let piece = u32::try_from(number).unwrap_or(0);
@@ -135,11 +134,6 @@ impl Index {
     /// What to encode of each sentence, in order: what it is about, and itself.
     pub fn to_encode(&self) -> Vec<String> {
         self.sentences.iter().map(|sentence| sentence.spoken.clone()).collect()
-    }
-
-    /// Gives the sentences their vectors, in order.
-    pub fn set_vectors(&mut self, vectors: Vec<Vec<f32>>) {
-        self.sentence_vectors = vectors;
     }
 
     fn nearness(&self, vector: Option<&[f32]>) -> Vec<f64> {

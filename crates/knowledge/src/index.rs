@@ -73,7 +73,6 @@ pub(crate) struct Piece {
     pub(crate) terms: Vec<Term>,
     /// Terms and tags, sorted.
     pub(crate) set: Vec<Term>,
-    pub(crate) bigrams: Vec<(Term, Term)>,
     /// Distinct terms of a pair's question.
     question: Vec<Term>,
     norm: f64,
@@ -297,16 +296,7 @@ impl Index {
             count(&bigrams, |pair, times| {
                 bigram_postings.entry(pair).or_default().push((number, times));
             });
-            bigrams.sort_unstable();
-            bigrams.dedup();
-            pieces.push(Piece {
-                sentences: members,
-                terms: all_terms,
-                set,
-                bigrams,
-                question,
-                norm: 0.0,
-            });
+            pieces.push(Piece { sentences: members, terms: all_terms, set, question, norm: 0.0 });
         }
         #[expect(clippy::cast_precision_loss, reason = "counts of terms")]
         let average =
@@ -340,6 +330,12 @@ impl Index {
         self.bytes
     }
 
+    /// Gives the sentences their vectors, in order.
+    pub fn set_vectors(&mut self, vectors: Vec<Vec<f32>>) {
+        self.sentence_vectors = vectors;
+        self.bytes = self.count_bytes();
+    }
+
     fn count_bytes(&self) -> usize {
         let chunks: usize = self
             .chunks
@@ -349,16 +345,19 @@ impl Index {
         let sentences: usize = self
             .sentences
             .iter()
-            .map(|s| 140 + s.text.len() + 4 * (s.terms.len() + s.set.len()))
+            .map(|s| {
+                let texts = s.text.len() + s.line_text.len() + s.spoken.len();
+                let heading = s.heading_text.as_ref().map_or(0, |text| text.len());
+                let terms = s.terms.len() + s.set.len() + s.line.len() + s.about.len();
+                260 + texts + heading + 4 * (terms + s.tags.len() + s.shown_tags.len())
+            })
             .sum();
-        let pieces: usize = self
-            .pieces
-            .iter()
-            .map(|p| 160 + 4 * (p.terms.len() + p.set.len()) + 8 * p.bigrams.len())
-            .sum();
+        let vectors: usize = self.sentence_vectors.iter().map(|v| 24 + 4 * v.len()).sum();
+        let pieces: usize =
+            self.pieces.iter().map(|p| 140 + 4 * (p.terms.len() + p.set.len())).sum();
         let postings: usize = self.postings.iter().map(|p| 24 + 8 * p.len()).sum();
         let bigrams: usize = self.bigram_postings.values().map(|p| 56 + 8 * p.len()).sum();
-        chunks + sentences + pieces + postings + bigrams + 90 * self.names.len()
+        chunks + sentences + vectors + pieces + postings + bigrams + 90 * self.names.len()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -64,10 +64,6 @@ pub(crate) const NUMBERS: &str = "dois duas tres quatro cinco seis sete oito nov
     mil milhao milhoes bilhoes unico unica metade primeiro segunda terceiro um uma nenhum \
     dobro";
 
-/// Verbs that open a definition.
-pub(crate) const DEFINING: &str = "e sao foi era eram significa consiste refere trata define designa denomina corresponde \
-    representa";
-
 /// Words that end in a full stop without ending a sentence.
 pub(crate) const ABBREVIATIONS: &str = "art arts dr dra sr sra srs prof profa exmo ilmo av r n no nr num tel cel etc ex p pag pg \
     cap inc al ltda cia jr min max obs ref dept depto ed vol fig tab seg aprox";
@@ -132,11 +128,3 @@ pub(crate) const INTENTS: &[(&str, &str, &str)] = &[
         r"\b([0-9]+|um|uma|dois|duas|tres|quatro|meia) (dias?|minutos?|horas?|semanas?|mes|meses|uteis)\b",
     ),
 ];
-
-/// Shows a point in time or a span.
-pub(crate) const WHEN: &str = r"\b(1[0-9]{3}|20[0-9]{2}|[0-9]{1,2}[/.][0-9]{1,2}|seculo|decada|semestr\w*|anual\w*|mensal\w*|diaria\w*|durante|apos|antes|depois|quando|ate|hora\w*|dias?|prazo|ano|anos|inicio|fim|final|hoje|atualmente|janeiro|fevereiro|marco|abril|maio|junho|julho|agosto|setembro|outubro|novembro|dezembro|segunda|terca|quarta|quinta|sexta|sabado|domingo)\b|[0-9]h";
-/// Shows a reason.
-pub(crate) const WHY: &str = r"\b(porque|pois|devido|ja que|uma vez que|por causa|por (ser|nao|ter|serem|isso)|visto que|em funcao|motivo|razao|para|a fim|gracas)\b";
-/// Shows a purpose.
-pub(crate) const GOAL: &str =
-    r"\b(para|objetivo|finalidade|a fim|visa\w*|permit\w*|serve\w*|proposito)\b";

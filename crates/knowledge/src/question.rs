@@ -39,17 +39,6 @@ static VENUE: LazyLock<HashSet<&str>> =
     LazyLock::new(|| lexicon::VENUE.split_whitespace().collect());
 static WEAK_HOURS: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::WEAK_HOURS));
 
-/// What kind of answer is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Why,
-    Number,
-    When,
-    Goal,
-    Definition,
-    Other,
-}
-
 /// One term of a question with what may stand for it in this index.
 pub(crate) struct QuestionTerm {
     /// Index terms with their weight, the heaviest first.
@@ -62,18 +51,12 @@ pub(crate) struct QuestionTerm {
 }
 
 pub(crate) struct Question {
-    pub(crate) kind: Kind,
+    /// It asks how much or how many.
+    pub(crate) asks_number: bool,
     pub(crate) terms: Vec<QuestionTerm>,
     pub(crate) bigrams: Vec<(Term, Term)>,
-    /// Weight of all pairs of neighbours, whether this index has them or not; and of each known one.
-    pub(crate) bigram_weight: f64,
-    pub(crate) bigram_weights: Vec<f64>,
     /// All variants, sorted.
     pub(crate) known: Vec<Term>,
-    /// The question's own terms as far as the index knows them, sorted.
-    pub(crate) own: Vec<Term>,
-    /// What is counted, in "how many …": variants of the noun.
-    pub(crate) counted: Option<Vec<(Term, f64)>>,
     /// Weight of all terms.
     pub(crate) total: f64,
     /// Numbers and amounts that are named, each with the word before it, as far as the index knows them.
@@ -138,11 +121,7 @@ impl Question {
                 term(index, name, origin)
             })
             .collect();
-        let weight_of =
-            |name: &str| names.iter().position(|n| *n == name).map_or(0.0, |at| terms[at].weight);
         let mut bigrams = Vec::new();
-        let mut bigram_weights = Vec::new();
-        let mut bigram_weight = 0.0;
         let mut seen: Vec<(&str, &str)> = Vec::new();
         for pair in spoken.windows(2) {
             let key = (pair[0].as_str(), pair[1].as_str());
@@ -150,13 +129,10 @@ impl Question {
                 continue;
             }
             seen.push(key);
-            let weight = weight_of(key.0) + weight_of(key.1);
-            bigram_weight += weight;
             if let (Some(a), Some(b)) = (index.vocabulary.get(key.0), index.vocabulary.get(key.1))
                 && index.bigram_df((*a, *b)) > 0
             {
                 bigrams.push((*a, *b));
-                bigram_weights.push(weight);
             }
         }
         let term_of = |name: &String| index.vocabulary.get(name.as_str()).copied();
@@ -171,22 +147,9 @@ impl Question {
             })
             .collect();
         let known = sorted(terms.iter().flat_map(|t| t.variants.iter().map(|(v, _)| *v)));
-        let own = sorted(names.iter().filter_map(|name| index.vocabulary.get(*name).copied()));
         let total = terms.iter().map(|t| t.weight).sum::<f64>().max(1e-9);
-        let kind = kind(&line);
-        let counted = (kind == Kind::Number).then(|| counted(&all, &names, &terms)).flatten();
-        Self {
-            kind,
-            terms,
-            bigrams,
-            bigram_weight,
-            bigram_weights,
-            known,
-            own,
-            counted,
-            total,
-            numbers,
-        }
+        let asks_number = asks_number(&line);
+        Self { asks_number, terms, bigrams, known, total, numbers }
     }
 
     /// Whether a price is asked for: only of the very thing that is named can it be told.
@@ -425,9 +388,9 @@ fn one_edit(a: &[u8], b: &[u8]) -> bool {
             && a[same + 2..] == b[same + 2..])
 }
 
-fn kind(line: &str) -> Kind {
+fn asks_number(line: &str) -> bool {
     let has = |phrases: &[&str]| phrases.iter().any(|p| line.contains(&format!(" {p} ")));
-    if has(&[
+    let asks_why = has(&[
         "por que",
         "porque",
         "qual o motivo",
@@ -435,86 +398,18 @@ fn kind(line: &str) -> Kind {
         "qual motivo",
         "por qual motivo",
         "por qual razao",
-    ]) {
-        Kind::Why
-    } else if has(&[
-        "quantos",
-        "quantas",
-        "quanto",
-        "quanta",
-        "qual o valor",
-        "qual valor",
-        "qual o preco",
-        "que horas",
-        "qual o numero",
-        "qual a quantidade",
-    ]) {
-        Kind::Number
-    } else if has(&[
-        "quando",
-        "que ano",
-        "qual ano",
-        "que data",
-        "qual data",
-        "qual a data",
-        "que dia",
-        "qual dia",
-        "que dias",
-        "quais dias",
-        "que seculo",
-        "que epoca",
-        "qual o prazo",
-        "que periodo",
-        "qual periodo",
-    ]) {
-        Kind::When
-    } else if has(&[
-        "quem",
-        "onde",
-        "aonde",
-        "que lugar",
-        "qual lugar",
-        "que local",
-        "qual local",
-        "que cidade",
-        "qual cidade",
-        "qual pais",
-        "que pais",
-        "qual o endereco",
-    ]) {
-        Kind::Other
-    } else if has(&[
-        "para que",
-        "com que objetivo",
-        "qual o objetivo",
-        "qual objetivo",
-        "qual a finalidade",
-    ]) {
-        Kind::Goal
-    } else if defines(line) || has(&["o que significa", "qual a definicao"]) {
-        Kind::Definition
-    } else {
-        Kind::Other
-    }
-}
-
-fn defines(line: &str) -> bool {
-    let line = line.strip_prefix(" e ").map_or(line, |rest| rest);
-    let line = line.trim_start();
-    ["o que ", "que "].iter().any(|start| {
-        line.strip_prefix(start).is_some_and(|rest| {
-            ["e ", "sao ", "eram ", "era ", "foi ", "significa "]
-                .iter()
-                .any(|verb| rest.starts_with(verb))
-        })
-    })
-}
-
-/// The noun after "how many".
-fn counted(all: &[&str], names: &[&str], terms: &[QuestionTerm]) -> Option<Vec<(Term, f64)>> {
-    let at = all.iter().position(|word| word.starts_with("quant"))?;
-    let noun = all.iter().skip(at + 1).take(2).find(|word| !STOP.contains(**word))?;
-    let noun = stem(noun);
-    let at = names.iter().position(|name| *name == noun)?;
-    Some(terms[at].variants.clone())
+    ]);
+    !asks_why
+        && has(&[
+            "quantos",
+            "quantas",
+            "quanto",
+            "quanta",
+            "qual o valor",
+            "qual valor",
+            "qual o preco",
+            "que horas",
+            "qual o numero",
+            "qual a quantidade",
+        ])
 }

@@ -19,7 +19,6 @@ pub(crate) type Words = HashSet<&'static str>;
 
 pub(crate) static STOP: LazyLock<Words> = LazyLock::new(|| set(lexicon::STOP));
 pub(crate) static NUMBERS: LazyLock<Words> = LazyLock::new(|| set(lexicon::NUMBERS));
-pub(crate) static DEFINING: LazyLock<Words> = LazyLock::new(|| set(lexicon::DEFINING));
 static ABBREVIATIONS: LazyLock<Words> = LazyLock::new(|| set(lexicon::ABBREVIATIONS));
 
 fn set(words: &'static str) -> Words {

@@ -522,3 +522,34 @@ pub(crate) async fn set_embedding(
     .await?;
     Ok(())
 }
+
+/// Vectors of sentences that a model made, by the digest of what was encoded.
+pub(crate) async fn sentence_vectors(
+    tx: &mut TenantTx,
+    model: &str,
+) -> Result<HashMap<String, Vec<u8>>, Error> {
+    let tenant = tx.tenant();
+    let rows = tx
+        .fetch_all(
+            "SELECT digest, vector FROM sentence_vectors WHERE tenant_id = $1 AND model = $2",
+            args![tenant, model],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+pub(crate) async fn put_sentence_vector(
+    tx: &mut TenantTx,
+    digest: &str,
+    model: &str,
+    vector: Vec<u8>,
+) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "INSERT INTO sentence_vectors (tenant_id, digest, model, vector) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (tenant_id, digest) DO UPDATE SET model = excluded.model, vector = excluded.vector",
+        args![tenant, digest, model, vector],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,13 +1,13 @@
 //! Vectors of sentences by the program's own encoder: rows, made when a document is added.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use db::{Error, TenantTx, args};
+use db::{Error, TenantTx};
 use kernel::{ChunkId, DocumentId, TenantId};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::{BATCH, NewChunk};
-use crate::{Chunk, Index, Library};
+use crate::{Chunk, Index, Library, store};
 
 /// By what a sentence is known: a digest of what is encoded, so that a document that is cut anew keeps its vectors.
 fn key(text: &str) -> String {
@@ -31,17 +31,7 @@ fn unpack(bytes: &[u8]) -> Vec<f32> {
 
 /// The vectors of these texts, in order; empty where there is none yet.
 pub(crate) async fn of(tx: &mut TenantTx, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
-    let tenant = tx.tenant();
-    let rows = tx
-        .fetch_all(
-            "SELECT digest, vector FROM sentence_vectors WHERE tenant_id = $1 AND model = $2",
-            args![tenant, embedding::NAME],
-        )
-        .await?;
-    let mut known: HashMap<String, Vec<u8>> = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        known.insert(row.get(0)?, row.get(1)?);
-    }
+    let known = store::sentence_vectors(tx, embedding::NAME).await?;
     Ok(texts
         .iter()
         .map(|text| known.get(&key(text)).map_or_else(Vec::new, |bytes| unpack(bytes)))
@@ -65,12 +55,8 @@ impl Library {
             let vectors = self.encoder.passages(batch.to_vec()).await?;
             let mut tx = self.db.begin(tenant).await?;
             for (text, vector) in batch.iter().zip(vectors) {
-                tx.execute(
-                    "INSERT INTO sentence_vectors (tenant_id, digest, model, vector) VALUES ($1, $2, $3, $4) \
-                     ON CONFLICT (tenant_id, digest) DO UPDATE SET model = excluded.model, vector = excluded.vector",
-                    args![tenant, key(text), embedding::NAME, pack(&vector)],
-                )
-                .await?;
+                store::put_sentence_vector(&mut tx, &key(text), embedding::NAME, pack(&vector))
+                    .await?;
             }
             tx.commit().await?;
         }

@@ -83,7 +83,7 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
             // Tenants of another trade: the businesses of the demo.
             let mut trades = serde_json::Map::new();
             for business in &BUSINESSES {
-                let declined = eval::declined_by(&dataset, &Index::of_files(business.files)?);
+                let declined = eval::declined_by(&dataset, Index::of_files(business.files)?);
                 trades.insert(business.slug.to_owned(), json!(declined));
             }
             let others: Vec<String> = trades
