@@ -9,14 +9,10 @@ use kernel::text::fold;
 use regex::Regex;
 
 use crate::index::Chunk;
-use crate::split::{STOP, stem, words};
+use crate::split::{STOP, expression, stem, words};
 
 const MONTHS: &str =
     "janeiro|fevereiro|marco|abril|maio|junho|julho|agosto|setembro|outubro|novembro|dezembro";
-
-fn expression(text: &str) -> Regex {
-    Regex::new(text).expect("a valid expression")
-}
 
 static NUMERIC: LazyLock<Regex> =
     LazyLock::new(|| expression(r"\b([0-3]?[0-9])[/.-]([01]?[0-9])[/.-](20[0-9]{2})\b"));

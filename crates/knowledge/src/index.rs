@@ -13,7 +13,7 @@ use kernel::{ChunkId, DocumentId};
 use regex::Regex;
 
 use crate::lexicon::INTENTS;
-use crate::split::{sentences, stem, terms, words};
+use crate::split::{expression, sentences, stem, terms, words};
 
 pub(crate) const K1: f64 = 1.2;
 const B: f64 = 0.75;
@@ -97,7 +97,7 @@ pub(crate) static TAGS: LazyLock<Vec<Intent>> = LazyLock::new(|| {
         .map(|(tag, group, evidence)| Intent {
             tag,
             group: group.split_whitespace().map(stem).collect(),
-            evidence: Regex::new(evidence).expect("a valid expression"),
+            evidence: expression(evidence),
         })
         .collect()
 });

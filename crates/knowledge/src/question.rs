@@ -7,7 +7,7 @@ use kernel::text::fold;
 
 use crate::index::{Index, TAGS, Term, sorted};
 use crate::lexicon;
-use crate::split::{AMOUNT, STOP, all_digits, amount_term, stem, words_and_amounts};
+use crate::split::{AMOUNT, STOP, Words, all_digits, amount_term, set, stem, words_and_amounts};
 
 const W_FUZZY: f64 = 0.8;
 /// Of the same root, but perhaps another word: "consulta" is no "consultório".
@@ -33,10 +33,8 @@ fn stems(words: &str) -> Stems {
 }
 
 static LIGHT: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::LIGHT));
-static REQUESTS: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| lexicon::REQUESTS.split_whitespace().collect());
-static VENUE: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| lexicon::VENUE.split_whitespace().collect());
+static REQUESTS: LazyLock<Words> = LazyLock::new(|| set(lexicon::REQUESTS));
+static VENUE: LazyLock<Words> = LazyLock::new(|| set(lexicon::VENUE));
 static WEAK_HOURS: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::WEAK_HOURS));
 
 /// One term of a question with what may stand for it in this index.

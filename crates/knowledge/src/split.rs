@@ -17,11 +17,16 @@ pub const OVERLAP: usize = 160;
 
 pub(crate) type Words = HashSet<&'static str>;
 
+/// A regular expression of our own, which is therefore sound.
+pub(crate) fn expression(text: &str) -> Regex {
+    Regex::new(text).expect("a valid expression")
+}
+
 pub(crate) static STOP: LazyLock<Words> = LazyLock::new(|| set(lexicon::STOP));
 pub(crate) static NUMBERS: LazyLock<Words> = LazyLock::new(|| set(lexicon::NUMBERS));
 static ABBREVIATIONS: LazyLock<Words> = LazyLock::new(|| set(lexicon::ABBREVIATIONS));
 
-fn set(words: &'static str) -> Words {
+pub(crate) fn set(words: &'static str) -> Words {
     words.split_whitespace().collect()
 }
 
@@ -63,10 +68,9 @@ pub(crate) fn stem(word: &str) -> String {
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     let whole = r"([0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)";
     let spoken = format!(r"{whole}(?:,([0-9]{{1,2}}))?( ?mil)? ?reais\b");
-    Regex::new(&format!(
+    expression(&format!(
         r"r\$ ?{whole}(?:[.,]([0-9]{{1,2}}))?( ?mil\b)?|\b{spoken}|\b([0-9]{{1,3}}(?:\.[0-9]{{3}})+)\b"
     ))
-    .expect("a valid expression")
 });
 
 /// The words of folded text, each with whether it is an amount of money. An amount is one word however it is written:
@@ -127,7 +131,7 @@ pub(crate) fn terms(text: &str) -> Vec<String> {
 }
 
 static BOUNDARY: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"[.!?…]+["”’»')\]]*(?:\s+|$)|\n+"#).expect("a valid expression"));
+    LazyLock::new(|| expression(r#"[.!?…]+["”’»')\]]*(?:\s+|$)|\n+"#));
 
 /// Sentences with the offset of each in the text.
 pub(crate) fn sentences(text: &str) -> Vec<(usize, &str)> {

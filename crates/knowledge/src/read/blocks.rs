@@ -6,6 +6,7 @@ use kernel::text::fold;
 use regex::Regex;
 
 use super::{Item, grid};
+use crate::split::expression;
 
 /// A part of a document in reading order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +17,6 @@ pub(super) enum Block {
     /// Between paragraphs.
     Blank,
     Table(Vec<Vec<String>>),
-}
-
-fn expression(text: &str) -> Regex {
-    Regex::new(text).expect("a valid expression")
 }
 
 /// An amount of money, alone on its line.

@@ -6,6 +6,7 @@ use kernel::text::fold;
 use regex::Regex;
 
 use super::Item;
+use crate::split::expression;
 
 /// What a table says.
 #[derive(Default)]
@@ -26,8 +27,9 @@ pub(super) struct Part {
 }
 
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(?:R\$ ?)?[0-9]{1,3}(?:\.[0-9]{3})*(?:,[0-9]{1,2})?$|^(?:R\$ ?)?[0-9]+(?:[.,][0-9]{1,2})?$")
-        .expect("an expression")
+    expression(
+        r"^(?:R\$ ?)?[0-9]{1,3}(?:\.[0-9]{3})*(?:,[0-9]{1,2})?$|^(?:R\$ ?)?[0-9]+(?:[.,][0-9]{1,2})?$",
+    )
 });
 
 fn clean(cell: &str) -> String {
@@ -119,9 +121,8 @@ fn of_money(header: &str) -> bool {
 
 /// A bare number in a column of money, as money.
 fn amount(header: &str, cell: &str) -> String {
-    static CENTS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^[0-9]{1,3}(?:\.?[0-9]{3})*,[0-9]{2}$").expect("an expression")
-    });
+    static CENTS: LazyLock<Regex> =
+        LazyLock::new(|| expression(r"^[0-9]{1,3}(?:\.?[0-9]{3})*,[0-9]{2}$"));
     if CENTS.is_match(cell) {
         // With two digits after a comma it is money, whatever the column is called.
         return format!("R$ {cell}");
