@@ -96,9 +96,4 @@ impl Act {
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|act| act.name() == name)
     }
-
-    /// Said in passing: it needs an answer only where nothing else is said.
-    pub fn is_small_talk(self) -> bool {
-        matches!(self, Self::Thanks | Self::Goodbye | Self::Acknowledgement | Self::Greeting)
-    }
 }

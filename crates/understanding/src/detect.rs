@@ -391,7 +391,7 @@ const FILLERS: &[&str] = &[
 ];
 
 /// Whether a text is laughter, or a mere sound.
-pub fn is_laughter(word: &str) -> bool {
+fn is_laughter(word: &str) -> bool {
     let only = |letters: &[char]| !word.is_empty() && word.chars().all(|c| letters.contains(&c));
     only(&['k'])
         || (word.len() >= 2
