@@ -153,30 +153,61 @@ fn read(bytes: &[u8], limit: usize, reporter: &mut Reporter) -> Result<Pages, St
 
 /// Pages without the lines that head or end each of them, and without their numbers.
 fn without_furniture(mut pages: Vec<Vec<layout::Line>>) -> Vec<Vec<layout::Line>> {
-    let shape = |line: &layout::Line| -> String {
-        line.text().chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
-    };
-    let edge = |lines: &[layout::Line], at: usize| at < 2 || at + 2 >= lines.len();
+    let edge = |count: usize, at: usize| at < 2 || at + 2 >= count;
     let mut seen: HashMap<String, usize> = HashMap::new();
-    for lines in &pages {
+    for (number, lines) in pages.iter().enumerate() {
         for (at, line) in lines.iter().enumerate() {
-            if edge(lines, at) {
-                *seen.entry(shape(line)).or_default() += 1;
+            if edge(lines.len(), at) {
+                *seen.entry(shape(&line.text(), number + 1)).or_default() += 1;
             }
         }
     }
     let count = pages.len();
-    for lines in &mut pages {
-        let last = lines.len();
+    for (number, lines) in pages.iter_mut().enumerate() {
+        let all = lines.len();
         let mut at = 0;
         lines.retain(|line| {
-            let at_edge = at < 2 || at + 2 >= last;
+            let at_edge = edge(all, at);
             at += 1;
-            let text = shape(line);
-            let number = text.chars().all(|c| c == '0' || matches!(c, ' ' | '/' | '-' | '.'));
+            let text = shape(&line.text(), number + 1);
+            let only_number = text.chars().all(|c| c.is_ascii_digit() || " /-.#".contains(c));
             let repeated = count > 1 && seen.get(&text).is_some_and(|times| *times * 2 > count);
-            !(at_edge && ((repeated && text.chars().count() < 120) || (number && count > 1)))
+            let short = text.chars().count() < 120;
+            !(at_edge && ((repeated && short) || (only_number && count > 1)))
         });
     }
     pages
+}
+
+/// A line with the number of its page left out: by that, what stands on every page is told. Other numbers stay: lines
+/// that differ in them say different things.
+fn shape(line: &str, page: usize) -> String {
+    let mut out = String::new();
+    let mut digits = String::new();
+    for c in line.chars().chain(std::iter::once(' ')) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        // A cover is often not counted.
+        let own = digits.parse::<usize>().is_ok_and(|number| number.abs_diff(page) <= 1);
+        out.push_str(if own { "#" } else { &digits });
+        digits.clear();
+        out.push(c);
+    }
+    out.pop();
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shape;
+
+    #[test]
+    fn only_the_page_number_is_left_out() {
+        assert_eq!(shape("Página 3 de 10", 3), "Página # de 10");
+        assert_eq!(shape("Página 2 de 10", 2), "Página # de 10");
+        assert_eq!(shape("A vaga 37 custa R$ 60", 38), "A vaga # custa R$ 60");
+        assert_ne!(shape("A vaga 37 custa R$ 60", 38), shape("A vaga 38 custa R$ 61", 39));
+    }
 }
