@@ -4,6 +4,7 @@ mod admin;
 mod certificates;
 pub mod cli;
 pub mod config;
+mod conversations;
 mod demo;
 mod desk;
 mod doctor;

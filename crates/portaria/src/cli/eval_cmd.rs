@@ -11,6 +11,7 @@ use outlook::{Expected, Found};
 use serde_json::json;
 
 use super::out::Out;
+use crate::conversations;
 use crate::demo::BUSINESSES;
 
 #[derive(Debug, Subcommand)]
@@ -34,6 +35,35 @@ pub(super) enum EvalCommand {
         #[arg(long, default_value_t = 5)]
         seeds: u64,
     },
+    /// What a receptionist makes of labelled conversations with businesses, through the real inbox.
+    Conversations {
+        /// Folder with a folder for each business: its files, `business.json`, `questions.jsonl`.
+        folder: PathBuf,
+        /// Only these businesses.
+        #[arg(long, value_delimiter = ',')]
+        business: Vec<String>,
+        /// Confirm each business's opening hours first.
+        #[arg(long)]
+        hours: bool,
+        /// The day on which everything is asked, such as 2026-11-29; today when absent.
+        #[arg(long)]
+        today: Option<jiff::civil::Date>,
+        /// Print the rows of these classes, such as `harmful,wrong`.
+        #[arg(long, value_delimiter = ',')]
+        show: Vec<String>,
+        /// Fail below this share of good rows, in per cent.
+        #[arg(long, default_value_t = 0.0)]
+        min_good: f64,
+        /// Fail above this share of harmful rows.
+        #[arg(long, default_value_t = 100.0)]
+        max_harmful: f64,
+        /// Fail above this share of wrong rows.
+        #[arg(long, default_value_t = 100.0)]
+        max_wrong: f64,
+        /// Fail above this share of rows that are declined although the files have the answer.
+        #[arg(long, default_value_t = 100.0)]
+        max_declined_wrongly: f64,
+    },
     /// How well the gateway's outlook does: on made series with known anomalies, and on recorded ones.
     Outlook {
         /// A folder of the Numenta Anomaly Benchmark (its `data` and `labels`).
@@ -55,7 +85,7 @@ fn percent(rate: &Rate) -> String {
     format!("mean {:5.1} %  worst {:5.1} %", rate.mean * 100.0, rate.worst * 100.0)
 }
 
-pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
+pub(super) async fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
     match command {
         EvalCommand::Retrieval { dataset } => {
             let r = eval::retrieval(&load(dataset)?);
@@ -125,6 +155,33 @@ pub(super) fn run(command: &EvalCommand, out: &Out) -> anyhow::Result<()> {
             let mut value = serde_json::to_value(&a)?;
             value["another_trade_declined"] = trades.into();
             out.done(&value, &text);
+        }
+        EvalCommand::Conversations {
+            folder,
+            business,
+            hours,
+            today,
+            show,
+            min_good,
+            max_harmful,
+            max_wrong,
+            max_declined_wrongly,
+        } => {
+            let now = kernel::Clock::System.now().timestamp();
+            let today = today.unwrap_or_else(|| now.to_zoned(jiff::tz::TimeZone::system()).date());
+            let asking = conversations::Asking { only: business, hours: *hours, today };
+            let report = conversations::run(folder, &asking).await?;
+            out.done(&report.value(), &report.text(show));
+            let limits = conversations::Limits {
+                min_good: *min_good,
+                max_harmful: *max_harmful,
+                max_wrong: *max_wrong,
+                max_declined_wrongly: *max_declined_wrongly,
+            };
+            let missed = report.missed(&limits);
+            if !missed.is_empty() {
+                bail!("{}", missed.join("; "));
+            }
         }
         EvalCommand::Outlook { dataset, group } => {
             let (found, expected) = outlook::on_made();

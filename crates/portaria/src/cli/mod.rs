@@ -276,7 +276,7 @@ fn configure(cli: &Cli, out: &Out) -> anyhow::Result<Config> {
 async fn dispatch(cli: Cli, deed: Option<deed::Deed>, out: &Out) -> anyhow::Result<()> {
     match &cli.command {
         Command::Config(command) => return show_config(&cli, command, out).await,
-        Command::Eval(command) => return eval_cmd::run(command, out),
+        Command::Eval(command) => return eval_cmd::run(command, out).await,
         Command::Gateway(command @ gateway_cmd::GatewayCommand::Check { .. }) => {
             return gateway_cmd::run(command, out);
         }
