@@ -16,12 +16,13 @@ use web::{
     Access, Api, BodySize, Built, Door, Json, Page, PageQuery, PathId, Problem, Query, Scope,
 };
 
+use crate::facts::{Fact, api as facts};
 use crate::{Added, Document, Hit, KnowledgeError, Library, Progress, store};
 
 #[derive(Clone)]
-struct App {
-    door: Door,
-    library: Library,
+pub(crate) struct App {
+    pub(crate) door: Door,
+    pub(crate) library: Library,
     outbound: Outbound,
 }
 
@@ -86,6 +87,32 @@ pub fn routes(door: Door, library: Library, outbound: Outbound) -> Built {
             write,
             "Remove all knowledge",
             clear,
+        )
+        .get::<Page<Fact>, _, _>(
+            "/v1/knowledge/facts",
+            read,
+            "List what the documents state",
+            facts::list,
+        )
+        .body::<facts::CorrectionIn, facts::CorrectionOut, _, _>(
+            Method::PUT,
+            "/v1/knowledge/facts",
+            write,
+            "Correct what a document states; the correction survives another upload",
+            facts::correct,
+        )
+        .body::<facts::UndoIn, (), _, _>(
+            Method::POST,
+            "/v1/knowledge/facts/undo",
+            write,
+            "Let a document speak for itself again",
+            facts::undo,
+        )
+        .get::<facts::Oddities, _, _>(
+            "/v1/knowledge/facts/problems",
+            read,
+            "List contradictions, ended offers and prices far from others",
+            facts::oddities,
         )
         .body::<EmbeddingIn, EmbeddingOut, _, _>(
             Method::PUT,

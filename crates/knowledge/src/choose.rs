@@ -1,11 +1,13 @@
 //! Answers without a model: the sentence whose features speak for it most, said as it helps the person who asks.
 //!
-//! The scores of all sentences stand against that of "none of them", which is 0: their sum is the log-odds that the
-//! knowledge has an answer.
+//! Scores stand against that of "none of them", which is 0. How sure an answer is follows from the best one alone: the sum
+//! over all sentences would grow with the size of the knowledge.
 
 use kernel::text::fold;
 
 use crate::extract::Extract;
+use crate::facts::cells::{self, Cell};
+use crate::facts::is_price_header;
 use crate::features::{Asked, FEATURES, Featured};
 use crate::index::{Index, Sentence, Term};
 use crate::question::Question;
@@ -41,7 +43,8 @@ impl Index {
             .numbers
             .iter()
             .map(|named| {
-                named.number.is_none() && named.before.is_some_and(|word| self.is_numbered(word))
+                let of_things = named.before.is_some_and(|word| self.is_numbered(word));
+                named.number.is_none() && (of_things || named.priced)
             })
             .collect();
         let mut scored: Vec<Scored> = self
@@ -67,8 +70,7 @@ impl Index {
             b.score.total_cmp(&a.score).then(a.featured.sentence.cmp(&b.featured.sentence))
         });
         let Some(best) = scored.first() else { return nothing };
-        // The share of all sentences together against that of none: how sure it is that there is an answer.
-        let all: f64 = scored.iter().map(|one| one.score.exp()).sum();
+        let support = best.score;
         let before = asked.before.map(|text| Question::read(self, text));
         let home = best.featured.piece as usize;
         let first = &self.sentences[best.featured.sentence as usize];
@@ -98,7 +100,7 @@ impl Index {
                 pieces.push(one);
             }
         }
-        Extract { reply: told.text, score: all.max(1e-9).ln(), pieces, of_nothing }
+        Extract { reply: told.text, score: support, pieces, of_nothing }
     }
 
     /// What it costs to tell the price of something else than what is named.
@@ -211,9 +213,9 @@ impl Index {
 
     /// A row of a table as it is told: the columns that are asked for, or all of them.
     fn row(&self, question: &Question, before: Option<&Question>, text: &str) -> String {
-        let Some(cells) = cells(text) else { return text.to_owned() };
+        let Some(cells) = cells::of(text) else { return text.to_owned() };
         let (subject, rest) = match cells.split_first() {
-            Some(((_, subject), rest)) if !rest.is_empty() => (subject, rest),
+            Some((first, rest)) if !rest.is_empty() => (&first.value, rest),
             _ => return text.to_owned(),
         };
         let stems = |text: &str| -> Vec<String> {
@@ -233,11 +235,9 @@ impl Index {
                 hit(question) || before.is_some_and(hit)
             })
         };
-        let wanted: Vec<&(String, String)> =
-            rest.iter().filter(|(header, _)| asks_for(header)).collect();
-        let amounts: Vec<&(String, String)> =
-            rest.iter().filter(|(_, value)| value.contains("R$")).collect();
-        let told: Vec<&(String, String)> = if !wanted.is_empty() && wanted.len() < rest.len() {
+        let wanted: Vec<&Cell> = rest.iter().filter(|cell| asks_for(&cell.header)).collect();
+        let amounts: Vec<&Cell> = rest.iter().filter(|cell| cell.value.contains("R$")).collect();
+        let told: Vec<&Cell> = if !wanted.is_empty() && wanted.len() < rest.len() {
             wanted
         } else if question.asks_price(self) && amounts.len() == 1 {
             amounts
@@ -245,13 +245,15 @@ impl Index {
             rest.iter().collect()
         };
         match told.as_slice() {
-            [(header, value)] if plain_price(header) => format!("{subject}: {value}"),
-            [(header, value)] => format!("{subject}, {header}: {value}"),
+            [Cell { header, value, .. }] if is_price_header(header) => {
+                format!("{subject}: {value}")
+            }
+            [Cell { header, value, .. }] => format!("{subject}, {header}: {value}"),
             several => {
                 let parts: Vec<String> = several
                     .iter()
-                    .map(|(header, value)| {
-                        if plain_price(header) && value.contains("R$") {
+                    .map(|Cell { header, value, .. }| {
+                        if is_price_header(header) && value.contains("R$") {
                             value.clone()
                         } else {
                             format!("{header}: {value}")
@@ -273,7 +275,7 @@ const OTHER_THING: f64 = 2.5;
 /// Log-odds that the very number which is named is worth.
 const OWN_NUMBER: f64 = 1.5;
 /// Log-odds that another number costs.
-const OTHER_NUMBER: f64 = 4.0;
+const OTHER_NUMBER: f64 = 8.0;
 /// Log-odds that a newer document, or an offer's end, costs.
 const OUTDATED: f64 = 3.0;
 
@@ -309,39 +311,15 @@ struct Told {
     also: Vec<usize>,
 }
 
-fn plain_price(header: &str) -> bool {
-    matches!(
-        fold(header).as_str(),
-        "preco" | "valor" | "precos" | "valores" | "preco (r$)" | "valor (r$)" | "r$"
-    )
-}
-
 fn sentence_case(text: &str) -> String {
     let lower = text.to_lowercase();
     let mut letters = lower.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The columns of a row that was read from a table: "Name: value; Name: value."
-pub(crate) fn cells(text: &str) -> Option<Vec<(String, String)>> {
-    let text = text.trim().trim_end_matches('.');
-    let parts: Vec<&str> = text.split("; ").collect();
-    if parts.len() < 2 {
-        return None;
-    }
-    parts
-        .iter()
-        .map(|part| {
-            let (header, value) = part.split_once(": ")?;
-            (header.chars().count() <= 60)
-                .then(|| (header.trim().to_owned(), value.trim().to_owned()))
-        })
-        .collect()
-}
-
 /// A line of a list or of a table: a name with what belongs to it.
 pub(crate) fn is_list_line(text: &str) -> bool {
-    cells(text).is_some()
+    cells::of(text).is_some()
         || (text.chars().count() <= 90
             && (text.contains("R$") || text.contains(" reais"))
             && text.split_whitespace().count() <= 14

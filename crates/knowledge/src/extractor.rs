@@ -10,6 +10,9 @@ use crate::extract::Extract;
 use crate::features::Asked;
 use crate::{Index, Library};
 
+/// Log-odds that a sum answers a question of which every part was found.
+const SUM: f64 = 2.5;
+
 /// Extracts answers from an index.
 pub struct Extractor<'a> {
     pub index: &'a Index,
@@ -18,6 +21,12 @@ pub struct Extractor<'a> {
 }
 
 impl Extractor<'_> {
+    /// The sum that a text asks for, where every part of it is known.
+    pub fn sum(&self, text: &str) -> Option<Extract> {
+        let sum = self.index.sum(text, self.today)?;
+        Some(Extract { reply: sum.reply, score: SUM, pieces: sum.pieces, of_nothing: false })
+    }
+
     /// Answers a question; `before`: what it leans on.
     pub fn answer(&self, text: &str, before: Option<&str>) -> Extract {
         let vector = self.encoder.vector(text);

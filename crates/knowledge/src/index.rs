@@ -6,12 +6,13 @@
 //! weights per pair of question term and index term.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use kernel::text::fold;
 use kernel::{ChunkId, DocumentId};
 use regex::Regex;
 
+use crate::facts::{Corrections, Fact, of_chunks};
 use crate::lexicon::INTENTS;
 use crate::split::{expression, sentences, stem, terms, words};
 
@@ -113,6 +114,9 @@ pub struct Index {
     bigram_postings: HashMap<(Term, Term), Vec<(u32, u16)>>,
     /// Of each sentence, where they were made.
     pub(crate) sentence_vectors: Vec<Vec<f32>>,
+    corrections: Corrections,
+    /// Read from the pieces when they are first wanted.
+    facts: OnceLock<Vec<Fact>>,
     bytes: usize,
 }
 
@@ -217,6 +221,12 @@ fn pairs(terms: &[Term]) -> impl Iterator<Item = (Term, Term)> + '_ {
 impl Index {
     /// Builds the index of these chunks. Chunks of one document stand together, in order.
     pub fn build(chunks: Vec<Chunk>) -> Self {
+        Self::corrected(chunks, Corrections::default())
+    }
+
+    /// Builds the index of these chunks as the owner corrected them.
+    pub(crate) fn corrected(mut chunks: Vec<Chunk>, corrections: Corrections) -> Self {
+        corrections.apply(&mut chunks);
         let old = crate::dates::outdated(&chunks);
         let offers = crate::dates::offers(&chunks);
         let mut builder = Builder { vocabulary: HashMap::new(), sentences: Vec::new() };
@@ -319,6 +329,8 @@ impl Index {
             postings,
             bigram_postings,
             sentence_vectors: Vec::new(),
+            corrections,
+            facts: OnceLock::new(),
             bytes: 0,
         };
         index.bytes = index.count_bytes();
@@ -330,10 +342,20 @@ impl Index {
         self.bytes
     }
 
+    /// What the pieces state.
+    pub fn facts(&self) -> &[Fact] {
+        self.facts.get_or_init(|| of_chunks(&self.chunks, &self.corrections))
+    }
+
     /// Gives the sentences their vectors, in order.
     pub fn set_vectors(&mut self, vectors: Vec<Vec<f32>>) {
         self.sentence_vectors = vectors;
         self.bytes = self.count_bytes();
+    }
+
+    /// Whether a sentence has no vector yet.
+    pub(crate) fn lacks_vectors(&self) -> bool {
+        self.sentence_vectors.iter().any(Vec::is_empty)
     }
 
     fn count_bytes(&self) -> usize {

@@ -17,6 +17,7 @@ use tenancy::Vault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::encoding::Encoding;
+use crate::facts::{self, Corrections};
 use crate::nearest::Hit;
 use crate::read::{Format, Item, ReadError, Reading};
 use crate::reader::Reader;
@@ -91,6 +92,8 @@ pub struct Staged {
     /// Pieces that are not written yet; few enough for one transaction.
     left: Vec<NewChunk>,
     pieces: usize,
+    /// Some of its sentences have no vector yet.
+    long: bool,
     /// A document of its name is there.
     replaces: bool,
     /// Whose versions it takes over.
@@ -200,20 +203,20 @@ impl Library {
             // Reading thousands of rows keeps a thread busy, too.
             let handle = tokio::runtime::Handle::current();
             tokio::task::spawn_blocking(move || {
-                handle.block_on(async move {
-                    let mut index = Index::build(store::chunks(&mut tx).await?);
-                    index.set_vectors(vectors::of(&mut tx, &index.to_encode()).await?);
-                    Ok::<_, db::Error>(index)
-                })
+                handle.block_on(async move { from_rows(&mut tx).await })
             })
             .await
             .map_err(|cause| db::Error::Setup(format!("building the index: {cause}")))??
         } else {
-            let mut index = Index::build(store::chunks(&mut tx).await?);
-            index.set_vectors(vectors::of(&mut tx, &index.to_encode()).await?);
-            index
+            from_rows(&mut tx).await?
         };
         let index = Arc::new(index);
+        if index.lacks_vectors() {
+            // Of an earlier version, or of another model: made in the background.
+            let mut tx = self.db.begin(tenant).await?;
+            vectors::schedule(&mut tx, self.clock.now()).await?;
+            tx.commit().await?;
+        }
         let used = self.clock.now();
         self.loaded.lock().insert(tenant, Loaded { generation, index: index.clone(), used });
         self.building.lock().remove(&tenant);
@@ -382,7 +385,7 @@ impl Library {
         if prepared.category.as_ref().is_some_and(|name| name.parse::<Line<60>>().is_err()) {
             return Err(KnowledgeError::Name);
         }
-        let (prepared, chunks, body, sentences) = tokio::task::spawn_blocking(move || {
+        let (prepared, chunks, body, mut sentences) = tokio::task::spawn_blocking(move || {
             let chunks = cut(&prepared.reading.items, prepared.category.as_deref());
             let body = encode(&prepared.reading.items);
             let sentences = vectors::to_encode(&prepared.name, &chunks);
@@ -395,13 +398,15 @@ impl Library {
         let totals = store::totals(&mut tx, there).await?;
         drop(tx);
         self.fits(&prepared.name, &chunks, there.is_some(), totals)?;
+        let long = sentences.len() > vectors::AT_ONCE;
+        sentences.truncate(vectors::AT_ONCE);
         self.encode(tenant, sentences).await?;
         let id = there.unwrap_or_else(DocumentId::generate);
         let revision = ChunkId::generate().to_string();
         let pieces = chunks.len();
         let left = self.write(tenant, (id, &revision), chunks).await?;
         let replaces = there.is_some();
-        Ok(Staged { id, revision, prepared, body, left, pieces, replaces, past_of: None })
+        Ok(Staged { id, revision, prepared, body, left, pieces, long, replaces, past_of: None })
     }
 
     /// Writes pieces a batch at a time; the last ones are left for the transaction that puts them in place.
@@ -455,7 +460,7 @@ impl Library {
     /// # Errors
     /// When the database refuses, or another upload of the same name was quicker.
     pub async fn add(&self, tx: &mut TenantTx, staged: &Staged) -> Result<Added, KnowledgeError> {
-        let Staged { id, revision, prepared, body, left, pieces, replaces, past_of } = staged;
+        let Staged { id, revision, prepared, body, left, pieces, long, replaces, past_of } = staged;
         let name = &prepared.name;
         let now = self.clock.now();
         store::write_chunks(tx, (*id, revision), pieces - left.len(), left).await?;
@@ -487,6 +492,9 @@ impl Library {
         if *replaces || !originals.is_empty() {
             sweep::schedule(tx, Vec::new(), originals, now).await?;
         }
+        if *long {
+            vectors::schedule(tx, now).await?;
+        }
         embed::schedule(tx, now).await?;
         Ok(Added {
             id: *id,
@@ -497,6 +505,14 @@ impl Library {
             pages_unread: prepared.reading.unread.clone(),
         })
     }
+}
+
+/// The index of a tenant's rows.
+async fn from_rows(tx: &mut TenantTx) -> Result<Index, db::Error> {
+    let corrections = Corrections::new(facts::corrections(tx).await?);
+    let mut index = Index::corrected(store::chunks(tx).await?, corrections);
+    index.set_vectors(vectors::of(tx, &index.to_encode()).await?);
+    Ok(index)
 }
 
 /// Asks an index; a large one beside the threads that serve everybody.

@@ -2,7 +2,7 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, VERSIONS, REVISIONS, SENTENCE_VECTORS];
+pub const MIGRATIONS: &[Migration] = &[FIRST, VERSIONS, REVISIONS, SENTENCE_VECTORS, CORRECTIONS];
 
 const FIRST: Migration = Migration {
     version: 5,
@@ -103,6 +103,26 @@ CREATE TABLE sentence_vectors (
 );
 ",
     tenant_tables: &["sentence_vectors"],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+/// What owners say is right instead of what their documents say, by the document's name and what it states.
+const CORRECTIONS: Migration = Migration {
+    version: 39,
+    name: "fact_corrections",
+    sql: "
+CREATE TABLE fact_corrections (
+    tenant_id TEXT NOT NULL,
+    document TEXT NOT NULL,
+    fact TEXT NOT NULL,
+    original TEXT NOT NULL,
+    corrected TEXT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, document, fact)
+);
+",
+    tenant_tables: &["fact_corrections"],
     system_tables: &[],
     house_tables: &[],
 };

@@ -553,3 +553,21 @@ pub(crate) async fn put_sentence_vector(
     .await?;
     Ok(())
 }
+
+pub(crate) async fn sentence_digests(tx: &mut TenantTx) -> Result<Vec<String>, Error> {
+    let tenant = tx.tenant();
+    let rows = tx
+        .fetch_all("SELECT digest FROM sentence_vectors WHERE tenant_id = $1", args![tenant])
+        .await?;
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+pub(crate) async fn remove_sentence_vector(tx: &mut TenantTx, digest: &str) -> Result<(), Error> {
+    let tenant = tx.tenant();
+    tx.execute(
+        "DELETE FROM sentence_vectors WHERE tenant_id = $1 AND digest = $2",
+        args![tenant, digest],
+    )
+    .await?;
+    Ok(())
+}

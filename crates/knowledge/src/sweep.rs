@@ -7,7 +7,7 @@ use queue::{Done, Handler, JobCx, JobError, Lane, NewJob, Payload};
 use serde::{Deserialize, Serialize};
 
 use crate::store::Revision;
-use crate::{Library, store};
+use crate::{Library, store, vectors};
 
 /// Pieces of documents that are gone, and files that may be of no use.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,6 +60,7 @@ impl Handler<SweepDue> for Sweep {
                 }
             }
         }
+        vectors::sweep(library, cx.tenant).await?;
         for original in &due.originals {
             let mut tx = library.db.read(cx.tenant).await?;
             let named = store::names_original(&mut tx, original).await?;

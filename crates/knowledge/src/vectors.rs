@@ -1,13 +1,55 @@
-//! Vectors of sentences by the program's own encoder: rows, made when a document is added.
+//! Vectors of sentences by the program's own encoder: rows, made when a document is added; of long documents, by a job.
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
 use db::{Error, TenantTx};
-use kernel::{ChunkId, DocumentId, TenantId};
+use kernel::{ChunkId, DocumentId, Moment, TenantId};
+use queue::{Done, Handler, JobCx, JobError, Lane, NewJob, Payload};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::{BATCH, NewChunk};
 use crate::{Chunk, Index, Library, store};
+
+/// Sentences of a document that are encoded before it counts as added; a job does the rest.
+pub(crate) const AT_ONCE: usize = 400;
+
+/// Some of the tenant's sentences have no vector by the program's encoder yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EncodeDue {}
+
+impl Payload for EncodeDue {
+    const KIND: &'static str = "knowledge.encode_due";
+    const LANE: Lane = Lane::Bulk;
+}
+
+/// Runs [`EncodeDue`].
+pub struct Encode(pub Library);
+
+pub(crate) async fn schedule(tx: &mut TenantTx, now: Moment) -> Result<(), Error> {
+    let job = NewJob {
+        payload: &EncodeDue {},
+        run_at: now,
+        order_key: Some("encode".to_owned()),
+        dedupe_key: Some("encode".to_owned()),
+        now,
+    };
+    queue::enqueue(tx, job).await
+}
+
+#[async_trait]
+impl Handler<EncodeDue> for Encode {
+    async fn run(&self, _: EncodeDue, cx: &JobCx) -> Result<Done, JobError> {
+        let library = &self.0;
+        let index = library.index(cx.tenant).await?;
+        library.encode(cx.tenant, index.to_encode()).await?;
+        let mut tx = library.db.begin(cx.tenant).await?;
+        tenancy::bump_knowledge(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Done::Finish)
+    }
+}
 
 /// By what a sentence is known: a digest of what is encoded, so that a document that is cut anew keeps its vectors.
 fn key(text: &str) -> String {
@@ -38,6 +80,24 @@ pub(crate) async fn of(tx: &mut TenantTx, texts: &[String]) -> Result<Vec<Vec<f3
         .collect())
 }
 
+/// Removes vectors of sentences that no document holds any more, a batch at a time.
+pub(crate) async fn sweep(library: &Library, tenant: TenantId) -> Result<(), Error> {
+    let index = library.index(tenant).await?;
+    let wanted: HashSet<String> = index.to_encode().iter().map(|text| key(text)).collect();
+    let mut tx = library.db.read(tenant).await?;
+    let there = store::sentence_digests(&mut tx).await?;
+    drop(tx);
+    let gone: Vec<String> = there.into_iter().filter(|digest| !wanted.contains(digest)).collect();
+    for batch in gone.chunks(BATCH) {
+        let mut tx = library.db.begin(tenant).await?;
+        for digest in batch {
+            store::remove_sentence_vector(&mut tx, digest).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
 impl Library {
     /// Makes the vectors that these texts lack, a batch at a time.
     pub(crate) async fn encode(&self, tenant: TenantId, texts: Vec<String>) -> Result<(), Error> {
@@ -64,11 +124,11 @@ impl Library {
     }
 }
 
-/// What is to be encoded of these pieces; of very long documents, their beginning.
+/// What is to be encoded of these pieces, which may be more than is encoded at once.
 pub(crate) fn to_encode(name: &str, chunks: &[NewChunk]) -> Vec<String> {
-    const MOST: usize = 400;
     let document = DocumentId::generate();
-    let chunks = chunks.iter().take(MOST).map(|chunk| Chunk {
+    // Each piece has a sentence at least.
+    let chunks = chunks.iter().take(AT_ONCE + 1).map(|chunk| Chunk {
         id: ChunkId::generate(),
         document,
         title: name.into(),
@@ -77,9 +137,7 @@ pub(crate) fn to_encode(name: &str, chunks: &[NewChunk]) -> Vec<String> {
         body: chunk.body.clone(),
         vector: None,
     });
-    let mut sentences = Index::build(chunks.collect()).to_encode();
-    sentences.truncate(MOST);
-    sentences
+    Index::build(chunks.collect()).to_encode()
 }
 
 #[cfg(test)]

@@ -180,6 +180,7 @@ pub(crate) fn tabs<P: Permission>(at: &At<P>, current: &str, declined: usize) ->
     html! {
         nav.tabs aria-label=(lang.t("Conhecimento", "Knowledge")) {
             (tab("", lang.t("Documentos", "Documents"), 0))
+            (tab("/o-que-entendi", lang.t("O que entendi", "What was understood"), 0))
             (tab("/sem-resposta", lang.t("Perguntas sem resposta", "Unanswered questions"), declined))
         }
     }
@@ -193,8 +194,8 @@ fn adders<P: Permission>(at: &At<P>) -> Markup {
             (icon(Icon::Plus))
             p { strong { (lang.t("Solte arquivos aqui", "Drop files here")) } }
             label.button for="arquivos" { (lang.t("Escolher arquivos", "Choose files")) }
-            p.small.muted { (lang.t("PDF, Word, Markdown, texto, HTML ou CSV (pergunta,resposta), até 20 MB.", "PDF, Word, Markdown, text, HTML or CSV (question,answer), up to 20 MB.")) }
-            input.visually-hidden #arquivos type="file" name="file" multiple accept=".pdf,.docx,.md,.txt,.html,.htm,.csv";
+            p.small.muted { (lang.t("PDF, Word, Excel, CSV, Markdown, texto ou HTML, até 20 MB.", "PDF, Word, Excel, CSV, Markdown, text or HTML, up to 20 MB.")) }
+            input.visually-hidden #arquivos type="file" name="file" multiple accept=".pdf,.docx,.xlsx,.md,.txt,.html,.htm,.csv,.tsv";
             noscript { button type="submit" { (lang.t("Enviar", "Send")) } }
             div data-progress role="status" {}
         }

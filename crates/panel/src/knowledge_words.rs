@@ -6,7 +6,7 @@ use ui::Lang;
 pub(crate) fn format_name(lang: Lang, format: &str) -> &'static str {
     match format {
         "pair" => lang.t("Pergunta e resposta", "Question and answer"),
-        "csv" => lang.t("Tabela", "Table"),
+        "csv" | "xlsx" => lang.t("Tabela", "Table"),
         "pdf" => "PDF",
         "docx" => "Word",
         "html" => "HTML",

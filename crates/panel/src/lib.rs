@@ -26,6 +26,7 @@ mod conversation;
 mod desk;
 mod device;
 mod door;
+mod facts_page;
 mod failure;
 mod form;
 mod gateway_page;
@@ -77,6 +78,7 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     conversation::pages(&mut pages);
     desk::pages(&mut pages);
     message_page::pages(&mut pages);
+    facts_page::pages(&mut pages);
     knowledge_page::pages(&mut pages);
     unanswered::pages(&mut pages);
     assistant_page::pages(&mut pages);

@@ -280,6 +280,8 @@ pub(crate) fn deed(lang: Lang, action: &str) -> String {
         "knowledge.changed" => lang.t("mudou conhecimento", "changed knowledge"),
         "knowledge.removed" => lang.t("removeu conhecimento", "removed knowledge"),
         "knowledge.restored" => lang.t("restaurou conhecimento", "restored knowledge"),
+        "fact.corrected" => lang.t("corrigiu um fato", "corrected a fact"),
+        "fact.restored" => lang.t("desfez uma correção", "undid a correction"),
         "channel.added" => lang.t("adicionou um canal", "added a channel"),
         "channel.removed" => lang.t("removeu um canal", "removed a channel"),
         "channel.connected" => lang.t("pediu a conexão de um canal", "asked to connect a channel"),

@@ -256,6 +256,7 @@ impl House {
             outbound: self.outbound.clone(),
         });
         handlers.register::<knowledge::EmbedDue>(Embed(self.library.clone()));
+        handlers.register::<knowledge::EncodeDue>(knowledge::Encode(self.library.clone()));
         handlers.register::<knowledge::SweepDue>(Sweep(self.library.clone()));
         let settings = Settings {
             lanes: lanes.to_vec(),

@@ -1,0 +1,375 @@
+//! Sums that customers ask for: so many of this, one of that, with delivery, paid by Pix. They are computed from the
+//! prices that the knowledge states, and only when every part is known for certain.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use understanding::Plain;
+
+use crate::facts::amounts::{Cents, written};
+use crate::facts::{Fact, Kind};
+use crate::index::{Index, Term, sorted};
+use crate::question::Question;
+use crate::split::{all_digits, expression, terms};
+
+/// Parts of a sum, at most.
+const PARTS: usize = 8;
+/// How many of a thing, at most.
+const MOST: i64 = 10_000;
+/// How many words a price's name may have that the customer did not say.
+const UNSAID: usize = 3;
+
+const COUNTS: &[(&str, i64)] = &[
+    ("um", 1),
+    ("uma", 1),
+    ("dois", 2),
+    ("duas", 2),
+    ("tres", 3),
+    ("quatro", 4),
+    ("cinco", 5),
+    ("seis", 6),
+    ("sete", 7),
+    ("oito", 8),
+    ("nove", 9),
+    ("dez", 10),
+    ("doze", 12),
+    ("quinze", 15),
+    ("vinte", 20),
+];
+/// What makes a number a size, an hour or an age, not a count.
+const SIZES: &[&str] = &[
+    "l", "lt", "litro", "litros", "ml", "g", "gr", "gramas", "kg", "quilo", "quilos", "kilo", "km",
+    "m", "cm", "mm", "h", "hs", "hora", "horas", "min", "minutos", "anos", "ano", "o", "a", "x",
+    "vezes", "por", "reais", "dias", "dia", "meses", "mes", "semanas", "pedacos", "fatias",
+    "andar", "serie", "grau",
+];
+/// Words that ask for the sum and name no part of it.
+const ASKING: &[&str] = &[
+    "quanto",
+    "fica",
+    "ficaria",
+    "ficam",
+    "sai",
+    "sairia",
+    "saem",
+    "da",
+    "daria",
+    "dao",
+    "custa",
+    "custam",
+    "custaria",
+    "total",
+    "soma",
+    "somando",
+    "tudo",
+    "junto",
+    "juntos",
+    "valor",
+    "preco",
+    "pago",
+    "pagar",
+    "pagaria",
+    "vou",
+    "seria",
+    "e",
+    "qual",
+    "o",
+    "a",
+    "os",
+    "as",
+    "no",
+    "de",
+    "do",
+    "se",
+    "eu",
+    "levar",
+    "comprar",
+    "pegar",
+    "fizer",
+    "fazer",
+    "quiser",
+    "pedir",
+    "contratar",
+    "para",
+    "mim",
+    "me",
+    "ai",
+    "entao",
+    "so",
+    "por",
+    "favor",
+    "contando",
+    "incluindo",
+    "cada",
+    "em",
+    "um",
+    "uma",
+    "unidade",
+    "unidades",
+    "deu",
+    "dava",
+    "passa",
+    "ver",
+    "calcula",
+    "calcular",
+    "queria",
+    "quero",
+    "saber",
+    "gostaria",
+    "oi",
+    "ola",
+    "boa",
+    "bom",
+    "tarde",
+    "noite",
+    "voces",
+    "voce",
+    "aqui",
+    "mais",
+    "com",
+    "meu",
+    "minha",
+    "na",
+    "nesse",
+    "nessa",
+    "esse",
+    "essa",
+    "dois",
+    "duas",
+    "ambos",
+    "pra",
+    "dar",
+    "custo",
+];
+/// "Quanto fica": what several things come to together.
+const COMES_TO: &[&str] =
+    &["fica", "sai", "da", "daria", "pago", "vou", "seria", "ficaria", "sairia", "deu", "dava"];
+/// What asks for a sum by itself.
+const TOTALS: &[&str] =
+    &["total", "soma", "somando", "tudo", "junto", "juntos", "contando", "incluindo"];
+/// What no sum answers: which of two, what each costs, what is left over.
+const NOT_SUMS: &[&str] = &[
+    "ou",
+    "diferenca",
+    "cada",
+    "qual",
+    "quais",
+    "barato",
+    "caro",
+    "tempo",
+    "demora",
+    "parcela",
+    "parcelas",
+    "parcelar",
+    "vezes",
+    "vale",
+    "troco",
+];
+
+/// Where a part ends: "e", "mais", "com".
+static JOINTS: LazyLock<Regex> = LazyLock::new(|| {
+    expression(r" (?:e|mais|com|junto com|alem de|somado com|somada com|somando) ")
+});
+/// What a part carries along that is one of its own: "… para o centro", "… na savassi".
+static QUALIFIERS: LazyLock<Regex> = LazyLock::new(|| {
+    expression(r" (?:para o|para a|para os|para as|para|no|na|aqui no|aqui na|ate|com) ")
+});
+
+/// A sum with its parts shown.
+pub(crate) struct Sum {
+    pub(crate) reply: String,
+    pub(crate) pieces: Vec<usize>,
+}
+
+/// Something that is counted.
+struct Part<'a> {
+    count: i64,
+    fact: &'a Priced<'a>,
+}
+
+/// A price with the terms of its name.
+struct Priced<'a> {
+    fact: &'a Fact,
+    cents: Cents,
+    /// Of its name, its heading and its document. Sorted.
+    terms: Vec<Term>,
+    /// Of its name alone.
+    own: Vec<Term>,
+}
+
+impl Index {
+    /// The sum that a text asks for; `None` when it asks for none, or a part of it is not known for certain.
+    pub(crate) fn sum(&self, text: &str, today: Option<jiff::civil::Date>) -> Option<Sum> {
+        let spoken = text.replace('+', " mais ").replace(", ", " e ").replace('\n', " e ");
+        let plain = Plain::of(&spoken);
+        let words: Vec<&str> = plain.words().collect();
+        let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
+        let sums = has(TOTALS)
+            || has(&["mais"])
+            || words.windows(2).any(|two| two[0] == "quanto" && COMES_TO.contains(&two[1]));
+        let asks = sums || Question::read(self, text).asks_price(self);
+        if !asks || has(NOT_SUMS) {
+            return None;
+        }
+        let priced = self.priced(today);
+        if priced.is_empty() {
+            return None;
+        }
+        let line = format!(" {} ", words.join(" "));
+        let mut parts: Vec<Part<'_>> = Vec::new();
+        for segment in JOINTS.split(
+            &line.replace(" e ", "  e  ").replace(" mais ", "  mais  ").replace(" com ", "  com  "),
+        ) {
+            self.parts(segment, &priced, &mut parts)?;
+        }
+        let counted = parts.iter().any(|part| part.count > 1);
+        if parts.is_empty() || parts.len() > PARTS || !(counted || (sums && parts.len() > 1)) {
+            return None;
+        }
+        // The same thing named twice is no sum of two.
+        let same = |a: &Part<'_>, b: &Part<'_>| std::ptr::eq(a.fact, b.fact);
+        if parts
+            .iter()
+            .enumerate()
+            .any(|(at, one)| parts[..at].iter().any(|other| same(one, other)))
+        {
+            return None;
+        }
+        Some(shown(&parts))
+    }
+
+    /// The parts that a segment names: one thing, or a thing and where it goes. `None` when it names what is not known.
+    fn parts<'a>(
+        &self,
+        segment: &str,
+        priced: &'a [Priced<'a>],
+        parts: &mut Vec<Part<'a>>,
+    ) -> Option<()> {
+        let (count, named) = counted(segment);
+        if named.is_empty() {
+            return (count == 1).then_some(());
+        }
+        if let Some(fact) = self.thing(&named.join(" "), priced) {
+            parts.push(Part { count, fact });
+            return Some(());
+        }
+        let spaced = format!(" {} ", segment.trim());
+        let cut = QUALIFIERS.find(&spaced)?;
+        let (thing, place) = (&spaced[..cut.start()], &spaced[cut.end()..]);
+        if thing.trim().is_empty() || place.trim().is_empty() {
+            return None;
+        }
+        self.parts(thing, priced, parts)?;
+        self.parts(place, priced, parts)
+    }
+
+    /// The one price that a name means.
+    fn thing<'a>(&self, name: &str, priced: &'a [Priced<'a>]) -> Option<&'a Priced<'a>> {
+        let asked = Question::read(self, name);
+        let heavy: Vec<_> = asked.terms.iter().filter(|term| !term.is_price(self)).collect();
+        if heavy.is_empty() || heavy.iter().any(|term| term.variants.is_empty()) {
+            return None;
+        }
+        let mut fitting: Vec<(usize, &Priced<'_>)> = priced
+            .iter()
+            .filter(|one| heavy.iter().all(|term| term.hit(&one.terms) >= FITS))
+            // Its own name must be meant, not only what it stands under.
+            .filter(|one| heavy.iter().any(|term| term.hit(&one.own) >= FITS))
+            .map(|one| {
+                let said = |own: &Term| {
+                    heavy.iter().any(|term| {
+                        term.variants
+                            .iter()
+                            .any(|(variant, weight)| variant == own && *weight >= FITS)
+                    })
+                };
+                (one.own.iter().filter(|own| !said(own)).count(), one)
+            })
+            .collect();
+        fitting.sort_by_key(|(unsaid, _)| *unsaid);
+        let (unsaid, best) = fitting.first()?;
+        let alike = fitting.iter().filter(|(other, _)| other == unsaid);
+        let sure = alike.clone().all(|(_, one)| one.cents == best.cents);
+        (*unsaid <= UNSAID && sure).then_some(*best)
+    }
+
+    fn priced(&self, today: Option<jiff::civil::Date>) -> Vec<Priced<'_>> {
+        let known = |text: &str| -> Vec<Term> {
+            sorted(
+                terms(text).iter().filter_map(|term| self.vocabulary.get(term.as_str()).copied()),
+            )
+        };
+        self.facts()
+            .iter()
+            .filter(|fact| fact.kind == Kind::Price && !fact.outdated)
+            .filter(|fact| !fact.ends.zip(today).is_some_and(|(end, today)| end < today))
+            .filter_map(|fact| {
+                let cents = fact.cents.filter(|cents| *cents > 0)?;
+                let heading = self.chunks[fact.piece].heading.as_deref().unwrap_or_default();
+                let name = fact.name();
+                let around = format!("{name} {heading} {}", fact.title);
+                let (own, terms) = (known(&name), known(&around));
+                (!own.is_empty()).then_some(Priced { fact, cents, terms, own })
+            })
+            .collect()
+    }
+}
+
+/// How near a word must be to one of a name to mean it.
+const FITS: f64 = 0.78;
+
+/// How many a segment wants, and the words that name of what.
+fn counted(segment: &str) -> (i64, Vec<&str>) {
+    let words: Vec<&str> = segment.split_whitespace().collect();
+    let mut count = 1;
+    let mut named = Vec::new();
+    let mut counts = true;
+    for (at, word) in words.iter().enumerate() {
+        let next = words.get(at + 1).copied().unwrap_or_default();
+        let number =
+            COUNTS.iter().find(|(name, _)| name == word).map(|(_, number)| *number).or_else(|| {
+                (all_digits(word) && word.len() <= 5).then(|| word.parse().ok()).flatten()
+            });
+        match number {
+            // The first number counts, unless it is a size; "um" before a thing is its article.
+            Some(number) if counts && named.is_empty() && !SIZES.contains(&next) => {
+                count = number;
+                counts = false;
+            }
+            _ if ASKING.contains(word) => {}
+            _ => named.push(*word),
+        }
+    }
+    (count.clamp(0, MOST), named)
+}
+
+fn shown(parts: &[Part<'_>]) -> Sum {
+    let mut lines = Vec::new();
+    let mut pieces = Vec::new();
+    let mut total: Cents = 0;
+    for part in parts {
+        let cents = part.fact.cents * part.count;
+        total += cents;
+        let name = capital(&part.fact.fact.name());
+        let unit =
+            part.fact.fact.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
+        lines.push(match part.count {
+            1 => format!("{name}: {}{unit}", written(cents)),
+            count => {
+                format!("{count} × {name} ({}{unit}): {}", written(part.fact.cents), written(cents))
+            }
+        });
+        if !pieces.contains(&part.fact.fact.piece) {
+            pieces.push(part.fact.fact.piece);
+        }
+    }
+    if parts.len() > 1 {
+        lines.push(format!("Total: {}", written(total)));
+    }
+    Sum { reply: lines.join("\n"), pieces }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
