@@ -205,7 +205,12 @@ impl Answerer {
         }
         let mut reply = self.supported_by_knowledge(context, turned, &text).await?;
         // What is more than a question, and what the knowledge leaves open.
-        let act = first.map(|one| one.act).filter(|_| reply.declined);
+        let act = first.filter(|_| reply.declined).and_then(|one| match (one.act, one.strength) {
+            // A hint of danger is for a person to read, but no reason to send for an ambulance.
+            (Act::Harm, Strength::Possible) => Some(Act::Person),
+            (Act::Stop, Strength::Possible) => None,
+            (act, _) => Some(act),
+        });
         if let Some(act) = act {
             if let Some(reply) = self.outright(context, turned, &plain, act, &greet) {
                 return Ok(reply);

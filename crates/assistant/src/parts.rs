@@ -10,6 +10,9 @@ const ASKING: &str = "qual quais quanto quanta quantos quantas quando onde aonde
     fazem aceita aceitam atende atendem abre abrem fecha fecham entrega entregam pode posso podem da dao precisa preciso consegue \
     conseguem sera existe ha serve servem trabalham trabalha oferecem aluga alugam cobra cobram cabe vale funciona quero queria \
     gostaria saber preco valor horario endereco telefone do does can what how when where is are vem inclui";
+/// Words that a question of its own begins with, after another one.
+const VERBS: &str = "tem aceita aceitam entregam entrega abre abrem fecha fecham quanto qual quais onde quando como posso precisa \
+    fazem faz vende vendem voces vcs se quem que da";
 /// Words that a topic, or a part of one, begins with.
 const OPENERS: &[&str] = &[
     "o", "a", "os", "as", "um", "uma", "de", "do", "da", "dos", "das", "no", "na", "nos", "nas",
@@ -30,11 +33,19 @@ pub(crate) struct Found {
 
 /// Looks each question of a text up; `before` is what the contact asked last.
 pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<&str>) -> Found {
+    if let Some(sum) = extractor.sum(text) {
+        return Found { extracts: vec![sum], unknown: Vec::new() };
+    }
     let mut found = Found { extracts: Vec::new(), unknown: Vec::new() };
     let parts = together(extractor, questions(text));
     let several = parts.len() > 1;
     let mut last: Option<String> = before.map(str::to_owned);
+    let mut unknown_before = false;
     for part in &parts {
+        // "Fazem canal? Qual o valor?": the price of what is not known is not known either.
+        if unknown_before && extractor.index.asks_of_nothing(part) {
+            continue;
+        }
         let leans = last.as_deref().filter(|_| leans(part));
         let alone = extractor.answer(part, None);
         let best = match leans {
@@ -51,6 +62,7 @@ pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<&str>) 
         } else {
             found.unknown.push(part.clone());
         }
+        unknown_before = found.unknown.last() == Some(part);
         last = Some(part.clone());
     }
     if found.extracts.is_empty() && several {
@@ -68,13 +80,21 @@ fn together(extractor: &Extractor<'_>, parts: Vec<String>) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut waiting = String::new();
     let last = parts.len().saturating_sub(1);
-    for (at, part) in parts.into_iter().enumerate() {
-        if at < last && extractor.index.asks_of_nothing(&part) {
-            waiting = part.trim_end_matches('?').to_owned();
-            continue;
+    for (at, part) in parts.iter().enumerate() {
+        if at < last && extractor.index.asks_of_nothing(part) {
+            let next = &parts[at + 1];
+            if !begins_a_question(next) {
+                waiting = part.trim_end_matches('?').to_owned();
+                continue;
+            }
+            // "Quanto custa e quanto demora abrir uma empresa?": the thing is named once, for both.
+            if extractor.index.names_a_thing(next) {
+                out.push(format!("{} {next}", part.trim_end_matches('?')));
+                continue;
+            }
         }
         let part = if waiting.is_empty() {
-            part
+            part.clone()
         } else {
             format!("{} {part}", std::mem::take(&mut waiting))
         };
@@ -103,7 +123,9 @@ fn two_things(extractor: &Extractor<'_>, text: &str) -> Option<[String; 2]> {
     let opening: Vec<&str> = first.split_whitespace().take(at).collect();
     let two = [first.to_owned(), format!("{} {second}", opening.join(" "))];
     let [one, other] = [&two[0], &two[1]].map(|text| extractor.answer(text, None));
-    (one.supported() && other.supported() && one.reply != other.reply).then_some(two)
+    // Of one that is known and one that is not, each is said.
+    let apart = one.reply != other.reply || one.supported() != other.supported();
+    ((one.supported() || other.supported()) && apart).then_some(two)
 }
 
 /// Whether a text is so short that it may only mean something after the one before it.
@@ -157,23 +179,12 @@ fn questions(text: &str) -> Vec<String> {
 
 /// Two questions that an "e" joins: "quanto custa a diária e tem café da manhã?".
 fn halves(text: &str) -> Vec<String> {
-    const STARTS: &[&str] = &[
-        "tem", "quanto", "qual", "quais", "onde", "quando", "como", "aceita", "aceitam", "fazem",
-        "faz", "entregam", "se", "precisa", "posso", "pode", "voces", "vcs", "que", "o", "a",
-        "quem", "abre", "abrem", "vende", "vendem", "da",
-    ];
     for (at, _) in text.match_indices(" e ") {
         let (first, second) = (text[..at].trim(), text[at + 3..].trim());
         let start = kernel::text::fold(second.split_whitespace().next().unwrap_or_default());
-        let verb = [
-            "tem", "aceita", "aceitam", "entregam", "abre", "abrem", "quanto", "qual", "quais",
-            "onde", "quando", "posso", "precisa", "fazem", "vende", "vendem", "voces", "vcs", "se",
-            "quem",
-        ]
-        .contains(&start.as_str());
+        let verb = begins_a_question(second);
         let article = matches!(start.as_str(), "o" | "a") && is_question_noun(second);
-        if STARTS.contains(&start.as_str())
-            && (verb || article)
+        if (verb || article)
             && is_question(first)
             && first.split_whitespace().count() >= 2
             && second.split_whitespace().count() >= 2
@@ -183,7 +194,7 @@ fn halves(text: &str) -> Vec<String> {
             return out;
         }
     }
-    vec![text.to_owned()]
+    commas(text)
 }
 
 /// "o telefone", "o preço da diária": asked for by their names.
@@ -196,9 +207,17 @@ fn is_question_noun(text: &str) -> bool {
     NOUNS.contains(&noun.as_str())
 }
 
+/// Whether a text begins as a question of its own does: with a verb or a word that asks.
+fn begins_a_question(text: &str) -> bool {
+    let first = text.split_whitespace().next().map(kernel::text::fold).unwrap_or_default();
+    VERBS.split_ascii_whitespace().any(|verb| verb == first)
+}
+
 fn commas(text: &str) -> Vec<String> {
     match text.rsplit_once(", ") {
-        Some((first, second)) if is_question_noun(second) => {
+        Some((first, second))
+            if is_question_noun(second) || (begins_a_question(second) && is_question(first)) =>
+        {
             vec![first.to_owned(), second.to_owned()]
         }
         _ => vec![text.to_owned()],

@@ -7,7 +7,7 @@ use crate::split::{NUMBERS, terms, words};
 /// Characters of a reply at most; longer ones are not read on a phone.
 pub const LONGEST: usize = 400;
 /// Below this, the honest answer is that we do not know.
-pub const DECLINE_BELOW: f64 = 1.1;
+pub const DECLINE_BELOW: f64 = 0.9;
 
 /// What the knowledge says to a question.
 #[derive(Debug, Clone)]
@@ -43,6 +43,11 @@ impl Index {
     /// Whether a text asks for a price without saying of what.
     pub fn asks_of_nothing(&self, text: &str) -> bool {
         Question::read(self, text).names_nothing(self)
+    }
+
+    /// Whether a text names a thing that the knowledge has a word for, beside what it asks of it.
+    pub fn names_a_thing(&self, text: &str) -> bool {
+        Question::read(self, text).names_a_thing(self)
     }
 
     /// The run of clauses of a long sentence that covers the question best.

@@ -67,6 +67,8 @@ pub(crate) struct Named {
     pub(crate) before: Option<Term>,
     /// It can only be a name or a price: an amount, or of several digits.
     pub(crate) telling: bool,
+    /// Something is asked for by this as its price.
+    pub(crate) priced: bool,
 }
 
 impl Question {
@@ -142,6 +144,8 @@ impl Question {
                 number: term_of(name),
                 before: at.checked_sub(1).and_then(|at| term_of(&spoken[at])),
                 telling: name.starts_with(AMOUNT) || name.len() > 1,
+                priced: name.starts_with(AMOUNT)
+                    && at.checked_sub(1).is_some_and(|at| of_price(&spoken[at])),
             })
             .collect();
         let known = sorted(terms.iter().flat_map(|t| t.variants.iter().map(|(v, _)| *v)));
@@ -158,6 +162,15 @@ impl Question {
     /// Whether nothing is named that could have a price.
     pub(crate) fn names_nothing(&self, index: &Index) -> bool {
         !self.terms.is_empty() && self.terms.iter().all(|term| term.is_price(index))
+    }
+
+    /// Whether something is named that is no question word: of a price, an address, the hours.
+    pub(crate) fn names_a_thing(&self, index: &Index) -> bool {
+        self.terms.iter().any(|term| {
+            term.lightness >= 1.0
+                && !term.variants.is_empty()
+                && term.variants.iter().all(|(variant, _)| !index.name(*variant).starts_with('#'))
+        })
     }
 
     /// The share, by weight, of the things that are named of which a set does not speak.
@@ -238,13 +251,14 @@ fn meant(index: &Index, word: &str) -> Vec<String> {
 /// is named by it: "the one for 50", but not "room 50".
 fn number_asked(index: &Index, number: &str, before: Option<&(&str, bool)>) -> String {
     let knows = |term: &str| index.vocabulary.contains_key(term);
-    let of_price = |word: &str| {
-        let stem = stem(word);
-        TAGS.iter().any(|intent| intent.tag == PRICE && intent.group.contains(&stem))
-    };
-    let names = before.is_some_and(|(word, _)| !STOP.contains(word) && !of_price(word));
+    let names = before.is_some_and(|(word, _)| !STOP.contains(word) && !of_price(&stem(word)));
     let amount = amount_term(number);
     if !names && !knows(number) && knows(&amount) { amount } else { number.to_owned() }
+}
+
+/// Whether a stem is of a word that asks for a price.
+fn of_price(stem: &String) -> bool {
+    TAGS.iter().any(|intent| intent.tag == PRICE && intent.group.contains(stem))
 }
 
 /// The term of an amount that a question names. A price list without any "R$" has it as a number.
