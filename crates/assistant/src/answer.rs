@@ -18,7 +18,7 @@ use understanding::{Act, Plain, Strength};
 use crate::acts;
 use crate::hours;
 use crate::model_turn::{self, Asked};
-use crate::parts;
+use crate::parts::{self, Found};
 use crate::phrases::Phrases;
 
 /// Where a sentence of the reply comes from.
@@ -394,7 +394,7 @@ impl Answerer {
     ) -> Result<Reply, db::Error> {
         let phrases = Phrases::of(context);
         let index = self.library.index(context.tenant.id).await?;
-        let before = last_question(turned.history);
+        let before = before(turned.history);
         let text = &text[..text.floor_char_boundary(LONGEST_READ)];
         let (when, rest) = self.of_the_hours(context, text, turned.history);
         if let Some(when) = &when
@@ -403,17 +403,23 @@ impl Answerer {
             return Ok(when.clone());
         }
         let text = if rest.is_empty() { text } else { rest.as_str() };
-        let (asked, earlier) = (text.to_owned(), before.map(str::to_owned));
+        let asked = text.to_owned();
+        let of_hours = self.asks_hours(context, text).is_some();
         let look = move |extractor: &knowledge::Extractor<'_>| {
-            parts::find(extractor, &asked, earlier.as_deref())
+            let before = before.as_ref().map(|(asked, told)| knowledge::Before { asked, told });
+            let mut found = parts::find(extractor, &asked, before);
+            if of_hours {
+                // A sentence that shares a word with the question but names no hour answers another.
+                found.extracts.retain(|extract| hours::says_hours(&extract.reply));
+                if let Some(hours) = extractor.opening_hours() {
+                    found = Found { extracts: vec![hours], unknown: Vec::new() };
+                }
+            }
+            found
         };
         let zone = TimeZone::get(&context.tenant.time_zone).unwrap_or(TimeZone::UTC);
         let today = self.clock.now().timestamp().to_zoned(zone).date();
-        let mut found = self.library.with_extractor(context.tenant.id, Some(today), look).await?;
-        if self.asks_hours(context, text).is_some() {
-            // A sentence that shares a word with the question but names no hour answers another.
-            found.extracts.retain(|extract| hours::says_hours(&extract.reply));
-        }
+        let found = self.library.with_extractor(context.tenant.id, Some(today), look).await?;
         if let (Some(when), true) = (&when, found.extracts.is_empty()) {
             let mut reply = when.clone();
             reply.text = format!(
@@ -577,6 +583,20 @@ fn outcome(reply: &Reply) -> &'static str {
         (None, false, true) => "silent",
         (None, false, false) => "answered",
     }
+}
+
+/// What the contact asked last, with what that leans on itself; and what they were told.
+fn before(history: &[Line]) -> Option<(String, String)> {
+    let asks = |line: &Line| line.from_contact && asks(&line.body);
+    let at = history.iter().rposition(asks)?;
+    let earlier = history[..at].iter().rev().find(|line| asks(line));
+    let told: Vec<&str> = history[at..]
+        .iter()
+        .filter(|line| !line.from_contact)
+        .map(|line| line.body.as_str())
+        .collect();
+    let topic = parts::topic(earlier.map(|line| line.body.as_str()), &history[at].body);
+    Some((topic, told.join("\n")))
 }
 
 fn last_question(history: &[Line]) -> Option<&str> {

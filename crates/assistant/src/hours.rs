@@ -12,7 +12,7 @@ const OPENING: &str = "horario horarios abre abrem aberto abertos aberta abertas
     fechados fechada funciona funcionam funcionando funcionamento expediente open opening opens closes \
     closing closed hours";
 /// Words that ask for hours when a day or an hour is named with them.
-const SERVING: &str = "atende atendem atendendo atendimento trabalha trabalham abrir abrirao fechar funcionar \
+const SERVING: &str = "atende atendem atendendo serve servem servindo atendimento trabalha trabalham abrir abrirao fechar funcionar \
     close";
 /// Words that such a question is made of beside these; any other word makes it another question.
 const AROUND: &str = "que qual quais quando hora horas e o a os as um de do da dos das no na nos nas em ao \
@@ -144,8 +144,9 @@ pub(crate) fn asked(text: &str, name: &str, now: Moment, zone: &str) -> Option<A
     if !(opening || has(SERVING) && (!days.is_empty() || has("agora now hora horas"))) {
         return None;
     }
-    let open =
-        has("aberto abertos aberta abertas open funcionando fechado fechados fechada closed");
+    let open = has(
+        "aberto abertos aberta abertas open funcionando servindo atendendo fechado fechados fechada closed",
+    );
     let of_time = has("que qual quais horario horarios hora horas dia dias when what which hours");
     Some(match () {
         () if !days.is_empty() && !has("agora now") => Asked::Days(days),

@@ -1,6 +1,6 @@
 //! One text, several questions: each is answered by itself, and what is not known is said.
 
-use knowledge::{Extract, Extractor};
+use knowledge::{Before, Extract, Extractor};
 use understanding::Plain;
 
 use crate::answer::asks;
@@ -31,22 +31,24 @@ pub(crate) struct Found {
     pub(crate) unknown: Vec<String>,
 }
 
-/// Looks each question of a text up; `before` is what the contact asked last.
-pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<&str>) -> Found {
+/// Looks each question of a text up; `before` is what the contact asked last, and was told.
+pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<Before<'_>>) -> Found {
     if let Some(sum) = extractor.sum(text) {
         return Found { extracts: vec![sum], unknown: Vec::new() };
     }
     let mut found = Found { extracts: Vec::new(), unknown: Vec::new() };
     let parts = together(extractor, questions(text));
     let several = parts.len() > 1;
-    let mut last: Option<String> = before.map(str::to_owned);
+    let mut last: Option<(String, String)> =
+        before.map(|before| (before.asked.to_owned(), before.told.to_owned()));
     let mut unknown_before = false;
     for part in &parts {
         // "Fazem canal? Qual o valor?": the price of what is not known is not known either.
         if unknown_before && extractor.index.asks_of_nothing(part) {
             continue;
         }
-        let leans = last.as_deref().filter(|_| leans(part));
+        let leans = last.as_ref().filter(|_| leans(part));
+        let leans = leans.map(|(asked, told)| Before { asked, told });
         let alone = extractor.answer(part, None);
         let best = match leans {
             Some(before) => {
@@ -55,7 +57,9 @@ pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<&str>) 
             }
             None => alone,
         };
+        let mut told = String::new();
         if best.supported() && !(best.of_nothing && leans.is_none()) {
+            told.clone_from(&best.reply);
             if found.extracts.iter().all(|other| other.reply != best.reply) {
                 found.extracts.push(best);
             }
@@ -63,7 +67,7 @@ pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<&str>) 
             found.unknown.push(part.clone());
         }
         unknown_before = found.unknown.last() == Some(part);
-        last = Some(part.clone());
+        last = Some((part.clone(), told));
     }
     if found.extracts.is_empty() && several {
         let whole = extractor.answer(text, before.filter(|_| leans(text)));
@@ -126,6 +130,14 @@ fn two_things(extractor: &Extractor<'_>, text: &str) -> Option<[String; 2]> {
     // Of one that is known and one that is not, each is said.
     let apart = one.reply != other.reply || one.supported() != other.supported();
     ((one.supported() || other.supported()) && apart).then_some(two)
+}
+
+/// What is asked in a text that leans on what was asked before it: both, so that the topic is not lost on the way.
+pub(crate) fn topic(earlier: Option<&str>, last: &str) -> String {
+    match earlier.filter(|_| leans(last)) {
+        Some(earlier) => format!("{earlier} {last}"),
+        None => last.to_owned(),
+    }
 }
 
 /// Whether a text is so short that it may only mean something after the one before it.

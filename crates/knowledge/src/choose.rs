@@ -3,6 +3,8 @@
 //! Scores stand against that of "none of them", which is 0. How sure an answer is follows from the best one alone: the sum
 //! over all sentences would grow with the size of the knowledge.
 
+use std::sync::Arc;
+
 use kernel::text::fold;
 
 use crate::extract::Extract;
@@ -39,14 +41,20 @@ impl Index {
             sentence.ends.zip(asked.today).is_some_and(|(end, today)| end < today)
         };
         let of_offers = asks_of_offers(asked.text);
-        let numbered: Vec<bool> = question
+        let unknown: Vec<f64> = question
             .numbers
             .iter()
             .map(|named| {
                 let of_things = named.before.is_some_and(|word| self.is_numbered(word));
-                named.number.is_none() && (of_things || named.priced)
+                match named.number {
+                    Some(_) => 0.0,
+                    None if named.priced => OTHER_PRICE,
+                    None if of_things => OTHER_NUMBER,
+                    None => 0.0,
+                }
             })
             .collect();
+        let told = asked.before.map(|before| self.told_before(before.told)).unwrap_or_default();
         let mut scored: Vec<Scored> = self
             .features(asked)
             .into_iter()
@@ -59,9 +67,9 @@ impl Index {
                 let noted = sentence.pair
                     && self.asked_for(piece.question_terms(), &question) >= NOTED
                     && question.coverage(&sentence.about) >= NOTED;
-                let bonus = if noted { AS_NOTED } else { 0.0 };
+                let bonus = if noted { AS_NOTED } else { 0.0 } + told.favour(sentence);
                 let penalty = penalty
-                    + self.other_number(&question, sentence, &numbered)
+                    + self.other_number(&question, sentence, &unknown)
                     + self.other_thing(&question, sentence);
                 Scored { score: score(&featured.features) + bonus - penalty, featured }
             })
@@ -71,7 +79,7 @@ impl Index {
         });
         let Some(best) = scored.first() else { return nothing };
         let support = best.score;
-        let before = asked.before.map(|text| Question::read(self, text));
+        let before = asked.before.map(|before| Question::read(self, before.asked));
         let home = best.featured.piece as usize;
         let first = &self.sentences[best.featured.sentence as usize];
         let told = match first.ends.filter(|_| ended(first)) {
@@ -103,6 +111,23 @@ impl Index {
         Extract { reply: told.text, score: support, pieces, of_nothing }
     }
 
+    /// What was told before, as far as it was taken from here.
+    fn told_before(&self, told: &str) -> ToldBefore {
+        let mut before = ToldBefore::default();
+        if told.is_empty() {
+            return before;
+        }
+        for sentence in self.sentences.iter().filter(|one| !one.heading) {
+            let subject = cells::of(&sentence.text).map(|row| row[0].value.clone());
+            let own = subject.as_deref().unwrap_or(&sentence.text);
+            if own.chars().count() >= TELLING && told.contains(own) {
+                before.lines.push(sentence.line_text.clone());
+                before.headings.extend(sentence.heading_text.clone());
+            }
+        }
+        before
+    }
+
     /// What it costs to tell the price of something else than what is named.
     fn other_thing(&self, question: &Question, sentence: &Sentence) -> f64 {
         if !question.asks_price(self) {
@@ -114,19 +139,27 @@ impl Index {
             all.extend(terms.iter().filter_map(|term| self.vocabulary.get(term.as_str()).copied()));
         }
         let all = crate::index::sorted(all.into_iter());
-        if question.lacks(self, &all) > ANOTHER { OTHER_THING } else { 0.0 }
+        let priced = self
+            .vocabulary
+            .get(crate::question::PRICE)
+            .is_some_and(|tag| sentence.line.binary_search(tag).is_ok());
+        let folded = fold(&sentence.line_text);
+        let without = || {
+            crate::split::words(&folded)
+                .any(|word| WITHOUT_PRICE.split_ascii_whitespace().any(|one| one == word))
+        };
+        let no_price = if !priced && !sentence.shows_number && !without() { NO_PRICE } else { 0.0 };
+        no_price + if question.lacks(self, &all) > ANOTHER { OTHER_THING } else { 0.0 }
     }
 
-    /// What it costs to speak of another number than the one that is named. `numbered`: of each number that the index does
-    /// not know, whether it tells things apart here.
-    fn other_number(&self, question: &Question, sentence: &Sentence, numbered: &[bool]) -> f64 {
+    /// What it costs to speak of another number than the one that is named. `unknown`: of each number that the index does
+    /// not know, what any answer costs.
+    fn other_number(&self, question: &Question, sentence: &Sentence, unknown: &[f64]) -> f64 {
         let has = |term: Term| {
             sentence.set.binary_search(&term).is_ok() || sentence.about.binary_search(&term).is_ok()
         };
-        let costs = question.numbers.iter().zip(numbered).map(|(named, numbered)| {
-            let Some(number) = named.number else {
-                return if *numbered { OTHER_NUMBER } else { 0.0 };
-            };
+        let costs = question.numbers.iter().zip(unknown).map(|(named, unknown)| {
+            let Some(number) = named.number else { return *unknown };
             let follows = named.before.is_some_and(|word| self.bigram_df((word, number)) > 0);
             match (has(number), named.telling) {
                 (true, true) => -OWN_NUMBER,
@@ -271,13 +304,25 @@ const NOTED: f64 = 0.7;
 const AS_NOTED: f64 = 3.0;
 /// Share of the things that are named, by weight, which a price must not lack to be theirs; and what lacking them costs.
 const ANOTHER: f64 = 0.5;
-const OTHER_THING: f64 = 2.5;
+const OTHER_THING: f64 = 4.0;
+/// What it costs to answer the question of a price without one, unless it is said that there is none to tell.
+const NO_PRICE: f64 = 2.0;
+const WITHOUT_PRICE: &str = "orcamento avaliacao depende consulte consultar combinar gratis gratuito gratuita cortesia inclui \
+    inclusa incluso incluida incluido cobra cobramos paga pagar custo taxa sob";
 /// Log-odds that the very number which is named is worth.
 const OWN_NUMBER: f64 = 1.5;
 /// Log-odds that another number costs.
-const OTHER_NUMBER: f64 = 8.0;
+const OTHER_NUMBER: f64 = 4.0;
+/// Log-odds that it costs where a thing is asked for by a price that nothing has.
+const OTHER_PRICE: f64 = 8.0;
 /// Log-odds that a newer document, or an offer's end, costs.
 const OUTDATED: f64 = 3.0;
+
+/// Characters from which what was told is known again.
+const TELLING: usize = 5;
+/// Log-odds that the line, or the heading, of what was told before is worth to a question that leans on it.
+const SAME_LINE: f64 = 0.5;
+const SAME_HEADING: f64 = 0.5;
 
 /// From here on a sentence is told beside an offer that is over.
 const STILL_HOLDS: f64 = 1.0;
@@ -304,6 +349,25 @@ fn asks_of_offers(text: &str) -> bool {
     ];
     let folded = fold(text);
     crate::split::words(&folded).any(|word| WORDS.contains(&word))
+}
+
+/// Lines and headings of what was told before: a short question goes on with them.
+#[derive(Default)]
+struct ToldBefore {
+    lines: Vec<Arc<str>>,
+    headings: Vec<Arc<str>>,
+}
+
+impl ToldBefore {
+    fn favour(&self, sentence: &Sentence) -> f64 {
+        if self.lines.contains(&sentence.line_text) {
+            SAME_LINE
+        } else if sentence.heading_text.as_ref().is_some_and(|own| self.headings.contains(own)) {
+            SAME_HEADING
+        } else {
+            0.0
+        }
+    }
 }
 
 struct Told {

@@ -7,9 +7,15 @@ use kernel::TenantId;
 
 use crate::encoding::Encoding;
 use crate::extract::Extract;
-use crate::features::Asked;
+use crate::facts::{Fact, Kind};
+use crate::features::{Asked, Before};
 use crate::{Index, Library};
 
+/// How the opening hours are asked for, where a customer asks whether it is open now.
+const OPENING_HOURS: &str = "Qual é o horário de funcionamento, que dias e horas vocês abrem?";
+/// Lines of hours that are told together, at most; and how sure it is that they are the business's.
+const HOURS_LINES: usize = 4;
+const HOURS: f64 = 2.0;
 /// Log-odds that a sum answers a question of which every part was found.
 const SUM: f64 = 2.5;
 
@@ -27,10 +33,38 @@ impl Extractor<'_> {
         Some(Extract { reply: sum.reply, score: SUM, pieces: sum.pieces, of_nothing: false })
     }
 
+    /// When the business is open, as its documents say: the lines that belong together.
+    pub fn opening_hours(&self) -> Option<Extract> {
+        let best = self.answer(OPENING_HOURS, None);
+        let stated: Vec<&Fact> = self
+            .index
+            .facts()
+            .iter()
+            .filter(|fact| fact.kind == Kind::Hours && !fact.outdated)
+            .collect();
+        let chosen = stated.iter().find(|fact| {
+            best.reply.contains(fact.line.trim()) || fact.line.contains(best.reply.trim())
+        })?;
+        let together = stated
+            .iter()
+            .filter(|fact| fact.document == chosen.document && fact.subject == chosen.subject);
+        let mut lines: Vec<&str> = Vec::new();
+        let mut pieces = Vec::new();
+        for fact in together.take(HOURS_LINES) {
+            if !lines.contains(&fact.line.trim()) {
+                lines.push(fact.line.trim());
+                pieces.push(fact.piece);
+            }
+        }
+        pieces.dedup();
+        let score = best.score.max(HOURS);
+        Some(Extract { reply: lines.join("\n"), score, pieces, of_nothing: false })
+    }
+
     /// Answers a question; `before`: what it leans on.
-    pub fn answer(&self, text: &str, before: Option<&str>) -> Extract {
+    pub fn answer(&self, text: &str, before: Option<Before<'_>>) -> Extract {
         let vector = self.encoder.vector(text);
-        let both = before.map(|before| self.encoder.vector(&format!("{before} {text}")));
+        let both = before.map(|before| self.encoder.vector(&format!("{} {text}", before.asked)));
         let (vector, both) = (Some(vector.as_slice()), both.as_deref().map(Vec::as_slice));
         self.index.answer(&Asked { text, before, vector, both, today: self.today })
     }

@@ -11,11 +11,20 @@ pub const FEATURES: usize = 28;
 /// From this share of a question's weight on, a sentence is taken to speak of all of it.
 const COVERED: f64 = 0.95;
 
+/// What a question leans on.
+#[derive(Debug, Clone, Copy)]
+pub struct Before<'a> {
+    /// What the contact asked.
+    pub asked: &'a str,
+    /// What they were told; empty where nothing was.
+    pub told: &'a str,
+}
+
 /// A question as it is asked of the evidence.
 pub struct Asked<'a> {
     pub text: &'a str,
-    /// What the contact asked before, where the text leans on it.
-    pub before: Option<&'a str>,
+    /// What came before, where the text leans on it.
+    pub before: Option<Before<'a>>,
     /// Of the text, and of both together.
     pub vector: Option<&'a [f32]>,
     pub both: Option<&'a [f32]>,
@@ -40,18 +49,28 @@ struct Shown {
     span: bool,
 }
 
+impl Shown {
+    fn nothing(&self) -> bool {
+        !(self.price || self.hours || self.place || self.phone || self.span)
+    }
+}
+
 impl Index {
     /// The features of every sentence that could be an answer.
     pub fn features(&self, asked: &Asked<'_>) -> Vec<Featured> {
         let question = Question::read(self, asked.text);
-        let before = asked.before.map(|text| Question::read(self, text));
+        let before = asked.before.map(|before| Question::read(self, before.asked));
         let ranked = self.rank(&question, self.pieces.len());
         let mut bm25 = vec![0f64; self.pieces.len()];
         for (score, piece) in &ranked {
             bm25[*piece as usize] = *score;
         }
         let top = ranked.first().map_or(1.0, |(score, _)| score.max(1e-9));
-        let asks = self.shown(&question.known);
+        let mut asks = self.shown(&question.known);
+        if let Some(before) = before.as_ref().filter(|_| asks.nothing()) {
+            // "E a barba?" asks for what was asked of the hair.
+            asks = self.shown(&before.known);
+        }
         let cosines: Vec<f64> = self.nearness(asked.vector);
         let both: Vec<f64> = match asked.both {
             Some(vector) => self.nearness(Some(vector)),

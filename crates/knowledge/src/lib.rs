@@ -38,7 +38,7 @@ pub use api::routes;
 pub use embed::{Embed, EmbedDue, set_embedding};
 pub use extract::{DECLINE_BELOW, Extract, LONGEST};
 pub use extractor::Extractor;
-pub use features::{Asked, FEATURES, Featured};
+pub use features::{Asked, Before, FEATURES, Featured};
 pub use index::{Chunk, Index};
 pub use isolation::ChildError;
 pub use library::{Added, Bounds, FILE_LIMIT, KnowledgeError, Library, Staged, ask};

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use knowledge::{Asked, FEATURES, Index};
+use knowledge::{Asked, Before, FEATURES, Index};
 use serde::Deserialize;
 
 /// Rounds, the step, and what large weights cost.
@@ -85,7 +85,7 @@ fn measured(file: &Path) -> anyhow::Result<Vec<Example>> {
                 ask.before.as_ref().map(|before| encoder.question(&format!("{before} {}", ask.q)));
             let asked = Asked {
                 text: &ask.q,
-                before: ask.before.as_deref(),
+                before: ask.before.as_deref().map(|asked| Before { asked, told: "" }),
                 vector: Some(&vector),
                 both: both.as_deref(),
                 today: None,

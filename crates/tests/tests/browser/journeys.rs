@@ -255,6 +255,44 @@ both_windows! {
 }
 
 both_windows! {
+    async fn an_owner_corrects_what_was_understood_of_a_messy_list(window: Window) {
+        let demo = Demo::start();
+        let browser = Browser::open(window).await;
+        demo.signed_in(&browser, "dona@demo.example").await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tabela nova.txt");
+        // As an owner types it: capitals, leaders, prices far from their names, one line that contradicts the old list.
+        let list = "TABELA DE PREÇOS 2026\n\nLimpeza........R$ 210\nclareamento a laser - R$ 1.100,00\nRestauração simples R$ 250\n\
+            Canal\nR$ 780\nRaio-x panorâmico: 90 reais\n\nseg a sex 8h as 18h, sáb até 12h\n";
+        std::fs::write(&file, list).unwrap();
+        browser.go(&format!("{}/painel/t/clinica/conhecimento", demo.url)).await;
+        browser.type_into("#arquivos", &file.display().to_string()).await;
+        browser.says("tabela nova.txt").await;
+
+        browser.click("nav.tabs a[href$='/o-que-entendi']").await;
+        browser.until("return document.querySelector('#para-olhar')?.textContent.includes('R$ 210') === true").await;
+        browser.is_sound("what was understood").await;
+        browser.screenshot(&format!("understood-odd-{}", window.width)).await;
+        browser.run("[...document.querySelectorAll('nav.filters a')].find((a) => a.textContent.includes('tabela nova')).click()").await;
+        browser.until("return [...document.querySelectorAll('table tr')].some((row) => row.textContent.includes('Canal') && row.textContent.includes('R$ 780'))").await;
+        browser.run("[...document.querySelectorAll('table tr')].find((row) => row.textContent.includes('Canal')).setAttribute('data-canal', '')").await;
+        browser.click("[data-canal] summary").await;
+        browser.run("document.querySelector('[data-canal] input[name=value]').value = ''").await;
+        browser.type_into("[data-canal] input[name=value]", "820").await;
+        browser.screenshot(&format!("understood-correcting-{}", window.width)).await;
+        browser.keys(ENTER).await;
+        browser.tells("corrigido por você", "corrected by you").await;
+        browser.is_sound("a corrected fact").await;
+        browser.screenshot(&format!("understood-corrected-{}", window.width)).await;
+
+        browser.go(&format!("{}/painel/t/clinica/conhecimento", demo.url)).await;
+        browser.type_into("form[hx-target='#resposta'] input[name=q]", "quanto custa o canal?").await;
+        browser.keys(ENTER).await;
+        browser.until("return document.getElementById('resposta').textContent.includes('R$ 820,00')").await;
+    }
+}
+
+both_windows! {
     async fn somebody_is_invited_and_turns_two_steps_on(window: Window) {
         let demo = Demo::start();
         let browser = Browser::open(window).await;

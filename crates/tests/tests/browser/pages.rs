@@ -9,6 +9,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("inbox", "/painel/t/clinica/conversas?ver=todas"),
     ("knowledge", "/painel/t/clinica/conhecimento"),
     ("unanswered", "/painel/t/clinica/conhecimento/sem-resposta"),
+    ("understood", "/painel/t/clinica/conhecimento/o-que-entendi"),
     ("assistant", "/painel/t/clinica/assistente"),
     ("channels", "/painel/t/clinica/canais"),
     ("channel-new-evolution", "/painel/t/clinica/canais/novo/evolution"),
@@ -95,7 +96,7 @@ async fn every_page_is_sound_in_both_languages_and_widths() {
             }
             if width == 1440 {
                 browser.run("localStorage.setItem('theme', 'dark')").await;
-                for (name, path) in OWNERS.iter().take(6) {
+                for (name, path) in OWNERS.iter().take(7) {
                     browser.go(&format!("{}{path}", demo.url)).await;
                     browser.is_sound(&format!("{name} in the dark")).await;
                     if shoot && matches!(*name, "home" | "inbox") {

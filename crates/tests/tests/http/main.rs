@@ -6,6 +6,7 @@ mod contract;
 mod conversation;
 mod disorder;
 mod everyday;
+mod facts;
 mod files;
 mod fixtures;
 mod forged;

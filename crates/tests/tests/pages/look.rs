@@ -10,6 +10,7 @@ const PAGES: &[&str] = &[
     "/conversas",
     "/conhecimento",
     "/conhecimento/sem-resposta",
+    "/conhecimento/o-que-entendi",
     "/assistente",
     "/canais",
     "/canais/novo/evolution",

@@ -6,6 +6,7 @@ mod channels;
 mod churn;
 mod cluster;
 mod command_line;
+mod conversations;
 mod crash;
 mod domains;
 mod front;
