@@ -1,7 +1,7 @@
 //! What an act is answered with, and whether a person is called for it.
 
 use inbox::Reason;
-use understanding::{Act, Plain};
+use understanding::{Act, Plain, Strength};
 
 use crate::phrases::Phrases;
 
@@ -23,6 +23,21 @@ pub(crate) fn is_for_a_person(act: Act) -> bool {
             | Act::Supplier
             | Act::Insult
     )
+}
+
+/// How sure an act must be to come before an answer of the knowledge: what goes wrong when nobody comes weighs more
+/// than a person who was called for a question.
+pub(crate) fn acted_on(act: Act) -> Strength {
+    match act {
+        Act::Harm
+        | Act::Complaint
+        | Act::Cancel
+        | Act::Status
+        | Act::Receipt
+        | Act::Person
+        | Act::Stop => Strength::Likely,
+        _ => Strength::Certain,
+    }
 }
 
 /// Acts where a rule that the knowledge has is told along with the person's being called.

@@ -192,7 +192,15 @@ impl Answerer {
         }
         let found = self.acts(&plain, &text).await?;
         let first = found.first().copied();
-        let certain = first.filter(|one| one.strength == Strength::Certain).map(|one| one.act);
+        // A hint of danger is for a person to read, but no reason to send for an ambulance.
+        let hint =
+            |one: &understanding::Found| one.act == Act::Harm && one.strength == Strength::Possible;
+        if found.iter().any(hint) {
+            let said = greet(phrases.calling_a_person());
+            return Ok(fixed(Act::Harm.name(), said).handing_over(acts::reason(Act::Person)));
+        }
+        let certain =
+            first.filter(|one| one.strength >= acts::acted_on(one.act)).map(|one| one.act);
         if let Some(act) = certain
             && let Some(reply) = self.outright(context, turned, &plain, act, &greet)
         {
@@ -205,12 +213,8 @@ impl Answerer {
         }
         let mut reply = self.supported_by_knowledge(context, turned, &text).await?;
         // What is more than a question, and what the knowledge leaves open.
-        let act = first.filter(|_| reply.declined).and_then(|one| match (one.act, one.strength) {
-            // A hint of danger is for a person to read, but no reason to send for an ambulance.
-            (Act::Harm, Strength::Possible) => Some(Act::Person),
-            (Act::Stop, Strength::Possible) => None,
-            (act, _) => Some(act),
-        });
+        let act = first.filter(|_| reply.declined).map(|one| one.act);
+        let act = act.filter(|act| *act != Act::Stop);
         if let Some(act) = act {
             if let Some(reply) = self.outright(context, turned, &plain, act, &greet) {
                 return Ok(reply);
@@ -221,7 +225,8 @@ impl Answerer {
         }
         if reply.declined && act.is_none() {
             let vector = self.library.question_vector(&text).await?;
-            if understanding::is_statement(&plain, Some(&vector)) {
+            let vector = vector.as_ref().map(|vector| vector.as_slice());
+            if understanding::is_statement(&plain, vector) {
                 return Ok(fixed("statement", greet(phrases.noted())));
             }
         }
@@ -246,11 +251,11 @@ impl Answerer {
         plain: &Plain,
         text: &str,
     ) -> Result<Vec<understanding::Found>, db::Error> {
-        if understanding::small_talk(plain).is_some() {
+        if understanding::is_clear(plain) {
             return Ok(understanding::acts(plain, None));
         }
         let vector = self.library.question_vector(text).await?;
-        Ok(understanding::acts(plain, Some(&vector)))
+        Ok(understanding::acts(plain, vector.as_ref().map(|vector| vector.as_slice())))
     }
 
     /// What needs neither the knowledge nor a person; `None` for other acts.

@@ -25,6 +25,8 @@ const ALIKE: f64 = 0.03;
 struct Scored {
     featured: Featured,
     score: f64,
+    /// It answers a question that was noted in these words.
+    noted: bool,
 }
 
 fn score(features: &[f64; FEATURES]) -> f64 {
@@ -36,7 +38,13 @@ impl Index {
     pub fn answer(&self, asked: &Asked<'_>) -> Extract {
         let question = Question::read(self, asked.text);
         let of_nothing = question.names_nothing(self) && asked.before.is_none();
-        let nothing = Extract { reply: String::new(), score: -9.0, pieces: Vec::new(), of_nothing };
+        let nothing = Extract {
+            reply: String::new(),
+            score: -9.0,
+            pieces: Vec::new(),
+            of_nothing,
+            as_noted: false,
+        };
         let ended = |sentence: &Sentence| {
             sentence.ends.zip(asked.today).is_some_and(|(end, today)| end < today)
         };
@@ -71,7 +79,8 @@ impl Index {
                 let penalty = penalty
                     + self.other_number(&question, sentence, &unknown)
                     + self.other_thing(&question, sentence);
-                Scored { score: score(&featured.features) + bonus - penalty, featured }
+                let score = score(&featured.features) + bonus - penalty;
+                Scored { score, featured, noted }
             })
             .collect();
         scored.sort_by(|a, b| {
@@ -79,6 +88,8 @@ impl Index {
         });
         let Some(best) = scored.first() else { return nothing };
         let support = best.score;
+        let next = scored.get(1).map_or(-9.0, |next| next.score);
+        let as_noted = best.noted && support >= SURE && support - next >= AHEAD;
         let before = asked.before.map(|before| Question::read(self, before.asked));
         let home = best.featured.piece as usize;
         let first = &self.sentences[best.featured.sentence as usize];
@@ -108,7 +119,7 @@ impl Index {
                 pieces.push(one);
             }
         }
-        Extract { reply: told.text, score: support, pieces, of_nothing }
+        Extract { reply: told.text, score: support, pieces, of_nothing, as_noted }
     }
 
     /// What was told before, as far as it was taken from here.
@@ -302,6 +313,9 @@ impl Index {
 /// Share of both questions, by weight, from which one is as the other is noted; and the log-odds that this is worth.
 const NOTED: f64 = 0.7;
 const AS_NOTED: f64 = 3.0;
+/// Log-odds from which, and lead by which, what is asked as it is noted is answered by words alone.
+const SURE: f64 = 3.0;
+const AHEAD: f64 = 2.0;
 /// Share of the things that are named, by weight, which a price must not lack to be theirs; and what lacking them costs.
 const ANOTHER: f64 = 0.5;
 const OTHER_THING: f64 = 4.0;

@@ -14,32 +14,42 @@ const LONGEST: usize = 1000;
 /// Makes vectors, no more at a time than the machine has processors. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Encoding {
+    on: bool,
     room: Arc<Semaphore>,
     questions: Arc<Mutex<HashMap<String, Arc<Vec<f32>>>>>,
 }
 
-impl Default for Encoding {
-    fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { room: Arc::new(Semaphore::new(processors)), questions: Arc::default() }
-    }
-}
-
 impl Encoding {
-    pub(crate) async fn question(&self, text: &str) -> Result<Arc<Vec<f32>>, db::Error> {
+    pub(crate) fn new(on: bool) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { on, room: Arc::new(Semaphore::new(processors)), questions: Arc::default() }
+    }
+
+    /// Whether there are vectors at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.on
+    }
+
+    pub(crate) async fn question(&self, text: &str) -> Result<Option<Arc<Vec<f32>>>, db::Error> {
+        if !self.on {
+            return Ok(None);
+        }
         let text = text[..text.floor_char_boundary(LONGEST)].to_owned();
         if let Some(vector) = self.questions.lock().get(&text) {
-            return Ok(vector.clone());
+            return Ok(Some(vector.clone()));
         }
         let own = self.clone();
         self.run(move || own.vector(&text)).await
     }
 
-    /// The vector of a question, made here and now: for threads that serve nobody else.
-    pub(crate) fn vector(&self, text: &str) -> Arc<Vec<f32>> {
+    /// The vector of a question, made here and now: for threads that serve nobody else. `None` without an encoder.
+    pub(crate) fn vector(&self, text: &str) -> Option<Arc<Vec<f32>>> {
+        if !self.on {
+            return None;
+        }
         let text = &text[..text.floor_char_boundary(LONGEST)];
         if let Some(vector) = self.questions.lock().get(text) {
-            return vector.clone();
+            return Some(vector.clone());
         }
         let vector = Arc::new(embedding::encoder().question(text));
         let mut questions = self.questions.lock();
@@ -47,7 +57,7 @@ impl Encoding {
             questions.clear();
         }
         questions.insert(text.to_owned(), vector.clone());
-        vector
+        Some(vector)
     }
 
     /// The vectors of passages.
@@ -56,6 +66,7 @@ impl Encoding {
             .await
     }
 
+    /// Runs what takes a processor's time, when there is room for it.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         make: impl FnOnce() -> T + Send + 'static,

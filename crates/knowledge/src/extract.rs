@@ -7,7 +7,7 @@ use crate::split::{NUMBERS, terms, words};
 /// Characters of a reply at most; longer ones are not read on a phone.
 pub const LONGEST: usize = 400;
 /// Below this, the honest answer is that we do not know.
-pub const DECLINE_BELOW: f64 = 0.9;
+pub const DECLINE_BELOW: f64 = 0.2;
 
 /// What the knowledge says to a question.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Extract {
     pub pieces: Vec<usize>,
     /// A price was asked for, without saying of what.
     pub of_nothing: bool,
+    /// A question and answer is noted that asks just this, and nothing else comes near it.
+    pub as_noted: bool,
 }
 
 impl Extract {

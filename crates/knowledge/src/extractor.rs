@@ -30,7 +30,13 @@ impl Extractor<'_> {
     /// The sum that a text asks for, where every part of it is known.
     pub fn sum(&self, text: &str) -> Option<Extract> {
         let sum = self.index.sum(text, self.today)?;
-        Some(Extract { reply: sum.reply, score: SUM, pieces: sum.pieces, of_nothing: false })
+        Some(Extract {
+            reply: sum.reply,
+            score: SUM,
+            pieces: sum.pieces,
+            of_nothing: false,
+            as_noted: false,
+        })
     }
 
     /// When the business is open, as its documents say: the lines that belong together.
@@ -58,24 +64,48 @@ impl Extractor<'_> {
         }
         pieces.dedup();
         let score = best.score.max(HOURS);
-        Some(Extract { reply: lines.join("\n"), score, pieces, of_nothing: false })
+        Some(Extract { reply: lines.join("\n"), score, pieces, of_nothing: false, as_noted: false })
     }
 
     /// Answers a question; `before`: what it leans on.
     pub fn answer(&self, text: &str, before: Option<Before<'_>>) -> Extract {
+        if before.is_none() {
+            let by_words = self.index.answer(&Asked {
+                text,
+                before: None,
+                vector: None,
+                both: None,
+                today: self.today,
+            });
+            // What is asked as it is noted needs no second look.
+            if by_words.as_noted {
+                return by_words;
+            }
+        }
         let vector = self.encoder.vector(text);
-        let both = before.map(|before| self.encoder.vector(&format!("{} {text}", before.asked)));
-        let (vector, both) = (Some(vector.as_slice()), both.as_deref().map(Vec::as_slice));
-        self.index.answer(&Asked { text, before, vector, both, today: self.today })
+        let both =
+            before.and_then(|before| self.encoder.vector(&format!("{} {text}", before.asked)));
+        let slice = |vector: &Arc<Vec<f32>>| vector.as_slice().to_vec();
+        let (vector, both) = (vector.as_ref().map(slice), both.as_ref().map(slice));
+        self.index.answer(&Asked {
+            text,
+            before,
+            vector: vector.as_deref(),
+            both: both.as_deref(),
+            today: self.today,
+        })
     }
 }
 
 impl Library {
-    /// The vector of a question by the program's own encoder.
+    /// The vector of a question by the program's own encoder; `None` when it is off.
     ///
     /// # Errors
     /// When the thread that makes it breaks down.
-    pub async fn question_vector(&self, question: &str) -> Result<Arc<Vec<f32>>, db::Error> {
+    pub async fn question_vector(
+        &self,
+        question: &str,
+    ) -> Result<Option<Arc<Vec<f32>>>, db::Error> {
         self.encoder.question(question).await
     }
 

@@ -6,7 +6,7 @@ use crate::index::{Index, Term, sorted};
 use crate::question::Question;
 
 /// Features of a sentence for a question.
-pub const FEATURES: usize = 28;
+pub const FEATURES: usize = 24;
 
 /// From this share of a question's weight on, a sentence is taken to speak of all of it.
 const COVERED: f64 = 0.95;
@@ -77,16 +77,6 @@ impl Index {
             None => cosines.clone(),
         };
         let nearest = cosines.iter().copied().fold(-1.0, f64::max);
-        #[expect(clippy::cast_precision_loss, reason = "a count of sentences")]
-        let many = (self.sentences.len().max(1) as f64).ln() / 5.0;
-        #[expect(clippy::cast_precision_loss, reason = "a count of sentences")]
-        let background = cosines.iter().sum::<f64>() / cosines.len().max(1) as f64;
-        let unknown = question
-            .terms
-            .iter()
-            .filter(|term| !term.light && term.variants.is_empty())
-            .map(|term| term.weight / question.total)
-            .sum::<f64>();
         let nearest_both = both.iter().copied().fold(-1.0, f64::max);
         let mut out = Vec::new();
         let mut seen = vec![false; self.sentences.len()];
@@ -151,11 +141,7 @@ impl Index {
                         - flag(question.asks_number && !sentence.shows_number),
                     flag(question.says_little()),
                     flag(all >= COVERED),
-                    if asks.price { question.lacks(self, &with_heading) } else { 0.0 },
-                    unknown,
-                    many,
                     if leans { 0.0 } else { question.lacks(self, &with_heading) },
-                    (cos - background) * 10.0,
                 ];
                 let piece = u32::try_from(number).unwrap_or(0);
                 out.push(Featured { sentence: *id, piece, features });

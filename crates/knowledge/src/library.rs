@@ -71,6 +71,8 @@ pub struct Bounds {
     pub index: usize,
     /// An index that nobody asked for this long is dropped.
     pub idle: Duration,
+    /// The program's own encoder is asked when words alone do not decide.
+    pub encoder: bool,
 }
 
 /// What was read, before it is cut.
@@ -162,7 +164,7 @@ impl Library {
             models,
             reader,
             files,
-            encoder: Encoding::default(),
+            encoder: Encoding::new(bounds.encoder),
             bounds,
             loaded: Arc::default(),
             building: Arc::default(),
@@ -211,7 +213,7 @@ impl Library {
             from_rows(&mut tx).await?
         };
         let index = Arc::new(index);
-        if index.lacks_vectors() {
+        if self.encoder.is_on() && index.lacks_vectors() {
             // Of an earlier version, or of another model: made in the background.
             let mut tx = self.db.begin(tenant).await?;
             vectors::schedule(&mut tx, self.clock.now()).await?;

@@ -101,6 +101,9 @@ pub(crate) async fn sweep(library: &Library, tenant: TenantId) -> Result<(), Err
 impl Library {
     /// Makes the vectors that these texts lack, a batch at a time.
     pub(crate) async fn encode(&self, tenant: TenantId, texts: Vec<String>) -> Result<(), Error> {
+        if !self.encoder.is_on() {
+            return Ok(());
+        }
         let mut tx = self.db.read(tenant).await?;
         let there = of(&mut tx, &texts).await?;
         drop(tx);

@@ -397,6 +397,7 @@ fn build(values: Values, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
             tenant_documents: size("knowledge.tenant_documents"),
             index: size("knowledge.index_megabytes") << 20,
             idle: Duration::from_secs(number("knowledge.index_idle_seconds")),
+            encoder: matches!(text("knowledge.encoder").as_deref(), Some("1" | "true")),
         },
         document_text: size("knowledge.text_megabytes") << 20,
         files: files::Rules {

@@ -98,6 +98,22 @@ pub fn acts(plain: &Plain, vector: Option<&[f32]>) -> Vec<Found> {
     of_shares(plain, &classifier.shares(plain, vector))
 }
 
+/// Share of the classifier from which a text is a question by its words alone.
+const PLAINLY: f32 = 0.97;
+
+/// Whether the words of a text leave no doubt of what it is: small talk, or a question and nothing else. Then its meaning
+/// need not be looked at.
+pub fn is_clear(plain: &Plain) -> bool {
+    if small_talk(plain).is_some() {
+        return true;
+    }
+    let Some(classifier) = classifier() else { return false };
+    let shares = classifier.shares(plain, None);
+    let question = crate::CLASSES.iter().position(|class| *class == "question");
+    let line = plain.line.trim_start();
+    question.is_some_and(|at| shares[at] >= PLAINLY) && !NETS.values().any(|net| net.holds(line))
+}
+
 /// Whether a text tells something and wants nothing: "moro aqui perto", "vou pensar".
 pub fn is_statement(plain: &Plain, vector: Option<&[f32]>) -> bool {
     let Some(classifier) = classifier() else { return false };
@@ -446,4 +462,34 @@ fn consists_of(words: &[&str], lists: &[&[&str]]) -> bool {
         }
     }
     met
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_more_than_a_question_is_hardly_ever_taken_for_one_by_its_words() {
+        let held = include_str!("../../../evaluation/acts/held.tsv");
+        let (mut clear, mut questions, mut missed, mut others) = (0, 0, Vec::new(), 0);
+        for line in held.lines() {
+            let (act, text) = line.split_once('\t').expect("an act and a text");
+            let text = text.replace("\\n", "\n");
+            let plain = Plain::of(&text);
+            let taken = small_talk(&plain).is_none() && is_clear(&plain);
+            if act == "question" {
+                questions += 1;
+                clear += usize::from(taken);
+            } else {
+                others += 1;
+                if taken {
+                    missed.push(format!("{act}: {text}"));
+                }
+            }
+        }
+        eprintln!("{clear} of {questions} questions are clear; missed of {others}: {missed:#?}");
+        assert!(!missed.iter().any(|one| one.starts_with("harm") || one.starts_with("stop")));
+        assert!(missed.len() * 50 <= others, "at most one in fifty: {missed:#?}");
+        assert!(clear * 4 >= questions, "a quarter of the questions at least: {clear}");
+    }
 }

@@ -13,6 +13,6 @@ mod spelling;
 
 pub use act::Act;
 pub use classifier::{CLASSES, Classifier, classifier};
-pub use detect::{Found, Strength, acts, is_statement, small_talk};
+pub use detect::{Found, Strength, acts, is_clear, is_statement, small_talk};
 pub use fit::{Example, fit};
 pub use spelling::{Plain, plain_word};

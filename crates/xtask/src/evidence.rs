@@ -11,7 +11,7 @@ use serde::Deserialize;
 /// Rounds, the step, and what large weights cost.
 const ROUNDS: i32 = 500;
 const STEP: f64 = 0.05;
-const DECAY: f64 = 0.003;
+const DECAY: f64 = 0.06;
 
 #[derive(Deserialize)]
 struct Business {

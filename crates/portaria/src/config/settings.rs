@@ -380,6 +380,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "Wait before the first retry; doubles each time up to ten minutes, with jitter.",
     },
     Setting {
+        key: "knowledge.encoder",
+        variables: &["PORTARIA_KNOWLEDGE_ENCODER"],
+        default: "true",
+        kind: Kind::Flag,
+        about: "The program's own encoder is asked when words alone do not decide: about 25 ms a question on one\nprocessor. Without it only words count: fewer questions are understood, and fewer declined rightly.",
+    },
+    Setting {
         key: "knowledge.index_megabytes",
         variables: &["PORTARIA_INDEX_MEGABYTES"],
         default: "256",
