@@ -16,6 +16,7 @@ use crate::Context;
 use understanding::{Act, Plain, Strength};
 
 use crate::acts;
+use crate::history::{before, last_question};
 use crate::hours;
 use crate::model_turn::{self, Asked};
 use crate::parts::{self, Found};
@@ -588,25 +589,6 @@ fn outcome(reply: &Reply) -> &'static str {
         (None, false, true) => "silent",
         (None, false, false) => "answered",
     }
-}
-
-/// What the contact asked last, with what that leans on itself; and what they were told.
-fn before(history: &[Line]) -> Option<(String, String)> {
-    let asks = |line: &Line| line.from_contact && asks(&line.body);
-    let at = history.iter().rposition(asks)?;
-    let earlier = history[..at].iter().rev().find(|line| asks(line));
-    let told: Vec<&str> = history[at..]
-        .iter()
-        .filter(|line| !line.from_contact)
-        .map(|line| line.body.as_str())
-        .collect();
-    let topic = parts::topic(earlier.map(|line| line.body.as_str()), &history[at].body);
-    Some((topic, told.join("\n")))
-}
-
-fn last_question(history: &[Line]) -> Option<&str> {
-    let asks = |line: &&Line| line.from_contact && asks(&line.body);
-    history.iter().rev().find(asks).map(|line| line.body.as_str())
 }
 
 /// Whether a text is more than a greeting, thanks and the like.

@@ -14,6 +14,7 @@ mod budget;
 mod chat;
 mod context;
 mod guard;
+mod history;
 mod hours;
 mod model_turn;
 mod parts;

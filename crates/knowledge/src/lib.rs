@@ -8,6 +8,7 @@
 //! - A file of a stranger's format is read in a child process with limits, never in this one.
 
 mod api;
+mod body;
 mod choose;
 mod dates;
 mod embed;

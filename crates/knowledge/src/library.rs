@@ -11,7 +11,7 @@ use kernel::{ChunkId, Clock, DocumentId, Moment, TenantId};
 use models::{LanguageModel, ModelError};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tenancy::Vault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,7 +23,7 @@ use crate::read::{Format, Item, ReadError, Reading};
 use crate::reader::Reader;
 use crate::rebuild::Progress;
 use crate::store::{self, NewChunk, NewDocument};
-use crate::{Index, embed, split, sweep, vectors, versions};
+use crate::{Index, body, embed, split, sweep, vectors, versions};
 
 /// Why knowledge refuses.
 #[derive(Debug, thiserror::Error)]
@@ -389,7 +389,7 @@ impl Library {
         }
         let (prepared, chunks, body, mut sentences) = tokio::task::spawn_blocking(move || {
             let chunks = cut(&prepared.reading.items, prepared.category.as_deref());
-            let body = encode(&prepared.reading.items);
+            let body = body::encode(&prepared.reading.items);
             let sentences = vectors::to_encode(&prepared.name, &chunks);
             (prepared, chunks, body, sentences)
         })
@@ -570,41 +570,4 @@ pub(crate) fn cut(items: &[Item], category: Option<&str>) -> Vec<NewChunk> {
         }
     }
     out
-}
-
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    question: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    heading: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    category: Option<String>,
-    text: String,
-}
-
-fn encode(items: &[Item]) -> String {
-    let stored: Vec<Stored> = items
-        .iter()
-        .map(|item| match item.clone() {
-            Item::Pair { question, answer, category } => {
-                Stored { question: Some(question), heading: None, category, text: answer }
-            }
-            Item::Section { heading, text } => {
-                Stored { question: None, heading, category: None, text }
-            }
-        })
-        .collect();
-    serde_json::to_string(&stored).expect("texts become JSON")
-}
-
-pub(crate) fn decode(body: &str) -> Vec<Item> {
-    let stored: Vec<Stored> = serde_json::from_str(body).unwrap_or_default();
-    stored
-        .into_iter()
-        .map(|s| match s.question {
-            Some(question) => Item::Pair { question, answer: s.text, category: s.category },
-            None => Item::Section { heading: s.heading, text: s.text },
-        })
-        .collect()
 }

@@ -4,7 +4,8 @@ use kernel::{ChunkId, Moment, TenantId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::library::{KnowledgeError, Library, Prepared, cut, decode, digest};
+use crate::body::decode;
+use crate::library::{KnowledgeError, Library, Prepared, cut, digest};
 use crate::read::{Format, ReadError, Reading};
 use crate::store::{self, Source};
 use crate::{embed, sweep};

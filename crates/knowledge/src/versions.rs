@@ -5,7 +5,8 @@ use std::time::Duration;
 use db::{Error, Row, TenantTx, args};
 use kernel::{DocumentId, Moment, TenantId, VersionId};
 
-use crate::library::{KnowledgeError, Prepared, Staged, decode};
+use crate::body::decode;
+use crate::library::{KnowledgeError, Prepared, Staged};
 use crate::{Format, Item, Library, Reading, store};
 
 /// Versions of a document that are kept.
