@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use inbox::{Line, Reason};
-use jiff::tz::TimeZone;
 use kernel::Clock;
 use knowledge::{Hit, Library};
 use models::{Breakers, LanguageModel};
@@ -214,8 +213,7 @@ impl Answerer {
         }
         let mut reply = self.supported_by_knowledge(context, turned, &text).await?;
         // What is more than a question, and what the knowledge leaves open.
-        let act = first.filter(|_| reply.declined).map(|one| one.act);
-        let act = act.filter(|act| *act != Act::Stop);
+        let act = first.map(|one| one.act).filter(|act| reply.declined && *act != Act::Stop);
         if let Some(act) = act {
             if let Some(reply) = self.outright(context, turned, &plain, act, &greet) {
                 return Ok(reply);
@@ -246,7 +244,7 @@ impl Answerer {
         Ok(reply)
     }
 
-    /// The acts of a text. The encoder is asked of all but small talk.
+    /// The acts of a text. The encoder is asked unless its words leave no doubt.
     async fn acts(
         &self,
         plain: &Plain,
@@ -423,8 +421,7 @@ impl Answerer {
             }
             found
         };
-        let zone = TimeZone::get(&context.tenant.time_zone).unwrap_or(TimeZone::UTC);
-        let today = self.clock.now().timestamp().to_zoned(zone).date();
+        let today = context.tenant.day(self.clock.now());
         let found = self.library.with_extractor(context.tenant.id, Some(today), look).await?;
         if let (Some(when), true) = (&when, found.extracts.is_empty()) {
             let mut reply = when.clone();

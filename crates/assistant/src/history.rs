@@ -7,19 +7,22 @@ use crate::parts;
 
 /// What the contact asked last, with what that leans on itself; and what they were told.
 pub(crate) fn before(history: &[Line]) -> Option<(String, String)> {
-    let asks = |line: &Line| line.from_contact && asks(&line.body);
-    let at = history.iter().rposition(asks)?;
-    let earlier = history[..at].iter().rev().find(|line| asks(line));
+    let at = asked_last(history)?;
+    let earlier = last_question(&history[..at]);
     let told: Vec<&str> = history[at..]
         .iter()
         .filter(|line| !line.from_contact)
         .map(|line| line.body.as_str())
         .collect();
-    let topic = parts::topic(earlier.map(|line| line.body.as_str()), &history[at].body);
+    let topic = parts::topic(earlier, &history[at].body);
     Some((topic, told.join("\n")))
 }
 
+/// What the contact asked last.
 pub(crate) fn last_question(history: &[Line]) -> Option<&str> {
-    let asks = |line: &&Line| line.from_contact && asks(&line.body);
-    history.iter().rev().find(asks).map(|line| line.body.as_str())
+    asked_last(history).map(|at| history[at].body.as_str())
+}
+
+fn asked_last(history: &[Line]) -> Option<usize> {
+    history.iter().rposition(|line| line.from_contact && asks(&line.body))
 }

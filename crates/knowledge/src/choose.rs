@@ -13,7 +13,7 @@ use crate::facts::is_price_header;
 use crate::features::{Asked, FEATURES, Featured};
 use crate::index::{Index, Sentence, Term};
 use crate::question::Question;
-use crate::split::{all_digits, stem};
+use crate::split::{all_digits, capital, stem};
 use crate::weights::{BIAS, WEIGHTS};
 
 /// Rows of a list that are told together, at most.
@@ -395,9 +395,7 @@ struct Told {
 }
 
 fn sentence_case(text: &str) -> String {
-    let lower = text.to_lowercase();
-    let mut letters = lower.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+    capital(&text.to_lowercase())
 }
 
 /// A line of a list or of a table: a name with what belongs to it.

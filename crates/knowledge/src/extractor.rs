@@ -85,13 +85,11 @@ impl Extractor<'_> {
         let vector = self.encoder.vector(text);
         let both =
             before.and_then(|before| self.encoder.vector(&format!("{} {text}", before.asked)));
-        let slice = |vector: &Arc<Vec<f32>>| vector.as_slice().to_vec();
-        let (vector, both) = (vector.as_ref().map(slice), both.as_ref().map(slice));
         self.index.answer(&Asked {
             text,
             before,
-            vector: vector.as_deref(),
-            both: both.as_deref(),
+            vector: vector.as_deref().map(Vec::as_slice),
+            both: both.as_deref().map(Vec::as_slice),
             today: self.today,
         })
     }

@@ -121,6 +121,12 @@ pub(crate) fn all_digits(word: &str) -> bool {
     word.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// A text with its first letter in upper case.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// The stems of a text's words, without stop words, in order.
 pub(crate) fn terms(text: &str) -> Vec<String> {
     words_and_amounts(&fold(text))

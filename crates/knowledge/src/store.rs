@@ -554,12 +554,12 @@ pub(crate) async fn put_sentence_vector(
     Ok(())
 }
 
-pub(crate) async fn sentence_digests(tx: &mut TenantTx) -> Result<Vec<String>, Error> {
+/// The digests of all sentences that have a vector, each with the model that made it.
+pub(crate) async fn sentence_digests(tx: &mut TenantTx) -> Result<Vec<(String, String)>, Error> {
     let tenant = tx.tenant();
-    let rows = tx
-        .fetch_all("SELECT digest FROM sentence_vectors WHERE tenant_id = $1", args![tenant])
-        .await?;
-    rows.iter().map(|row| row.get(0)).collect()
+    let sql = "SELECT digest, model FROM sentence_vectors WHERE tenant_id = $1";
+    let rows = tx.fetch_all(sql, args![tenant]).await?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }
 
 pub(crate) async fn remove_sentence_vector(tx: &mut TenantTx, digest: &str) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! Sums that customers ask for: so many of this, one of that, with delivery, paid by Pix. They are computed from the
+//! Sums that customers ask for: so many of this, one of that, with delivery. They are computed from the
 //! prices that the knowledge states, and only when every part is known for certain.
 
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use crate::facts::amounts::{Cents, written};
 use crate::facts::{Fact, Kind};
 use crate::index::{Index, Term, sorted};
 use crate::question::Question;
-use crate::split::{all_digits, expression, terms};
+use crate::split::{Words, all_digits, capital, expression, set, terms};
 
 /// Parts of a sum, at most.
 const PARTS: usize = 8;
@@ -37,110 +37,22 @@ const COUNTS: &[(&str, i64)] = &[
     ("vinte", 20),
 ];
 /// What makes a number a size, an hour or an age, not a count.
-const SIZES: &[&str] = &[
-    "l", "lt", "litro", "litros", "ml", "g", "gr", "gramas", "kg", "quilo", "quilos", "kilo", "km",
-    "m", "cm", "mm", "h", "hs", "hora", "horas", "min", "minutos", "anos", "ano", "o", "a", "x",
-    "vezes", "por", "reais", "dias", "dia", "meses", "mes", "semanas", "pedacos", "fatias",
-    "andar", "serie", "grau",
-];
+static SIZES: LazyLock<Words> = LazyLock::new(|| {
+    set(
+        "l lt litro litros ml g gr gramas kg quilo quilos kilo km m cm mm h hs hora horas min minutos anos ano o a x \
+         vezes por reais dias dia meses mes semanas pedacos fatias andar serie grau",
+    )
+});
 /// Words that ask for the sum and name no part of it.
-const ASKING: &[&str] = &[
-    "quanto",
-    "fica",
-    "ficaria",
-    "ficam",
-    "sai",
-    "sairia",
-    "saem",
-    "da",
-    "daria",
-    "dao",
-    "custa",
-    "custam",
-    "custaria",
-    "total",
-    "soma",
-    "somando",
-    "tudo",
-    "junto",
-    "juntos",
-    "valor",
-    "preco",
-    "pago",
-    "pagar",
-    "pagaria",
-    "vou",
-    "seria",
-    "e",
-    "qual",
-    "o",
-    "a",
-    "os",
-    "as",
-    "no",
-    "de",
-    "do",
-    "se",
-    "eu",
-    "levar",
-    "comprar",
-    "pegar",
-    "fizer",
-    "fazer",
-    "quiser",
-    "pedir",
-    "contratar",
-    "para",
-    "mim",
-    "me",
-    "ai",
-    "entao",
-    "so",
-    "por",
-    "favor",
-    "contando",
-    "incluindo",
-    "cada",
-    "em",
-    "um",
-    "uma",
-    "unidade",
-    "unidades",
-    "deu",
-    "dava",
-    "passa",
-    "ver",
-    "calcula",
-    "calcular",
-    "queria",
-    "quero",
-    "saber",
-    "gostaria",
-    "oi",
-    "ola",
-    "boa",
-    "bom",
-    "tarde",
-    "noite",
-    "voces",
-    "voce",
-    "aqui",
-    "mais",
-    "com",
-    "meu",
-    "minha",
-    "na",
-    "nesse",
-    "nessa",
-    "esse",
-    "essa",
-    "dois",
-    "duas",
-    "ambos",
-    "pra",
-    "dar",
-    "custo",
-];
+static ASKING: LazyLock<Words> = LazyLock::new(|| {
+    set(
+        "quanto fica ficaria ficam sai sairia saem da daria dao custa custam custaria total soma somando tudo junto \
+         juntos valor preco pago pagar pagaria vou seria e qual o a os as no de do se eu levar comprar pegar fizer \
+         fazer quiser pedir contratar para mim me ai entao so por favor contando incluindo cada em um uma unidade \
+         unidades deu dava passa ver calcula calcular queria quero saber gostaria oi ola boa bom tarde noite voces \
+         voce aqui mais com meu minha na nesse nessa esse essa dois duas ambos pra dar custo",
+    )
+});
 /// "Quanto fica": what several things come to together.
 const COMES_TO: &[&str] =
     &["fica", "sai", "da", "daria", "pago", "vou", "seria", "ficaria", "sairia", "deu", "dava"];
@@ -148,31 +60,17 @@ const COMES_TO: &[&str] =
 const TOTALS: &[&str] =
     &["total", "soma", "somando", "tudo", "junto", "juntos", "contando", "incluindo"];
 /// What no sum answers: which of two, what each costs, what is left over.
-const NOT_SUMS: &[&str] = &[
-    "ou",
-    "diferenca",
-    "cada",
-    "qual",
-    "quais",
-    "barato",
-    "caro",
-    "tempo",
-    "demora",
-    "parcela",
-    "parcelas",
-    "parcelar",
-    "vezes",
-    "vale",
-    "troco",
-];
-
-/// Where a part ends: "e", "mais", "com".
-static JOINTS: LazyLock<Regex> = LazyLock::new(|| {
-    expression(r" (?:e|mais|com|junto com|alem de|somado com|somada com|somando) ")
+static NOT_SUMS: LazyLock<Words> = LazyLock::new(|| {
+    set(
+        "ou diferenca cada qual quais barato caro tempo demora parcela parcelas parcelar vezes vale troco",
+    )
 });
+
+/// Words where a part ends.
+const JOINTS: &[&str] = &["e", "mais", "com", "alem", "somado", "somada", "somando"];
 /// What a part carries along that is one of its own: "… para o centro", "… na savassi".
 static QUALIFIERS: LazyLock<Regex> = LazyLock::new(|| {
-    expression(r" (?:para o|para a|para os|para as|para|no|na|aqui no|aqui na|ate|com) ")
+    expression(r" (?:para o|para a|para os|para as|para|no|na|aqui no|aqui na|ate) ")
 });
 
 /// A sum with its parts shown.
@@ -208,19 +106,16 @@ impl Index {
             || has(&["mais"])
             || words.windows(2).any(|two| two[0] == "quanto" && COMES_TO.contains(&two[1]));
         let asks = sums || Question::read(self, text).asks_price(self);
-        if !asks || has(NOT_SUMS) {
+        if !asks || words.iter().any(|word| NOT_SUMS.contains(word)) {
             return None;
         }
         let priced = self.priced(today);
         if priced.is_empty() {
             return None;
         }
-        let line = format!(" {} ", words.join(" "));
         let mut parts: Vec<Part<'_>> = Vec::new();
-        for segment in JOINTS.split(
-            &line.replace(" e ", "  e  ").replace(" mais ", "  mais  ").replace(" com ", "  com  "),
-        ) {
-            self.parts(segment, &priced, &mut parts)?;
+        for segment in words.split(|word| JOINTS.contains(word)) {
+            self.parts(&segment.join(" "), &priced, &mut parts)?;
         }
         let counted = parts.iter().any(|part| part.count > 1);
         if parts.is_empty() || parts.len() > PARTS || !(counted || (sums && parts.len() > 1)) {
@@ -302,7 +197,7 @@ impl Index {
         self.facts()
             .iter()
             .filter(|fact| fact.kind == Kind::Price && !fact.outdated)
-            .filter(|fact| !fact.ends.zip(today).is_some_and(|(end, today)| end < today))
+            .filter(|fact| today.is_none_or(|today| !fact.is_over(today)))
             .filter_map(|fact| {
                 let cents = fact.cents.filter(|cents| *cents > 0)?;
                 let heading = self.chunks[fact.piece].heading.as_deref().unwrap_or_default();
@@ -332,11 +227,11 @@ fn counted(segment: &str) -> (i64, Vec<&str>) {
             });
         match number {
             // The first number counts, unless it is a size; "um" before a thing is its article.
-            Some(number) if counts && named.is_empty() && !SIZES.contains(&next) => {
+            Some(number) if counts && named.is_empty() && !SIZES.contains(next) => {
                 count = number;
                 counts = false;
             }
-            _ if ASKING.contains(word) => {}
+            _ if ASKING.contains(*word) => {}
             _ => named.push(*word),
         }
     }
@@ -367,9 +262,4 @@ fn shown(parts: &[Part<'_>]) -> Sum {
         lines.push(format!("Total: {}", written(total)));
     }
     Sum { reply: lines.join("\n"), pieces }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

@@ -87,7 +87,11 @@ pub(crate) async fn sweep(library: &Library, tenant: TenantId) -> Result<(), Err
     let mut tx = library.db.read(tenant).await?;
     let there = store::sentence_digests(&mut tx).await?;
     drop(tx);
-    let gone: Vec<String> = there.into_iter().filter(|digest| !wanted.contains(digest)).collect();
+    let gone: Vec<String> = there
+        .into_iter()
+        .map(|(digest, _)| digest)
+        .filter(|digest| !wanted.contains(digest))
+        .collect();
     for batch in gone.chunks(BATCH) {
         let mut tx = library.db.begin(tenant).await?;
         for digest in batch {
@@ -105,15 +109,15 @@ impl Library {
             return Ok(());
         }
         let mut tx = self.db.read(tenant).await?;
-        let there = of(&mut tx, &texts).await?;
+        let there = store::sentence_digests(&mut tx).await?;
         drop(tx);
-        let mut seen = HashSet::new();
-        let missing: Vec<String> = texts
+        let mut seen: HashSet<String> = there
             .into_iter()
-            .zip(there)
-            .filter(|(text, vector)| vector.is_empty() && seen.insert(key(text)))
-            .map(|(text, _)| text)
+            .filter(|(_, model)| model == embedding::NAME)
+            .map(|(digest, _)| digest)
             .collect();
+        let missing: Vec<String> =
+            texts.into_iter().filter(|text| seen.insert(key(text))).collect();
         for batch in missing.chunks(BATCH / 4) {
             let vectors = self.encoder.passages(batch.to_vec()).await?;
             let mut tx = self.db.begin(tenant).await?;

@@ -3,7 +3,6 @@
 use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::Response;
-use jiff::tz::TimeZone;
 use kernel::DocumentId;
 use knowledge::facts::{CorrectionError, Fact, Kind, Problem as Oddity, problems};
 use maud::{Markup, html};
@@ -59,8 +58,7 @@ async fn page<P: Permission>(
     let mut tx = at.read().await?;
     let declined = inbox::declined(&mut tx, at.now() - BACK, 100).await?;
     drop(tx);
-    let zone = TimeZone::get(&at.tenant.time_zone).unwrap_or(TimeZone::UTC);
-    let odd = problems(&facts, at.now().timestamp().to_zoned(zone).date());
+    let odd = problems(&facts, at.tenant.day(at.now()));
     let mut documents: Vec<(DocumentId, &str, usize)> = Vec::new();
     for fact in &facts {
         match documents.iter_mut().find(|(id, ..)| *id == fact.document) {

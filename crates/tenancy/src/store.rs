@@ -23,6 +23,14 @@ pub struct Tenant {
     pub created_at: Moment,
 }
 
+impl Tenant {
+    /// The day where the business is.
+    pub fn day(&self, at: Moment) -> jiff::civil::Date {
+        let zone = jiff::tz::TimeZone::get(&self.time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
+        at.timestamp().to_zoned(zone).date()
+    }
+}
+
 /// What a tenant is created with.
 #[derive(Debug, Clone)]
 pub struct NewTenant {

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use jiff::tz::TimeZone;
 use kernel::DocumentId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -69,8 +68,7 @@ pub(crate) async fn oddities(
 ) -> Result<Json<Oddities>, Problem> {
     let tenant = scope.tenant();
     let facts = app.library.facts(tenant.id).await?;
-    let zone = TimeZone::get(&tenant.time_zone).unwrap_or(TimeZone::UTC);
-    let today = app.door.clock.now().timestamp().to_zoned(zone).date();
+    let today = tenant.day(app.door.clock.now());
     let named = |numbers: &[usize]| numbers.iter().map(|at| facts[*at].clone()).collect();
     let items = problems::problems(&facts, today)
         .into_iter()

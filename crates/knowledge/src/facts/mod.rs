@@ -45,6 +45,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether a fact of this kind is known by what it is of; others are whole lines and addresses.
+    fn is_named(self) -> bool {
+        matches!(self, Self::Price | Self::Time | Self::Detail)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Price => "price",
@@ -98,6 +103,11 @@ fn as_text<S: serde::Serializer>(day: &Option<Date>, to: S) -> Result<S::Ok, S::
 }
 
 impl Fact {
+    /// Whether what its line offers ended before a day.
+    pub fn is_over(&self, today: Date) -> bool {
+        self.ends.is_some_and(|end| end < today)
+    }
+
     /// What it is of, and which: "Polimento, SUV".
     pub fn name(&self) -> String {
         match &self.aspect {
@@ -132,13 +142,11 @@ pub(crate) fn stems(text: &str) -> Vec<String> {
 
 fn key(heading: Option<&str>, found: &find::Found, line: &str) -> String {
     let part = |text: &str| fold(text).split_whitespace().collect::<Vec<_>>().join(" ");
-    let own = match found.kind {
-        Kind::Price | Kind::Time | Kind::Detail => {
-            let aspect = found.aspect.as_deref().unwrap_or_default();
-            format!("{}|{}", part(&found.subject), part(aspect))
-        }
-        // Lines have no other name than what they say.
-        _ => part(&line[found.at.clone()]),
+    let own = if found.kind.is_named() {
+        let aspect = found.aspect.as_deref().unwrap_or_default();
+        format!("{}|{}", part(&found.subject), part(aspect))
+    } else {
+        part(&line[found.at.clone()])
     };
     let key = format!("{}|{}|{own}", found.kind.name(), part(heading.unwrap_or_default()));
     key.chars().take(400).collect()
@@ -220,10 +228,10 @@ impl Corrections {
         key: &str,
         value: &str,
     ) -> Option<&Correction> {
-        let by_name = matches!(found.kind, Kind::Price | Kind::Time | Kind::Detail);
         self.by_document.get(title)?.iter().find(|one| {
             one.corrected == value
-                && (one.key == key || (!by_name && one.key.starts_with(found.kind.name())))
+                && (one.key == key
+                    || (!found.kind.is_named() && one.key.starts_with(found.kind.name())))
         })
     }
 }

@@ -1,5 +1,5 @@
-//! What an owner should look at before a customer meets it: facts that contradict each other, offers that are over, prices
-//! far from their neighbours', and corrections whose document says something new.
+//! What an owner should look at before a customer meets it: facts that contradict each other, offers that are over, and
+//! prices far from their neighbours'.
 
 use std::collections::BTreeMap;
 
@@ -25,13 +25,12 @@ pub enum Problem {
 /// The problems of these facts.
 pub fn problems(facts: &[Fact], today: Date) -> Vec<Problem> {
     let mut out = contradictions(facts, today);
-    let over = |fact: &Fact| fact.ends.is_some_and(|end| end < today);
     let mut lines = std::collections::HashSet::new();
     out.extend(
         facts
             .iter()
             .enumerate()
-            .filter(|(_, fact)| over(fact) && lines.insert((&fact.title, &fact.line)))
+            .filter(|(_, fact)| fact.is_over(today) && lines.insert((&fact.title, &fact.line)))
             .map(|(at, _)| Problem::Ended(at)),
     );
     out.extend(far_off(facts));
@@ -41,9 +40,7 @@ pub fn problems(facts: &[Fact], today: Date) -> Vec<Problem> {
 fn contradictions(facts: &[Fact], today: Date) -> Vec<Problem> {
     let mut of_the_same: BTreeMap<(Kind, Vec<String>), Vec<usize>> = BTreeMap::new();
     for (at, fact) in facts.iter().enumerate() {
-        if !matches!(fact.kind, Kind::Price | Kind::Time)
-            || fact.ends.is_some_and(|end| end < today)
-        {
+        if !matches!(fact.kind, Kind::Price | Kind::Time) || fact.is_over(today) {
             continue;
         }
         let name = stems(&fact.name());
@@ -75,10 +72,11 @@ fn contradictions(facts: &[Fact], today: Date) -> Vec<Problem> {
 }
 
 fn far_off(facts: &[Fact]) -> Vec<Problem> {
-    let mut columns: BTreeMap<(String, Option<String>), Vec<(usize, i64)>> = BTreeMap::new();
+    // By document and column: the numbers of the facts, with their amounts.
+    let mut columns: BTreeMap<_, Vec<(usize, i64)>> = BTreeMap::new();
     for (at, fact) in facts.iter().enumerate() {
         if let (Kind::Price, Some(cents)) = (fact.kind, fact.cents) {
-            let column = (fact.document.to_string(), fact.aspect.clone());
+            let column = (fact.document.to_string(), fact.aspect.as_deref());
             columns.entry(column).or_default().push((at, cents));
         }
     }

@@ -53,10 +53,14 @@ impl Counts {
         Class::ALL.iter().filter(|class| class.is_good()).map(|class| self.of(*class)).sum()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
     fn share(&self, count: usize) -> f64 {
-        100.0 * count as f64 / self.all().max(1) as f64
+        percent(count, self.all())
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
 }
 
 /// The outcome of a set.
@@ -122,7 +126,8 @@ impl Report {
         all
     }
 
-    /// Answers by how sure the program said it was: the share that is right, for each tenth of confidence from one half.
+    /// Answers by how sure the program said it was: from which confidence on, how many, and the share of them that is at
+    /// least partly right.
     fn curve(&self) -> Vec<(f64, usize, f64)> {
         let bands = [0.0, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99, 1.01];
         bands
@@ -139,8 +144,7 @@ impl Report {
                 let right = within
                     .iter()
                     .filter(|row| matches!(row.class, Class::Correct | Class::Partial));
-                #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-                let share = 100.0 * right.count() as f64 / within.len().max(1) as f64;
+                let share = percent(right.count(), within.len());
                 (!within.is_empty()).then_some((band[0], within.len(), share))
             })
             .collect()
@@ -175,8 +179,7 @@ impl Report {
         let all = self.counts(|_| true);
         line("all", &all);
         let (answered, bad) = self.answered();
-        #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-        let share = 100.0 * bad as f64 / answered.max(1) as f64;
+        let share = percent(bad, answered);
         let _ = writeln!(
             out,
             "\n{answered} answered, {bad} of them wrong or harmful ({share:.1} %); what should be told along is told {} of {} times",
