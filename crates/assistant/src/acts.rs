@@ -29,13 +29,9 @@ pub(crate) fn is_for_a_person(act: Act) -> bool {
 /// than a person who was called for a question.
 pub(crate) fn acted_on(act: Act) -> Strength {
     match act {
-        Act::Harm
-        | Act::Complaint
-        | Act::Cancel
-        | Act::Status
-        | Act::Receipt
-        | Act::Person
-        | Act::Stop => Strength::Likely,
+        Act::Harm | Act::Complaint | Act::Cancel | Act::Status | Act::Receipt | Act::Stop => {
+            Strength::Likely
+        }
         _ => Strength::Certain,
     }
 }

@@ -190,7 +190,9 @@ impl Answerer {
         if acts::is_bare_cancel(&plain) {
             return Ok(fixed("cancel", phrases.cancel_what()));
         }
-        let found = self.acts(&plain, &text).await?;
+        // Who asks when it is open, and nothing else, asks for no state of an order.
+        let of_hours = self.asks_hours(context, &text).is_some();
+        let found = if of_hours { Vec::new() } else { self.acts(&plain, &text).await? };
         let first = found.first().copied();
         // A hint of danger is for a person to read, but no reason to send for an ambulance.
         let hint =

@@ -115,6 +115,7 @@ fn part(
     let (mut in_text, mut hidden, mut bold) = (false, false, false);
     // Elements whose content is not shown: struck changes, a drawing's second form.
     let mut skipped = 0usize;
+    let mut open = 0usize;
     let mut in_run_properties = false;
     for count in 1usize.. {
         if count.is_multiple_of(STEP) {
@@ -128,6 +129,14 @@ fn part(
         let event = event?;
         let empty = matches!(event, Event::Empty(_));
         match event {
+            Event::Start(_) => open += 1,
+            Event::End(_) => open = open.saturating_sub(1),
+            _ => {}
+        }
+        match event {
+            Event::Eof if open > 0 => {
+                return Err(Stop::Broken("it ends before all that it opens is closed".to_owned()));
+            }
             Event::Eof => break,
             Event::Start(tag) | Event::Empty(tag) => {
                 let name = tag.name().as_ref().to_owned();

@@ -78,8 +78,6 @@ impl World {
         let files = [
             ("desenho.pdf", h::draws_itself()),
             ("bilhao.pdf", h::draws_a_billion()),
-            ("pais.pdf", h::parents_in_a_circle()),
-            ("mapa.pdf", h::maps_every_character()),
             ("bomba.docx", h::unpacks_to_more()),
         ];
         while !calm.load(Ordering::SeqCst) {
