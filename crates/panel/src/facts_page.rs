@@ -166,11 +166,11 @@ fn editor<P: Permission>(at: &At<P>, fact: &Fact) -> Markup {
     html! {
         details.correct {
             summary { (lang.t("Corrigir", "Correct")) }
-            form.row method="post" action=(at.url(PATH)) {
+            form.stack method="post" action=(at.url(PATH)) {
                 (ui::csrf_field(at.csrf()))
                 input type="hidden" name="document" value=(fact.document);
                 input type="hidden" name="key" value=(fact.key);
-                input name="value" value=(fact.value) aria-label=(label) required maxlength="500";
+                input name="value" value=(fact.value) aria-label=(label) size="14" required maxlength="500";
                 (ui::submit(lang.t("Salvar", "Save")))
             }
             @if fact.corrected_from.is_some() {

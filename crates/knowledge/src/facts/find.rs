@@ -40,7 +40,7 @@ static SITE: LazyLock<Regex> = LazyLock::new(|| {
 });
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
     expression(
-        r"(?i)\b(?:rua|r\.|avenida|av\.?|alameda|al\.|travessa|tv\.|praça|praca|rodovia|rod\.|estrada|largo)\s[\p{L}0-9][^;\n]{3,80}?,?\s(?:n[ºo°.]*\s?)?[0-9]{1,5}\b",
+        r"(?i)\b(?:rua|r\.|avenida|av\.?|alameda|al\.|travessa|tv\.|praça|praca|rodovia|rod\.|estrada|largo)\s[\p{L}0-9][^;\n]{3,80}?,?\s(?:n[ºo°.]*\s?)?(?:[0-9]{1,3}\.[0-9]{3}|[0-9]{1,5})\b",
     )
 });
 static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
@@ -50,7 +50,7 @@ static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
 });
 static DAY: LazyLock<Regex> = LazyLock::new(|| {
     expression(
-        r"\b(?:segunda|terca|quarta|quinta|sexta|sabado|domingo|feriado|seg|ter|qua|qui|sex|sab|dom|todos os dias|diariamente|24 ?h(?:oras)?)s?\b",
+        r"\b(?:segunda|terca|quarta|quinta|sexta|sabado|domingo|feriado|seg|ter|qua|qui|sex|sab|dom|todos os dias|diariamente|24 ?h(?:oras)? por dia)s?\b",
     )
 });
 static PAYS: LazyLock<Regex> = LazyLock::new(|| {
@@ -214,6 +214,16 @@ mod tests {
                 format!("{} {}{aspect} = {}", one.kind.name(), one.subject, &line[one.at])
             })
             .collect()
+    }
+
+    #[test]
+    fn a_long_number_of_a_house_is_whole_and_notice_is_no_opening_hour() {
+        assert_eq!(
+            shown(None, "Na Rua Domingos de Morais, 1.250, perto do metrô"),
+            ["contact  = Rua Domingos de Morais, 1.250"]
+        );
+        assert_eq!(shown(None, "Avise com 24 horas de antecedência."), Vec::<String>::new());
+        assert_eq!(shown(None, "Guincho 24 horas por dia"), ["hours  = Guincho 24 horas por dia"]);
     }
 
     #[test]

@@ -267,7 +267,7 @@ both_windows! {
         std::fs::write(&file, list).unwrap();
         browser.go(&format!("{}/painel/t/clinica/conhecimento", demo.url)).await;
         browser.type_into("#arquivos", &file.display().to_string()).await;
-        browser.says("tabela nova.txt").await;
+        browser.until("return document.querySelector('.list')?.textContent.includes('tabela nova.txt') === true").await;
 
         browser.click("nav.tabs a[href$='/o-que-entendi']").await;
         browser.until("return document.querySelector('#para-olhar')?.textContent.includes('R$ 210') === true").await;
