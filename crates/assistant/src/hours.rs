@@ -20,7 +20,7 @@ const AROUND: &str = "que qual quais quando hora horas e o a os as um de do da d
     hoje amanha agora ainda ja aqui me diz dizer fala informar informa saber gostaria queria quero poderia \
     pode manha semana fim final meio loja clinica empresa nao feira esse este nesse neste proximo proxima \
     estabelecimento lugar local consultorio escritorio restaurante salao costuma costumam normalmente \
-    seu sua seus what time is are you your the do does on at when until today tomorrow now from to i \
+    seu sua seus tabela quadro grade what time is are you your the do does on at when until today tomorrow now from to i \
     business shop store day days which by this we";
 /// Words of politeness around it.
 const POLITE: &str = "oi ola oie bom boa tarde noite tudo bem obrigado obrigada valeu favor pfv tchau ok hi \

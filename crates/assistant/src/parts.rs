@@ -41,10 +41,13 @@ pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<Before<
     let several = parts.len() > 1;
     let mut last: Option<(String, String)> =
         before.map(|before| (before.asked.to_owned(), before.told.to_owned()));
-    let mut unknown_before = false;
+    let mut unknown_before: Option<&str> = None;
     for part in &parts {
         // "Fazem canal? Qual o valor?": the price of what is not known is not known either.
-        if unknown_before && extractor.index.asks_of_nothing(part) {
+        if let Some(before) = unknown_before
+            && extractor.index.asks_of_nothing(part)
+            && !extractor.index.names_a_thing(before)
+        {
             continue;
         }
         let leans = last.as_ref().filter(|_| leans(part));
@@ -53,7 +56,15 @@ pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<Before<
         let best = match leans {
             Some(before) => {
                 let with = extractor.answer(part, Some(before));
-                if with.score > alone.score || alone.of_nothing { with } else { alone }
+                // What was told just now is no answer to what was not named before.
+                let repeats = !with.reply.is_empty()
+                    && before.told.contains(&with.reply)
+                    && extractor.index.names_more(part, before.asked, &with.reply);
+                if !repeats && (with.score > alone.score || alone.of_nothing) {
+                    with
+                } else {
+                    alone
+                }
             }
             None => alone,
         };
@@ -66,7 +77,7 @@ pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<Before<
         } else {
             found.unknown.push(part.clone());
         }
-        unknown_before = found.unknown.last() == Some(part);
+        unknown_before = (found.unknown.last() == Some(part)).then_some(part.as_str());
         last = Some((part.clone(), told));
     }
     if found.extracts.is_empty() && several {
@@ -197,7 +208,8 @@ fn halves(text: &str) -> Vec<String> {
         let verb = begins_a_question(second);
         let article = matches!(start.as_str(), "o" | "a") && is_question_noun(second);
         if (verb || article)
-            && is_question(first)
+            && (is_question(first)
+                || (text.contains('?') && (asks_you(first) || is_bare_price(second))))
             && first.split_whitespace().count() >= 2
             && second.split_whitespace().count() >= 2
         {
@@ -207,6 +219,29 @@ fn halves(text: &str) -> Vec<String> {
         }
     }
     commas(text)
+}
+
+/// "Mexem em carro importado": a question by its verb, which speaks to the business.
+fn asks_you(text: &str) -> bool {
+    const NOT_VERBS: &[&str] =
+        &["tambem", "ontem", "homem", "alguem", "ninguem", "porem", "contudo"];
+    let plain = Plain::of(text);
+    let mut words = plain.words();
+    let first =
+        words.find(|word| !matches!(*word, "voces" | "vcs" | "ai" | "e")).unwrap_or_default();
+    first.len() >= 4
+        && (first.ends_with("am") || first.ends_with("em"))
+        && !NOT_VERBS.contains(&first)
+}
+
+/// "Quanto custa", "qual o valor": a price of what was named before.
+fn is_bare_price(text: &str) -> bool {
+    const PRICE: &[&str] = &[
+        "quanto", "qual", "o", "e", "custa", "custam", "fica", "ficam", "sai", "saem", "valor",
+        "preco", "seria", "ta",
+    ];
+    let plain = Plain::of(text);
+    plain.words().count() >= 2 && plain.words().all(|word| PRICE.contains(&word))
 }
 
 /// "o telefone", "o preço da diária": asked for by their names.

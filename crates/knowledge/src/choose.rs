@@ -63,6 +63,8 @@ impl Index {
             })
             .collect();
         let told = asked.before.map(|before| self.told_before(before.told)).unwrap_or_default();
+        // "O que vocês fazem?" shares its verb with any sentence and asks for none of them.
+        let vague = asked.before.is_none() && question.says_little();
         let mut scored: Vec<Scored> = self
             .features(asked)
             .into_iter()
@@ -77,6 +79,7 @@ impl Index {
                     && question.coverage(&sentence.about) >= NOTED;
                 let bonus = if noted { AS_NOTED } else { 0.0 } + told.favour(sentence);
                 let penalty = penalty
+                    + if vague && !noted { VAGUE } else { 0.0 }
                     + self.other_number(&question, sentence, &unknown)
                     + self.other_thing(&question, sentence);
                 // Short questions are rare where the weights were fitted: one that is said in full is no guess.
@@ -334,6 +337,8 @@ const OWN_NUMBER: f64 = 1.5;
 const OTHER_NUMBER: f64 = 4.0;
 /// Log-odds that it costs where a thing is asked for by a price that nothing has.
 const OTHER_PRICE: f64 = 8.0;
+/// What it costs to answer a question whose every word could stand in any other.
+const VAGUE: f64 = 4.0;
 /// Log-odds that a newer document, or an offer's end, costs.
 const OUTDATED: f64 = 3.0;
 

@@ -7,7 +7,7 @@ use crate::split::{NUMBERS, terms, words};
 /// Characters of a reply at most; longer ones are not read on a phone.
 pub const LONGEST: usize = 400;
 /// Below this, the honest answer is that we do not know.
-pub const DECLINE_BELOW: f64 = 0.2;
+pub const DECLINE_BELOW: f64 = 0.0;
 
 /// What the knowledge says to a question.
 #[derive(Debug, Clone)]
@@ -50,6 +50,11 @@ impl Index {
     /// Whether a text names a thing that the knowledge has a word for, beside what it asks of it.
     pub fn names_a_thing(&self, text: &str) -> bool {
         Question::read(self, text).names_a_thing(self)
+    }
+
+    /// Whether a text names a thing that neither the question before it nor what was told names.
+    pub fn names_more(&self, text: &str, before: &str, told: &str) -> bool {
+        Question::read(self, text).names_more(self, &Question::read(self, before), &terms(told))
     }
 
     /// The run of clauses of a long sentence that covers the question best.

@@ -48,7 +48,7 @@ pub use read::{Format, Item, ReadError, Reading, read};
 pub use reader::{Reader, Task, serve};
 pub use rebuild::Progress;
 pub use schema::MIGRATIONS;
-pub use split::{OVERLAP, PIECE, pieces};
+pub use split::{OVERLAP, PIECE, pieces, terms as stems};
 pub use store::{Document, find, list, remove};
 pub use sweep::{Sweep, SweepDue};
 pub use vectors::{Encode, EncodeDue};

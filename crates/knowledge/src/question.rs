@@ -52,6 +52,8 @@ pub(crate) struct Question {
     /// It asks how much or how many.
     pub(crate) asks_number: bool,
     pub(crate) terms: Vec<QuestionTerm>,
+    /// The stem of each term.
+    names: Vec<String>,
     pub(crate) bigrams: Vec<(Term, Term)>,
     /// All variants, sorted.
     pub(crate) known: Vec<Term>,
@@ -151,7 +153,8 @@ impl Question {
         let known = sorted(terms.iter().flat_map(|t| t.variants.iter().map(|(v, _)| *v)));
         let total = terms.iter().map(|t| t.weight).sum::<f64>().max(1e-9);
         let asks_number = asks_number(&line);
-        Self { asks_number, terms, bigrams, known, total, numbers }
+        let names = names.into_iter().map(str::to_owned).collect();
+        Self { asks_number, terms, names, bigrams, known, total, numbers }
     }
 
     /// Whether a price is asked for: only of the very thing that is named can it be told.
@@ -170,6 +173,17 @@ impl Question {
             term.lightness >= 1.0
                 && !term.variants.is_empty()
                 && term.variants.iter().all(|(variant, _)| !index.name(*variant).starts_with('#'))
+        })
+    }
+
+    /// Whether something is named that neither `before` nor a set of stems names.
+    pub(crate) fn names_more(&self, index: &Index, before: &Self, told: &[String]) -> bool {
+        self.names.iter().zip(&self.terms).any(|(name, term)| {
+            !term.light
+                && term.lightness >= 1.0
+                && !term.is_price(index)
+                && !before.names.contains(name)
+                && !told.contains(name)
         })
     }
 

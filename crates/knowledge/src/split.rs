@@ -128,7 +128,7 @@ pub(crate) fn capital(text: &str) -> String {
 }
 
 /// The stems of a text's words, without stop words, in order.
-pub(crate) fn terms(text: &str) -> Vec<String> {
+pub fn terms(text: &str) -> Vec<String> {
     words_and_amounts(&fold(text))
         .into_iter()
         .filter(|(word, _)| !STOP.contains(&**word))

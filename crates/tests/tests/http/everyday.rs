@@ -49,7 +49,7 @@ both_engines! {
                 !silent && expected.to_lowercase().split(" && ").all(|part| answer.contains(part))
             };
             if !right {
-                wrong.push(format!("{asked} => {answer}"));
+                wrong.push(format!("{asked} => {answer} ({})", said["confidence"]));
             }
         }
         assert_eq!(wrong, Vec::<String>::new());
