@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use inbox::{Line, Reason};
+use jiff::civil::Date;
 use kernel::Clock;
 use knowledge::{Hit, Library};
 use models::{Breakers, LanguageModel};
@@ -124,10 +125,15 @@ pub(crate) struct Turned<'a> {
 
 /// Bytes of a text that are looked up without a model; longer ones are no questions.
 const LONGEST_READ: usize = 2000;
+/// Characters of a message, by WhatsApp's own limit.
+const LONGEST: usize = 4096;
 /// How sure a rule must be to be told while a person is called.
 const RULE_CONFIDENCE: f64 = 0.6;
-/// Pieces of evidence a model reads.
+/// Pieces of evidence a model reads, and facts beside them.
 const EVIDENCE: usize = 6;
+const FACTS: usize = 12;
+/// Bytes of knowledge up to which a model reads all of it.
+const WHOLE: usize = 8_000;
 
 impl Answerer {
     pub fn new(
@@ -146,6 +152,7 @@ impl Answerer {
     ) -> Result<Reply, db::Error> {
         let started = Instant::now();
         let mut reply = self.compose(context, turned).await?;
+        reply.text = within(reply.text, LONGEST);
         let elapsed = started.elapsed();
         reply.trace["ms"] = json!(elapsed.as_millis() as u64);
         metrics::histogram!("portaria_turn_seconds", "intent" => reply.intent)
@@ -348,19 +355,22 @@ impl Answerer {
         if context.models.is_empty() {
             return self.extractive(context, turned, text).await;
         }
-        let mut hits = self.library.search(tenant, text, EVIDENCE).await?;
+        let today = Some(context.tenant.day(self.clock.now()));
+        let mut hits = self.library.search(tenant, text, EVIDENCE, today).await?;
         if hits.len() < EVIDENCE
             && let Some(before) = last_question(turned.history)
         {
             // A follow-up says little by itself.
-            let more = self.library.search(tenant, &format!("{before} {text}"), EVIDENCE).await?;
+            let both = format!("{before} {text}");
+            let more = self.library.search(tenant, &both, EVIDENCE, today).await?;
             for hit in more {
                 if hits.len() < EVIDENCE && hits.iter().all(|h| h.text != hit.text) {
                     hits.push(hit);
                 }
             }
         }
-        let asked = Asked { context, turned, text, hits: &hits };
+        let evidence = self.evidence(context, text, today, &hits).await?;
+        let asked = Asked { context, turned, text, hits: &hits, evidence: &evidence };
         let (outcome, trace) = model_turn::ask(self, &asked).await;
         match outcome {
             model_turn::Outcome::Said { text } => {
@@ -376,7 +386,12 @@ impl Answerer {
                     unasked: None,
                 })
             }
-            model_turn::Outcome::DoesNotKnow => Ok(Reply { trace, ..declined(Vec::new(), 0.0) }),
+            model_turn::Outcome::DoesNotKnow => {
+                let nearest = hits.into_iter().map(Source::from).collect();
+                let mut reply = declined(nearest, 0.0);
+                reply.trace["models"] = trace["models"].clone();
+                Ok(reply)
+            }
             model_turn::Outcome::HandOff => {
                 let reply = Reply { trace, ..fixed(QUESTION, String::new()) };
                 Ok(reply.handing_over(Reason::ModelHandOff))
@@ -390,6 +405,27 @@ impl Answerer {
                 Ok(reply)
             }
         }
+    }
+
+    /// What a model reads: all that is known where that is little, else the pieces found and the facts on what is asked.
+    async fn evidence(
+        &self,
+        context: &Context,
+        text: &str,
+        today: Option<Date>,
+        hits: &[Hit],
+    ) -> Result<Vec<Hit>, db::Error> {
+        let index = self.library.index(context.tenant.id).await?;
+        let (asked, found) = (text.to_owned(), hits.to_vec());
+        let look = move |index: &knowledge::Index| {
+            index.whole(&found, today, WHOLE).unwrap_or_else(|| {
+                let mut facts = index.facts_of(&asked, FACTS);
+                // A line that stands in a piece was read already.
+                facts.retain(|fact| !found.iter().any(|hit| hit.text.contains(&fact.text)));
+                found.into_iter().chain(facts).collect()
+            })
+        };
+        knowledge::ask(&index, look).await
     }
 
     async fn extractive(
@@ -579,6 +615,17 @@ fn declined(sources: Vec<Source>, confidence: f64) -> Reply {
         intent: QUESTION,
         unasked: None,
     }
+}
+
+/// A text of at most so many characters, cut where a sentence ends.
+fn within(text: String, longest: usize) -> String {
+    let Some((cut, _)) = text.char_indices().nth(longest) else { return text };
+    let kept = &text[..cut];
+    let ends = kept.rmatch_indices(['.', '!', '?', '\n']).find_map(|(at, mark)| {
+        let end = at + mark.len();
+        kept[end..].starts_with(char::is_whitespace).then_some(end)
+    });
+    kept[..ends.unwrap_or(cut)].trim_end().to_owned()
 }
 
 fn outcome(reply: &Reply) -> &'static str {

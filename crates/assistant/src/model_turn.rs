@@ -8,7 +8,8 @@ use models::{Completion, ModelError, ModelRef, Prompt, Role};
 use serde_json::{Value, json};
 
 use crate::answer::{Answerer, Source, Turned};
-use crate::guard::is_grounded;
+use crate::guard::{self, Fault, Grounds, Language, Verdict};
+use crate::history::last_question;
 use crate::{Context, Tone};
 
 /// A model may take this long.
@@ -17,15 +18,18 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const DOES_NOT_KNOW: &str = "NAO_SEI";
 /// Outcomes of a model that did its part.
 pub(crate) const USABLE: &[&str] = &["said", "does_not_know", "hand_off"];
-/// WhatsApp's own limit of a text.
-const LONGEST: usize = 4096;
+/// Characters of a refused answer that the model is shown.
+const REFUSED_SHOWN: usize = 500;
 
 /// What a model is asked about.
 pub(crate) struct Asked<'a> {
     pub(crate) context: &'a Context,
     pub(crate) turned: &'a Turned<'a>,
     pub(crate) text: &'a str,
+    /// What the answer is shown to come from.
     pub(crate) hits: &'a [Hit],
+    /// What the model reads.
+    pub(crate) evidence: &'a [Hit],
 }
 
 pub(crate) enum Outcome {
@@ -38,51 +42,86 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// Asks the tenant's models in order; the trace says what each did.
+/// Asks the tenant's models in order; the trace says what each did. An answer that may not leave is asked for once
+/// more, with the reason.
 pub(crate) async fn ask(answerer: &Answerer, asked: &Asked<'_>) -> (Outcome, Value) {
     let prompt = prompt(asked);
     let tenant = &asked.context.tenant;
     let mut attempts: Vec<Value> = Vec::new();
     for model in &asked.context.models {
         let target = format!("{} {}", model.provider.name(), model.base_url);
-        let Some(permit) = answerer.breakers.ask(tenant.id, &target) else {
-            attempts.push(json!({ "model": model.model, "outcome": "circuit_open" }));
-            continue;
-        };
-        let started = Instant::now();
-        let result = answerer.models.complete(model, &prompt).await;
-        let elapsed = started.elapsed();
-        let provider = model.provider.name();
-        metrics::histogram!("portaria_model_seconds", "provider" => provider)
-            .record(elapsed.as_secs_f64());
-        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!("portaria_model_circuits_open").set(answerer.breakers.open() as f64);
-        match result {
-            Err(error) => {
-                if error.counts_against_provider() {
-                    permit.failed();
-                } else {
-                    permit.succeeded();
+        let mut prompt = prompt.clone();
+        for last in [false, true] {
+            let Some(permit) = answerer.breakers.ask(tenant.id, &target) else {
+                attempts.push(json!({ "model": model.model, "outcome": "circuit_open" }));
+                break;
+            };
+            let started = Instant::now();
+            let result = answerer.models.complete(model, &prompt).await;
+            let elapsed = started.elapsed();
+            let ms = elapsed.as_millis() as u64;
+            let provider = model.provider.name();
+            metrics::histogram!("portaria_model_seconds", "provider" => provider)
+                .record(elapsed.as_secs_f64());
+            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+            metrics::gauge!("portaria_model_circuits_open").set(answerer.breakers.open() as f64);
+            let completion = match result {
+                Err(error) => {
+                    if error.counts_against_provider() {
+                        permit.failed();
+                    } else {
+                        permit.succeeded();
+                    }
+                    failed(asked, model, &error);
+                    attempts
+                        .push(json!({ "model": model.model, "outcome": error.kind(), "ms": ms }));
+                    break;
                 }
-                failed(asked, model, &error);
-                let ms = elapsed.as_millis() as u64;
-                attempts.push(json!({ "model": model.model, "outcome": error.kind(), "ms": ms }));
-            }
-            Ok(completion) => {
-                permit.succeeded();
-                count_tokens(asked.context, provider, &completion);
-                let (outcome, verdict) = judge(asked, &completion);
-                attempts.push(json!({
-                    "model": model.model, "outcome": verdict,
-                    "ms": elapsed.as_millis() as u64,
-                    "tokens_in": completion.tokens_in, "tokens_out": completion.tokens_out,
-                    "cost": cost(asked.context, &completion),
-                }));
-                return (outcome, trace(asked, model, &attempts));
+                Ok(completion) => completion,
+            };
+            permit.succeeded();
+            count_tokens(asked.context, provider, &completion);
+            let (outcome, verdict) = match judge(asked, &prompt.system, &completion) {
+                Verdict::Said(text) => (Some(Outcome::Said { text }), "said"),
+                Verdict::DoesNotKnow => (Some(Outcome::DoesNotKnow), "does_not_know"),
+                Verdict::HandOff => (Some(Outcome::HandOff), "hand_off"),
+                Verdict::Refused(fault) => {
+                    metrics::counter!("portaria_model_refused_total", "provider" => provider,
+                        "cause" => fault.code())
+                    .increment(1);
+                    let code = fault.code();
+                    ask_again(&mut prompt, &completion, &fault);
+                    (last.then_some(Outcome::Failed), code)
+                }
+            };
+            attempts.push(json!({
+                "model": model.model, "outcome": verdict, "ms": ms,
+                "tokens_in": completion.tokens_in, "tokens_out": completion.tokens_out,
+                "cost": cost(asked.context, &completion),
+            }));
+            match outcome {
+                // The knowledge's own sentence is at hand: a second model is for when the first cannot be asked.
+                Some(Outcome::Failed) => return (Outcome::Failed, json!({ "models": attempts })),
+                Some(outcome) => return (outcome, trace(asked, model, &attempts)),
+                None => {}
             }
         }
     }
     (Outcome::Failed, json!({ "models": attempts }))
+}
+
+/// The prompt with the answer that was refused, and why.
+fn ask_again(prompt: &mut Prompt, completion: &Completion, fault: &Fault) {
+    let text: String = completion.text.chars().take(REFUSED_SHOWN).collect();
+    prompt.lines.push((Role::Assistant, text));
+    let why = fault.complaint();
+    prompt.lines.push((
+        Role::User,
+        format!(
+            "[verificação automática] Essa resposta não pode ser enviada: {why}. Responda de novo à pergunta do \
+             cliente, somente com o que está nas fontes; se não estiver lá, escreva apenas {DOES_NOT_KNOW}."
+        ),
+    ));
 }
 
 fn failed(asked: &Asked<'_>, model: &ModelRef, error: &ModelError) {
@@ -116,27 +155,37 @@ fn trace(asked: &Asked<'_>, model: &ModelRef, attempts: &[Value]) -> Value {
     json!({ "answered_by": model.model, "sources": sources, "models": attempts })
 }
 
-fn judge(asked: &Asked<'_>, completion: &Completion) -> (Outcome, &'static str) {
-    if completion.hand_off.is_some() {
-        return (Outcome::HandOff, "hand_off");
-    }
-    let text = completion.text.trim();
-    if text.contains(DOES_NOT_KNOW) {
-        return (Outcome::DoesNotKnow, "does_not_know");
-    }
+fn judge(asked: &Asked<'_>, instructions: &str, completion: &Completion) -> Verdict {
     let context = asked.context;
-    let mut allowed: Vec<&str> = asked.hits.iter().map(|hit| hit.text.as_str()).collect();
-    allowed.extend(asked.hits.iter().filter_map(|hit| hit.heading.as_deref()));
-    allowed.push(asked.text);
-    allowed.extend(asked.turned.history.iter().map(|line| line.body.as_str()));
+    let settings = &context.settings;
     let hours = hours(context);
-    allowed.push(&hours);
-    allowed.push(&context.settings.rules);
-    allowed.push(&context.settings.greeting);
-    if !is_grounded(text, &allowed) {
-        return (Outcome::Failed, "not_in_evidence");
-    }
-    (Outcome::Said { text: text.chars().take(LONGEST).collect() }, "said")
+    let mut sources: Vec<(&str, &str)> = asked
+        .evidence
+        .iter()
+        .map(|hit| (hit.text.as_str(), hit.heading.as_deref().unwrap_or(&hit.title)))
+        .collect();
+    sources.extend([
+        (hours.as_str(), "horário de funcionamento"),
+        (settings.rules.as_str(), ""),
+        (settings.greeting.as_str(), ""),
+    ]);
+    // What was told before was held against the evidence then, or a person wrote it. What customers write is no evidence.
+    let told = asked.turned.history.iter().filter(|line| !line.from_contact);
+    sources.extend(told.map(|line| (line.body.as_str(), "")));
+    let before = last_question(asked.turned.history).unwrap_or_default();
+    let instructions = instructions.split("\nOrientações da empresa:").next().unwrap_or_default();
+    let instructions = instructions.split("\nFontes:").next().unwrap_or_default();
+    let grounds = Grounds {
+        sources,
+        names: vec![&context.tenant.name, &settings.name, asked.text],
+        asked: format!("{before}\n{}", asked.text),
+        instructions,
+        language: match context.tenant.language.starts_with("en") {
+            true => Language::English,
+            false => Language::Portuguese,
+        },
+    };
+    guard::judge(completion, &grounds)
 }
 
 fn prompt(asked: &Asked<'_>) -> Prompt {
@@ -175,10 +224,10 @@ fn prompt(asked: &Asked<'_>) -> Prompt {
         let _ = writeln!(system, "\nHorário de funcionamento:\n{hours}");
     }
     let _ = writeln!(system, "\nFontes:");
-    if asked.hits.is_empty() {
+    if asked.evidence.is_empty() {
         let _ = writeln!(system, "(nenhuma)");
     }
-    for (number, hit) in asked.hits.iter().enumerate() {
+    for (number, hit) in asked.evidence.iter().enumerate() {
         let heading = hit.heading.as_deref().unwrap_or(&hit.title);
         let _ = writeln!(system, "[{}] {heading}\n{}\n", number + 1, hit.text);
     }

@@ -151,6 +151,9 @@ impl Turn {
     }
 }
 
+/// Messages that one answer is split into, at most: more than these are a nuisance.
+const MOST_PARTS: usize = 4;
+
 /// One message, unless the tenant wants paragraphs apart.
 fn parts(context: &Context, text: &str) -> Vec<String> {
     if text.is_empty() {
@@ -159,5 +162,9 @@ fn parts(context: &Context, text: &str) -> Vec<String> {
     if !context.settings.split {
         return vec![text.to_owned()];
     }
-    text.split("\n\n").map(str::trim).filter(|p| !p.is_empty()).map(str::to_owned).collect()
+    text.splitn(MOST_PARTS, "\n\n")
+        .map(str::trim)
+        .filter(|p| !p.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

@@ -271,7 +271,7 @@ async fn search(
         return Err(Problem::field("limit", "limit must be 1 to 20"));
     }
     let tenant = scope.tenant().id;
-    let hits = app.library.search(tenant, &body.question, limit).await?;
+    let hits = app.library.search(tenant, &body.question, limit, None).await?;
     let found = app.library.extract(tenant, &body.question).await?;
     let confidence = found.confidence();
     let extract = found.supported().then_some(found.reply);

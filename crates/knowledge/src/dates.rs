@@ -68,6 +68,7 @@ pub(crate) fn offers(chunks: &[Chunk]) -> HashMap<DocumentId, Date> {
             .collect();
         let pair = group.iter().any(|chunk| chunk.question.is_some());
         if !pair
+            && is_offer(group)
             && text.chars().count() <= OFFER
             && let (Some(end), Some(first)) = (ends(&text), group.first())
         {
@@ -75,6 +76,34 @@ pub(crate) fn offers(chunks: &[Chunk]) -> HashMap<DocumentId, Date> {
         }
     }
     out
+}
+
+/// Whether a document begins as an offer does: by its name, its heading or its first line.
+fn is_offer(group: &[Chunk]) -> bool {
+    const WORDS: &[&str] = &[
+        "promocao",
+        "promocoes",
+        "promo",
+        "oferta",
+        "ofertas",
+        "campanha",
+        "black",
+        "liquidacao",
+        "cupom",
+        "desconto",
+        "descontos",
+        "semana",
+        "saldao",
+        "queima",
+        "imperdivel",
+        "somente ate",
+        "so ate",
+    ];
+    let Some(first) = group.first() else { return false };
+    let line = first.body.lines().next().unwrap_or_default();
+    let head = format!("{} {} {line}", first.title, first.heading.as_deref().unwrap_or_default());
+    let head = kernel::text::fold_words(&head.replace(['_', '.', '-'], " "));
+    WORDS.iter().any(|word| kernel::text::has_phrase(&head, word))
 }
 
 /// The newest date that a document gives itself: in its name, or in its first lines.

@@ -27,7 +27,8 @@ pub(crate) const WISHES: &str = "quero queria gostaria preciso marcar agendar re
     cedo agora mim minha meu nome aniversario mae pai filho filha esposa marido amiga amigo uns umas cada grande media \
     pequena pequeno medio sem com mais menos so tudo isso esse essa aquele aquela janeiro fevereiro marco abril maio \
     junho julho agosto setembro outubro novembro dezembro proxima proximo fim primeira primeiro vez duas dois tres \
-    quatro cinco seis sete oito nove dez obrigado obrigada oi ola bom boa";
+    quatro cinco seis sete oito nove dez obrigado obrigada oi ola bom boa consulta consultas atendimento visita \
+    avaliacao retorno sessao mesa agendamento remarcar atendido atender atende sobre";
 
 /// How a request is put; they say nothing of what is asked.
 pub(crate) const REQUESTS: &str = "passa passar passe manda mandar mande informa informar informe diz diga dizer \

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use db::{Db, TenantTx};
 use files::Files;
+use jiff::civil::Date;
 use kernel::line::Line;
 use kernel::{ChunkId, Clock, DocumentId, Moment, TenantId};
 use models::{LanguageModel, ModelError};
@@ -281,6 +282,7 @@ impl Library {
     }
 
     /// The pieces that speak to a question: BM25, fused with vectors when the tenant has them.
+    /// `today`: the day before which what ended is left out.
     ///
     /// # Errors
     /// When the rows cannot be read. A failing embedding provider only means no vectors.
@@ -289,6 +291,7 @@ impl Library {
         tenant: TenantId,
         question: &str,
         limit: usize,
+        today: Option<Date>,
     ) -> Result<Vec<Hit>, db::Error> {
         let index = self.index(tenant).await?;
         let asked = question.to_owned();
@@ -299,7 +302,11 @@ impl Library {
             Some(vector) => ask(&index, move |index| index.fuse(&lexical, &vector, limit)).await?,
             None => lexical.into_iter().take(limit).collect(),
         };
-        Ok(order.into_iter().map(|(score, piece)| index.hit(piece, score)).collect())
+        let hits = order.into_iter().map(|(score, piece)| match today {
+            Some(_) => index.hit_on(piece, score, today),
+            None => index.hit(piece, score),
+        });
+        Ok(hits.filter(|hit| !hit.text.is_empty()).collect())
     }
 
     /// Reads a file and makes it ready to be added, in place of one of the same name. No transaction may be open

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use jiff::civil::Date;
 use kernel::{ChunkId, DocumentId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,62 @@ impl Index {
         all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         all.truncate(limit);
         all
+    }
+
+    /// Everything that may be said on a day, where it fits into `bytes`: what was found first, then the rest in the order
+    /// of its documents. `None` where there is more.
+    pub fn whole(&self, found: &[Hit], today: Option<Date>, bytes: usize) -> Option<Vec<Hit>> {
+        let size: usize = self.chunks.iter().map(|chunk| chunk.body.len()).sum();
+        if size > bytes {
+            return None;
+        }
+        let all = (0..self.chunks.len()).map(|piece| self.hit_on(piece, 0.0, today));
+        let rest =
+            all.filter(|hit| !hit.text.is_empty() && found.iter().all(|f| f.text != hit.text));
+        Some(found.iter().cloned().chain(rest).collect())
+    }
+
+    /// Facts that share a word with a text, as they stand in their lines.
+    pub fn facts_of(&self, text: &str, limit: usize) -> Vec<Hit> {
+        let asked = crate::split::terms(text);
+        let mut lines: Vec<&str> = Vec::new();
+        self.facts()
+            .iter()
+            .filter(|fact| !fact.outdated && !fact.subject.is_empty())
+            .filter(|fact| {
+                crate::split::terms(&fact.subject).iter().any(|term| asked.contains(term))
+            })
+            .filter(|fact| {
+                let new = !lines.contains(&fact.line.as_str());
+                lines.push(&fact.line);
+                new
+            })
+            .take(limit)
+            .map(|fact| Hit {
+                title: fact.title.clone(),
+                heading: None,
+                text: fact.line.clone(),
+                score: 0.0,
+            })
+            .collect()
+    }
+
+    /// A piece as people see it, without what has ended or what a newer document replaces.
+    pub fn hit_on(&self, piece: usize, score: f64, today: Option<Date>) -> Hit {
+        let mut hit = self.hit(piece, score);
+        for sentence in self.pieces[piece].sentences.iter().map(|id| &self.sentences[*id as usize])
+        {
+            let ended = sentence.ends.zip(today).is_some_and(|(end, today)| end < today);
+            if ended || sentence.outdated {
+                hit.text = hit.text.replace(&*sentence.line_text, "");
+            }
+        }
+        if hit.text.len() < self.chunks[piece].body.len() {
+            let lines: Vec<&str> =
+                hit.text.lines().filter(|line| !line.trim().is_empty()).collect();
+            hit.text = lines.join("\n");
+        }
+        hit
     }
 
     /// A piece as people see it.

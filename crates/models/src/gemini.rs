@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::wire::{exchange, failure, vector};
 use crate::{
-    Audio, Completion, HAND_OFF, HAND_OFF_DESCRIPTION, ModelError, ModelRef, Prompt, Role,
+    Audio, Completion, Finish, HAND_OFF, HAND_OFF_DESCRIPTION, ModelError, ModelRef, Prompt, Role,
 };
 
 pub(crate) async fn complete(
@@ -63,12 +63,21 @@ pub(crate) async fn complete(
         let why = candidate["finishReason"].as_str().unwrap_or("no candidate");
         return Err(ModelError::Empty(why.to_owned()));
     }
+    let calls_a_tool = parts.iter().any(|part| part["functionCall"].is_object());
+    let finish = match candidate["finishReason"].as_str() {
+        Some("MAX_TOKENS") => Finish::Length,
+        Some("STOP") | None if calls_a_tool && hand_off.is_none() => Finish::OtherTool,
+        Some("STOP" | "FINISH_REASON_UNSPECIFIED") | None => Finish::Stop,
+        // Safety, recitation, blocked words, a language it does not speak: what is there is not all.
+        Some(_) => Finish::Filtered,
+    };
     let usage = &answer["usageMetadata"];
     let out = usage["candidatesTokenCount"].as_u64().unwrap_or(0)
         + usage["thoughtsTokenCount"].as_u64().unwrap_or(0);
     Ok(Completion {
         text,
         hand_off,
+        finish,
         tokens_in: usage["promptTokenCount"].as_u64().unwrap_or(0),
         tokens_out: out,
     })

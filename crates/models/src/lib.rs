@@ -108,12 +108,25 @@ pub struct Prompt {
     pub timeout: Duration,
 }
 
+/// How a model came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    Stop,
+    /// Its limit of tokens was reached in the middle.
+    Length,
+    /// A filter of the provider ended it.
+    Filtered,
+    /// It called a tool that nobody offered.
+    OtherTool,
+}
+
 /// What a model said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
     pub text: String,
     /// The model called the hand-off tool, with this reason.
     pub hand_off: Option<String>,
+    pub finish: Finish,
     pub tokens_in: u64,
     pub tokens_out: u64,
 }
@@ -221,6 +234,6 @@ impl LanguageModel for Models {
 }
 
 /// The hand-off tool, as both providers describe it to the model.
-pub(crate) const HAND_OFF: &str = "hand_off_to_person";
+pub const HAND_OFF: &str = "hand_off_to_person";
 pub(crate) const HAND_OFF_DESCRIPTION: &str = "Call a person of the business into the conversation. \
      Use it when the customer asks for a person, complains, or needs something that you may not do.";

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::wire::{exchange, failure, vector};
 use crate::{
-    Audio, Completion, HAND_OFF, HAND_OFF_DESCRIPTION, ModelError, ModelRef, Prompt, Role,
+    Audio, Completion, Finish, HAND_OFF, HAND_OFF_DESCRIPTION, ModelError, ModelRef, Prompt, Role,
 };
 
 pub(crate) async fn complete(
@@ -42,9 +42,10 @@ pub(crate) async fn complete(
     }
     let choice = &answer["choices"][0];
     let message = &choice["message"];
-    let call = message["tool_calls"]
-        .as_array()
-        .and_then(|calls| calls.iter().find(|call| call["function"]["name"] == HAND_OFF));
+    let calls = message["tool_calls"].as_array();
+    let calls_a_tool = calls.is_some_and(|calls| !calls.is_empty());
+    let call =
+        calls.and_then(|calls| calls.iter().find(|call| call["function"]["name"] == HAND_OFF));
     let hand_off = call.map(|call| {
         // The arguments are JSON in a text, and models get it wrong at times.
         call["function"]["arguments"]
@@ -53,15 +54,28 @@ pub(crate) async fn complete(
             .and_then(|arguments| Some(arguments["reason"].as_str()?.to_owned()))
             .unwrap_or_default()
     });
-    let text = message["content"].as_str().unwrap_or_default().trim().to_owned();
+    // A text, or parts of which some are text.
+    let parts: String = match &message["content"] {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        _ => String::new(),
+    };
+    let text = parts.trim().to_owned();
     if text.is_empty() && hand_off.is_none() {
         let why = choice["finish_reason"].as_str().unwrap_or("no text");
         return Err(ModelError::Empty(why.to_owned()));
     }
+    let finish = match choice["finish_reason"].as_str() {
+        Some("length") => Finish::Length,
+        Some("content_filter") => Finish::Filtered,
+        _ if calls_a_tool && hand_off.is_none() => Finish::OtherTool,
+        _ => Finish::Stop,
+    };
     let usage = &answer["usage"];
     Ok(Completion {
         text,
         hand_off,
+        finish,
         tokens_in: usage["prompt_tokens"].as_u64().unwrap_or(0),
         tokens_out: usage["completion_tokens"].as_u64().unwrap_or(0),
     })

@@ -113,6 +113,25 @@ const MODELS: &[(&str, (&str, &str))] = &[
             "said what the knowledge does not support; not used",
         ),
     ),
+    (
+        "act_claimed",
+        (
+            "disse que fez ou vai fazer algo que não faz; não foi usado",
+            "said that it did or will do what it cannot; not used",
+        ),
+    ),
+    ("cut_off", ("parou no meio da resposta; não foi usado", "stopped in the middle; not used")),
+    (
+        "wrong_language",
+        ("respondeu em outro idioma; não foi usado", "answered in another language; not used"),
+    ),
+    (
+        "unusable",
+        (
+            "escreveu o que não é para o cliente; não foi usado",
+            "wrote what is not for the customer; not used",
+        ),
+    ),
 ];
 
 /// The cause in the visitor's language; one that nobody foresaw as it was told.

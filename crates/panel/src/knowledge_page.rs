@@ -331,7 +331,7 @@ async fn ask(at: At<KnowledgeRead>, Form(asked): Form<Asked>) -> Result<Response
         let context = at.app.contexts.get(at.tenant.id).await?.ok_or_else(Failure::not_found)?;
         let reply = at.app.answerer.chat(&at.app.db, &context, question, false).await?;
         crate::home::note_tried(&at, &reply).await?;
-        let hits = at.app.library.search(at.tenant.id, question, 5).await?;
+        let hits = at.app.library.search(at.tenant.id, question, 5, None).await?;
         let confidence = format!("{:.0}%", reply.confidence * 100.0);
         html! {
             div.bubble.out { p { (ui::chat_text(if reply.text.is_empty() { lang.t("(nenhuma resposta é necessária)", "(no answer is needed)") } else { reply.text.as_str() })) } }

@@ -197,7 +197,7 @@ async fn prove(house: &House, slugs: &[String; 2]) -> anyhow::Result<Vec<Check>>
     let mut out = Vec::new();
     for (tenant, own, other) in [(x, "produto X", "produto Y"), (y, "produto Y", "produto X")] {
         for (question, _) in KNOWS_X {
-            let hits = house.library.search(tenant.id, question, 10).await?;
+            let hits = house.library.search(tenant.id, question, 10, None).await?;
             let text: Vec<&str> = hits.iter().map(|hit| hit.text.as_str()).collect();
             let text = text.join(" ");
             out.push(check(

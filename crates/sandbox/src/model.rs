@@ -17,6 +17,8 @@ use crate::{Fault, Faults, Server};
 #[derive(Clone)]
 struct App {
     replies: Arc<Mutex<VecDeque<Value>>>,
+    /// The body of every answer, whatever is asked.
+    always: Arc<Mutex<Option<Value>>>,
     heard: Arc<Mutex<VecDeque<String>>>,
     asked: Arc<Mutex<Vec<Value>>>,
     faults: Faults,
@@ -36,12 +38,14 @@ impl ModelSandbox {
     pub async fn start() -> std::io::Result<Self> {
         let app = App {
             replies: Arc::default(),
+            always: Arc::default(),
             heard: Arc::default(),
             asked: Arc::default(),
             faults: Faults::default(),
         };
         let router = Router::new()
             .route("/v1/chat/completions", post(chat))
+            .route("/v1beta/models/{call}", post(generate))
             .route("/v1/embeddings", post(embeddings))
             .route("/v1/audio/transcriptions", post(transcribe))
             .with_state(app.clone());
@@ -55,6 +59,16 @@ impl ModelSandbox {
     /// The next answer says this.
     pub fn will_say(&self, text: &str) {
         self.app.replies.lock().push_back(json!({ "role": "assistant", "content": text }));
+    }
+
+    /// Every answer has this body from now on.
+    pub fn always_answers(&self, body: Value) {
+        *self.app.always.lock() = Some(body);
+    }
+
+    /// Where it speaks Gemini's API.
+    pub fn gemini_url(&self) -> String {
+        format!("http://{}/v1beta", self.server.address)
     }
 
     /// In the next recording it hears this.
@@ -100,6 +114,9 @@ async fn chat(State(app): State<App>, Json(body): Json<Value>) -> Response {
         Some(Fault::Slow(wait)) => tokio::time::sleep(wait).await,
         _ => {}
     }
+    if let Some(body) = app.always.lock().clone() {
+        return Json(body).into_response();
+    }
     let told = app.replies.lock().pop_front();
     let message =
         told.unwrap_or_else(|| json!({ "role": "assistant", "content": first_source(&body) }));
@@ -111,6 +128,15 @@ async fn chat(State(app): State<App>, Json(body): Json<Value>) -> Response {
         "usage": { "prompt_tokens": 120, "completion_tokens": 20, "total_tokens": 140 },
     }))
     .into_response()
+}
+
+async fn generate(State(app): State<App>, Json(body): Json<Value>) -> Response {
+    app.asked.lock().push(body);
+    let text = "NAO_SEI";
+    let answer = app.always.lock().clone().unwrap_or_else(|| {
+        json!({ "candidates": [{ "content": { "role": "model", "parts": [{ "text": text }] }, "finishReason": "STOP" }] })
+    });
+    Json(answer).into_response()
 }
 
 /// What a well-behaved model would say: the first source, or that there is none.

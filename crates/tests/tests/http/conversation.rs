@@ -362,8 +362,9 @@ both_engines! {
         app.pass(QUIET).await;
         assert!(app.sent()[0].text.ends_with("Nossa limpeza sai por R$ 150."));
         assert_eq!(app.evolution.presences(), [(ANA.to_owned(), "composing".to_owned())]);
-        // A price that stands nowhere does not leave.
+        // A price that stands nowhere does not leave, also when it is said again.
         app.model.will_say("A limpeza custa R$ 99 hoje.");
+        app.model.will_say("Hoje a limpeza custa R$ 99.");
         tenant.hears(ANA, "E a limpeza quanto custa?").await;
         app.pass(QUIET).await;
         assert_eq!(app.sent()[1].text, "A limpeza custa R$ 150.");

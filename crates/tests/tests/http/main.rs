@@ -11,6 +11,7 @@ mod files;
 mod fixtures;
 mod forged;
 mod isolation;
+mod model_answers;
 mod names;
 mod pairing;
 mod people;
