@@ -68,7 +68,7 @@ pub(crate) fn offers(chunks: &[Chunk]) -> HashMap<DocumentId, Date> {
             .collect();
         let pair = group.iter().any(|chunk| chunk.question.is_some());
         if !pair
-            && is_offer(group)
+            && (is_offer(group) || !text.lines().any(is_offer_by_itself))
             && text.chars().count() <= OFFER
             && let (Some(end), Some(first)) = (ends(&text), group.first())
         {
@@ -76,6 +76,11 @@ pub(crate) fn offers(chunks: &[Chunk]) -> HashMap<DocumentId, Date> {
         }
     }
     out
+}
+
+/// Whether a line says by itself what is offered, for how much and until when: then the lines around it do not end with it.
+fn is_offer_by_itself(line: &str) -> bool {
+    ends(line).is_some() && (line.contains("R$") || line.contains('%') || line.contains(" reais"))
 }
 
 /// Whether a document begins as an offer does: by its name, its heading or its first line.
