@@ -150,3 +150,30 @@ pub(crate) fn asks_to_hear_again(plain: &Plain) -> bool {
             | "quero receber de novo"
     )
 }
+
+/// Whether a text that sounds like an attack gives no orders: it only asks.
+pub(crate) fn only_asks(plain: &Plain) -> bool {
+    const ORDERS: &[&str] = &[
+        "ignor",
+        "desconsider",
+        "esquec",
+        "instruc",
+        "regra",
+        "prompt",
+        "sistema",
+        "finja",
+        "fing",
+        "aja",
+        "responda",
+        "escrev",
+        "confirm",
+        "mostr",
+        "revel",
+        "repit",
+        "entra",
+        "ativ",
+        "voce e ",
+        "agora",
+    ];
+    plain.asks && !plain.words().any(|word| ORDERS.iter().any(|order| word.starts_with(order)))
+}

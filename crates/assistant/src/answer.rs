@@ -129,6 +129,8 @@ const LONGEST_READ: usize = 2000;
 const LONGEST: usize = 4096;
 /// How sure a rule must be to be told while a person is called.
 const RULE_CONFIDENCE: f64 = 0.6;
+/// How sure the knowledge must be of an answer to what sounds like an attack.
+const KNOWN: f64 = 0.8;
 /// Pieces of evidence a model reads, and facts beside them.
 const EVIDENCE: usize = 6;
 const FACTS: usize = 12;
@@ -210,6 +212,13 @@ impl Answerer {
         }
         let certain =
             first.filter(|one| one.strength >= acts::acted_on(one.act)).map(|one| one.act);
+        // "Como ligo o modo desenvolvedor do relógio?" sounds like an attack, and a shop knows the answer.
+        if certain == Some(Act::Injection) && acts::only_asks(&plain) {
+            let known = self.extractive(context, turned, &text).await?;
+            if !known.declined && !known.sources.is_empty() && known.confidence >= KNOWN {
+                return Ok(Reply { text: greet(known.text.clone()), ..known });
+            }
+        }
         if let Some(act) = certain
             && let Some(reply) = self.outright(context, turned, &plain, act, &greet)
         {
@@ -447,13 +456,20 @@ impl Answerer {
         let text = if rest.is_empty() { text } else { rest.as_str() };
         let asked = text.to_owned();
         let of_hours = self.asks_hours(context, text).is_some();
+        let of_a_date = knowledge::names_a_date(text);
         let look = move |extractor: &knowledge::Extractor<'_>| {
             let before = before.as_ref().map(|(asked, told)| knowledge::Before { asked, told });
             let mut found = parts::find(extractor, &asked, before);
             if of_hours {
                 // A sentence that shares a word with the question but names no hour answers another.
-                found.extracts.retain(|extract| hours::says_hours(&extract.reply));
-                if let Some(hours) = extractor.opening_hours() {
+                found.extracts.retain(|extract| {
+                    let of_a_day = knowledge::is_of_a_day(&extract.reply);
+                    let of_hours = hours::says_hours(&extract.reply);
+                    if of_a_date { of_a_day || of_hours } else { of_hours && !of_a_day }
+                });
+                if let Some(hours) = extractor.opening_hours()
+                    && (!of_a_date || found.extracts.is_empty())
+                {
                     found = Found { extracts: vec![hours], unknown: Vec::new() };
                 }
             }

@@ -159,6 +159,20 @@ fn leans(text: &str) -> bool {
     words.len() <= LEANING && (opens || words.len() <= 5)
 }
 
+/// "Queria tirar uma dúvida": a question follows, and this is none.
+fn opens(text: &str) -> bool {
+    const WORDS: &str = "queria quero gostaria preciso precisava posso pode podem poderia tirar fazer uma umas duvida duvidas \
+        pergunta perguntas perguntar perguntinha informacao informacoes de me ajudar ajuda por favor aqui so com voces oi ola";
+    let plain = Plain::of(text);
+    let topic = plain.words().any(|word| {
+        word.starts_with("duvida")
+            || word.starts_with("pergunt")
+            || word.starts_with("informac")
+            || word.starts_with("ajud")
+    });
+    topic && plain.words().all(|word| WORDS.split_ascii_whitespace().any(|one| one == word))
+}
+
 fn is_question(text: &str) -> bool {
     text.contains('?')
         || Plain::of(text)
@@ -172,7 +186,7 @@ fn questions(text: &str) -> Vec<String> {
         .split_inclusive(['?', '\n', '!', ';'])
         .flat_map(|part| part.split_inclusive(". "))
         .map(str::trim)
-        .filter(|part| part.chars().any(char::is_alphanumeric) && asks(part))
+        .filter(|part| part.chars().any(char::is_alphanumeric) && asks(part) && !opens(part))
         .collect();
     let mut out: Vec<String> = Vec::new();
     let mut led = String::new();

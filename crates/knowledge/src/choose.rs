@@ -11,7 +11,7 @@ use crate::extract::Extract;
 use crate::facts::cells::{self, Cell};
 use crate::facts::is_price_header;
 use crate::features::{Asked, FEATURES, Featured};
-use crate::index::{Index, Sentence, Term};
+use crate::index::{Index, Sentence, Term, sorted};
 use crate::question::Question;
 use crate::split::{all_digits, capital, stem};
 use crate::weights::{BIAS, WEIGHTS};
@@ -91,6 +91,26 @@ impl Index {
         scored.sort_by(|a, b| {
             b.score.total_cmp(&a.score).then(a.featured.sentence.cmp(&b.featured.sentence))
         });
+        // Of two prices that are asked for nearly alike, that of the very thing comes first.
+        if question.asks_price(self) && scored.len() > 1 {
+            let named = naming(asked.text);
+            let name = |one: &Scored| {
+                naming(&subject_of(&self.sentences[one.featured.sentence as usize].text))
+            };
+            let first = name(&scored[0]);
+            let better = (1..scored.len())
+                .take_while(|at| scored[0].score - scored[*at].score < NEARLY)
+                .find(|at| {
+                    let text = &self.sentences[scored[*at].featured.sentence as usize].text;
+                    is_priced(text) && fits_better(&named, &name(&scored[*at]), &first)
+                });
+            if let Some(at) = better {
+                let score = scored[0].score;
+                let mut one = scored.remove(at);
+                one.score = score;
+                scored.insert(0, one);
+            }
+        }
         let Some(best) = scored.first() else { return nothing };
         let support = best.score;
         let next = scored.get(1).map_or(-9.0, |next| next.score);
@@ -110,13 +130,13 @@ impl Index {
                 scored.retain(|one| !ended(&self.sentences[one.featured.sentence as usize]));
                 match scored.first().filter(|next| next.score > STILL_HOLDS) {
                     Some(_) => {
-                        let now = self.told(&question, before.as_ref(), &scored);
+                        let now = self.told(asked.text, &question, before.as_ref(), &scored);
                         Told { text: format!("{over}\n\n{}", now.text), also: now.also }
                     }
                     None => Told { text: over, also: Vec::new() },
                 }
             }
-            None => self.told(&question, before.as_ref(), &scored),
+            None => self.told(asked.text, &question, before.as_ref(), &scored),
         };
         let mut pieces = vec![home];
         for one in told.also {
@@ -154,7 +174,7 @@ impl Index {
             let terms = crate::split::terms(heading);
             all.extend(terms.iter().filter_map(|term| self.vocabulary.get(term.as_str()).copied()));
         }
-        let all = crate::index::sorted(all.into_iter());
+        let all = sorted(all.into_iter());
         let priced = self
             .vocabulary
             .get(crate::question::PRICE)
@@ -187,7 +207,13 @@ impl Index {
         costs.sum()
     }
 
-    fn told(&self, question: &Question, before: Option<&Question>, scored: &[Scored]) -> Told {
+    fn told(
+        &self,
+        asked: &str,
+        question: &Question,
+        before: Option<&Question>,
+        scored: &[Scored],
+    ) -> Told {
         let best = &scored[0];
         let sentence = &self.sentences[best.featured.sentence as usize];
         if sentence.pair {
@@ -209,6 +235,12 @@ impl Index {
                 .filter(|other| (own(other) - best_own).abs() <= ALIKE)
                 .filter(|other| other.shown_tags == sentence.shown_tags)
                 .collect();
+            let alike = best_named(asked, alike);
+            if let Some(option) =
+                option_of(asked, &sentence.text).filter(|_| question.asks_price(self))
+            {
+                return Told { text: option, also: Vec::new() };
+            }
             let names_more = question.names_things();
             if alike.len() > 1 && alike.len() <= ROWS && names_more {
                 let lines: Vec<String> =
@@ -216,6 +248,11 @@ impl Index {
                 return Told { text: lines.join("\n"), also: Vec::new() };
             }
             return Told { text: self.row(question, before, &sentence.text), also: Vec::new() };
+        }
+        if question.asks_price(self)
+            && let Some(option) = option_of(asked, &sentence.text)
+        {
+            return Told { text: option, also: Vec::new() };
         }
         Told { text: self.trim(question, &self.with_line(question, sentence)), also: Vec::new() }
     }
@@ -226,20 +263,41 @@ impl Index {
         if line.chars().count() > 300 || !line.contains(&sentence.text) {
             return self.under_heading(sentence, sentence.text.clone());
         }
+        let line = &*self.belonging(question, sentence, line);
         let others = line.replace(&sentence.text, "");
         let numbers = |text: &str| crate::extract::has_number(&fold(text));
-        let conditional = [
-            "mas ", "exceto", "menos ", "nao vale", "porem", "so ", "somente", "a partir", "acima",
-            "gratis", "desconto",
-        ]
-        .iter()
-        .any(|word| fold(&others).contains(word));
+        let conditional = is_condition(&others);
         let other_amounts =
             question.asks_number && numbers(&others) && numbers(&sentence.text) && !conditional;
         if other_amounts {
             return self.under_heading(sentence, sentence.text.clone());
         }
         self.under_heading(sentence, line.to_owned())
+    }
+
+    /// A line without the sentences that deny another thing than what is asked for, or affirm another where this is denied.
+    fn belonging(&self, question: &Question, sentence: &Sentence, line: &str) -> String {
+        let denies = |text: &str| {
+            let folded = kernel::text::fold_words(text);
+            folded.starts_with("nao ") || folded.starts_with("nem ") || folded.starts_with("sem ")
+        };
+        let own = denies(&sentence.text);
+        let mut kept = line.to_owned();
+        for (_, other) in crate::split::sentences(line) {
+            if other == sentence.text || is_condition(other) || denies(other) == own {
+                continue;
+            }
+            let set = sorted(
+                crate::split::terms(other)
+                    .iter()
+                    .filter_map(|t| self.vocabulary.get(t.as_str()).copied()),
+            );
+            let named = question.terms.iter().any(|term| !term.light && term.hit(&set) >= SPEAKS);
+            if !named {
+                kept = kept.replace(other, "");
+            }
+        }
+        kept.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// A fragment says what it is about only with its heading.
@@ -331,6 +389,10 @@ const OTHER_THING: f64 = 4.0;
 const NO_PRICE: f64 = 2.0;
 const WITHOUT_PRICE: &str = "orcamento avaliacao depende consulte consultar combinar gratis gratuito gratuita cortesia inclui \
     inclusa incluso incluida incluido cobra cobramos paga pagar custo taxa sob";
+/// How near a word of a sentence must be to one of the question to be it.
+const SPEAKS: f64 = 0.78;
+/// Lead in log-odds up to which another price may still be the one that was asked for.
+const NEARLY: f64 = 1.5;
 /// Log-odds that the very number which is named is worth.
 const OWN_NUMBER: f64 = 1.5;
 /// Log-odds that another number costs.
@@ -399,6 +461,133 @@ struct Told {
     also: Vec<usize>,
 }
 
+/// Whether a sentence is a condition of the one beside it.
+fn is_condition(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "mas ",
+        "exceto",
+        "menos ",
+        "nao vale",
+        "porem",
+        "so ",
+        "somente",
+        "a partir",
+        "acima",
+        "gratis",
+        "desconto",
+        "apenas",
+        "desde que",
+        "salvo",
+    ];
+    let folded = fold(text);
+    WORDS.iter().any(|word| folded.contains(word))
+}
+
+fn is_priced(text: &str) -> bool {
+    text.contains("R$") || text.contains(" reais")
+}
+
+/// Words of a name that say nothing of what it names.
+fn naming(text: &str) -> Vec<String> {
+    const SMALL: &[&str] =
+        &["de", "da", "do", "das", "dos", "e", "o", "a", "os", "as", "com", "para", "em", ""];
+    kernel::text::fold_words(text)
+        .split(' ')
+        .filter(|word| !SMALL.contains(word))
+        .map(stem)
+        .collect()
+}
+
+/// What a priced line is of.
+fn subject_of(text: &str) -> String {
+    if let Some(cells) = cells::of(text) {
+        return cells[0].value.clone();
+    }
+    let prices = crate::facts::amounts::priced(text);
+    let named = prices.first().map(|price| price.name.clone()).filter(|name| !name.is_empty());
+    named.unwrap_or_else(|| text.split(['R', ':']).next().unwrap_or_default().to_owned())
+}
+
+/// Whether a name fits what was asked better than another: it has all of its words that were asked for and no more that
+/// were not. "Diária" is better than "meia diária", "iPhone 13" than "iPhone 13 Pro", unless the rest was asked for.
+fn fits_better(asked: &[String], one: &[String], other: &[String]) -> bool {
+    let (hit, rest): (Vec<_>, Vec<_>) = one.iter().partition(|word| asked.contains(word));
+    let (other_hit, other_rest): (Vec<_>, Vec<_>) =
+        other.iter().partition(|word| asked.contains(word));
+    !hit.is_empty()
+        && other_hit.iter().all(|word| hit.contains(word))
+        && rest.iter().all(|word| other_rest.contains(word))
+        && (hit.len() > other_hit.len() || rest.len() < other_rest.len())
+}
+
+/// Rows than which no other fits better, by their names.
+fn best_named<'a>(asked: &str, rows: Vec<&'a Sentence>) -> Vec<&'a Sentence> {
+    let asked = naming(asked);
+    let names: Vec<Vec<String>> = rows.iter().map(|row| naming(&subject_of(&row.text))).collect();
+    let beaten = |at: usize| names.iter().any(|name| fits_better(&asked, name, &names[at]));
+    rows.iter().enumerate().filter(|(at, _)| !beaten(*at)).map(|(_, row)| *row).collect()
+}
+
+/// The one of several prices of a line whose label was asked for: "60 minutos" of "R$ 90 (30 minutos) ou R$ 150 (60
+/// minutos)".
+fn option_of(asked: &str, line: &str) -> Option<String> {
+    let prices = crate::facts::amounts::priced(line);
+    if prices.len() < 2 || cells::of(line).is_some_and(|cells| cells.len() > 2) {
+        return None;
+    }
+    let words = |text: &str| -> Vec<String> {
+        kernel::text::fold_words(text)
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .map(stem)
+            .collect()
+    };
+    let asked = words(asked);
+    let head = line
+        .split_once(':')
+        .map(|(head, _)| head.trim())
+        .filter(|head| head.len() < prices[0].amount.at.start);
+    // Each by its unit where every one has one, else by its name without what heads all of them.
+    let by_unit = prices.iter().all(|price| price.unit.is_some());
+    let heading = words(head.unwrap_or_default());
+    let labels: Vec<Vec<String>> = prices
+        .iter()
+        .map(|price| match (by_unit, &price.unit) {
+            (true, Some(unit)) => words(unit),
+            _ => words(&price.name).into_iter().filter(|word| !heading.contains(word)).collect(),
+        })
+        .collect();
+    // A word that stands at every price tells none apart.
+    let telling = |label: &Vec<String>| {
+        label
+            .iter()
+            .filter(|word| asked.contains(word) && !labels.iter().all(|other| other.contains(word)))
+            .count()
+    };
+    let counts: Vec<usize> = labels.iter().map(telling).collect();
+    let best = *counts.iter().max()?;
+    let mut fitting = (0..prices.len()).filter(|at| counts[*at] == best);
+    let (at, None) = (fitting.next()?, fitting.next()) else { return None };
+    if best == 0 {
+        return None;
+    }
+    let price = &prices[at];
+    let first = prices[0].name.as_str();
+    let amount = &line[price.amount.at.clone()];
+    let unit = price.unit.as_deref().map(|unit| format!(" ({unit})")).unwrap_or_default();
+    let name = match (head, price.name.trim()) {
+        (Some(head), "") => head.to_owned(),
+        (Some(head), name) => {
+            let own = name.rsplit_once(':').map_or(name, |(_, own)| own.trim());
+            if own == head { head.to_owned() } else { format!("{head}, {own}") }
+        }
+        (None, "") => first.to_owned(),
+        (None, name) => name.to_owned(),
+    };
+    let told = format!("{name}: {amount}{unit}");
+    (!name.is_empty()).then_some(told)
+}
+
 fn sentence_case(text: &str) -> String {
     capital(&text.to_lowercase())
 }
@@ -416,5 +605,38 @@ impl Question {
     /// Whether it names something, beside asking for a price.
     fn names_things(&self) -> bool {
         self.terms.iter().any(|term| !term.light && !term.variants.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::option_of;
+
+    #[test]
+    fn one_of_several_prices_is_told_by_its_label() {
+        let massage = "Massagem relaxante: R$ 90 (30 minutos) ou R$ 150 (60 minutos).";
+        let chips = "Porção de batata: inteira R$ 38, meia R$ 22.";
+        for (asked, line, told) in [
+            (
+                "massagem de 60 minutos quanto fica?",
+                massage,
+                Some("Massagem relaxante: R$ 150 (60 minutos)"),
+            ),
+            ("qual o valor da massagem?", massage, None),
+            ("quanto custa meia porção de batata?", chips, Some("Porção de batata, meia: R$ 22")),
+            (
+                "quanto é a porção inteira de batata",
+                chips,
+                Some("Porção de batata, inteira: R$ 38"),
+            ),
+            ("quanto é a batata", chips, None),
+        ] {
+            assert_eq!(
+                option_of(asked, line).as_deref(),
+                told,
+                "{asked}: {:?}",
+                crate::facts::amounts::priced(line)
+            );
+        }
     }
 }

@@ -70,12 +70,22 @@ pub(crate) fn offers(chunks: &[Chunk]) -> HashMap<DocumentId, Date> {
         if !pair
             && (is_offer(group) || !text.lines().any(is_offer_by_itself))
             && text.chars().count() <= OFFER
-            && let (Some(end), Some(first)) = (ends(&text), group.first())
+            && let (Some(end), Some(first)) = (only_end(&text), group.first())
         {
             out.insert(first.document, end);
         }
     }
     out
+}
+
+/// The day on which all ends that a text names; `None` where it names several.
+fn only_end(text: &str) -> Option<Date> {
+    let mut all: Vec<Date> = text.lines().filter_map(ends).collect();
+    all.dedup();
+    match all.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    }
 }
 
 /// Whether a line says by itself what is offered, for how much and until when: then the lines around it do not end with it.

@@ -29,7 +29,8 @@ pub struct Extractor<'a> {
 impl Extractor<'_> {
     /// The sum that a text asks for, where every part of it is known.
     pub fn sum(&self, text: &str) -> Option<Extract> {
-        let sum = self.index.sum(text, self.today)?;
+        let sum =
+            self.index.extreme(text, self.today).or_else(|| self.index.sum(text, self.today))?;
         Some(Extract {
             reply: sum.reply,
             score: SUM,
@@ -46,7 +47,7 @@ impl Extractor<'_> {
             .index
             .facts()
             .iter()
-            .filter(|fact| fact.kind == Kind::Hours && !fact.outdated)
+            .filter(|fact| fact.kind == Kind::Hours && !fact.outdated && !is_of_a_day(&fact.line))
             .collect();
         let chosen = stated.iter().find(|fact| {
             best.reply.contains(fact.line.trim()) || fact.line.contains(best.reply.trim())
@@ -69,6 +70,7 @@ impl Extractor<'_> {
 
     /// Answers a question; `before`: what it leans on.
     pub fn answer(&self, text: &str, before: Option<Before<'_>>) -> Extract {
+        let text = &*self.index.as_written(text);
         if before.is_none() {
             let by_words = self.index.answer(&Asked {
                 text,
@@ -93,6 +95,21 @@ impl Extractor<'_> {
             today: self.today,
         })
     }
+}
+
+/// Whether a text names a day of the year: "25/12", "15 de novembro".
+pub fn names_a_date(text: &str) -> bool {
+    !crate::typed::dates(text).is_empty()
+}
+
+/// Whether a line of hours is of one day of the year alone: "no feriado de 15 de novembro abrimos até as 12h".
+pub fn is_of_a_day(line: &str) -> bool {
+    let folded = kernel::text::fold_words(line);
+    let weekday =
+        ["segunda", "terca", "quarta", "quinta", "sexta", "sabado", "diariamente", "todos os dias"]
+            .iter()
+            .any(|day| kernel::text::has_phrase(&folded, day));
+    !weekday && (!crate::typed::dates(line).is_empty() || folded.contains("feriado"))
 }
 
 impl Library {

@@ -117,6 +117,8 @@ pub struct Index {
     corrections: Corrections,
     /// Read from the pieces when they are first wanted.
     facts: OnceLock<Vec<Fact>>,
+    /// The words of the pieces by their sound, for those who write by ear.
+    sounds: OnceLock<HashMap<String, Box<str>>>,
     bytes: usize,
 }
 
@@ -158,6 +160,9 @@ impl Builder {
     ) -> u32 {
         let mut all = question.map(|q| self.terms(q)).unwrap_or_default();
         all.extend(self.terms(text));
+        for day in crate::typed::days(text) {
+            all.extend(self.terms(&day));
+        }
         let folded = fold(text);
         let asked: Vec<String> =
             question.map(|q| words(&fold(q)).map(stem).collect()).unwrap_or_default();
@@ -196,7 +201,7 @@ impl Builder {
             spoken,
             heading_text: around.heading.map(Arc::from),
             outdated: around.outdated,
-            ends: around.ends.or_else(|| crate::dates::ends(around.line)),
+            ends: crate::dates::ends(around.line).or(around.ends),
             terms: all,
             set,
             tags,
@@ -331,6 +336,7 @@ impl Index {
             sentence_vectors: Vec::new(),
             corrections,
             facts: OnceLock::new(),
+            sounds: OnceLock::new(),
             bytes: 0,
         };
         index.bytes = index.count_bytes();
@@ -345,6 +351,16 @@ impl Index {
     /// What the pieces state.
     pub fn facts(&self) -> &[Fact] {
         self.facts.get_or_init(|| of_chunks(&self.chunks, &self.corrections))
+    }
+
+    pub(crate) fn by_sound(&self) -> &HashMap<String, Box<str>> {
+        self.sounds.get_or_init(|| {
+            let mut out = HashMap::new();
+            for sentence in &self.sentences {
+                crate::typed::sounds(&sentence.text, &mut out);
+            }
+            out
+        })
     }
 
     /// Gives the sentences their vectors, in order.

@@ -13,6 +13,8 @@ const W_FUZZY: f64 = 0.8;
 /// Of the same root, but perhaps another word: "consulta" is no "consultório".
 const W_FAR: f64 = 0.78;
 const W_TAG: f64 = 0.9;
+/// Another word for it: less than the word itself, and more than one of its root.
+const W_SYNONYM: f64 = 0.79;
 /// The word itself, where its intent has a tag.
 const W_NAMED: f64 = 0.75;
 const W_WEAK: f64 = 0.6;
@@ -33,6 +35,10 @@ fn stems(words: &str) -> Stems {
 }
 
 static LIGHT: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::LIGHT));
+static SYNONYMS: LazyLock<Vec<(Stems, Stems)>> = LazyLock::new(|| {
+    lexicon::SYNONYMS.iter().map(|(said, meant)| (stems(said), stems(meant))).collect()
+});
+static WISHES: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::WISHES));
 static REQUESTS: LazyLock<Words> = LazyLock::new(|| set(lexicon::REQUESTS));
 static VENUE: LazyLock<Words> = LazyLock::new(|| set(lexicon::VENUE));
 static WEAK_HOURS: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::WEAK_HOURS));
@@ -320,15 +326,21 @@ fn term(index: &Index, name: &str, origin: Origin) -> QuestionTerm {
         W_VENUE
     } else if origin == Origin::Implied {
         if variants.is_empty() { 0.0 } else { W_IMPLIED }
+    } else if variants.is_empty() && WISHES.contains(name) {
+        // For whom, when and how: no business has a word for each.
+        W_LIGHT_UNKNOWN
     } else if light {
         if variants.is_empty() { W_LIGHT_UNKNOWN } else { W_LIGHT }
     } else {
         1.0
     };
-    let counted = if df == 0 {
-        variants.iter().map(|(variant, _)| index.df(*variant)).min().unwrap_or(0)
-    } else {
-        df
+    let by_other_words = variants.iter().all(|(_, weight)| *weight <= W_SYNONYM);
+    let counts = variants.iter().map(|(variant, _)| index.df(*variant));
+    let counted = match (df, by_other_words) {
+        // Several words for one thing are as common as all of them together.
+        (0, true) => counts.sum(),
+        (0, false) => counts.min().unwrap_or(0),
+        (df, _) => df,
     };
     let weight = index.idf(counted) * lightness;
     QuestionTerm { variants, df, light, lightness, weight }
@@ -347,6 +359,17 @@ fn expand(index: &Index, name: &str) -> Vec<(Term, f64)> {
         if other != name && !number && fuzzy(other, name) {
             let far = other.len().abs_diff(name.len()) > 2;
             found.push((term, if far { W_FAR } else { W_FUZZY }));
+        }
+    }
+    for (said, meant) in SYNONYMS.iter() {
+        if said.contains(name) {
+            for other in meant.iter().filter(|other| *other != name) {
+                if let Some(term) = index.vocabulary.get(other.as_str())
+                    && found.iter().all(|(known, _)| known != term)
+                {
+                    found.push((*term, W_SYNONYM));
+                }
+            }
         }
     }
     for intent in TAGS.iter() {
@@ -395,7 +418,7 @@ fn fuzzy(a: &str, b: &str) -> bool {
 }
 
 /// One insertion, deletion, substitution, or swap of neighbours apart.
-fn one_edit(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn one_edit(a: &[u8], b: &[u8]) -> bool {
     let (a, b) = if a.len() > b.len() { (b, a) } else { (a, b) };
     if b.len() - a.len() > 1 {
         return false;

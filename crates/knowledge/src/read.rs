@@ -123,7 +123,7 @@ pub enum ReadError {
     HeaderOnly(String),
     #[error("`{0}` is no text: it holds bytes that no text has (a file of another kind, renamed?)")]
     Binary(String),
-    #[error("`{name}` is not what its name says: its content is {content}; {fix}")]
+    #[error("`{name}` was renamed or is not what its name says: its content is {content}; {fix}")]
     Misnamed { name: String, content: String, fix: String },
     #[error("`{0}` is cut off: its end is missing; send the file once more")]
     CutOff(String),

@@ -59,6 +59,15 @@ const COMES_TO: &[&str] =
 /// What asks for a sum by itself.
 const TOTALS: &[&str] =
     &["total", "soma", "somando", "tudo", "junto", "juntos", "contando", "incluindo"];
+/// Words around the kind of thing whose cheapest is asked for.
+const EXTREME: &[&str] = &[
+    "mais", "barato", "barata", "baratos", "baratas", "caro", "cara", "caros", "em", "conta",
+    "menor", "simples", "voces", "tem", "teem", "que", "qual", "quais", "e", "o", "a", "os", "as",
+    "de", "do", "da", "opcao", "quanto", "custa", "sai", "quero", "queria", "saber", "seria",
+    "preco", "valor", "esta", "com", "ai",
+];
+/// Things of one price that are told together, at most.
+const ALIKE: usize = 4;
 /// What no sum answers: which of two, what each costs, what is left over.
 static NOT_SUMS: LazyLock<Words> = LazyLock::new(|| {
     set(
@@ -133,6 +142,54 @@ impl Index {
         Some(shown(&parts))
     }
 
+    /// The cheapest or the dearest of the things that a text names by their kind; `None` where it asks for neither.
+    pub(crate) fn extreme(&self, text: &str, today: Option<jiff::civil::Date>) -> Option<Sum> {
+        let plain = Plain::of(text);
+        let words: Vec<&str> = plain.words().collect();
+        let cheapest = words.windows(2).any(|two| {
+            two[0] == "mais"
+                && matches!(two[1], "barato" | "barata" | "baratos" | "baratas" | "simples")
+        }) || plain.line.contains(" mais em conta ")
+            || plain.line.contains(" menor preco ")
+            || plain.line.contains(" menor valor ");
+        let dearest = words
+            .windows(2)
+            .any(|two| two[0] == "mais" && matches!(two[1], "caro" | "cara" | "caros"));
+        if cheapest == dearest || words.contains(&"ou") {
+            return None;
+        }
+        let kind: Vec<&str> =
+            words.iter().copied().filter(|word| !EXTREME.contains(word)).collect();
+        let asked = Question::read(self, &kind.join(" "));
+        let heavy: Vec<_> =
+            asked.terms.iter().filter(|term| !term.is_price(self) && !term.light).collect();
+        if heavy.is_empty() {
+            return None;
+        }
+        let priced = self.priced(today);
+        let fitting: Vec<&Priced<'_>> = priced
+            .iter()
+            .filter(|one| heavy.iter().all(|term| term.hit(&one.terms) >= FITS))
+            .collect();
+        // Of one thing there is no cheapest.
+        let best = match cheapest {
+            true => fitting.iter().min_by_key(|one| one.cents),
+            false => fitting.iter().max_by_key(|one| one.cents),
+        };
+        let best = best.filter(|_| fitting.len() > 1)?;
+        let alike: Vec<Part<'_>> = fitting
+            .iter()
+            .filter(|one| one.cents == best.cents)
+            .take(ALIKE)
+            .map(|fact| Part { count: 1, fact })
+            .collect();
+        let lines: Vec<Sum> = alike.iter().map(|part| shown(std::slice::from_ref(part))).collect();
+        let reply: Vec<&str> = lines.iter().map(|line| line.reply.as_str()).collect();
+        let mut pieces: Vec<usize> = lines.iter().flat_map(|line| line.pieces.clone()).collect();
+        pieces.dedup();
+        Some(Sum { reply: reply.join("\n"), pieces })
+    }
+
     /// The parts that a segment names: one thing, or a thing and where it goes. `None` when it names what is not known.
     fn parts<'a>(
         &self,
@@ -140,11 +197,14 @@ impl Index {
         priced: &'a [Priced<'a>],
         parts: &mut Vec<Part<'a>>,
     ) -> Option<()> {
-        let (count, named) = counted(segment);
+        let (count, by_weight, named) = counted(segment);
         if named.is_empty() {
             return (count == 1).then_some(());
         }
-        if let Some(fact) = self.thing(&named.join(" "), priced) {
+        if let Some(fact) = self.thing(&named.join(" "), priced)
+            // "2 kg" counts where the price is for each of them; elsewhere it is a size.
+            && (!by_weight || fact.fact.unit.as_deref().is_some_and(is_weight))
+        {
             parts.push(Part { count, fact });
             return Some(());
         }
@@ -214,11 +274,12 @@ impl Index {
 const FITS: f64 = 0.78;
 
 /// How many a segment wants, and the words that name of what.
-fn counted(segment: &str) -> (i64, Vec<&str>) {
+fn counted(segment: &str) -> (i64, bool, Vec<&str>) {
     let words: Vec<&str> = segment.split_whitespace().collect();
     let mut count = 1;
     let mut named = Vec::new();
     let mut counts = true;
+    let mut by_weight = false;
     for (at, word) in words.iter().enumerate() {
         let next = words.get(at + 1).copied().unwrap_or_default();
         let number =
@@ -231,11 +292,23 @@ fn counted(segment: &str) -> (i64, Vec<&str>) {
                 count = number;
                 counts = false;
             }
+            Some(number) if counts && named.is_empty() && is_weight(next) => {
+                (count, counts, by_weight) = (number, false, true);
+            }
+            _ if by_weight && at > 0 && is_weight(word) => {}
             _ if ASKING.contains(*word) => {}
             _ => named.push(*word),
         }
     }
-    (count.clamp(0, MOST), named)
+    (count.clamp(0, MOST), by_weight, named)
+}
+
+/// Whether a unit of a price is a weight that customers count.
+fn is_weight(unit: &str) -> bool {
+    let folded = kernel::text::fold_words(unit);
+    folded
+        .split(' ')
+        .any(|word| matches!(word, "kg" | "kgs" | "quilo" | "quilos" | "kilo" | "kilos"))
 }
 
 fn shown(parts: &[Part<'_>]) -> Sum {

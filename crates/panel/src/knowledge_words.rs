@@ -124,7 +124,7 @@ fn misnamed(content: &str) -> String {
     let (what, then) = match content {
         "a PDF" => ("um PDF", "mude o nome para .pdf"),
         "a Word file" => ("um arquivo do Word", "mude o nome para .docx"),
-        "an Excel file" => ("uma planilha do Excel", "salve a planilha como CSV e envie essa"),
+        "an Excel file" => ("uma planilha do Excel", "mude o nome para .xlsx"),
         "a PowerPoint file" => ("um arquivo do PowerPoint", "salve como PDF e envie esse"),
         "an OpenDocument file" => {
             ("um arquivo do LibreOffice", "salve como .docx ou PDF e envie esse")

@@ -193,7 +193,7 @@ fn without_chat(blocks: Vec<Block>) -> Vec<Block> {
 
 /// Pairs and sections of a document. `plain`: its headings are not marked, so short lines may be some.
 pub(super) fn assemble(blocks: Vec<Block>, plain: bool) -> Vec<Item> {
-    let blocks = joined(without_chat(blocks));
+    let blocks = joined(nested(without_chat(blocks)));
     let mut out = Collector::default();
     let mut at = 0;
     let paragraphs = blocks.contains(&Block::Blank);
@@ -300,6 +300,55 @@ fn lines_of(blocks: &[Block]) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+static ENTRY: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"^([ \t]*)(?:[-*+•▪◦○●]|[0-9]{1,2}[.)])[ \t]+(.+)$"));
+/// Characters of the entries under another one that are told in one line with it.
+const UNDER: usize = 280;
+
+/// A list's entry: how far it is set in, and its text.
+fn entry(block: Option<&Block>) -> Option<(usize, &str)> {
+    let Some(Block::Line(line)) = block else { return None };
+    let found = ENTRY.captures(line)?;
+    let inset = found.get(1).map_or("", |inset| inset.as_str());
+    let wide: usize = inset.chars().map(|c| if c == '\t' { 4 } else { 1 }).sum();
+    Some((wide, found.get(2)?.as_str().trim()))
+}
+
+/// Entries that stand under another one say with it what they are of: "Aluno" with its documents, "Pizza" with its sorts.
+fn nested(blocks: Vec<Block>) -> Vec<Block> {
+    let mut out = Vec::with_capacity(blocks.len());
+    let mut at = 0;
+    while at < blocks.len() {
+        let own = entry(blocks.get(at));
+        let under: Vec<&str> = match own {
+            Some((depth, _)) => (at + 1..blocks.len())
+                .map_while(|next| entry(blocks.get(next)).filter(|(inset, _)| *inset > depth))
+                .map(|(_, text)| text)
+                .collect(),
+            None => Vec::new(),
+        };
+        let heads = own.filter(|(_, text)| {
+            text.split_whitespace().count() <= 6
+                && !AMOUNT.is_match(text)
+                && !text.ends_with(['.', '?', '!'])
+        });
+        let Some((_, head)) = heads.filter(|_| !under.is_empty()) else {
+            out.push(blocks[at].clone());
+            at += 1;
+            continue;
+        };
+        let head = head.trim_end_matches(':');
+        let long = under.iter().map(|text| text.chars().count()).sum::<usize>() > UNDER;
+        if long || under.iter().any(|text| AMOUNT.is_match(text) || text.ends_with('.')) {
+            out.extend(under.iter().map(|text| Block::Line(format!("{head} – {text}"))));
+        } else {
+            out.push(Block::Line(format!("{head}: {}", under.join(", "))));
+        }
+        at += 1 + under.len();
+    }
+    out
 }
 
 /// Lines that belong together as one: a price under its name, a description under its dish.

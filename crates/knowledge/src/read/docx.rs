@@ -75,6 +75,8 @@ struct Paragraph {
     level: Option<u8>,
     /// All of its letters are bold.
     bold: Option<bool>,
+    /// How deep it stands in a list, from 0.
+    depth: Option<usize>,
 }
 
 #[derive(Default)]
@@ -174,6 +176,15 @@ fn part(
                             (value(&tag, "val"), paragraphs.last_mut())
                         {
                             paragraph.level = level(&style);
+                            paragraph.depth = list_depth(&style).or(paragraph.depth);
+                        }
+                    }
+                    "ilvl" => {
+                        let depth = value(&tag, "val").and_then(|v| v.parse::<usize>().ok());
+                        if let (Some(depth), Some(paragraph)) =
+                            (depth.filter(|depth| *depth < 9), paragraphs.last_mut())
+                        {
+                            paragraph.depth = Some(depth);
                         }
                     }
                     "outlineLvl" => {
@@ -349,5 +360,19 @@ fn close(out: &mut Vec<Block>, paragraph: &Paragraph) {
         out.push(Block::Heading(8, plain_line(text)));
         return;
     }
-    out.extend(text.lines().map(|line| Block::Line(line.to_owned())));
+    let mark = paragraph.depth.map_or(String::new(), |depth| format!("{}- ", "  ".repeat(depth)));
+    out.extend(text.lines().map(|line| Block::Line(format!("{mark}{line}"))));
+}
+
+/// How deep a style of a list stands, from 0: "ListBullet2" is 1.
+fn list_depth(style: &str) -> Option<usize> {
+    let style = kernel::text::fold(style);
+    let rest = ["listbullet", "listnumber", "commarcadores", "listacommarcadores", "numerada"]
+        .iter()
+        .find_map(|name| style.strip_prefix(name))?;
+    if rest.is_empty() {
+        Some(0)
+    } else {
+        rest.parse::<usize>().ok()?.checked_sub(1).filter(|d| *d < 9)
+    }
 }

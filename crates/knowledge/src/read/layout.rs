@@ -97,7 +97,7 @@ fn line(mut marks: Vec<Mark>) -> Option<Line> {
         }
     }
     for run in &mut runs {
-        run.text = run.text.trim().to_owned();
+        run.text = super::composed(run.text.trim());
     }
     runs.retain(|run| !run.text.is_empty());
     // Leading dots are one run with what they lead to.
@@ -305,9 +305,19 @@ fn is_prose(columns: &[Vec<Line>]) -> bool {
             * 2
             > lines.len()
     };
+    // A line in small letters goes on with the one above it: cells of a table begin anew.
+    let goes_on = |lines: &Vec<Line>| {
+        lines.windows(2).any(|pair| {
+            let (above, below) = (pair[0].text(), pair[1].text());
+            above.chars().count() >= 14
+                && !above.ends_with(['.', '!', '?', ':', ';'])
+                && below.starts_with(char::is_lowercase)
+        })
+    };
     let filled: Vec<&Vec<Line>> = columns.iter().filter(|lines| !lines.is_empty()).collect();
     filled.len() > 1
-        && filled.iter().all(|lines| long(lines) && lines.len() > 1)
+        && (filled.iter().all(|lines| long(lines) && lines.len() > 1)
+            || filled.iter().all(|lines| goes_on(lines)))
         && !filled.iter().any(|lines| amounts(lines))
 }
 
@@ -357,6 +367,11 @@ fn joined(before: &str, next: &str) -> String {
     format!("{before} {next}")
 }
 
+/// Whether dots lead from a name to what it costs: an entry of a list, however full its line is.
+fn leads(text: &str) -> bool {
+    text.contains("....") || text.contains(". . . ") || text.contains("____") || text.contains("……")
+}
+
 /// Lines of print to paragraphs and headings.
 fn paragraphs(lines: &[Line], body: f64, out: &mut Vec<Block>) {
     let right = lines.iter().map(Line::end).fold(0.0, f64::max);
@@ -398,6 +413,7 @@ fn paragraphs(lines: &[Line], body: f64, out: &mut Vec<Block>) {
                 && ((!ended && (lower || full))
                     || (ended && full && gap <= 1.25 * step.max(1.0) && lower))
                 && !(current.contains("R$") && text.contains("R$") && !full)
+                && !(leads(&current) && leads(&text))
         });
         let apart = before
             .is_some_and(|above| line.y - above.y > 1.6 * step.max(line.size) || line.y < above.y);

@@ -179,18 +179,21 @@ fn without_furniture(mut pages: Vec<Vec<layout::Line>>) -> Vec<Vec<layout::Line>
     pages
 }
 
-/// A line with the number of its page left out: by that, what stands on every page is told. Other numbers stay: lines
+/// A line with the number of its page left out, the first that could be it: by that, what stands on every page is told. Other numbers stay: lines
 /// that differ in them say different things.
 fn shape(line: &str, page: usize) -> String {
     let mut out = String::new();
     let mut digits = String::new();
+    let mut numbered = false;
     for c in line.chars().chain(std::iter::once(' ')) {
         if c.is_ascii_digit() {
             digits.push(c);
             continue;
         }
         // A cover is often not counted.
-        let own = digits.parse::<usize>().is_ok_and(|number| number.abs_diff(page) <= 1);
+        let own =
+            !numbered && digits.parse::<usize>().is_ok_and(|number| number.abs_diff(page) <= 1);
+        numbered |= own;
         out.push_str(if own { "#" } else { &digits });
         digits.clear();
         out.push(c);
@@ -207,6 +210,7 @@ mod tests {
     fn only_the_page_number_is_left_out() {
         assert_eq!(shape("Página 3 de 10", 3), "Página # de 10");
         assert_eq!(shape("Página 2 de 10", 2), "Página # de 10");
+        assert_eq!(shape("Página 2 de 3", 2), "Página # de 3");
         assert_eq!(shape("A vaga 37 custa R$ 60", 38), "A vaga # custa R$ 60");
         assert_ne!(shape("A vaga 37 custa R$ 60", 38), shape("A vaga 38 custa R$ 61", 39));
     }

@@ -1,0 +1,288 @@
+//! What customers type, written as a business's own knowledge writes it: words that sound alike or miss a letter, dates in
+//! figures, weekdays by number. What it knows already stays as it is.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use kernel::text::fold;
+use regex::Regex;
+
+use crate::index::Index;
+use crate::lexicon;
+use crate::split::{STOP, Words, expression, set, stem};
+
+/// Letters of a word from which a missing or wrong one is mended; shorter ones are other words.
+const ONE_WRONG: usize = 7;
+/// Letters from which a word that only sounds like another one is taken for it.
+const SOUNDS: usize = 4;
+/// Words that are known without any knowledge: what customers ask with.
+static COMMON: LazyLock<Words> = LazyLock::new(|| {
+    let intents = lexicon::INTENTS.iter().map(|(_, group, _)| *group);
+    [lexicon::LIGHT, lexicon::REQUESTS, lexicon::WISHES, lexicon::VENUE, lexicon::EVERYDAY]
+        .into_iter()
+        .chain(intents)
+        .flat_map(set)
+        .collect()
+});
+/// The same, with their accents where sound needs them.
+static BY_SOUND: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
+    let plain = COMMON.iter().map(|word| (sound(word), *word));
+    let accented = lexicon::ACCENTED.split_whitespace().map(|word| (sound(word), word));
+    plain.chain(accented).collect()
+});
+
+static DAY: LazyLock<Regex> = LazyLock::new(|| {
+    expression(r"\b(0?[1-9]|[12][0-9]|3[01])/(0?[1-9]|1[0-2])(?:/(?:20)?[0-9]{2})?\b")
+});
+static WEEKDAY: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"(?i)\b([2-6]) ?[ªaº] ?(?:feira)?\b|\b([2-6])[ªa]?-?feira\b"));
+static TIMES: LazyLock<Regex> = LazyLock::new(|| expression(r"(?i)\b([0-9]{1,2}) ?x\b"));
+static STROKE: LazyLock<Regex> = LazyLock::new(|| expression(r"(?i)\b([pcs])/(\s|\b)"));
+static WORD: LazyLock<Regex> = LazyLock::new(|| expression(r"[\p{L}]+"));
+/// What comes before the question itself: who somebody is, where they saw the business.
+static PREAMBLE: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"(?i)^.{0,160}?\b(?:queria|quero|gostaria(?: de)?|gostaríamos de|preciso(?: de)?|poderia me|pode me|podem me|vim)\s+(?:de\s+)?(?:saber|perguntar|tirar uma d[uú]vida|informar|dizer)\b(?:\s+(?:sobre|se|uma coisa|é))?[\s,:]*",
+    )
+});
+
+/// What is said before a question and asks for nothing.
+static GREETED: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"(?i)^\s*(?:(?:oi+e?|ol[aá]|opa|e a[ií]|bom dia|boa tarde|boa noite|blz|beleza|ok|certo|entendi|tudo bem|td bem|ent[aã]o|show|perfeito|ata|ah|hm+|legal|valeu|obrigad[oa])(?:[\s,.!:;-]+|$))+",
+    )
+});
+
+const MONTHS: [&str; 12] = [
+    "janeiro",
+    "fevereiro",
+    "março",
+    "abril",
+    "maio",
+    "junho",
+    "julho",
+    "agosto",
+    "setembro",
+    "outubro",
+    "novembro",
+    "dezembro",
+];
+const DAYS: [&str; 5] = ["segunda", "terça", "quarta", "quinta", "sexta"];
+/// Days that everybody knows by their names.
+const FEASTS: &[(&str, &str)] = &[
+    ("natal", "25 de dezembro"),
+    ("ano novo", "1 de janeiro"),
+    ("reveillon", "31 de dezembro"),
+    ("vespera de natal", "24 de dezembro"),
+    ("finados", "2 de novembro"),
+    ("tiradentes", "21 de abril"),
+    ("dia do trabalho", "1 de maio"),
+    ("dia do trabalhador", "1 de maio"),
+    ("independencia", "7 de setembro"),
+    ("aparecida", "12 de outubro"),
+    ("dia das criancas", "12 de outubro"),
+    ("proclamacao da republica", "15 de novembro"),
+    ("consciencia negra", "20 de novembro"),
+];
+
+/// Turns of phrase for which there is a word.
+const TURNS: &[(&str, &str)] = &[
+    ("dinheiro de volta", "reembolso"),
+    ("devolvem o dinheiro", "reembolso"),
+    ("deixar o carro", "estacionamento"),
+    ("plano de saude", "convenio"),
+    ("planos de saude", "convenios"),
+    ("nota fiscal", "nf"),
+    ("hora de saida", "horario de saida"),
+    ("hora de entrada", "horario de entrada"),
+];
+
+/// A word as it sounds in Portuguese, roughly: what is mixed up in writing is one.
+fn sound(word: &str) -> String {
+    let word = fold(&word.to_lowercase().replace('ç', "ss"));
+    let letters: Vec<char> = word.chars().collect();
+    let mut out = String::with_capacity(letters.len());
+    for (at, c) in letters.iter().copied().enumerate() {
+        let next = letters.get(at + 1).copied().unwrap_or(' ');
+        let soft = matches!(next, 'e' | 'i');
+        let sounds = match c {
+            'c' if next == 'h' => 'x',
+            'c' if soft => 's',
+            'c' | 'k' | 'q' => 'k',
+            'z' | 'x' => 's',
+            'g' if soft => 'j',
+            'w' => 'v',
+            'y' => 'i',
+            'n' if matches!(next, 'p' | 'b') => 'm',
+            'h' => continue,
+            'u' if at > 0 && matches!(letters[at - 1], 'q' | 'g') && soft => continue,
+            's' if next == 'c' && matches!(letters.get(at + 2), Some('e' | 'i')) => continue,
+            other => other,
+        };
+        if !out.ends_with(sounds) {
+            out.push(sounds);
+        }
+    }
+    out
+}
+
+impl Index {
+    /// A question as the knowledge would put it.
+    pub(crate) fn as_written<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut out = Cow::Borrowed(text);
+        let rest = GREETED.replace(&out, "");
+        if rest.chars().any(char::is_alphanumeric) && rest.len() < out.len() {
+            out = Cow::Owned(rest.into_owned());
+        }
+        let rest = PREAMBLE.replace(&out, "");
+        if rest.chars().any(char::is_alphanumeric)
+            && rest.split_whitespace().count() >= 2
+            && rest.len() < out.len()
+        {
+            out = Cow::Owned(rest.into_owned());
+        }
+        if DAY.is_match(&out) {
+            let spelt =
+                DAY.replace_all(&out, |found: &regex::Captures<'_>| spelt(&found[1], &found[2]));
+            out = Cow::Owned(spelt.into_owned());
+        }
+        if WEEKDAY.is_match(&out) {
+            let named = WEEKDAY.replace_all(&out, |found: &regex::Captures<'_>| {
+                let digit = found.get(1).or(found.get(2)).map_or("2", |digit| digit.as_str());
+                let day = digit.parse::<usize>().ok().and_then(|digit| DAYS.get(digit - 2));
+                format!("{} ", day.copied().unwrap_or("segunda"))
+            });
+            out = Cow::Owned(named.into_owned());
+        }
+        if TIMES.is_match(&out) {
+            out = Cow::Owned(TIMES.replace_all(&out, "$1 vezes").into_owned());
+        }
+        if STROKE.is_match(&out) {
+            let full = STROKE.replace_all(&out, |found: &regex::Captures<'_>| match &found[1] {
+                "c" | "C" => "com ",
+                "s" | "S" => "sem ",
+                _ => "para ",
+            });
+            out = Cow::Owned(full.into_owned());
+        }
+        let folded = kernel::text::fold_words(&out);
+        for (feast, day) in FEASTS {
+            let known = stem(feast.rsplit(' ').next().unwrap_or(feast));
+            let month = stem(&fold(day.rsplit(' ').next().unwrap_or_default()));
+            if kernel::text::has_phrase(&folded, feast)
+                && !self.vocabulary.contains_key(known.as_str())
+                && self.vocabulary.contains_key(month.as_str())
+            {
+                out = Cow::Owned(format!("{out} {day}"));
+            }
+        }
+        let plain = understanding::Plain::of(&out).line;
+        for (said, meant) in TURNS {
+            let last = stem(said.rsplit(' ').next().unwrap_or(said));
+            let lacks = !self.vocabulary.contains_key(last.as_str());
+            if kernel::text::has_phrase(&plain, said) && (lacks || said.starts_with("hora ")) {
+                out = Cow::Owned(plain.trim().replace(said, meant));
+            }
+        }
+        let mended = WORD.replace_all(&out, |found: &regex::Captures<'_>| {
+            self.mended(&found[0]).unwrap_or_else(|| found[0].to_owned())
+        });
+        match mended {
+            Cow::Borrowed(_) => out,
+            Cow::Owned(mended) if mended == *out => out,
+            Cow::Owned(mended) => Cow::Owned(mended),
+        }
+    }
+
+    /// What a word that nobody knows is meant to be.
+    fn mended(&self, word: &str) -> Option<String> {
+        let folded = fold(word);
+        let letters = folded.len();
+        if letters < SOUNDS
+            || !folded.bytes().all(|b| b.is_ascii_lowercase())
+            || STOP.contains(folded.as_str())
+            || COMMON.contains(folded.as_str())
+            || self.vocabulary.contains_key(stem(&folded).as_str())
+            || understanding::plain_word(&folded) != folded
+        {
+            return None;
+        }
+        let own = sound(word);
+        if let Some(alike) = self.by_sound().get(&own) {
+            return Some(alike.to_string());
+        }
+        if let Some(alike) = BY_SOUND.get(&own) {
+            return Some((*alike).to_owned());
+        }
+        if letters < ONE_WRONG {
+            return None;
+        }
+        let near = |other: &str| {
+            other.len() >= ONE_WRONG - 1
+                && other.as_bytes()[0] == folded.as_bytes()[0]
+                && crate::question::one_edit(folded.as_bytes(), other.as_bytes())
+        };
+        // The first by the alphabet, so that it is the same one every time.
+        let own_word = self.by_sound().values().filter(|other| near(other)).min();
+        own_word.map(|word| word.to_string()).or_else(|| {
+            COMMON.iter().filter(|other| near(other)).min().map(|other| (*other).to_owned())
+        })
+    }
+}
+
+/// "25/12" in words.
+fn spelt(day: &str, month: &str) -> String {
+    let month = month.parse::<usize>().ok().and_then(|month| MONTHS.get(month.wrapping_sub(1)));
+    format!("{} de {}", day.trim_start_matches('0'), month.copied().unwrap_or_default())
+}
+
+/// The days that a text names in figures, in words.
+pub(crate) fn days(text: &str) -> Vec<String> {
+    DAY.captures_iter(text).map(|found| spelt(&found[1], &found[2])).collect()
+}
+
+static DATE: LazyLock<Regex> =
+    LazyLock::new(|| expression(&format!(r"\b[0-9]{{1,2}}º? de (?:{})\b", MONTHS.join("|"))));
+
+/// The days of a year that a text names, in figures or in words.
+pub(crate) fn dates(text: &str) -> Vec<String> {
+    let lower = text.to_lowercase();
+    let mut out = days(&lower);
+    out.extend(DATE.find_iter(&lower).map(|found| found.as_str().to_owned()));
+    out
+}
+
+/// The words of a text by their sound, for those who write by ear.
+pub(crate) fn sounds(text: &str, into: &mut HashMap<String, Box<str>>) {
+    for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| word.len() >= SOUNDS) {
+        into.entry(sound(word)).or_insert_with(|| fold(word).into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Index;
+
+    #[test]
+    #[expect(clippy::unwrap_used, reason = "a test")]
+    fn what_is_typed_is_written_as_the_knowledge_writes_it() {
+        let text = "# Clínica\n\nO horário de funcionamento é das 9h às 18h.\n\nTemos estacionamento.\n\nAceitamos cartão.\n\n\
+                    Fazemos entrega.\n\nO endereço é Rua Treze de Maio, 900.\n\nFechamos em 25 de dezembro.\n";
+        let index = Index::of_files(&[("a.md", text)]).unwrap();
+        for (typed, meant) in [
+            ("qual o horario de funcionameto?", "qual o horario de funcionamento?"),
+            ("tem estacionameto", "tem estacionamento"),
+            ("aseita cartao?", "aceita cartao?"),
+            ("voces fasem entrega", "voces fazem entrega"),
+            ("qual o enderesso", "qual o endereco"),
+            ("abre 25/12?", "abre 25 de dezembro?"),
+            ("da p pagar em 12x?", "da p pagar em 12 vezes?"),
+            ("oi, vi vocês no insta e queria saber o preço da festa", "o preço da festa"),
+            ("vocês fazem botox?", "vocês fazem botox?"),
+            ("quero harmonização", "quero harmonização"),
+        ] {
+            assert_eq!(index.as_written(typed), meant, "{typed}");
+        }
+    }
+}
