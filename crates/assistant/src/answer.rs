@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use inbox::{Line, Reason};
-use jiff::civil::Date;
 use kernel::Clock;
 use knowledge::{Hit, Library};
 use models::{Breakers, LanguageModel};
@@ -16,9 +15,9 @@ use crate::Context;
 use understanding::{Act, Plain, Strength};
 
 use crate::acts;
-use crate::history::{before, last_question};
+use crate::history::before;
 use crate::hours;
-use crate::model_turn::{self, Asked};
+use crate::model_turn;
 use crate::parts::{self, Found};
 use crate::phrases::Phrases;
 
@@ -131,11 +130,6 @@ const LONGEST: usize = 4096;
 const RULE_CONFIDENCE: f64 = 0.6;
 /// How sure the knowledge must be of an answer to what sounds like an attack.
 const KNOWN: f64 = 0.8;
-/// Pieces of evidence a model reads, and facts beside them.
-const EVIDENCE: usize = 6;
-const FACTS: usize = 12;
-/// Bytes of knowledge up to which a model reads all of it.
-const WHOLE: usize = 8_000;
 
 impl Answerer {
     pub fn new(
@@ -354,90 +348,7 @@ impl Answerer {
         Ok(reply)
     }
 
-    async fn supported_by_knowledge(
-        &self,
-        context: &Context,
-        turned: &Turned<'_>,
-        text: &str,
-    ) -> Result<Reply, db::Error> {
-        let tenant = context.tenant.id;
-        if context.models.is_empty() {
-            return self.extractive(context, turned, text).await;
-        }
-        let today = Some(context.tenant.day(self.clock.now()));
-        let mut hits = self.library.search(tenant, text, EVIDENCE, today).await?;
-        if hits.len() < EVIDENCE
-            && let Some(before) = last_question(turned.history)
-        {
-            // A follow-up says little by itself.
-            let both = format!("{before} {text}");
-            let more = self.library.search(tenant, &both, EVIDENCE, today).await?;
-            for hit in more {
-                if hits.len() < EVIDENCE && hits.iter().all(|h| h.text != hit.text) {
-                    hits.push(hit);
-                }
-            }
-        }
-        let evidence = self.evidence(context, text, today, &hits).await?;
-        let asked = Asked { context, turned, text, hits: &hits, evidence: &evidence };
-        let (outcome, trace) = model_turn::ask(self, &asked).await;
-        match outcome {
-            model_turn::Outcome::Said { text } => {
-                let confidence = self.library.extract(tenant, asked.text).await?.confidence();
-                Ok(Reply {
-                    text,
-                    sources: hits.into_iter().map(Source::from).collect(),
-                    confidence,
-                    declined: false,
-                    hand_over: None,
-                    trace,
-                    intent: QUESTION,
-                    unasked: None,
-                })
-            }
-            model_turn::Outcome::DoesNotKnow => {
-                let nearest = hits.into_iter().map(Source::from).collect();
-                let mut reply = declined(nearest, 0.0);
-                reply.trace["models"] = trace["models"].clone();
-                Ok(reply)
-            }
-            model_turn::Outcome::HandOff => {
-                let reply = Reply { trace, ..fixed(QUESTION, String::new()) };
-                Ok(reply.handing_over(Reason::ModelHandOff))
-            }
-            // The knowledge's own sentences step in.
-            model_turn::Outcome::Failed => {
-                let mut reply = self.extractive(context, turned, text).await?;
-                if let (Value::Object(into), Value::Object(from)) = (&mut reply.trace, trace) {
-                    into.extend(from);
-                }
-                Ok(reply)
-            }
-        }
-    }
-
-    /// What a model reads: all that is known where that is little, else the pieces found and the facts on what is asked.
-    async fn evidence(
-        &self,
-        context: &Context,
-        text: &str,
-        today: Option<Date>,
-        hits: &[Hit],
-    ) -> Result<Vec<Hit>, db::Error> {
-        let index = self.library.index(context.tenant.id).await?;
-        let (asked, found) = (text.to_owned(), hits.to_vec());
-        let look = move |index: &knowledge::Index| {
-            index.whole(&found, today, WHOLE).unwrap_or_else(|| {
-                let mut facts = index.facts_of(&asked, FACTS);
-                // A line that stands in a piece was read already.
-                facts.retain(|fact| !found.iter().any(|hit| hit.text.contains(&fact.text)));
-                found.into_iter().chain(facts).collect()
-            })
-        };
-        knowledge::ask(&index, look).await
-    }
-
-    async fn extractive(
+    pub(crate) async fn extractive(
         &self,
         context: &Context,
         turned: &Turned<'_>,
@@ -598,16 +509,16 @@ impl Answerer {
 }
 
 impl Reply {
-    fn handing_over(mut self, reason: Reason) -> Self {
+    pub(crate) fn handing_over(mut self, reason: Reason) -> Self {
         self.hand_over = Some(reason);
         self
     }
 }
 
 /// What a text is that is none of the acts.
-const QUESTION: &str = "question";
+pub(crate) const QUESTION: &str = "question";
 
-fn fixed(intent: &'static str, text: String) -> Reply {
+pub(crate) fn fixed(intent: &'static str, text: String) -> Reply {
     Reply {
         text,
         sources: Vec::new(),
@@ -620,7 +531,7 @@ fn fixed(intent: &'static str, text: String) -> Reply {
     }
 }
 
-fn declined(sources: Vec<Source>, confidence: f64) -> Reply {
+pub(crate) fn declined(sources: Vec<Source>, confidence: f64) -> Reply {
     Reply {
         text: String::new(),
         trace: json!({ "answered_by": "declined", "nearest": sources, "confidence": confidence }),

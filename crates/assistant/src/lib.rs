@@ -13,6 +13,7 @@ mod api;
 mod budget;
 mod chat;
 mod context;
+mod evidence;
 mod guard;
 mod history;
 mod hours;

@@ -12,6 +12,7 @@ use crate::facts::cells::{self, Cell};
 use crate::facts::is_price_header;
 use crate::features::{Asked, FEATURES, Featured};
 use crate::index::{Index, Sentence, Term, sorted};
+use crate::named_prices::{best_named, fits_better, is_priced, naming, option_of, subject_of};
 use crate::question::Question;
 use crate::split::{all_digits, capital, stem};
 use crate::weights::{BIAS, WEIGHTS};
@@ -483,111 +484,6 @@ fn is_condition(text: &str) -> bool {
     WORDS.iter().any(|word| folded.contains(word))
 }
 
-fn is_priced(text: &str) -> bool {
-    text.contains("R$") || text.contains(" reais")
-}
-
-/// Words of a name that say nothing of what it names.
-fn naming(text: &str) -> Vec<String> {
-    const SMALL: &[&str] =
-        &["de", "da", "do", "das", "dos", "e", "o", "a", "os", "as", "com", "para", "em", ""];
-    kernel::text::fold_words(text)
-        .split(' ')
-        .filter(|word| !SMALL.contains(word))
-        .map(stem)
-        .collect()
-}
-
-/// What a priced line is of.
-fn subject_of(text: &str) -> String {
-    if let Some(cells) = cells::of(text) {
-        return cells[0].value.clone();
-    }
-    let prices = crate::facts::amounts::priced(text);
-    let named = prices.first().map(|price| price.name.clone()).filter(|name| !name.is_empty());
-    named.unwrap_or_else(|| text.split(['R', ':']).next().unwrap_or_default().to_owned())
-}
-
-/// Whether a name fits what was asked better than another: it has all of its words that were asked for and no more that
-/// were not. "Diária" is better than "meia diária", "iPhone 13" than "iPhone 13 Pro", unless the rest was asked for.
-fn fits_better(asked: &[String], one: &[String], other: &[String]) -> bool {
-    let (hit, rest): (Vec<_>, Vec<_>) = one.iter().partition(|word| asked.contains(word));
-    let (other_hit, other_rest): (Vec<_>, Vec<_>) =
-        other.iter().partition(|word| asked.contains(word));
-    !hit.is_empty()
-        && other_hit.iter().all(|word| hit.contains(word))
-        && rest.iter().all(|word| other_rest.contains(word))
-        && (hit.len() > other_hit.len() || rest.len() < other_rest.len())
-}
-
-/// Rows than which no other fits better, by their names.
-fn best_named<'a>(asked: &str, rows: Vec<&'a Sentence>) -> Vec<&'a Sentence> {
-    let asked = naming(asked);
-    let names: Vec<Vec<String>> = rows.iter().map(|row| naming(&subject_of(&row.text))).collect();
-    let beaten = |at: usize| names.iter().any(|name| fits_better(&asked, name, &names[at]));
-    rows.iter().enumerate().filter(|(at, _)| !beaten(*at)).map(|(_, row)| *row).collect()
-}
-
-/// The one of several prices of a line whose label was asked for: "60 minutos" of "R$ 90 (30 minutos) ou R$ 150 (60
-/// minutos)".
-fn option_of(asked: &str, line: &str) -> Option<String> {
-    let prices = crate::facts::amounts::priced(line);
-    if prices.len() < 2 || cells::of(line).is_some_and(|cells| cells.len() > 2) {
-        return None;
-    }
-    let words = |text: &str| -> Vec<String> {
-        kernel::text::fold_words(text)
-            .split(' ')
-            .filter(|word| !word.is_empty())
-            .map(stem)
-            .collect()
-    };
-    let asked = words(asked);
-    let head = line
-        .split_once(':')
-        .map(|(head, _)| head.trim())
-        .filter(|head| head.len() < prices[0].amount.at.start);
-    // Each by its unit where every one has one, else by its name without what heads all of them.
-    let by_unit = prices.iter().all(|price| price.unit.is_some());
-    let heading = words(head.unwrap_or_default());
-    let labels: Vec<Vec<String>> = prices
-        .iter()
-        .map(|price| match (by_unit, &price.unit) {
-            (true, Some(unit)) => words(unit),
-            _ => words(&price.name).into_iter().filter(|word| !heading.contains(word)).collect(),
-        })
-        .collect();
-    // A word that stands at every price tells none apart.
-    let telling = |label: &Vec<String>| {
-        label
-            .iter()
-            .filter(|word| asked.contains(word) && !labels.iter().all(|other| other.contains(word)))
-            .count()
-    };
-    let counts: Vec<usize> = labels.iter().map(telling).collect();
-    let best = *counts.iter().max()?;
-    let mut fitting = (0..prices.len()).filter(|at| counts[*at] == best);
-    let (at, None) = (fitting.next()?, fitting.next()) else { return None };
-    if best == 0 {
-        return None;
-    }
-    let price = &prices[at];
-    let first = prices[0].name.as_str();
-    let amount = &line[price.amount.at.clone()];
-    let unit = price.unit.as_deref().map(|unit| format!(" ({unit})")).unwrap_or_default();
-    let name = match (head, price.name.trim()) {
-        (Some(head), "") => head.to_owned(),
-        (Some(head), name) => {
-            let own = name.rsplit_once(':').map_or(name, |(_, own)| own.trim());
-            if own == head { head.to_owned() } else { format!("{head}, {own}") }
-        }
-        (None, "") => first.to_owned(),
-        (None, name) => name.to_owned(),
-    };
-    let told = format!("{name}: {amount}{unit}");
-    (!name.is_empty()).then_some(told)
-}
-
 fn sentence_case(text: &str) -> String {
     capital(&text.to_lowercase())
 }
@@ -605,38 +501,5 @@ impl Question {
     /// Whether it names something, beside asking for a price.
     fn names_things(&self) -> bool {
         self.terms.iter().any(|term| !term.light && !term.variants.is_empty())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::option_of;
-
-    #[test]
-    fn one_of_several_prices_is_told_by_its_label() {
-        let massage = "Massagem relaxante: R$ 90 (30 minutos) ou R$ 150 (60 minutos).";
-        let chips = "Porção de batata: inteira R$ 38, meia R$ 22.";
-        for (asked, line, told) in [
-            (
-                "massagem de 60 minutos quanto fica?",
-                massage,
-                Some("Massagem relaxante: R$ 150 (60 minutos)"),
-            ),
-            ("qual o valor da massagem?", massage, None),
-            ("quanto custa meia porção de batata?", chips, Some("Porção de batata, meia: R$ 22")),
-            (
-                "quanto é a porção inteira de batata",
-                chips,
-                Some("Porção de batata, inteira: R$ 38"),
-            ),
-            ("quanto é a batata", chips, None),
-        ] {
-            assert_eq!(
-                option_of(asked, line).as_deref(),
-                told,
-                "{asked}: {:?}",
-                crate::facts::amounts::priced(line)
-            );
-        }
     }
 }

@@ -21,6 +21,7 @@ mod features;
 mod index;
 mod lexicon;
 mod library;
+mod named_prices;
 mod nearest;
 mod question;
 mod read;

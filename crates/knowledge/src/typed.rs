@@ -265,7 +265,6 @@ mod tests {
     use crate::Index;
 
     #[test]
-    #[expect(clippy::unwrap_used, reason = "a test")]
     fn what_is_typed_is_written_as_the_knowledge_writes_it() {
         let text = "# Clínica\n\nO horário de funcionamento é das 9h às 18h.\n\nTemos estacionamento.\n\nAceitamos cartão.\n\n\
                     Fazemos entrega.\n\nO endereço é Rua Treze de Maio, 900.\n\nFechamos em 25 de dezembro.\n";

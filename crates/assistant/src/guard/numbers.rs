@@ -75,7 +75,7 @@ impl Number {
         if fraction.len() > 2 {
             return None;
         }
-        format!("{whole}{fraction:0<2}").parse().ok().filter(|cents| *cents < 1_000_000_000_00)
+        format!("{whole}{fraction:0<2}").parse().ok().filter(|cents| *cents < 100_000_000_000)
     }
 }
 
