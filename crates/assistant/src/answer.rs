@@ -332,7 +332,11 @@ impl Answerer {
             None
         };
         let rule = rule.filter(|rule| {
-            !rule.declined && rule.confidence >= RULE_CONFIDENCE && !rule.sources.is_empty()
+            let whole = rule.trace["unanswered"].is_null();
+            whole
+                && !rule.declined
+                && rule.confidence >= RULE_CONFIDENCE
+                && !rule.sources.is_empty()
         });
         let mut reply = fixed(act.name(), String::new()).handing_over(acts::reason(act));
         reply.text = match rule {
@@ -366,11 +370,17 @@ impl Answerer {
         }
         let text = if rest.is_empty() { text } else { rest.as_str() };
         let asked = text.to_owned();
-        let of_hours = self.asks_hours(context, text).is_some();
+        let of_hours = self.asks_hours(context, text).is_some()
+            || (self.days_alone(context, text).is_some()
+                && self.asked_hours_before(context, turned.history));
         let of_a_date = knowledge::names_a_date(text);
+        let tenant = context.tenant.clone();
+        let now = self.clock.now();
+        let asks_hours =
+            move |part: &str| hours::asked(part, &tenant.name, now, &tenant.time_zone).is_some();
         let look = move |extractor: &knowledge::Extractor<'_>| {
             let before = before.as_ref().map(|(asked, told)| knowledge::Before { asked, told });
-            let mut found = parts::find(extractor, &asked, before);
+            let mut found = parts::find(extractor, &asked, before, &asks_hours);
             if of_hours {
                 // A sentence that shares a word with the question but names no hour answers another.
                 found.extracts.retain(|extract| {
@@ -457,6 +467,21 @@ impl Answerer {
         hours::asked(text, &tenant.name, self.clock.now(), &tenant.time_zone)
     }
 
+    /// Whether the last question that named more than days was of the hours: "e no sábado?" goes on with it.
+    fn asked_hours_before(&self, context: &Context, history: &[Line]) -> bool {
+        history
+            .iter()
+            .rev()
+            .filter(|line| line.from_contact)
+            .map(|line| line.body.as_str())
+            .find(|body| self.days_alone(context, body).is_none() && asks(body))
+            .is_some_and(|body| self.asks_hours(context, body).is_some())
+    }
+
+    fn days_alone(&self, context: &Context, text: &str) -> Option<hours::Asked> {
+        hours::days_alone(text, self.clock.now(), &context.tenant.time_zone)
+    }
+
     /// What the confirmed hours say to those questions of a text that are of them alone, and the rest.
     fn of_the_hours(
         &self,
@@ -474,16 +499,10 @@ impl Answerer {
         };
         let mut said: Vec<String> = Vec::new();
         let mut rest: Vec<&str> = Vec::new();
-        // "E no sábado?" goes on with what was asked before.
-        let days_alone = |text: &str| hours::days_alone(text, told.now, told.zone);
-        let before = history.iter().rev().filter(|line| line.from_contact);
-        let mut of_hours = before
-            .map(|line| line.body.as_str())
-            .find(|body| days_alone(body).is_none() && asks(body))
-            .is_some_and(|body| self.asks_hours(context, body).is_some());
+        let mut of_hours = self.asked_hours_before(context, history);
         for part in text.split_inclusive(['?', '\n']).map(str::trim).filter(|p| !p.is_empty()) {
             let asked = self.asks_hours(context, part);
-            match asked.or_else(|| days_alone(part).filter(|_| of_hours)) {
+            match asked.or_else(|| self.days_alone(context, part).filter(|_| of_hours)) {
                 Some(asked) => {
                     of_hours = true;
                     said.push(told.answer(&asked));

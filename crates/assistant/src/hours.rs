@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use kernel::Moment;
 use kernel::text::{fold_words, has_phrase};
 use tenancy::{OpeningHours, day_spans};
+use understanding::Plain;
 
 /// Words that ask for hours by themselves.
 const OPENING: &str = "horario horarios abre abrem aberto abertos aberta abertas abertura fecha fecham fechado \
@@ -20,7 +21,7 @@ const AROUND: &str = "que qual quais quando hora horas e o a os as um de do da d
     hoje amanha agora ainda ja aqui me diz dizer fala informar informa saber gostaria queria quero poderia \
     pode manha semana fim final meio loja clinica empresa nao feira esse este nesse neste proximo proxima \
     estabelecimento lugar local consultorio escritorio restaurante salao costuma costumam normalmente \
-    seu sua seus tabela quadro grade what time is are you your the do does on at when until today tomorrow now from to i \
+    seu sua seus tabela quadro grade fica ficam what time is are you your the do does on at when until today tomorrow now from to i \
     business shop store day days which by this we";
 /// Words of politeness around it.
 const POLITE: &str = "oi ola oie bom boa tarde noite tudo bem obrigado obrigada valeu favor pfv tchau ok hi \
@@ -118,7 +119,7 @@ fn words(folded: &str) -> Vec<&str> {
 
 /// Whether a question is of the opening hours and of nothing else; `name` is the business's.
 pub(crate) fn asked(text: &str, name: &str, now: Moment, zone: &str) -> Option<Asked> {
-    let folded = fold_words(text);
+    let folded = Plain::of(text).line.trim().to_owned();
     // Only the whole name says nothing: one word of it may be what is asked for.
     let name = fold_words(name);
     let folded = if !name.is_empty() && has_phrase(&folded, &name) {
@@ -157,7 +158,7 @@ pub(crate) fn asked(text: &str, name: &str, now: Moment, zone: &str) -> Option<A
 
 /// Whether a text names days and nothing else, as a follow-up of a question of the hours does.
 pub(crate) fn days_alone(text: &str, now: Moment, zone: &str) -> Option<Asked> {
-    let folded = fold_words(text);
+    let folded = Plain::of(text).line.trim().to_owned();
     let words = words(&folded);
     if words.is_empty() || words.len() > 6 || !words.iter().all(|word| around(word)) {
         return None;

@@ -9,7 +9,7 @@ use crate::answer::asks;
 const ASKING: &str = "qual quais quanto quanta quantos quantas quando onde aonde quem como porque tem tens teria vende vendem faz \
     fazem aceita aceitam atende atendem abre abrem fecha fecham entrega entregam pode posso podem da dao precisa preciso consegue \
     conseguem sera existe ha serve servem trabalham trabalha oferecem aluga alugam cobra cobram cabe vale funciona quero queria \
-    gostaria saber preco valor horario endereco telefone do does can what how when where is are vem inclui";
+    gostaria saber aberto aberta abertos preco valor horario endereco telefone do does can what how when where is are vem inclui";
 /// Words that a question of its own begins with, after another one.
 const VERBS: &str = "tem aceita aceitam entregam entrega abre abrem fecha fecham quanto qual quais onde quando como posso precisa \
     fazem faz vende vendem voces vcs se quem que da";
@@ -31,8 +31,19 @@ pub(crate) struct Found {
     pub(crate) unknown: Vec<String>,
 }
 
-/// Looks each question of a text up; `before` is what the contact asked last, and was told.
-pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<Before<'_>>) -> Found {
+/// Looks each question of a text up; `before` is what the contact asked last, and was told. `of_hours`: whether a question is
+/// of the opening hours alone.
+pub(crate) fn find(
+    extractor: &Extractor<'_>,
+    text: &str,
+    before: Option<Before<'_>>,
+    of_hours: &dyn Fn(&str) -> bool,
+) -> Found {
+    if let Some(list) = extractor.listed(text) {
+        let noted = extractor.answer(text, None);
+        let best = if noted.as_noted { noted } else { list };
+        return Found { extracts: vec![best], unknown: Vec::new() };
+    }
     if let Some(sum) = extractor.sum(text) {
         return Found { extracts: vec![sum], unknown: Vec::new() };
     }
@@ -50,6 +61,24 @@ pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<Before<
         {
             continue;
         }
+        if several
+            && of_hours(part)
+            && let Some(hours) = extractor.opening_hours()
+        {
+            last = Some((part.clone(), hours.reply.clone()));
+            found.extracts.push(hours);
+            continue;
+        }
+        // "4 fica qto" after the price of one.
+        if let Some((asked, _)) = &last
+            && let Some(counted) = counted(part, asked)
+        {
+            match extractor.sum(&counted) {
+                Some(sum) => found.extracts.push(sum),
+                None => found.unknown.push(part.clone()),
+            }
+            continue;
+        }
         let leans = last.as_ref().filter(|_| leans(part));
         let leans = leans.map(|(asked, told)| Before { asked, told });
         let alone = extractor.answer(part, None);
@@ -59,7 +88,8 @@ pub(crate) fn find(extractor: &Extractor<'_>, text: &str, before: Option<Before<
                 // What was told just now is no answer to what was not named before.
                 let repeats = !with.reply.is_empty()
                     && before.told.contains(&with.reply)
-                    && extractor.index.names_more(part, before.asked, &with.reply);
+                    && (extractor.index.names_more(part, before.asked, &with.reply)
+                        || extractor.index.says_little(part));
                 if !repeats && (with.score > alone.score || alone.of_nothing) {
                     with
                 } else {
@@ -107,6 +137,18 @@ fn together(extractor: &Extractor<'_>, parts: Vec<String>) -> Vec<String> {
                 out.push(format!("{} {next}", part.trim_end_matches('?')));
                 continue;
             }
+        }
+        // "Tem borda doce? qto": the price of what was asked for just before.
+        if is_bare_price(part)
+            && waiting.is_empty()
+            && at > 0
+            && extractor.index.names_a_thing(&parts[at - 1])
+        {
+            if let Some(before) = out.last() {
+                let both = format!("{} {part}", before.trim_end_matches('?'));
+                out.push(both);
+            }
+            continue;
         }
         let part = if waiting.is_empty() {
             part.clone()
@@ -162,13 +204,15 @@ fn leans(text: &str) -> bool {
 /// "Queria tirar uma dúvida": a question follows, and this is none.
 fn opens(text: &str) -> bool {
     const WORDS: &str = "queria quero gostaria preciso precisava posso pode podem poderia tirar fazer uma umas duvida duvidas \
-        pergunta perguntas perguntar perguntinha informacao informacoes de me ajudar ajuda por favor aqui so com voces oi ola";
+        pergunta perguntas perguntar perguntinha informacao informacoes de me ajudar ajuda por favor aqui so com voces oi ola \
+        saber coisa coisinha seguinte entao boa bom tarde dia noite e que eu tudo bem ai olha moca moco gente";
     let plain = Plain::of(text);
     let topic = plain.words().any(|word| {
         word.starts_with("duvida")
             || word.starts_with("pergunt")
             || word.starts_with("informac")
             || word.starts_with("ajud")
+            || matches!(word, "coisa" | "coisinha" | "seguinte")
     });
     topic && plain.words().all(|word| WORDS.split_ascii_whitespace().any(|one| one == word))
 }
@@ -196,9 +240,7 @@ fn questions(text: &str) -> Vec<String> {
         }
         led.push_str(sentence);
         if is_question(sentence) {
-            for part in halves(&std::mem::take(&mut led)) {
-                out.push(part);
-            }
+            out.extend(halves(&std::mem::take(&mut led)).into_iter().filter(|part| !opens(part)));
         }
     }
     if !led.is_empty() {
@@ -248,14 +290,40 @@ fn asks_you(text: &str) -> bool {
         && !NOT_VERBS.contains(&first)
 }
 
-/// "Quanto custa", "qual o valor": a price of what was named before.
-fn is_bare_price(text: &str) -> bool {
-    const PRICE: &[&str] = &[
-        "quanto", "qual", "o", "e", "custa", "custam", "fica", "ficam", "sai", "saem", "valor",
-        "preco", "seria", "ta",
+/// A number alone, asked for the price of so many of what was asked for before: "4 fica qto", "e 3?".
+fn counted(text: &str, before: &str) -> Option<String> {
+    const AROUND: &[&str] = &[
+        "se", "eu", "levar", "pegar", "comprar", "levando", "unidades", "dessas", "desses", "para",
+        "por",
     ];
     let plain = Plain::of(text);
-    plain.words().count() >= 2 && plain.words().all(|word| PRICE.contains(&word))
+    let is_count = |word: &str| {
+        word.bytes().all(|b| b.is_ascii_digit())
+            || matches!(word, "duas" | "dois" | "tres" | "quatro" | "cinco" | "seis" | "dez")
+    };
+    let counts: Vec<&str> = plain.words().filter(|word| is_count(word)).collect();
+    let [count] = counts.as_slice() else { return None };
+    let rest = plain.words().filter(|word| !is_count(word));
+    if !rest.into_iter().all(|word| PRICE.contains(&word) || AROUND.contains(&word)) {
+        return None;
+    }
+    let before = Plain::of(before);
+    let thing: Vec<&str> =
+        before.words().filter(|word| !PRICE.contains(word) && !is_count(word)).collect();
+    (!thing.is_empty()).then(|| format!("quanto fica {count} {}", thing.join(" ")))
+}
+
+/// Words of a question of a price that name nothing.
+const PRICE: &[&str] = &[
+    "quanto", "qual", "o", "e", "custa", "custam", "fica", "ficam", "sai", "saem", "valor",
+    "preco", "seria", "ta", "esta", "da", "daria",
+];
+
+/// "Quanto custa", "qual o valor": a price of what was named before.
+fn is_bare_price(text: &str) -> bool {
+    let plain = Plain::of(text);
+    plain.words().any(|word| matches!(word, "quanto" | "valor" | "preco"))
+        && plain.words().all(|word| PRICE.contains(&word))
 }
 
 /// "o telefone", "o preço da diária": asked for by their names.

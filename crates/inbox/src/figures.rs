@@ -12,8 +12,10 @@ pub struct Figures {
     pub conversations: i64,
     /// Of these: a person of the team wrote, and none is waited for.
     pub by_people: i64,
-    /// Of these: the assistant wrote and no person, and none is waited for.
+    /// Of these: the assistant answered all that was asked, no person wrote, and none is waited for.
     pub by_assistant: i64,
+    /// Of these: something was left unanswered, no person wrote, and none is waited for.
+    pub unanswered: i64,
     /// That wait for a person now, whenever they began.
     pub waiting: i64,
     /// From a contact's message to its answer by the assistant, the middle one; of the latest 2,000.
@@ -29,14 +31,20 @@ pub async fn figures(tx: &mut TenantTx, from: Moment) -> Result<Figures, Error> 
     let row = tx
         .fetch_opt(
             "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN x.waits = 0 THEN x.person ELSE 0 END), 0) AS BIGINT), \
-             CAST(COALESCE(SUM(CASE WHEN x.person = 0 AND x.waits = 0 THEN x.bot ELSE 0 END), 0) AS BIGINT) FROM ( \
+             CAST(COALESCE(SUM(CASE WHEN x.person = 0 AND x.waits = 0 AND d.conversation_id IS NULL THEN x.bot ELSE 0 END), 0) AS BIGINT), \
+             CAST(COALESCE(SUM(CASE WHEN x.person = 0 AND x.waits = 0 AND d.conversation_id IS NOT NULL THEN x.bot ELSE 0 END), 0) AS BIGINT) \
+             FROM ( \
                SELECT m.conversation_id, MAX(c.needs_person) AS waits, \
                  MAX(CASE WHEN m.direction = 'in' THEN 1 ELSE 0 END) AS wrote, \
                  MAX(CASE WHEN m.author IN ('person', 'phone') THEN 1 ELSE 0 END) AS person, \
                  MAX(CASE WHEN m.author = 'assistant' AND m.state <> 'cancelled' THEN 1 ELSE 0 END) AS bot \
                FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
                WHERE c.tenant_id = $1 AND c.last_message_at >= $2 AND m.at >= $2 GROUP BY m.conversation_id) x \
-             WHERE x.wrote = 1",
+             LEFT JOIN (SELECT DISTINCT conversation_id FROM messages \
+               WHERE tenant_id = $1 AND at >= $2 AND author = 'assistant' AND noted = 0 \
+               AND (trace LIKE '%\"answered_by\":\"declined\"%' OR trace LIKE '%\"unanswered\":%' \
+                 OR trace LIKE '%\"outcome\":\"does_not_know\"%') AND state <> 'cancelled') d \
+             ON d.conversation_id = x.conversation_id WHERE x.wrote = 1",
             args![tenant, from],
         )
         .await?;
@@ -45,6 +53,7 @@ pub async fn figures(tx: &mut TenantTx, from: Moment) -> Result<Figures, Error> 
         figures.conversations = row.get(0)?;
         figures.by_people = row.get(1)?;
         figures.by_assistant = row.get(2)?;
+        figures.unanswered = row.get(3)?;
     }
     let row = tx
         .fetch_opt(

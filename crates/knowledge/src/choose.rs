@@ -46,6 +46,10 @@ impl Index {
             of_nothing,
             as_noted: false,
         };
+        // "Qto" by itself names nothing that could be found.
+        if question.terms.is_empty() && asked.before.is_none() {
+            return nothing;
+        }
         let ended = |sentence: &Sentence| {
             sentence.ends.zip(asked.today).is_some_and(|(end, today)| end < today)
         };

@@ -52,6 +52,11 @@ impl Index {
         Question::read(self, text).names_a_thing(self)
     }
 
+    /// Whether every word of a text could stand in a question about anything.
+    pub fn says_little(&self, text: &str) -> bool {
+        Question::read(self, text).says_little()
+    }
+
     /// Whether a text names a thing that neither the question before it nor what was told names.
     pub fn names_more(&self, text: &str, before: &str, told: &str) -> bool {
         Question::read(self, text).names_more(self, &Question::read(self, before), &terms(told))

@@ -27,6 +27,18 @@ pub struct Extractor<'a> {
 }
 
 impl Extractor<'_> {
+    /// What the business offers, with its prices, where a text asks for all of it.
+    pub fn listed(&self, text: &str) -> Option<Extract> {
+        let list = self.index.listed(text, self.today)?;
+        Some(Extract {
+            reply: list.reply,
+            score: SUM,
+            pieces: list.pieces,
+            of_nothing: false,
+            as_noted: false,
+        })
+    }
+
     /// The sum that a text asks for, where every part of it is known.
     pub fn sum(&self, text: &str) -> Option<Extract> {
         let sum =

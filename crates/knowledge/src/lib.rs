@@ -23,6 +23,7 @@ mod lexicon;
 mod library;
 mod named_prices;
 mod nearest;
+mod price_list;
 mod question;
 mod read;
 mod reader;

@@ -133,6 +133,7 @@ async fn show(at: At<TenantRead>, Query(shown): Query<Shown>) -> Result<Response
             div.numbers {
                 (ui::number_card(&ui::count(figures.conversations, lang), lang.t("conversas", "conversations"), Some(&at.url("/conversas?ver=todas"))))
                 (ui::number_card(&ui::count(figures.by_assistant, lang), lang.t("só com a assistente", "by the assistant alone"), None))
+                (ui::number_card(&ui::count(figures.unanswered, lang), lang.t("com pergunta sem resposta", "with a question unanswered"), Some(&at.url("/conhecimento/sem-resposta"))))
                 (ui::number_card(&ui::count(figures.by_people, lang), lang.t("com pessoas", "with people"), None))
                 (ui::number_card(&ui::count(figures.waiting, lang), lang.t("esperando agora", "waiting now"), Some(&at.url("/conversas?ver=esperando"))))
                 (ui::number_card(&median(lang, &figures), lang.t("tempo mediano de resposta", "median answer time"), None))

@@ -293,6 +293,7 @@ async fn tenant_page(
         div.numbers {
             (ui::number_card(&ui::count(figures.conversations, lang), lang.t("conversas em 7 dias", "conversations in 7 days"), None))
             (ui::number_card(&ui::percent(figures.by_assistant, figures.conversations), lang.t("só com a assistente", "by the assistant alone"), None))
+            (ui::number_card(&ui::percent(figures.unanswered, figures.conversations), lang.t("com pergunta sem resposta", "with a question unanswered"), None))
             (ui::number_card(&ui::count(figures.waiting, lang), lang.t("esperando agora", "waiting now"), None))
             (ui::number_card(&ui::count(queue.waiting, lang), lang.t("na fila", "in the queue"), None))
             (ui::number_card(&ui::count(queue.dead, lang), lang.t("falhas a ver", "failures to look at"), None))

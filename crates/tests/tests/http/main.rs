@@ -7,6 +7,7 @@ mod conversation;
 mod disorder;
 mod everyday;
 mod facts;
+mod file_cases;
 mod files;
 mod fixtures;
 mod forged;

@@ -20,10 +20,11 @@ both_engines! {
         assert!(empty.contains("Nenhuma conversa hoje ainda.") && empty.contains("O gráfico começa com a primeira mensagem."));
         assert!(card(&empty, "–", "tempo mediano de resposta"), "no number is made up: {empty}");
 
-        // One by the assistant alone, one whom a person served, one who waits.
+        // One by the assistant alone, one whom a person served, one who waits, and one who was told that it is not known.
         clinic.hears("5511987650001", "Quanto custa a limpeza?").await;
         clinic.hears("5511987650002", "Quero falar com um atendente").await;
         clinic.hears("5511987650003", "Quero falar com uma pessoa").await;
+        clinic.hears("5511987650004", "Vocês fazem botox?").await;
         app.pass(Duration::from_secs(5)).await;
         let found = dona.get("/painel/t/clinica/conversas?q=5511987650002").await.expect(200).text;
         let at = found.find("/painel/t/clinica/conversas/").unwrap();
@@ -35,17 +36,17 @@ both_engines! {
         app.clock.advance(Duration::from_secs(1));
 
         let page = home().await;
-        assert!(page.contains("Hoje: 3 conversas, 1 atendida só pela assistente, 1 esperando você."), "{page}");
-        for (value, label) in [("3", "conversas"), ("1", "só com a assistente"), ("1", "com pessoas"), ("1", "esperando agora")] {
+        assert!(page.contains("Hoje: 4 conversas, 1 atendida só pela assistente, 1 esperando você."), "{page}");
+        for (value, label) in [("4", "conversas"), ("1", "só com a assistente"), ("1", "com pergunta sem resposta"), ("1", "com pessoas"), ("1", "esperando agora")] {
             assert!(card(&page, value, label), "{value} {label}: {page}");
         }
         assert!(!card(&page, "–", "tempo mediano de resposta"));
         // The chart's numbers stand in a table too: contacts, assistant, people.
-        assert!(page.contains("<td class=\"num\">3</td><td class=\"num\">3</td><td class=\"num\">1</td>"), "{page}");
+        assert!(page.contains("<td class=\"num\">4</td><td class=\"num\">4</td><td class=\"num\">1</td>"), "{page}");
         let mut english = app.signed_in("boss@clinica.example", &[(clinic.id, Role::Owner)]).await;
         english.language = "en-US";
         let english = english.get("/painel/t/clinica").await.expect(200).text;
-        assert!(english.contains("Today: 3 conversations, 1 served by the assistant alone, 1 waiting for you."), "{english}");
+        assert!(english.contains("Today: 4 conversations, 1 served by the assistant alone, 1 waiting for you."), "{english}");
 
         // Tomorrow the day begins anew; who waits still waits.
         app.clock.advance(Duration::from_secs(86_400));
