@@ -177,3 +177,31 @@ pub(crate) fn only_asks(plain: &Plain) -> bool {
     ];
     plain.asks && !plain.words().any(|word| ORDERS.iter().any(|order| word.starts_with(order)))
 }
+
+/// "Nossa, caro!" is a sigh, and no wish for another price.
+pub(crate) fn only_sighs(plain: &Plain) -> bool {
+    const WISHES: &[&str] = &[
+        "desconto", "descont", "abaix", "baix", "menos", "faz", "fecha", "melhor", "negoci",
+        "condic", "por", "consegu",
+    ];
+    plain.words().count() <= 5
+        && !plain.asks
+        && !plain.words().any(|word| {
+            word.bytes().any(|b| b.is_ascii_digit())
+                || WISHES.iter().any(|wish| word.starts_with(wish))
+        })
+}
+
+/// Whether a text is a yes to what was offered, and nothing else.
+pub(crate) fn says_yes(plain: &Plain) -> bool {
+    const YES: &[&str] = &[
+        "sim", "quero", "pode", "ser", "claro", "isso", "por", "favor", "gostaria", "ok", "yes",
+        "please",
+    ];
+    plain.words().count() > 0
+        && plain.words().count() <= 4
+        && plain.words().all(|word| YES.contains(&word))
+        && plain
+            .words()
+            .any(|word| matches!(word, "sim" | "quero" | "claro" | "gostaria" | "yes" | "pode"))
+}

@@ -179,6 +179,13 @@ impl Answerer {
             let said = greet(phrases.calling_a_person());
             return Ok(fixed("person", said).handing_over(Reason::AskedForPerson));
         }
+        let offered = turned.history.iter().rev().find(|line| !line.from_contact);
+        if offered.is_some_and(|line| phrases.offers_a_person(&line.body))
+            && acts::says_yes(&Plain::of(&text))
+        {
+            let said = greet(phrases.calling_a_person());
+            return Ok(fixed("person", said).handing_over(Reason::AskedForPerson));
+        }
         if text.is_empty() {
             let audio = turned.burst.iter().any(|line| line.content == "audio");
             let said = greet(phrases.cannot_open_media(audio));
@@ -196,6 +203,10 @@ impl Answerer {
         // Who asks when it is open, and nothing else, asks for no state of an order.
         let of_hours = self.asks_hours(context, &text).is_some();
         let found = if of_hours { Vec::new() } else { self.acts(&plain, &text).await? };
+        let found: Vec<_> = found
+            .into_iter()
+            .filter(|one| one.act != Act::Haggle || !acts::only_sighs(&plain))
+            .collect();
         let first = found.first().copied();
         // A hint of danger is for a person to read, but no reason to send for an ambulance.
         let hint =

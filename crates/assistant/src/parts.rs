@@ -69,6 +69,12 @@ pub(crate) fn find(
             found.extracts.push(hours);
             continue;
         }
+        if let Some((asked, _)) = &last
+            && let Some(extreme) = extractor.extreme_of(part, asked)
+        {
+            found.extracts.push(extreme);
+            continue;
+        }
         // "4 fica qto" after the price of one.
         if let Some((asked, _)) = &last
             && let Some(counted) = counted(part, asked)
@@ -90,7 +96,9 @@ pub(crate) fn find(
                     && before.told.contains(&with.reply)
                     && (extractor.index.names_more(part, before.asked, &with.reply)
                         || extractor.index.says_little(part));
-                if !repeats && (with.score > alone.score || alone.of_nothing) {
+                // "Que horas?" names nothing: it is of what was spoken of.
+                let open = alone.of_nothing || !extractor.index.names_a_thing(part);
+                if !repeats && (with.score > alone.score || (open && with.supported())) {
                     with
                 } else {
                     alone
@@ -137,18 +145,6 @@ fn together(extractor: &Extractor<'_>, parts: Vec<String>) -> Vec<String> {
                 out.push(format!("{} {next}", part.trim_end_matches('?')));
                 continue;
             }
-        }
-        // "Tem borda doce? qto": the price of what was asked for just before.
-        if is_bare_price(part)
-            && waiting.is_empty()
-            && at > 0
-            && extractor.index.names_a_thing(&parts[at - 1])
-        {
-            if let Some(before) = out.last() {
-                let both = format!("{} {part}", before.trim_end_matches('?'));
-                out.push(both);
-            }
-            continue;
         }
         let part = if waiting.is_empty() {
             part.clone()

@@ -174,6 +174,12 @@ impl<'a> Phrases<'a> {
         .replace("{palavra}", word)
     }
 
+    /// Whether a text offered a person.
+    pub(crate) fn offers_a_person(&self, text: &str) -> bool {
+        let offer = self.offer();
+        !offer.is_empty() && text.contains(offer.trim())
+    }
+
     /// The honest answer when the knowledge supports none.
     pub(crate) fn do_not_know(&self) -> String {
         self.pick(

@@ -68,6 +68,9 @@ impl Index {
             })
             .collect();
         let told = asked.before.map(|before| self.told_before(before.told)).unwrap_or_default();
+        // "Que horas?" names nothing: what was told goes on, where it can be of that.
+        let goes_on =
+            if asked.before.is_some() && !question.names_a_thing(self) { GOES_ON } else { 1.0 };
         // "O que vocês fazem?" shares its verb with any sentence and asks for none of them.
         let vague = asked.before.is_none() && question.says_little();
         let mut scored: Vec<Scored> = self
@@ -82,7 +85,7 @@ impl Index {
                 let noted = sentence.pair
                     && self.asked_for(piece.question_terms(), &question) >= NOTED
                     && question.coverage(&sentence.about) >= NOTED;
-                let bonus = if noted { AS_NOTED } else { 0.0 } + told.favour(sentence);
+                let bonus = if noted { AS_NOTED } else { 0.0 } + goes_on * told.favour(sentence);
                 let penalty = penalty
                     + if vague && !noted { VAGUE } else { 0.0 }
                     + self.other_number(&question, sentence, &unknown)
@@ -395,7 +398,7 @@ const NO_PRICE: f64 = 2.0;
 const WITHOUT_PRICE: &str = "orcamento avaliacao depende consulte consultar combinar gratis gratuito gratuita cortesia inclui \
     inclusa incluso incluida incluido cobra cobramos paga pagar custo taxa sob";
 /// How near a word of a sentence must be to one of the question to be it.
-const SPEAKS: f64 = 0.78;
+const SPEAKS: f64 = 0.7;
 /// Lead in log-odds up to which another price may still be the one that was asked for.
 const NEARLY: f64 = 1.5;
 /// Log-odds that the very number which is named is worth.
@@ -413,6 +416,8 @@ const OUTDATED: f64 = 3.0;
 const TELLING: usize = 5;
 /// Log-odds that the line, or the heading, of what was told before is worth to a question that leans on it.
 const SAME_LINE: f64 = 0.5;
+/// How many times as much, to a question that names nothing by itself.
+const GOES_ON: f64 = 4.0;
 const SAME_HEADING: f64 = 0.5;
 
 /// From here on a sentence is told beside an offer that is over.

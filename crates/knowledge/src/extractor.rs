@@ -9,6 +9,7 @@ use crate::encoding::Encoding;
 use crate::extract::Extract;
 use crate::facts::{Fact, Kind};
 use crate::features::{Asked, Before};
+use crate::sums::Sum;
 use crate::{Index, Library};
 
 /// How the opening hours are asked for, where a customer asks whether it is open now.
@@ -41,15 +42,13 @@ impl Extractor<'_> {
 
     /// The sum that a text asks for, where every part of it is known.
     pub fn sum(&self, text: &str) -> Option<Extract> {
-        let sum =
-            self.index.extreme(text, self.today).or_else(|| self.index.sum(text, self.today))?;
-        Some(Extract {
-            reply: sum.reply,
-            score: SUM,
-            pieces: sum.pieces,
-            of_nothing: false,
-            as_noted: false,
-        })
+        let cheapest = self.index.extreme(text, None, self.today);
+        Some(of_sum(cheapest.or_else(|| self.index.sum(text, self.today))?))
+    }
+
+    /// The cheapest, or the dearest, of the things that were asked for before: "e o mais barato?".
+    pub fn extreme_of(&self, text: &str, before: &str) -> Option<Extract> {
+        self.index.extreme(text, Some(before), self.today).map(of_sum)
     }
 
     /// When the business is open, as its documents say: the lines that belong together.
@@ -122,6 +121,10 @@ pub fn is_of_a_day(line: &str) -> bool {
             .iter()
             .any(|day| kernel::text::has_phrase(&folded, day));
     !weekday && (!crate::typed::dates(line).is_empty() || folded.contains("feriado"))
+}
+
+fn of_sum(sum: Sum) -> Extract {
+    Extract { reply: sum.reply, score: SUM, pieces: sum.pieces, of_nothing: false, as_noted: false }
 }
 
 impl Library {

@@ -35,6 +35,10 @@ pub(crate) fn fits_better(asked: &[String], one: &[String], other: &[String]) ->
     let (hit, rest): (Vec<_>, Vec<_>) = one.iter().partition(|word| asked.contains(word));
     let (other_hit, other_rest): (Vec<_>, Vec<_>) =
         other.iter().partition(|word| asked.contains(word));
+    if !hit.is_empty() && other_hit.is_empty() {
+        // One is called by its name, the other only by another word for it.
+        return true;
+    }
     !hit.is_empty()
         && other_hit.iter().all(|word| hit.contains(word))
         && rest.iter().all(|word| other_rest.contains(word))

@@ -142,8 +142,14 @@ impl Index {
         Some(shown(&parts))
     }
 
-    /// The cheapest or the dearest of the things that a text names by their kind; `None` where it asks for neither.
-    pub(crate) fn extreme(&self, text: &str, today: Option<jiff::civil::Date>) -> Option<Sum> {
+    /// The cheapest or the dearest of the things that a text names by their kind, or where it names none, of those that
+    /// `before` names; `None` where it asks for neither.
+    pub(crate) fn extreme(
+        &self,
+        text: &str,
+        before: Option<&str>,
+        today: Option<jiff::civil::Date>,
+    ) -> Option<Sum> {
         let plain = Plain::of(text);
         let words: Vec<&str> = plain.words().collect();
         let cheapest = words.windows(2).any(|two| {
@@ -160,17 +166,27 @@ impl Index {
         }
         let kind: Vec<&str> =
             words.iter().copied().filter(|word| !EXTREME.contains(word)).collect();
-        let asked = Question::read(self, &kind.join(" "));
-        let heavy: Vec<_> =
-            asked.terms.iter().filter(|term| !term.is_price(self) && !term.light).collect();
-        if heavy.is_empty() {
-            return None;
-        }
+        let heavy = |asked: &Question| -> Vec<Vec<(Term, f64)>> {
+            let terms = asked.terms.iter().filter(|term| !term.is_price(self) && !term.light);
+            terms.map(|term| term.variants.clone()).collect()
+        };
+        let hit = |variants: &Vec<(Term, f64)>, one: &Priced<'_>| {
+            variants
+                .iter()
+                .any(|(term, weight)| *weight >= FITS && one.terms.binary_search(term).is_ok())
+        };
+        let named = heavy(&Question::read(self, &kind.join(" ")));
         let priced = self.priced(today);
-        let fitting: Vec<&Priced<'_>> = priced
-            .iter()
-            .filter(|one| heavy.iter().all(|term| term.hit(&one.terms) >= FITS))
-            .collect();
+        let fitting: Vec<&Priced<'_>> = match (named.is_empty(), before) {
+            (false, None) => {
+                priced.iter().filter(|one| named.iter().all(|term| hit(term, one))).collect()
+            }
+            (true, Some(before)) => {
+                let before = heavy(&Question::read(self, before));
+                priced.iter().filter(|one| before.iter().any(|term| hit(term, one))).collect()
+            }
+            _ => return None,
+        };
         // Of one thing there is no cheapest.
         let best = match cheapest {
             true => fitting.iter().min_by_key(|one| one.cents),
