@@ -15,6 +15,7 @@ use crate::Context;
 use understanding::{Act, Plain, Strength};
 
 use crate::acts;
+use crate::guard;
 use crate::history::before;
 use crate::hours;
 use crate::model_turn;
@@ -148,7 +149,7 @@ impl Answerer {
     ) -> Result<Reply, db::Error> {
         let started = Instant::now();
         let mut reply = self.compose(context, turned).await?;
-        reply.text = within(reply.text, LONGEST);
+        reply.text = guard::within(reply.text, LONGEST);
         let elapsed = started.elapsed();
         reply.trace["ms"] = json!(elapsed.as_millis() as u64);
         metrics::histogram!("portaria_turn_seconds", "intent" => reply.intent)
@@ -572,17 +573,6 @@ pub(crate) fn declined(sources: Vec<Source>, confidence: f64) -> Reply {
         intent: QUESTION,
         unasked: None,
     }
-}
-
-/// A text of at most so many characters, cut where a sentence ends.
-fn within(text: String, longest: usize) -> String {
-    let Some((cut, _)) = text.char_indices().nth(longest) else { return text };
-    let kept = &text[..cut];
-    let ends = kept.rmatch_indices(['.', '!', '?', '\n']).find_map(|(at, mark)| {
-        let end = at + mark.len();
-        kept[end..].starts_with(char::is_whitespace).then_some(end)
-    });
-    kept[..ends.unwrap_or(cut)].trim_end().to_owned()
 }
 
 fn outcome(reply: &Reply) -> &'static str {

@@ -194,6 +194,17 @@ pub(super) fn sentences(text: &str) -> Vec<&str> {
     out
 }
 
+/// A text of at most so many characters, cut where a sentence ends.
+pub(crate) fn within(text: String, longest: usize) -> String {
+    let Some((cut, _)) = text.char_indices().nth(longest) else { return text };
+    let kept = &text[..cut];
+    let ends = kept.rmatch_indices(['.', '!', '?', '\n']).find_map(|(at, mark)| {
+        let end = at + mark.len();
+        kept[end..].starts_with(char::is_whitespace).then_some(end)
+    });
+    kept[..ends.unwrap_or(cut)].trim_end().to_owned()
+}
+
 /// Without a greeting in front, an offer of further help behind, and a sentence said twice.
 pub(super) fn to_the_point(text: &str) -> String {
     const GREETINGS: &[&str] = &[

@@ -8,6 +8,7 @@ mod numbers;
 use claims::Evidence;
 use models::{Completion, Finish};
 
+pub(crate) use clean::within;
 pub(crate) use language::Language;
 
 /// What a model's words are held against.
