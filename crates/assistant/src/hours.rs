@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use kernel::Moment;
-use kernel::text::{fold_words, has_phrase};
+use kernel::text::has_phrase;
 use tenancy::{OpeningHours, day_spans};
 use understanding::Plain;
 
@@ -121,7 +121,7 @@ fn words(folded: &str) -> Vec<&str> {
 pub(crate) fn asked(text: &str, name: &str, now: Moment, zone: &str) -> Option<Asked> {
     let folded = Plain::of(text).line.trim().to_owned();
     // Only the whole name says nothing: one word of it may be what is asked for.
-    let name = fold_words(name);
+    let name = Plain::of(name).line.trim().to_owned();
     let folded = if !name.is_empty() && has_phrase(&folded, &name) {
         folded.replace(&name, " ")
     } else {
