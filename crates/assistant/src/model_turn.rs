@@ -81,7 +81,7 @@ pub(crate) async fn ask(answerer: &Answerer, asked: &Asked<'_>) -> (Outcome, Val
             };
             permit.succeeded();
             count_tokens(asked.context, provider, &completion);
-            let (outcome, verdict) = match judge(asked, &prompt.system, &completion) {
+            let (outcome, verdict) = match judge(asked, &completion) {
                 Verdict::Said(text) => (Some(Outcome::Said { text }), "said"),
                 Verdict::DoesNotKnow => (Some(Outcome::DoesNotKnow), "does_not_know"),
                 Verdict::HandOff => (Some(Outcome::HandOff), "hand_off"),
@@ -155,7 +155,7 @@ fn trace(asked: &Asked<'_>, model: &ModelRef, attempts: &[Value]) -> Value {
     json!({ "answered_by": model.model, "sources": sources, "models": attempts })
 }
 
-fn judge(asked: &Asked<'_>, instructions: &str, completion: &Completion) -> Verdict {
+fn judge(asked: &Asked<'_>, completion: &Completion) -> Verdict {
     let context = asked.context;
     let settings = &context.settings;
     let hours = hours(context);
@@ -173,13 +173,11 @@ fn judge(asked: &Asked<'_>, instructions: &str, completion: &Completion) -> Verd
     let told = asked.turned.history.iter().filter(|line| !line.from_contact);
     sources.extend(told.map(|line| (line.body.as_str(), "")));
     let before = last_question(asked.turned.history).unwrap_or_default();
-    let instructions = instructions.split("\nOrientações da empresa:").next().unwrap_or_default();
-    let instructions = instructions.split("\nFontes:").next().unwrap_or_default();
     let grounds = Grounds {
         sources,
         names: vec![&context.tenant.name, &settings.name, asked.text],
         asked: format!("{before}\n{}", asked.text),
-        instructions,
+        instructions: &instructions(context),
         language: match context.tenant.language.starts_with("en") {
             true => Language::English,
             false => Language::Portuguese,
@@ -188,8 +186,8 @@ fn judge(asked: &Asked<'_>, instructions: &str, completion: &Completion) -> Verd
     guard::judge(completion, &grounds)
 }
 
-fn prompt(asked: &Asked<'_>) -> Prompt {
-    let context = asked.context;
+/// What a model is told of itself and its task, which it never repeats.
+fn instructions(context: &Context) -> String {
     let settings = &context.settings;
     let tenant = &context.tenant;
     let english = tenant.language.starts_with("en");
@@ -216,6 +214,13 @@ fn prompt(asked: &Asked<'_>) -> Prompt {
          5. Se o cliente pedir uma pessoa ou estiver irritado, use a ferramenta de chamar uma pessoa.",
         tenant.name
     );
+    system
+}
+
+fn prompt(asked: &Asked<'_>) -> Prompt {
+    let context = asked.context;
+    let settings = &context.settings;
+    let mut system = instructions(context);
     if !settings.rules.trim().is_empty() {
         let _ = writeln!(system, "\nOrientações da empresa:\n{}", settings.rules.trim());
     }

@@ -142,3 +142,20 @@ both_engines! {
         assert!(!system.contains("R$ 99"), "{system}");
     }
 }
+
+both_engines! {
+    async fn confirmed_hours_may_be_told_word_by_word(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("clinica").await;
+        tenant.knows("Quanto custa a limpeza?", "A limpeza custa R$ 180,00.").await;
+        let spans: Vec<Value> = (1..=5)
+            .map(|weekday| json!({ "weekday": weekday, "opens_minute": 480, "closes_minute": 1080 }))
+            .collect();
+        tenant.put("/v1/opening-hours", &json!({ "hours": spans })).await.expect(200);
+        tenant.uses_model().await;
+        let text = "Segunda: 08:00 às 18:00, terça: 08:00 às 18:00.";
+        app.model.will_say(text);
+        let said = ask(&tenant, "vocês abrem cedo na segunda e na terça para tomar café?").await;
+        assert_eq!((&said["answer"], &said["answered_by"]), (&json!(text), &json!("test")), "{said}");
+    }
+}
