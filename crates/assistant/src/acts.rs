@@ -172,7 +172,6 @@ pub(crate) fn only_asks(plain: &Plain) -> bool {
         "repit",
         "entra",
         "ativ",
-        "voce e ",
         "agora",
     ];
     plain.asks && !plain.words().any(|word| ORDERS.iter().any(|order| word.starts_with(order)))
@@ -181,8 +180,8 @@ pub(crate) fn only_asks(plain: &Plain) -> bool {
 /// "Nossa, caro!" is a sigh, and no wish for another price.
 pub(crate) fn only_sighs(plain: &Plain) -> bool {
     const WISHES: &[&str] = &[
-        "desconto", "descont", "abaix", "baix", "menos", "faz", "fecha", "melhor", "negoci",
-        "condic", "por", "consegu",
+        "descont", "abaix", "baix", "menos", "faz", "fecha", "melhor", "negoci", "condic", "por",
+        "consegu",
     ];
     plain.words().count() <= 5
         && !plain.asks

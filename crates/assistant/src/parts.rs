@@ -299,8 +299,8 @@ fn counted(text: &str, before: &str) -> Option<String> {
     };
     let counts: Vec<&str> = plain.words().filter(|word| is_count(word)).collect();
     let [count] = counts.as_slice() else { return None };
-    let rest = plain.words().filter(|word| !is_count(word));
-    if !rest.into_iter().all(|word| PRICE.contains(&word) || AROUND.contains(&word)) {
+    let mut rest = plain.words().filter(|word| !is_count(word));
+    if !rest.all(|word| PRICE.contains(&word) || AROUND.contains(&word)) {
         return None;
     }
     let before = Plain::of(before);

@@ -5,6 +5,11 @@ use std::time::Duration;
 use db::{Error, TenantTx, args};
 use kernel::{ConversationId, MessageId, Moment};
 
+/// Which messages of the assistant leave something open: as the index `messages_declined` has it, word by word.
+const UNANSWERED: &str = "author = 'assistant' AND noted = 0 \
+    AND (trace LIKE '%\"answered_by\":\"declined\"%' OR trace LIKE '%\"unanswered\":%' \
+      OR trace LIKE '%\"outcome\":\"does_not_know\"%') AND state <> 'cancelled'";
+
 /// Conversations of a stretch of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
@@ -30,7 +35,8 @@ pub async fn figures(tx: &mut TenantTx, from: Moment) -> Result<Figures, Error> 
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
-            "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN x.waits = 0 THEN x.person ELSE 0 END), 0) AS BIGINT), \
+            &format!(
+                "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN x.waits = 0 THEN x.person ELSE 0 END), 0) AS BIGINT), \
              CAST(COALESCE(SUM(CASE WHEN x.person = 0 AND x.waits = 0 AND d.conversation_id IS NULL THEN x.bot ELSE 0 END), 0) AS BIGINT), \
              CAST(COALESCE(SUM(CASE WHEN x.person = 0 AND x.waits = 0 AND d.conversation_id IS NOT NULL THEN x.bot ELSE 0 END), 0) AS BIGINT) \
              FROM ( \
@@ -41,10 +47,9 @@ pub async fn figures(tx: &mut TenantTx, from: Moment) -> Result<Figures, Error> 
                FROM conversations c JOIN messages m ON m.tenant_id = c.tenant_id AND m.conversation_id = c.id \
                WHERE c.tenant_id = $1 AND c.last_message_at >= $2 AND m.at >= $2 GROUP BY m.conversation_id) x \
              LEFT JOIN (SELECT DISTINCT conversation_id FROM messages \
-               WHERE tenant_id = $1 AND at >= $2 AND author = 'assistant' AND noted = 0 \
-               AND (trace LIKE '%\"answered_by\":\"declined\"%' OR trace LIKE '%\"unanswered\":%' \
-                 OR trace LIKE '%\"outcome\":\"does_not_know\"%') AND state <> 'cancelled') d \
-             ON d.conversation_id = x.conversation_id WHERE x.wrote = 1",
+               WHERE tenant_id = $1 AND at >= $2 AND {UNANSWERED}) d \
+             ON d.conversation_id = x.conversation_id WHERE x.wrote = 1"
+            ),
             args![tenant, from],
         )
         .await?;
@@ -157,12 +162,10 @@ pub async fn declined(
     let tenant = tx.tenant();
     let rows = tx
         .fetch_all(
-            // As the index `messages_declined` has it, word by word.
-            "SELECT conversation_id, id, at, trace, from_seq, seq FROM messages \
-             WHERE tenant_id = $1 AND at >= $2 AND author = 'assistant' AND noted = 0 \
-             AND (trace LIKE '%\"answered_by\":\"declined\"%' OR trace LIKE '%\"unanswered\":%' \
-               OR trace LIKE '%\"outcome\":\"does_not_know\"%') \
-             AND state <> 'cancelled' ORDER BY at DESC, id DESC LIMIT $3",
+            &format!(
+                "SELECT conversation_id, id, at, trace, from_seq, seq FROM messages \
+                 WHERE tenant_id = $1 AND at >= $2 AND {UNANSWERED} ORDER BY at DESC, id DESC LIMIT $3"
+            ),
             args![tenant, from, limit],
         )
         .await?;

@@ -227,6 +227,11 @@ impl Index {
         if sentence.pair {
             return Told { text: self.trim(question, &sentence.text), also: Vec::new() };
         }
+        if question.asks_price(self)
+            && let Some(option) = option_of(asked, &sentence.text)
+        {
+            return Told { text: option, also: Vec::new() };
+        }
         let own = |sentence: &Sentence| {
             question.coverage(&sentence.set)
                 + before.map_or(0.0, |b| 0.5 * b.coverage(&sentence.set))
@@ -244,11 +249,6 @@ impl Index {
                 .filter(|other| other.shown_tags == sentence.shown_tags)
                 .collect();
             let alike = best_named(asked, alike);
-            if let Some(option) =
-                option_of(asked, &sentence.text).filter(|_| question.asks_price(self))
-            {
-                return Told { text: option, also: Vec::new() };
-            }
             let names_more = question.names_things();
             if alike.len() > 1 && alike.len() <= ROWS && names_more {
                 let lines: Vec<String> =
@@ -256,11 +256,6 @@ impl Index {
                 return Told { text: lines.join("\n"), also: Vec::new() };
             }
             return Told { text: self.row(question, before, &sentence.text), also: Vec::new() };
-        }
-        if question.asks_price(self)
-            && let Some(option) = option_of(asked, &sentence.text)
-        {
-            return Told { text: option, also: Vec::new() };
         }
         Told { text: self.trim(question, &self.with_line(question, sentence)), also: Vec::new() }
     }

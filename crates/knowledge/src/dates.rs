@@ -23,6 +23,27 @@ static BY_MONTH: LazyLock<Regex> = LazyLock::new(|| {
 });
 static YEAR: LazyLock<Regex> =
     LazyLock::new(|| expression(r"(?:^|[^0-9])(20[2-4][0-9])(?:[^0-9]|$)"));
+/// The months as they are written; [`MONTHS`] has them folded.
+const WRITTEN: [&str; 12] = [
+    "janeiro",
+    "fevereiro",
+    "março",
+    "abril",
+    "maio",
+    "junho",
+    "julho",
+    "agosto",
+    "setembro",
+    "outubro",
+    "novembro",
+    "dezembro",
+];
+/// A day in figures, with or without its year.
+pub(crate) static DAY: LazyLock<Regex> = LazyLock::new(|| {
+    expression(r"\b(0?[1-9]|[12][0-9]|3[01])/(0?[1-9]|1[0-2])(?:/(?:20)?[0-9]{2})?\b")
+});
+static WITH_MONTH: LazyLock<Regex> =
+    LazyLock::new(|| expression(&format!(r"\b[0-9]{{1,2}}º? de (?:{})\b", WRITTEN.join("|"))));
 /// An end: "ate 30/11/2026", "de 01 a 31/10/2026", "valido ate", "a 28/11/2026".
 static UNTIL: LazyLock<Regex> = LazyLock::new(|| {
     expression(&format!(
@@ -37,6 +58,23 @@ fn month(name: &str) -> Option<i8> {
 
 fn day(y: &str, m: i8, d: &str) -> Option<Date> {
     Date::new(y.parse().ok()?, m, d.parse().ok()?).ok()
+}
+
+/// "25/12" in words.
+pub(crate) fn spelt(day: &str, month: &str) -> String {
+    let month = month.parse::<usize>().ok().and_then(|month| WRITTEN.get(month.wrapping_sub(1)));
+    format!("{} de {}", day.trim_start_matches('0'), month.copied().unwrap_or_default())
+}
+
+/// The days that a text names in figures, in words.
+pub(crate) fn days(text: &str) -> Vec<String> {
+    DAY.captures_iter(text).map(|found| spelt(&found[1], &found[2])).collect()
+}
+
+/// Whether a text names a day of the year, in figures or in words: "25/12", "15 de novembro".
+pub fn names_a_date(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    DAY.is_match(&lower) || WITH_MONTH.is_match(&lower)
 }
 
 /// When something that a text offers ends, where it says so.

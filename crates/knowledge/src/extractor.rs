@@ -9,7 +9,7 @@ use crate::encoding::Encoding;
 use crate::extract::Extract;
 use crate::facts::{Fact, Kind};
 use crate::features::{Asked, Before};
-use crate::sums::Sum;
+use crate::sums::FromFacts;
 use crate::{Index, Library};
 
 /// How the opening hours are asked for, where a customer asks whether it is open now.
@@ -17,8 +17,8 @@ const OPENING_HOURS: &str = "Qual é o horário de funcionamento, que dias e hor
 /// Lines of hours that are told together, at most; and how sure it is that they are the business's.
 const HOURS_LINES: usize = 4;
 const HOURS: f64 = 2.0;
-/// Log-odds that a sum answers a question of which every part was found.
-const SUM: f64 = 2.5;
+/// Log-odds that what is made of facts answers: a sum of which every part was found, the cheapest of a kind, a list.
+const FACTS: f64 = 2.5;
 
 /// Extracts answers from an index.
 pub struct Extractor<'a> {
@@ -30,25 +30,18 @@ pub struct Extractor<'a> {
 impl Extractor<'_> {
     /// What the business offers, with its prices, where a text asks for all of it.
     pub fn listed(&self, text: &str) -> Option<Extract> {
-        let list = self.index.listed(text, self.today)?;
-        Some(Extract {
-            reply: list.reply,
-            score: SUM,
-            pieces: list.pieces,
-            of_nothing: false,
-            as_noted: false,
-        })
+        self.index.listed(text, self.today).map(of_facts)
     }
 
     /// The sum that a text asks for, where every part of it is known.
     pub fn sum(&self, text: &str) -> Option<Extract> {
         let cheapest = self.index.extreme(text, None, self.today);
-        Some(of_sum(cheapest.or_else(|| self.index.sum(text, self.today))?))
+        Some(of_facts(cheapest.or_else(|| self.index.sum(text, self.today))?))
     }
 
     /// The cheapest, or the dearest, of the things that were asked for before: "e o mais barato?".
     pub fn extreme_of(&self, text: &str, before: &str) -> Option<Extract> {
-        self.index.extreme(text, Some(before), self.today).map(of_sum)
+        self.index.extreme(text, Some(before), self.today).map(of_facts)
     }
 
     /// When the business is open, as its documents say: the lines that belong together.
@@ -108,11 +101,6 @@ impl Extractor<'_> {
     }
 }
 
-/// Whether a text names a day of the year: "25/12", "15 de novembro".
-pub fn names_a_date(text: &str) -> bool {
-    !crate::typed::dates(text).is_empty()
-}
-
 /// Whether a line of hours is of one day of the year alone: "no feriado de 15 de novembro abrimos até as 12h".
 pub fn is_of_a_day(line: &str) -> bool {
     let folded = kernel::text::fold_words(line);
@@ -120,11 +108,17 @@ pub fn is_of_a_day(line: &str) -> bool {
         ["segunda", "terca", "quarta", "quinta", "sexta", "sabado", "diariamente", "todos os dias"]
             .iter()
             .any(|day| kernel::text::has_phrase(&folded, day));
-    !weekday && (!crate::typed::dates(line).is_empty() || folded.contains("feriado"))
+    !weekday && (crate::dates::names_a_date(line) || folded.contains("feriado"))
 }
 
-fn of_sum(sum: Sum) -> Extract {
-    Extract { reply: sum.reply, score: SUM, pieces: sum.pieces, of_nothing: false, as_noted: false }
+fn of_facts(told: FromFacts) -> Extract {
+    Extract {
+        reply: told.reply,
+        score: FACTS,
+        pieces: told.pieces,
+        of_nothing: false,
+        as_noted: false,
+    }
 }
 
 impl Library {

@@ -160,7 +160,7 @@ impl Builder {
     ) -> u32 {
         let mut all = question.map(|q| self.terms(q)).unwrap_or_default();
         all.extend(self.terms(text));
-        for day in crate::typed::days(text) {
+        for day in crate::dates::days(text) {
             all.extend(self.terms(&day));
         }
         let folded = fold(text);

@@ -7,6 +7,7 @@ use crate::choose::is_list_line;
 use crate::facts::{Fact, Kind};
 use crate::index::Index;
 use crate::split::capital;
+use crate::sums::FromFacts;
 
 /// Lines and characters that are told, at most.
 const LINES: usize = 12;
@@ -24,12 +25,6 @@ const AROUND: &str = "me manda mandar mande envia enviar envie passa passar pass
 /// "O que vocês fazem?"
 const OFFERING: &[&str] = &["fazem", "vendem", "oferecem", "servem"];
 const ASKING: &str = "o que voces quais sao os servicos ai tudo e oi ola bom boa dia tarde noite tipo de coisa coisas";
-
-/// A list of what is offered.
-pub(crate) struct PriceList {
-    pub(crate) reply: String,
-    pub(crate) pieces: Vec<usize>,
-}
 
 /// What is paid for failing, waiting or delivering, and what is added to another price: no offer by itself.
 fn is_a_fee(name: &str) -> bool {
@@ -55,7 +50,7 @@ fn asks_for_all(text: &str) -> bool {
 
 impl Index {
     /// What is offered, where a text asks for all of it and the knowledge states prices.
-    pub(crate) fn listed(&self, text: &str, today: Option<Date>) -> Option<PriceList> {
+    pub(crate) fn listed(&self, text: &str, today: Option<Date>) -> Option<FromFacts> {
         if !asks_for_all(text) {
             return None;
         }
@@ -99,7 +94,7 @@ impl Index {
         if more > 0 {
             lines.push(format!("… e mais {more}. Sobre qual você quer saber?"));
         }
-        Some(PriceList { reply: lines.join("\n"), pieces })
+        Some(FromFacts { reply: lines.join("\n"), pieces })
     }
 }
 

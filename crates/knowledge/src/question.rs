@@ -1,6 +1,6 @@
 //! A question, read against one tenant's index.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use kernel::text::fold;
@@ -35,8 +35,15 @@ fn stems(words: &str) -> Stems {
 }
 
 static LIGHT: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::LIGHT));
-static SYNONYMS: LazyLock<Vec<(Stems, Stems)>> = LazyLock::new(|| {
-    lexicon::SYNONYMS.iter().map(|(said, meant)| (stems(said), stems(meant))).collect()
+/// By the stem that is said: the stems of other words for it.
+static SYNONYMS: LazyLock<HashMap<String, BTreeSet<String>>> = LazyLock::new(|| {
+    let mut out: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for (said, meant) in lexicon::SYNONYMS {
+        for said in said.split_whitespace().map(stem) {
+            out.entry(said).or_default().extend(meant.split_whitespace().map(stem));
+        }
+    }
+    out
 });
 static WISHES: LazyLock<Stems> = LazyLock::new(|| stems(lexicon::WISHES));
 static REQUESTS: LazyLock<Words> = LazyLock::new(|| set(lexicon::REQUESTS));
@@ -361,15 +368,11 @@ fn expand(index: &Index, name: &str) -> Vec<(Term, f64)> {
             found.push((term, if far { W_FAR } else { W_FUZZY }));
         }
     }
-    for (said, meant) in SYNONYMS.iter() {
-        if said.contains(name) {
-            for other in meant.iter().filter(|other| *other != name) {
-                if let Some(term) = index.vocabulary.get(other.as_str())
-                    && found.iter().all(|(known, _)| known != term)
-                {
-                    found.push((*term, W_SYNONYM));
-                }
-            }
+    for other in SYNONYMS.get(name).into_iter().flatten().filter(|other| *other != name) {
+        if let Some(term) = index.vocabulary.get(other.as_str())
+            && found.iter().all(|(known, _)| known != term)
+        {
+            found.push((*term, W_SYNONYM));
         }
     }
     for intent in TAGS.iter() {

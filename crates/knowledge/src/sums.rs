@@ -82,8 +82,8 @@ static QUALIFIERS: LazyLock<Regex> = LazyLock::new(|| {
     expression(r" (?:para o|para a|para os|para as|para|no|na|aqui no|aqui na|ate) ")
 });
 
-/// A sum with its parts shown.
-pub(crate) struct Sum {
+/// What is told of several facts, with the pieces that state them.
+pub(crate) struct FromFacts {
     pub(crate) reply: String,
     pub(crate) pieces: Vec<usize>,
 }
@@ -106,7 +106,7 @@ struct Priced<'a> {
 
 impl Index {
     /// The sum that a text asks for; `None` when it asks for none, or a part of it is not known for certain.
-    pub(crate) fn sum(&self, text: &str, today: Option<jiff::civil::Date>) -> Option<Sum> {
+    pub(crate) fn sum(&self, text: &str, today: Option<jiff::civil::Date>) -> Option<FromFacts> {
         let spoken = text.replace('+', " mais ").replace(", ", " e ").replace('\n', " e ");
         let plain = Plain::of(&spoken);
         let words: Vec<&str> = plain.words().collect();
@@ -149,7 +149,7 @@ impl Index {
         text: &str,
         before: Option<&str>,
         today: Option<jiff::civil::Date>,
-    ) -> Option<Sum> {
+    ) -> Option<FromFacts> {
         let plain = Plain::of(text);
         let words: Vec<&str> = plain.words().collect();
         let cheapest = words.windows(2).any(|two| {
@@ -199,11 +199,12 @@ impl Index {
             .take(ALIKE)
             .map(|fact| Part { count: 1, fact })
             .collect();
-        let lines: Vec<Sum> = alike.iter().map(|part| shown(std::slice::from_ref(part))).collect();
+        let lines: Vec<FromFacts> =
+            alike.iter().map(|part| shown(std::slice::from_ref(part))).collect();
         let reply: Vec<&str> = lines.iter().map(|line| line.reply.as_str()).collect();
         let mut pieces: Vec<usize> = lines.iter().flat_map(|line| line.pieces.clone()).collect();
         pieces.dedup();
-        Some(Sum { reply: reply.join("\n"), pieces })
+        Some(FromFacts { reply: reply.join("\n"), pieces })
     }
 
     /// The parts that a segment names: one thing, or a thing and where it goes. `None` when it names what is not known.
@@ -327,7 +328,7 @@ fn is_weight(unit: &str) -> bool {
         .any(|word| matches!(word, "kg" | "kgs" | "quilo" | "quilos" | "kilo" | "kilos"))
 }
 
-fn shown(parts: &[Part<'_>]) -> Sum {
+fn shown(parts: &[Part<'_>]) -> FromFacts {
     let mut lines = Vec::new();
     let mut pieces = Vec::new();
     let mut total: Cents = 0;
@@ -350,5 +351,5 @@ fn shown(parts: &[Part<'_>]) -> Sum {
     if parts.len() > 1 {
         lines.push(format!("Total: {}", written(total)));
     }
-    Sum { reply: lines.join("\n"), pieces }
+    FromFacts { reply: lines.join("\n"), pieces }
 }

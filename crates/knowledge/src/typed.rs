@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use kernel::text::fold;
-use regex::Regex;
+use regex::{Captures, Regex, Replacer};
 
+use crate::dates;
 use crate::index::Index;
 use crate::lexicon;
 use crate::split::{STOP, Words, expression, set, stem};
@@ -32,9 +33,6 @@ static BY_SOUND: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     plain.chain(accented).collect()
 });
 
-static DAY: LazyLock<Regex> = LazyLock::new(|| {
-    expression(r"\b(0?[1-9]|[12][0-9]|3[01])/(0?[1-9]|1[0-2])(?:/(?:20)?[0-9]{2})?\b")
-});
 static WEEKDAY: LazyLock<Regex> =
     LazyLock::new(|| expression(r"(?i)\b([2-6]) ?[ªaº] ?(?:feira)?\b|\b([2-6])[ªa]?-?feira\b"));
 static TIMES: LazyLock<Regex> = LazyLock::new(|| expression(r"(?i)\b([0-9]{1,2}) ?x\b"));
@@ -54,20 +52,6 @@ static GREETED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-const MONTHS: [&str; 12] = [
-    "janeiro",
-    "fevereiro",
-    "março",
-    "abril",
-    "maio",
-    "junho",
-    "julho",
-    "agosto",
-    "setembro",
-    "outubro",
-    "novembro",
-    "dezembro",
-];
 const DAYS: [&str; 5] = ["segunda", "terça", "quarta", "quinta", "sexta"];
 /// Days that everybody knows by their names.
 const FEASTS: &[(&str, &str)] = &[
@@ -127,45 +111,40 @@ fn sound(word: &str) -> String {
     out
 }
 
+/// A text with what a rule finds replaced.
+fn replaced<'a>(text: Cow<'a, str>, rule: &Regex, by: impl Replacer) -> Cow<'a, str> {
+    let new = match rule.replace_all(&text, by) {
+        Cow::Owned(new) => Some(new),
+        Cow::Borrowed(_) => None,
+    };
+    new.map_or(text, Cow::Owned)
+}
+
 impl Index {
     /// A question as the knowledge would put it.
     pub(crate) fn as_written<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let asks = |rest: &str, words: usize| {
+            rest.chars().any(char::is_alphanumeric) && rest.split_whitespace().count() >= words
+        };
         let mut out = Cow::Borrowed(text);
-        let rest = GREETED.replace(&out, "");
-        if rest.chars().any(char::is_alphanumeric) && rest.len() < out.len() {
-            out = Cow::Owned(rest.into_owned());
+        for (before, words) in [(&*GREETED, 1), (&*PREAMBLE, 2)] {
+            let rest = replaced(out.clone(), before, "");
+            if asks(&rest, words) {
+                out = rest;
+            }
         }
-        let rest = PREAMBLE.replace(&out, "");
-        if rest.chars().any(char::is_alphanumeric)
-            && rest.split_whitespace().count() >= 2
-            && rest.len() < out.len()
-        {
-            out = Cow::Owned(rest.into_owned());
-        }
-        if DAY.is_match(&out) {
-            let spelt =
-                DAY.replace_all(&out, |found: &regex::Captures<'_>| spelt(&found[1], &found[2]));
-            out = Cow::Owned(spelt.into_owned());
-        }
-        if WEEKDAY.is_match(&out) {
-            let named = WEEKDAY.replace_all(&out, |found: &regex::Captures<'_>| {
-                let digit = found.get(1).or(found.get(2)).map_or("2", |digit| digit.as_str());
-                let day = digit.parse::<usize>().ok().and_then(|digit| DAYS.get(digit - 2));
-                format!("{} ", day.copied().unwrap_or("segunda"))
-            });
-            out = Cow::Owned(named.into_owned());
-        }
-        if TIMES.is_match(&out) {
-            out = Cow::Owned(TIMES.replace_all(&out, "$1 vezes").into_owned());
-        }
-        if STROKE.is_match(&out) {
-            let full = STROKE.replace_all(&out, |found: &regex::Captures<'_>| match &found[1] {
-                "c" | "C" => "com ",
-                "s" | "S" => "sem ",
-                _ => "para ",
-            });
-            out = Cow::Owned(full.into_owned());
-        }
+        out = replaced(out, &dates::DAY, |found: &Captures<'_>| dates::spelt(&found[1], &found[2]));
+        out = replaced(out, &WEEKDAY, |found: &Captures<'_>| {
+            let digit = found.get(1).or(found.get(2)).map_or("2", |digit| digit.as_str());
+            let day = digit.parse::<usize>().ok().and_then(|digit| DAYS.get(digit - 2));
+            format!("{} ", day.copied().unwrap_or("segunda"))
+        });
+        out = replaced(out, &TIMES, "$1 vezes");
+        out = replaced(out, &STROKE, |found: &Captures<'_>| match &found[1] {
+            "c" | "C" => "com ",
+            "s" | "S" => "sem ",
+            _ => "para ",
+        });
         let folded = kernel::text::fold_words(&out);
         for (feast, day) in FEASTS {
             let known = stem(feast.rsplit(' ').next().unwrap_or(feast));
@@ -185,14 +164,9 @@ impl Index {
                 out = Cow::Owned(plain.trim().replace(said, meant));
             }
         }
-        let mended = WORD.replace_all(&out, |found: &regex::Captures<'_>| {
+        replaced(out, &WORD, |found: &Captures<'_>| {
             self.mended(&found[0]).unwrap_or_else(|| found[0].to_owned())
-        });
-        match mended {
-            Cow::Borrowed(_) => out,
-            Cow::Owned(mended) if mended == *out => out,
-            Cow::Owned(mended) => Cow::Owned(mended),
-        }
+        })
     }
 
     /// What a word that nobody knows is meant to be.
@@ -229,28 +203,6 @@ impl Index {
             COMMON.iter().filter(|other| near(other)).min().map(|other| (*other).to_owned())
         })
     }
-}
-
-/// "25/12" in words.
-fn spelt(day: &str, month: &str) -> String {
-    let month = month.parse::<usize>().ok().and_then(|month| MONTHS.get(month.wrapping_sub(1)));
-    format!("{} de {}", day.trim_start_matches('0'), month.copied().unwrap_or_default())
-}
-
-/// The days that a text names in figures, in words.
-pub(crate) fn days(text: &str) -> Vec<String> {
-    DAY.captures_iter(text).map(|found| spelt(&found[1], &found[2])).collect()
-}
-
-static DATE: LazyLock<Regex> =
-    LazyLock::new(|| expression(&format!(r"\b[0-9]{{1,2}}º? de (?:{})\b", MONTHS.join("|"))));
-
-/// The days of a year that a text names, in figures or in words.
-pub(crate) fn dates(text: &str) -> Vec<String> {
-    let lower = text.to_lowercase();
-    let mut out = days(&lower);
-    out.extend(DATE.find_iter(&lower).map(|found| found.as_str().to_owned()));
-    out
 }
 
 /// The words of a text by their sound, for those who write by ear.
