@@ -6,6 +6,7 @@ use understanding::Plain;
 use crate::choose::is_list_line;
 use crate::facts::{Fact, Kind};
 use crate::index::Index;
+use crate::lexicon;
 use crate::split::capital;
 use crate::sums::FromFacts;
 
@@ -21,7 +22,7 @@ const LISTS: &str = "cardapio menu tabela lista catalogo precos valores servicos
 const AROUND: &str = "me manda mandar mande envia enviar envie passa passar passe mostra mostrar ver quero queria gostaria saber pode \
     poderia podem conseguem consegue de do da dos das a o os as um uma e com seu sua seus suas voces por favor ai aqui tem qual \
     quais oi ola bom boa dia tarde noite todos todas todo toda completa completo atualizada atualizado preco valor que sao os \
-    para eu tudo bem no na em loja clinica pizzaria site foto";
+    para eu tudo bem no na em foto";
 /// "O que vocês fazem?"
 const OFFERING: &[&str] = &["fazem", "vendem", "oferecem", "servem"];
 const ASKING: &str = "o que voces quais sao os servicos ai tudo e oi ola bom boa dia tarde noite tipo de coisa coisas";
@@ -41,7 +42,9 @@ fn asks_for_all(text: &str) -> bool {
     let words: Vec<&str> = plain.words().collect();
     let has = |list: &str, word: &str| list.split_ascii_whitespace().any(|one| one == word);
     let listed = words.iter().any(|word| has(LISTS, word))
-        && words.iter().all(|word| has(LISTS, word) || has(AROUND, word));
+        && words
+            .iter()
+            .all(|word| [LISTS, AROUND, lexicon::VENUE].iter().any(|list| has(list, word)));
     let offered = words.iter().any(|word| OFFERING.contains(word))
         && words.contains(&"que")
         && words.iter().all(|word| OFFERING.contains(word) || has(ASKING, word));
@@ -109,6 +112,7 @@ mod tests {
             "manda o cardapio",
             "o que vcs fazem?",
             "quais serviços vocês têm?",
+            "passa os valores da academia",
         ] {
             assert!(asks_for_all(text), "{text}");
         }
