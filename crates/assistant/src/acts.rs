@@ -177,8 +177,8 @@ pub(crate) fn only_asks(plain: &Plain) -> bool {
     plain.asks && !plain.words().any(|word| ORDERS.iter().any(|order| word.starts_with(order)))
 }
 
-/// "Nossa, caro!" is a sigh, and no wish for another price.
-pub(crate) fn only_sighs(plain: &Plain) -> bool {
+/// "Nossa, caro!" is an exclamation, and no wish for another price.
+pub(crate) fn only_exclaims(plain: &Plain) -> bool {
     const WISHES: &[&str] = &[
         "descont", "abaix", "baix", "menos", "faz", "fecha", "melhor", "negoci", "condic", "por",
         "consegu",

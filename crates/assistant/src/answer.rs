@@ -206,7 +206,7 @@ impl Answerer {
         let found = if of_hours { Vec::new() } else { self.acts(&plain, &text).await? };
         let found: Vec<_> = found
             .into_iter()
-            .filter(|one| one.act != Act::Haggle || !acts::only_sighs(&plain))
+            .filter(|one| one.act != Act::Haggle || !acts::only_exclaims(&plain))
             .collect();
         let first = found.first().copied();
         // A hint of danger is for a person to read, but no reason to send for an ambulance.

@@ -198,7 +198,7 @@ fn leans(text: &str) -> bool {
 }
 
 /// "Queria tirar uma dúvida": a question follows, and this is none.
-fn opens(text: &str) -> bool {
+fn announces_a_question(text: &str) -> bool {
     const WORDS: &str = "queria quero gostaria preciso precisava posso pode podem poderia tirar fazer uma umas duvida duvidas \
         pergunta perguntas perguntar perguntinha informacao informacoes de me ajudar ajuda por favor aqui so com voces oi ola \
         saber coisa coisinha seguinte entao boa bom tarde dia noite e que eu tudo bem ai olha moca moco gente";
@@ -226,7 +226,9 @@ fn questions(text: &str) -> Vec<String> {
         .split_inclusive(['?', '\n', '!', ';'])
         .flat_map(|part| part.split_inclusive(". "))
         .map(str::trim)
-        .filter(|part| part.chars().any(char::is_alphanumeric) && asks(part) && !opens(part))
+        .filter(|part| {
+            part.chars().any(char::is_alphanumeric) && asks(part) && !announces_a_question(part)
+        })
         .collect();
     let mut out: Vec<String> = Vec::new();
     let mut led = String::new();
@@ -236,7 +238,11 @@ fn questions(text: &str) -> Vec<String> {
         }
         led.push_str(sentence);
         if is_question(sentence) {
-            out.extend(halves(&std::mem::take(&mut led)).into_iter().filter(|part| !opens(part)));
+            out.extend(
+                halves(&std::mem::take(&mut led))
+                    .into_iter()
+                    .filter(|part| !announces_a_question(part)),
+            );
         }
     }
     if !led.is_empty() {

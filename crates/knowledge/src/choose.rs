@@ -295,7 +295,8 @@ impl Index {
                     .iter()
                     .filter_map(|t| self.vocabulary.get(t.as_str()).copied()),
             );
-            let named = question.terms.iter().any(|term| !term.light && term.hit(&set) >= SPEAKS);
+            let named =
+                question.terms.iter().any(|term| !term.light && term.hit(&set) >= SAME_WORD);
             if !named {
                 kept = kept.replace(other, "");
             }
@@ -393,7 +394,7 @@ const NO_PRICE: f64 = 2.0;
 const WITHOUT_PRICE: &str = "orcamento avaliacao depende consulte consultar combinar gratis gratuito gratuita cortesia inclui \
     inclusa incluso incluida incluido cobra cobramos paga pagar custo taxa sob";
 /// How near a word of a sentence must be to one of the question to be it.
-const SPEAKS: f64 = 0.7;
+const SAME_WORD: f64 = 0.7;
 /// Lead in log-odds up to which another price may still be the one that was asked for.
 const NEARLY: f64 = 1.5;
 /// Log-odds that the very number which is named is worth.

@@ -147,8 +147,8 @@ pub(super) fn does_not_know(text: &str) -> bool {
     WHOLE.contains(&plain) || (short && STARTS.iter().any(|start| plain.starts_with(start)))
 }
 
-/// Whether the mark for "not known" stands in a text, beside others.
-pub(super) fn names_the_mark(text: &str) -> bool {
+/// Whether the marker for "not known" stands in a text, beside other words.
+pub(super) fn has_the_not_known_marker(text: &str) -> bool {
     let plain = fold_words(text);
     text.contains("NAO_SEI") || text.contains("NÃO_SEI") || plain.contains("nao_sei")
 }

@@ -114,7 +114,7 @@ pub(crate) fn judge(completion: &Completion, grounds: &Grounds<'_>) -> Verdict {
     if clean::does_not_know(&text) {
         return Verdict::DoesNotKnow;
     }
-    if clean::names_the_mark(&text) || is_of_itself(&text, grounds.instructions) {
+    if clean::has_the_not_known_marker(&text) || is_of_itself(&text, grounds.instructions) {
         return Verdict::Refused(Fault::Unusable);
     }
     match held_against(&text, grounds) {
