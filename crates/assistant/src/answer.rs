@@ -202,7 +202,8 @@ impl Answerer {
             return Ok(fixed("cancel", phrases.cancel_what()));
         }
         // Who asks when it is open, and nothing else, asks for no state of an order.
-        let of_hours = self.asks_hours(context, &text).is_some();
+        let of_hours =
+            self.asks_hours(context, &text).is_some() || knowledge::asks_when_open(&text);
         let found = if of_hours { Vec::new() } else { self.acts(&plain, &text).await? };
         let found: Vec<_> = found
             .into_iter()
@@ -393,7 +394,8 @@ impl Answerer {
         let look = move |extractor: &knowledge::Extractor<'_>| {
             let before = before.as_ref().map(|(asked, told)| knowledge::Before { asked, told });
             let mut found = parts::find(extractor, &asked, before, &asks_hours);
-            if of_hours {
+            let asked_before = before.map(|before| before.asked);
+            if of_hours && extractor.opening(&asked, asked_before).is_none() {
                 // A sentence that shares a word with the question but names no hour answers another.
                 found.extracts.retain(|extract| {
                     let of_a_day = knowledge::is_of_a_day(&extract.reply);

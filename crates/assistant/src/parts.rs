@@ -69,10 +69,28 @@ pub(crate) fn find(
             found.extracts.push(hours);
             continue;
         }
+        let asked_before = last.as_ref().map(|(asked, _)| asked.as_str());
+        if let Some(hours) = extractor.opening(part, asked_before)
+            && extractor.noted(part).is_none()
+        {
+            last = Some((part.clone(), hours.reply.clone()));
+            if found.extracts.iter().all(|other| other.reply != hours.reply) {
+                found.extracts.push(hours);
+            }
+            continue;
+        }
         if let Some((asked, _)) = &last
             && let Some(extreme) = extractor.extreme_of(part, asked)
         {
             found.extracts.push(extreme);
+            continue;
+        }
+        // "Se pagar no pix", "pra dois": of the price that was told just now.
+        if let Some((_, told)) = &last
+            && knowledge::only_calculates(part)
+            && let Some(sum) = extractor.index.calculated(part, told)
+        {
+            found.extracts.push(extractor.of_told(&sum));
             continue;
         }
         // "4 fica qto" after the price of one.
@@ -108,6 +126,10 @@ pub(crate) fn find(
         };
         let mut told = String::new();
         if best.supported() && !(best.of_nothing && leans.is_none()) {
+            let mut best = best;
+            if let Some(sum) = extractor.index.calculated(part, &best.reply) {
+                best.reply.push_str(&sum);
+            }
             told.clone_from(&best.reply);
             if found.extracts.iter().all(|other| other.reply != best.reply) {
                 found.extracts.push(best);

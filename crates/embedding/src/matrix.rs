@@ -5,6 +5,9 @@ use crate::file::ModelError;
 /// Weights that share a scale.
 pub(crate) const BLOCK: usize = 32;
 
+/// Rows of weights that are multiplied together.
+const ROWS: usize = 4;
+
 /// A matrix of weights, as it stands in the file. A block has a scale of 16 bits and 32 weights: of four bits, 0 to 15
 /// for -8 to 7, the low halves of the bytes first; or of eight bits.
 #[derive(Clone, Copy)]
@@ -24,7 +27,7 @@ impl<'a> Matrix<'a> {
     ) -> Result<Self, ModelError> {
         let blocks = columns / BLOCK;
         let size = if bits == 8 { 2 + BLOCK } else { 2 + BLOCK / 2 };
-        if bytes.len() < rows * blocks * size || !columns.is_multiple_of(4 * BLOCK) {
+        if bytes.len() < rows * blocks * size || !columns.is_multiple_of(BLOCK) {
             return Err(ModelError::Damaged);
         }
         Ok(Self { bytes, blocks, size, rows })
@@ -75,15 +78,24 @@ impl<'a> Matrix<'a> {
         bias: &[f32],
         out: &mut [f32],
     ) {
-        let mut weights = vec![[0i16; BLOCK]; self.blocks];
-        let mut scales = vec![0f32; self.blocks];
-        for row in 0..self.rows {
-            self.unpack(row, &mut weights, &mut scales);
+        let mut weights = vec![[0i16; BLOCK]; ROWS * self.blocks];
+        let mut scales = vec![0f32; ROWS * self.blocks];
+        for first in (0..self.rows).step_by(ROWS) {
+            let each =
+                weights.chunks_exact_mut(self.blocks).zip(scales.chunks_exact_mut(self.blocks));
+            for (row, (weights, scales)) in each.enumerate() {
+                self.unpack(first + row, weights, scales);
+            }
             let values = inputs.values.chunks_exact(self.blocks);
             let own = inputs.scales.chunks_exact(self.blocks);
             for (input, (values, own)) in values.zip(own).enumerate() {
-                let sum = kernel.dot(&weights, &scales, values, own);
-                out[input * self.rows + row] = bias[row] + sum;
+                let sums = kernel.dots(&weights, &scales, values, own);
+                let at = input * self.rows + first;
+                for ((out, bias), sum) in
+                    out[at..at + ROWS].iter_mut().zip(&bias[first..]).zip(sums)
+                {
+                    *out = bias + sum;
+                }
             }
         }
     }
@@ -91,8 +103,9 @@ impl<'a> Matrix<'a> {
 
 /// The innermost loop, for a kind of processor.
 pub(crate) trait Kernel: Copy {
-    /// The sum of the products of all blocks, each times its two scales.
-    fn dot(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> f32;
+    /// For each of [`ROWS`] rows of weights, which stand one after the other: the sum of the products of all its blocks
+    /// with those of the input, each times its two scales.
+    fn dots(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> [f32; ROWS];
 }
 
 /// Any processor.
@@ -101,15 +114,18 @@ pub(crate) struct Plain;
 
 impl Kernel for Plain {
     #[inline(always)]
-    fn dot(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> f32 {
-        let mut sum = 0.0;
-        for (((w, x), a), b) in w.iter().zip(x).zip(a).zip(b) {
-            let dot: i32 = w.iter().zip(x).map(|(w, x)| i32::from(*w) * i32::from(*x)).sum();
-            #[expect(clippy::cast_precision_loss, reason = "at most 2^15")]
-            let dot = dot as f32;
-            sum += a * b * dot;
-        }
-        sum
+    fn dots(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> [f32; ROWS] {
+        std::array::from_fn(|row| {
+            let own = row * x.len()..(row + 1) * x.len();
+            let mut sum = 0.0;
+            for (((w, x), a), b) in w[own.clone()].iter().zip(x).zip(&a[own]).zip(b) {
+                let dot: i32 = w.iter().zip(x).map(|(w, x)| i32::from(*w) * i32::from(*x)).sum();
+                #[expect(clippy::cast_precision_loss, reason = "at most 2^19")]
+                let dot = dot as f32;
+                sum += a * b * dot;
+            }
+            sum
+        })
     }
 }
 
@@ -117,21 +133,22 @@ impl Kernel for Plain {
 #[cfg(target_arch = "x86_64")]
 impl Kernel for pulp::x86::V3 {
     #[inline(always)]
-    fn dot(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> f32 {
-        let blocks = w.len();
-        let (a, x, b) = (&a[..blocks], &x[..blocks], &b[..blocks]);
-        // Several sums, so that one addition need not wait for the one before. Rows have a multiple of four blocks.
-        let mut sums = [self.splat_f32x8(0.0); 4];
-        for first in (0..blocks / 4 * 4).step_by(4) {
-            for (k, sum) in sums.iter_mut().enumerate() {
-                let at = first + k;
-                *sum = block(self, &w[at], &x[at], a[at] * b[at], *sum);
+    fn dots(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> [f32; ROWS] {
+        let blocks = x.len();
+        let (w, a, b) = (&w[..ROWS * blocks], &a[..ROWS * blocks], &b[..blocks]);
+        // Several rows at once: their sums need not wait for each other, and the input is loaded once.
+        let mut sums = [self.splat_f32x8(0.0); ROWS];
+        for (at, x) in x.iter().enumerate() {
+            let x: [pulp::i16x16; 2] = pulp::cast(*x);
+            for (row, sum) in sums.iter_mut().enumerate() {
+                let own = row * blocks + at;
+                *sum = block(self, &w[own], x, a[own] * b[at], *sum);
             }
         }
-        let left = self.add_f32x8(sums[0], sums[1]);
-        let sums = self.add_f32x8(left, self.add_f32x8(sums[2], sums[3]));
-        let [a, b, c, d, e, f, g, h]: [f32; 8] = pulp::cast(sums);
-        ((a + e) + (c + g)) + ((b + f) + (d + h))
+        sums.map(|sum| {
+            let [a, b, c, d, e, f, g, h]: [f32; 8] = pulp::cast(sum);
+            ((a + e) + (c + g)) + ((b + f) + (d + h))
+        })
     }
 }
 
@@ -142,12 +159,11 @@ impl Kernel for pulp::x86::V3 {
 fn block(
     processor: pulp::x86::V3,
     w: &[i16; BLOCK],
-    x: &[i16; BLOCK],
+    x: [pulp::i16x16; 2],
     scale: f32,
     sum: pulp::f32x8,
 ) -> pulp::f32x8 {
     let w: [pulp::i16x16; 2] = pulp::cast(*w);
-    let x: [pulp::i16x16; 2] = pulp::cast(*x);
     let low = processor.multiply_wrapping_add_adjacent_i16x16(w[0], x[0]);
     let high = processor.multiply_wrapping_add_adjacent_i16x16(w[1], x[1]);
     let dot = processor.convert_i32x8_to_f32x8(processor.wrapping_add_i32x8(low, high));

@@ -3,6 +3,7 @@
 //! Scores stand against that of "none of them", which is 0. How sure an answer is follows from the best one alone: the sum
 //! over all sentences would grow with the size of the knowledge.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use kernel::text::fold;
@@ -30,6 +31,14 @@ struct Scored {
     noted: bool,
 }
 
+impl Scored {
+    /// The best first; of equals, what stands first.
+    fn order(&self, other: &Self) -> Ordering {
+        let by_place = || self.featured.sentence.cmp(&other.featured.sentence);
+        other.score.total_cmp(&self.score).then_with(by_place)
+    }
+}
+
 fn score(features: &[f64; FEATURES]) -> f64 {
     BIAS + features.iter().zip(&WEIGHTS).map(|(feature, weight)| feature * weight).sum::<f64>()
 }
@@ -53,52 +62,7 @@ impl Index {
         let ended = |sentence: &Sentence| {
             sentence.ends.zip(asked.today).is_some_and(|(end, today)| end < today)
         };
-        let of_offers = asks_of_offers(asked.text);
-        let unknown: Vec<f64> = question
-            .numbers
-            .iter()
-            .map(|named| {
-                let of_things = named.before.is_some_and(|word| self.is_numbered(word));
-                match named.number {
-                    Some(_) => 0.0,
-                    None if named.priced => OTHER_PRICE,
-                    None if of_things => OTHER_NUMBER,
-                    None => 0.0,
-                }
-            })
-            .collect();
-        let told = asked.before.map(|before| self.told_before(before.told)).unwrap_or_default();
-        // "Que horas?" names nothing: what was told goes on, where it can be of that.
-        let goes_on =
-            if asked.before.is_some() && !question.names_a_thing(self) { GOES_ON } else { 1.0 };
-        // "O que vocês fazem?" shares its verb with any sentence and asks for none of them.
-        let vague = asked.before.is_none() && question.says_little();
-        let mut scored: Vec<Scored> = self
-            .features(asked)
-            .into_iter()
-            .map(|featured| {
-                let sentence = &self.sentences[featured.sentence as usize];
-                let over = ended(sentence) && !of_offers;
-                let penalty = if sentence.outdated || over { OUTDATED } else { 0.0 };
-                let piece = &self.pieces[featured.piece as usize];
-                // What is asked as it is noted has its answer, whatever else is near.
-                let noted = sentence.pair
-                    && self.asked_for(piece.question_terms(), &question) >= NOTED
-                    && question.coverage(&sentence.about) >= NOTED;
-                let bonus = if noted { AS_NOTED } else { 0.0 } + goes_on * told.favour(sentence);
-                let penalty = penalty
-                    + if vague && !noted { VAGUE } else { 0.0 }
-                    + self.other_number(&question, sentence, &unknown)
-                    + self.other_thing(&question, sentence);
-                // Short questions are rare where the weights were fitted: one that is said in full is no guess.
-                let in_full = if featured.features[SAID_IN_FULL] > 0.0 { IN_FULL } else { 0.0 };
-                let score = score(&featured.features) + bonus + in_full - penalty;
-                Scored { score, featured, noted }
-            })
-            .collect();
-        scored.sort_by(|a, b| {
-            b.score.total_cmp(&a.score).then(a.featured.sentence.cmp(&b.featured.sentence))
-        });
+        let mut scored = self.scored(asked, &question);
         // Of two prices that are asked for nearly alike, that of the very thing comes first.
         if question.asks_price(self) && scored.len() > 1 {
             let named = naming(asked.text);
@@ -153,6 +117,62 @@ impl Index {
             }
         }
         Extract { reply: told.text, score: support, pieces, of_nothing, as_noted }
+    }
+
+    /// The sentence that speaks most for itself as an answer, and its log-odds.
+    pub fn best(&self, asked: &Asked<'_>) -> Option<(u32, f64)> {
+        let scored = self.scored(asked, &Question::read(self, asked.text));
+        scored.first().map(|one| (one.featured.sentence, one.score))
+    }
+
+    /// All sentences by words and vectors, the best first.
+    fn scored(&self, asked: &Asked<'_>, question: &Question) -> Vec<Scored> {
+        let of_offers = asks_of_offers(asked.text);
+        let unknown: Vec<f64> = question
+            .numbers
+            .iter()
+            .map(|named| {
+                let of_things = named.before.is_some_and(|word| self.is_numbered(word));
+                match named.number {
+                    Some(_) => 0.0,
+                    None if named.priced => OTHER_PRICE,
+                    None if of_things => OTHER_NUMBER,
+                    None => 0.0,
+                }
+            })
+            .collect();
+        let told = asked.before.map(|before| self.told_before(before.told)).unwrap_or_default();
+        // "Que horas?" names nothing: what was told goes on, where it can be of that.
+        let goes_on =
+            if asked.before.is_some() && !question.names_a_thing(self) { GOES_ON } else { 1.0 };
+        // "O que vocês fazem?" shares its verb with any sentence and asks for none of them.
+        let vague = asked.before.is_none() && question.says_little();
+        let mut scored: Vec<Scored> = self
+            .features(asked)
+            .into_iter()
+            .map(|featured| {
+                let sentence = &self.sentences[featured.sentence as usize];
+                let ended = sentence.ends.zip(asked.today).is_some_and(|(end, today)| end < today);
+                let over = ended && !of_offers;
+                let penalty = if sentence.outdated || over { OUTDATED } else { 0.0 };
+                let piece = &self.pieces[featured.piece as usize];
+                // What is asked as it is noted has its answer, whatever else is near.
+                let noted = sentence.pair
+                    && self.asked_for(piece.question_terms(), question) >= NOTED
+                    && question.coverage(&sentence.about) >= NOTED;
+                let bonus = if noted { AS_NOTED } else { 0.0 } + goes_on * told.favour(sentence);
+                let penalty = penalty
+                    + if vague && !noted { VAGUE } else { 0.0 }
+                    + self.other_number(question, sentence, &unknown)
+                    + self.other_thing(question, sentence);
+                // Short questions are rare where the weights were fitted: one that is said in full is no guess.
+                let in_full = if featured.features[SAID_IN_FULL] > 0.0 { IN_FULL } else { 0.0 };
+                let score = score(&featured.features) + bonus + in_full - penalty;
+                Scored { score, featured, noted }
+            })
+            .collect();
+        scored.sort_by(Scored::order);
+        scored
     }
 
     /// What was told before, as far as it was taken from here.

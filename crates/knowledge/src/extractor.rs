@@ -44,6 +44,22 @@ impl Extractor<'_> {
         self.index.extreme(text, Some(before), self.today).map(of_facts)
     }
 
+    /// When the thing that a text names, or the business, is open on the days that it names. `before`: what was asked before.
+    pub fn opening(&self, text: &str, before: Option<&str>) -> Option<Extract> {
+        self.index.opening(text, before, self.today).map(of_facts)
+    }
+
+    /// What was computed from a price that was told before.
+    pub fn of_told(&self, sum: &str) -> Extract {
+        of_facts(FromFacts { reply: sum.trim().to_owned(), pieces: Vec::new() })
+    }
+
+    /// The answer of a question that is noted in the words of a text.
+    pub fn noted(&self, text: &str) -> Option<Extract> {
+        let asked = Asked { text, before: None, vector: None, both: None, today: self.today };
+        Some(self.index.answer(&asked)).filter(|extract| extract.as_noted)
+    }
+
     /// When the business is open, as its documents say: the lines that belong together.
     pub fn opening_hours(&self) -> Option<Extract> {
         let best = self.answer(OPENING_HOURS, None);

@@ -9,6 +9,7 @@
 
 mod api;
 mod body;
+mod calculate;
 mod choose;
 mod dates;
 mod embed;
@@ -33,12 +34,14 @@ mod split;
 mod store;
 mod sums;
 mod sweep;
+mod timetable;
 mod typed;
 mod vectors;
 mod versions;
 mod weights;
 
 pub use api::routes;
+pub use calculate::only_calculates;
 pub use dates::names_a_date;
 pub use embed::{Embed, EmbedDue, set_embedding};
 pub use extract::{DECLINE_BELOW, Extract, LONGEST};
@@ -55,5 +58,6 @@ pub use schema::MIGRATIONS;
 pub use split::{OVERLAP, PIECE, pieces, terms as stems};
 pub use store::{Document, find, list, remove};
 pub use sweep::{Sweep, SweepDue};
+pub use timetable::asks_when_open;
 pub use vectors::{Encode, EncodeDue};
 pub use versions::{Editable, Version, editable, removed, versions};

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use knowledge::{Asked, Before, FEATURES, Index};
+use knowledge::{Asked, Before, DECLINE_BELOW, FEATURES, Index};
 use serde::Deserialize;
 
 /// Rounds, the step, and what large weights cost.
@@ -51,8 +51,54 @@ pub(crate) fn fit(arguments: &[String]) -> anyhow::Result<String> {
     Ok(format!("{to}: {} questions", examples.len()))
 }
 
+/// Shows how well the questions of businesses are answered: by the best sentence, or by none.
+pub(crate) fn measure(files: &[String]) -> anyhow::Result<String> {
+    let mut counts = Counts::default();
+    for file in files {
+        each(Path::new(file), |index, asked, answers| {
+            let best = index.best(asked).filter(|(_, score)| *score >= DECLINE_BELOW);
+            let known = answers.iter().any(|yes| *yes);
+            match best {
+                Some((sentence, _)) if answers[sentence as usize] => counts.right += 1,
+                Some(_) if known => counts.wrong += 1,
+                Some(_) => counts.made_up += 1,
+                None if known => counts.missed += 1,
+                None => counts.declined += 1,
+            }
+        })?;
+    }
+    let Counts { right, wrong, missed, declined, made_up } = counts;
+    Ok(format!(
+        "answerable: {right} right, {wrong} wrong, {missed} declined; unanswerable: {declined} declined, {made_up} answered"
+    ))
+}
+
+#[derive(Default)]
+struct Counts {
+    right: usize,
+    wrong: usize,
+    missed: usize,
+    declined: usize,
+    made_up: usize,
+}
+
 fn measured(file: &Path) -> anyhow::Result<Vec<Example>> {
     let mut out = Vec::new();
+    each(file, |index, asked, answers| {
+        let sentences = index.features(asked).into_iter();
+        let example: Example =
+            sentences.map(|one| (one.features, answers[one.sentence as usize])).collect();
+        // Only a heading would answer.
+        let headed = answers.contains(&true) && !example.iter().any(|(_, answers)| *answers);
+        if !headed {
+            out.push(example);
+        }
+    })?;
+    Ok(out)
+}
+
+/// Goes through the questions of the businesses of a file, each with its index, and with whether each sentence answers.
+fn each(file: &Path, mut of: impl FnMut(&Index, &Asked<'_>, &[bool])) -> anyhow::Result<()> {
     for line in fs::read_to_string(file)?.lines() {
         let business: Business =
             serde_json::from_str(line).with_context(|| format!("{}", file.display()))?;
@@ -70,9 +116,16 @@ fn measured(file: &Path) -> anyhow::Result<Vec<Example>> {
             }
             let _ = writeln!(notes, "- {}", line.text);
         }
-        let mut index = Index::of_files(&[("notas.md", &notes), ("faq.csv", &faq)])?;
+        let files = [("notas.md", notes.as_str()), ("faq.csv", faq.as_str())];
+        let files: Vec<(&str, &str)> =
+            files.into_iter().filter(|(_, text)| text.lines().count() > 1).collect();
+        let mut index = Index::of_files(&files)?;
         let encoder = embedding::encoder();
         index.set_vectors(index.to_encode().iter().map(|text| encoder.passage(text)).collect());
+        let sentences = u32::try_from(index.to_encode().len())?;
+        let texts: Vec<String> = (0..sentences)
+            .map(|one| index.sentence_text(one).trim_end_matches('.').to_owned())
+            .collect();
         // Who asks just as a question is noted is the easiest case, and must never be missed.
         let noted = business.lines.iter().enumerate().filter_map(|(at, line)| {
             Some(Ask { before: None, q: line.question.clone()?, lines: vec![at] })
@@ -90,18 +143,17 @@ fn measured(file: &Path) -> anyhow::Result<Vec<Example>> {
                 both: both.as_deref(),
                 today: None,
             };
-            let sentences = index.features(&asked).into_iter().map(|one| {
-                let text = index.sentence_text(one.sentence).trim_end_matches('.');
-                (one.features, right.iter().any(|line| line.contains(text) || text.contains(line)))
-            });
-            let example: Example = sentences.collect();
+            let answers: Vec<bool> = texts
+                .iter()
+                .map(|text| right.iter().any(|line| line.contains(text) || text.contains(line)))
+                .collect();
             // A question whose line was cut in an unexpected way teaches nothing.
-            if right.is_empty() || example.iter().any(|(_, answers)| *answers) {
-                out.push(example);
+            if right.is_empty() || answers.iter().any(|yes| *yes) {
+                of(&index, &asked, &answers);
             }
         }
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Maximises the share of the sentences that answer, or of none where none does, by Adam.

@@ -21,9 +21,10 @@ fn main() -> ExitCode {
         "sentence-model" => models::sentence_model(&rest).map(say),
         "fit-acts" => models::fit_acts(&rest).map(say),
         "fit-evidence" => evidence::fit(&rest).map(say),
+        "measure-evidence" => evidence::measure(&rest).map(say),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask test [cargo test arguments] | with-servers COMMAND… | tidy | \
-             sentence-model FROM TO WORDS… | fit-acts FOLDER TO | fit-evidence FOLDER TO"
+             sentence-model FROM TO WORDS… | fit-acts FOLDER TO | fit-evidence FOLDER TO | measure-evidence FILES…"
         )),
     };
     match outcome {
