@@ -12,7 +12,7 @@ const ASKING: &str = "qual quais quanto quanta quantos quantas quando onde aonde
     gostaria saber aberto aberta abertos preco valor horario endereco telefone do does can what how when where is are vem inclui";
 /// Words that a question of its own begins with, after another one.
 const VERBS: &str = "tem aceita aceitam entregam entrega abre abrem fecha fecham quanto qual quais onde quando como posso precisa \
-    fazem faz vende vendem voces vcs se quem que da";
+    fazem faz vende vendem voces vcs se quem que da demora demoram custa dura fica";
 /// Words that a topic, or a part of one, begins with.
 const OPENERS: &[&str] = &[
     "o", "a", "os", "as", "um", "uma", "de", "do", "da", "dos", "das", "no", "na", "nos", "nas",
@@ -77,6 +77,14 @@ pub(crate) fn find(
             if found.extracts.iter().all(|other| other.reply != hours.reply) {
                 found.extracts.push(hours);
             }
+            continue;
+        }
+        // "E o 4/4?" after the price of the 3/4.
+        if let Some((asked, told)) = &last
+            && let Some(other) = extractor.other_of(part, asked, told)
+        {
+            last = Some((format!("{asked} {part}"), other.reply.clone()));
+            found.extracts.push(other);
             continue;
         }
         if let Some((asked, _)) = &last
@@ -362,7 +370,8 @@ fn is_question_noun(text: &str) -> bool {
 
 /// Whether a text begins as a question of its own does: with a verb or a word that asks.
 fn begins_a_question(text: &str) -> bool {
-    let first = text.split_whitespace().next().map(kernel::text::fold).unwrap_or_default();
+    let plain = Plain::of(text);
+    let first = plain.words().next().unwrap_or_default();
     VERBS.split_ascii_whitespace().any(|verb| verb == first)
 }
 

@@ -198,13 +198,16 @@ impl Index {
             total = price * count;
             let _ = write!(said, "\n{count} × {} = {}", written(price), written(total));
         }
-        if let Some((share, way, rule)) = self.discount(&asked) {
-            let conditional = ONLY.iter().any(|word| fold(&rule).contains(word));
+        // Who pays with a banknote asks for the change, and not for a discount.
+        let discount = if asked.contains("troco") { None } else { self.discount(&asked) };
+        if let Some((share, way, rule)) = discount {
+            // Whether a rule with exceptions holds for this thing, people see.
+            if ONLY.iter().any(|word| fold(&rule).contains(word)) {
+                let _ = write!(said, "\n{rule}");
+                return Some(said);
+            }
             total -= (total * share + 50) / 100;
             let _ = write!(said, "\n{way}, com {share}% de desconto: {}", written(total));
-            if conditional {
-                let _ = write!(said, " ({})", rule.trim_end_matches('.'));
-            }
         }
         if asked.contains("troco") {
             let paid = PAID.captures(&asked)?[1].parse::<i64>().ok()? * 100;
@@ -237,7 +240,8 @@ impl Index {
             let (last, next) = (at.checked_sub(1).map(|at| words[at]), words.get(at + 1).copied());
             let sized = next.is_some_and(|next| SIZES.contains(&next));
             let of =
-                matches!(last, Some("de" | "com" | "nota" | "notas" | "em" | "r$" | "a" | "as"));
+                matches!(last, Some("de" | "com" | "nota" | "notas" | "em" | "r$" | "a" | "as"))
+                    || (at > 2 && last == Some("com"));
             // A number that is part of its name, or of its row, is already in the price.
             let own = stems.iter().any(|stem| stem == word);
             if !(2..=MOST).contains(&count) || sized || of || own {

@@ -343,12 +343,12 @@ impl Index {
     }
 
     /// A row of a table as it is told: the columns that are asked for, or all of them.
-    fn row(&self, question: &Question, before: Option<&Question>, text: &str) -> String {
+    pub(crate) fn row(&self, question: &Question, before: Option<&Question>, text: &str) -> String {
         let Some(cells) = cells::of(text) else { return text.to_owned() };
-        let (subject, rest) = match cells.split_first() {
-            Some((first, rest)) if !rest.is_empty() => (&first.value, rest),
-            _ => return text.to_owned(),
-        };
+        let (subject, rest) = cells::named(&cells);
+        if rest.is_empty() {
+            return text.to_owned();
+        }
         let stems = |text: &str| -> Vec<String> {
             crate::split::words(&fold(text))
                 .filter(|w| w.len() > 1 || all_digits(w))
@@ -371,6 +371,13 @@ impl Index {
         let told: Vec<&Cell> = if !wanted.is_empty() && wanted.len() < rest.len() {
             wanted
         } else if question.asks_price(self) && amounts.len() == 1 {
+            // A remark may be the condition of the price.
+            let remark = rest.iter().find(|cell| {
+                fold(&cell.header).starts_with("obs") && cell.value.chars().count() <= REMARK
+            });
+            if let Some(remark) = remark.filter(|cell| !cell.value.trim().is_empty()) {
+                return format!("{subject}: {} ({})", amounts[0].value, remark.value);
+            }
             amounts
         } else {
             rest.iter().collect()
@@ -397,6 +404,8 @@ impl Index {
     }
 }
 
+/// Characters of a remark that is told with its price.
+const REMARK: usize = 100;
 /// Share of both questions, by weight, from which one is as the other is noted; and the log-odds that this is worth.
 const NOTED: f64 = 0.7;
 const AS_NOTED: f64 = 3.0;

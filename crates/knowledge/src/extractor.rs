@@ -49,6 +49,11 @@ impl Extractor<'_> {
         self.index.opening(text, before, self.today).map(of_facts)
     }
 
+    /// Another row of the table from which was told before: "e o grande?".
+    pub fn other_of(&self, text: &str, asked: &str, told: &str) -> Option<Extract> {
+        self.index.other_of(text, (asked, told), self.today).map(of_facts)
+    }
+
     /// What was computed from a price that was told before.
     pub fn of_told(&self, sum: &str) -> Extract {
         of_facts(FromFacts { reply: sum.trim().to_owned(), pieces: Vec::new() })

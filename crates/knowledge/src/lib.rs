@@ -30,6 +30,7 @@ mod read;
 mod reader;
 mod rebuild;
 mod schema;
+mod siblings;
 mod split;
 mod store;
 mod sums;

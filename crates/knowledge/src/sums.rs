@@ -100,8 +100,9 @@ struct Priced<'a> {
     cents: Cents,
     /// Of its name, its heading and its document. Sorted.
     terms: Vec<Term>,
-    /// Of its name alone.
+    /// Of its name alone, and of what tells which of several it is.
     own: Vec<Term>,
+    which: Vec<Term>,
 }
 
 impl Index {
@@ -187,6 +188,17 @@ impl Index {
             }
             _ => return None,
         };
+        // What is named so itself comes before what only stands under such a heading.
+        let by_name = |one: &&Priced<'_>| {
+            let own = |variants: &Vec<(Term, f64)>| {
+                variants.iter().any(|(term, weight)| {
+                    *weight >= FITS && (one.own.contains(term) || one.which.contains(term))
+                })
+            };
+            named.iter().any(own)
+        };
+        let own: Vec<&Priced<'_>> = fitting.iter().copied().filter(by_name).collect();
+        let fitting = if own.len() > 1 { own } else { fitting };
         // Of one thing there is no cheapest.
         let best = match cheapest {
             true => fitting.iter().min_by_key(|one| one.cents),
@@ -242,11 +254,16 @@ impl Index {
         if heavy.is_empty() || heavy.iter().any(|term| term.variants.is_empty()) {
             return None;
         }
-        let mut fitting: Vec<(usize, &Priced<'_>)> = priced
+        let mut fitting: Vec<((usize, usize), &Priced<'_>)> = priced
             .iter()
             .filter(|one| heavy.iter().all(|term| term.hit(&one.terms) >= FITS))
             // Its own name must be meant, not only what it stands under.
-            .filter(|one| heavy.iter().any(|term| term.hit(&one.own) >= FITS))
+            .filter(|one| {
+                let own = |term: &&crate::question::QuestionTerm| {
+                    term.hit(&one.own) >= FITS || term.hit(&one.which) >= FITS
+                };
+                heavy.iter().any(own)
+            })
             .map(|one| {
                 let said = |own: &Term| {
                     heavy.iter().any(|term| {
@@ -255,14 +272,15 @@ impl Index {
                             .any(|(variant, weight)| variant == own && *weight >= FITS)
                     })
                 };
-                (one.own.iter().filter(|own| !said(own)).count(), one)
+                let unsaid = |terms: &[Term]| terms.iter().filter(|own| !said(own)).count();
+                ((unsaid(&one.own), unsaid(&one.which)), one)
             })
             .collect();
         fitting.sort_by_key(|(unsaid, _)| *unsaid);
         let (unsaid, best) = fitting.first()?;
         let alike = fitting.iter().filter(|(other, _)| other == unsaid);
         let sure = alike.clone().all(|(_, one)| one.cents == best.cents);
-        (*unsaid <= UNSAID && sure).then_some(*best)
+        (unsaid.0 <= UNSAID && unsaid.1 <= UNSAID && sure).then_some(*best)
     }
 
     fn priced(&self, today: Option<jiff::civil::Date>) -> Vec<Priced<'_>> {
@@ -280,8 +298,10 @@ impl Index {
                 let heading = self.chunks[fact.piece].heading.as_deref().unwrap_or_default();
                 let name = fact.name();
                 let around = format!("{name} {heading} {}", fact.title);
-                let (own, terms) = (known(&name), known(&around));
-                (!own.is_empty()).then_some(Priced { fact, cents, terms, own })
+                let (own, which) =
+                    (known(&fact.subject), known(fact.aspect.as_deref().unwrap_or_default()));
+                let named = !(own.is_empty() && which.is_empty());
+                named.then(|| Priced { fact, cents, terms: known(&around), own, which })
             })
             .collect()
     }

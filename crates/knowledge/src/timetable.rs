@@ -134,12 +134,15 @@ struct Asked {
     /// The day that is called today or tomorrow.
     relative: Option<(&'static str, i8)>,
     lunch: bool,
+    /// It may be of what was named before, as "que horas?" is; or it must be, as "ela atende sábado?".
+    of_before: bool,
+    pronoun: bool,
 }
 
 /// Whether a text asks when the business is open, and of nothing else.
 pub fn asks_when_open(text: &str) -> bool {
     // Whatever today is: "amanhã" names a day.
-    Asked::read(text, Some(Date::ZERO)).is_some_and(|asked| asked.of.is_empty())
+    Asked::read(text, Some(Date::ZERO)).is_some_and(|asked| asked.of.is_empty() && !asked.of_before)
 }
 
 impl Index {
@@ -151,9 +154,30 @@ impl Index {
         before: Option<&str>,
         today: Option<Date>,
     ) -> Option<FromFacts> {
-        let asked = Asked::read(text, today)
+        let mut asked = Asked::read(text, today)
             .or_else(|| Asked::read(before?, today)?.with_days_of(text, today))?;
         let entries = self.entries(today);
+        if asked.of_before {
+            // "Que dia ela atende?" is of what was named before, where that has hours of its own.
+            let topic = before.map(stems).unwrap_or_default();
+            let named = |entry: &Entry<'_>, one: &String| {
+                let line = stems(&entry.sentence.line_text);
+                entry.of.iter().chain(&line).any(|own| same(own, one))
+            };
+            asked.of = topic
+                .into_iter()
+                .filter(|one| one.len() > 2 && !GENERAL_STEMS.contains(one))
+                .filter(|one| !AROUND.contains(one.as_str()) && !OPENING.contains(one.as_str()))
+                .filter(|one| entries.iter().any(|entry| named(entry, one)))
+                .collect();
+            // Of several words that are known, not all must stand in one line.
+            if asked.pronoun && asked.of.is_empty() {
+                return None;
+            }
+            if !entries.iter().any(|entry| asked.of.iter().all(|one| named(entry, one))) {
+                asked.of.truncate(1);
+            }
+        }
         let named: Vec<&Entry<'_>> = entries
             .iter()
             .filter(|entry| {
@@ -311,9 +335,8 @@ impl Asked {
             return None;
         }
         // "Ele trabalha segunda?" is of somebody who was named before.
-        if !has(&OPENING) && said.iter().any(|word| matches!(*word, "ele" | "ela" | "eles")) {
-            return None;
-        }
+        let pronoun =
+            !has(&OPENING) && said.iter().any(|word| matches!(*word, "ele" | "ela" | "eles"));
         // "Quero passar aí" is a wish; "dá pra passar aí?" asks whether somebody is there.
         if !has(&OPENING) && said.iter().any(|word| WANTING.contains(word)) {
             return None;
@@ -333,7 +356,10 @@ impl Asked {
             .filter(|word| !AROUND.contains(*word) && !OPENING.contains(*word))
             .map(|word| stem(word))
             .collect();
-        Some(Self { of, perhaps, days, dates: dates(text), relative, lunch })
+        let bare = !has(&OPENING) && !has(&SERVING) && days.is_empty();
+        let of_before = of.is_empty() && (pronoun || bare);
+        let dates = dates(text);
+        Some(Self { of, perhaps, days, dates, relative, lunch, of_before, pronoun })
     }
 
     /// The same question of other days: "e no sábado?"; `None` where a text names none, or anything else.
@@ -516,6 +542,7 @@ mod tests {
             "quero marcar um horário amanhã",
             "que horas fica pronto o banho?",
             "ele trabalha segunda?",
+            "que dias ela atende?",
             "a piscina abre domingo?",
             "quanto tempo demora?",
         ] {
@@ -528,6 +555,14 @@ mod tests {
         let reply = said("e sábado?", Some("vocês abrem na segunda?")).unwrap_or_default();
         assert_eq!(reply, "Sábado das 9h às 13h, sem intervalo");
         assert_eq!(said("e a barba?", Some("vocês abrem na segunda?")), None);
+    }
+
+    #[test]
+    fn hours_of_what_was_named_before() {
+        let reply = said("que dias ele atende?", Some("quem é o Breno?")).unwrap_or_default();
+        assert_eq!(reply, "Terça e quinta, 14h às 17h, com o Breno");
+        let reply = said("que dias?", Some("fazem conserto na hora?")).unwrap_or_default();
+        assert_eq!(reply, "Terça e quinta, 14h às 17h, com o Breno");
     }
 
     #[test]

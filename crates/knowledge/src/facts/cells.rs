@@ -41,9 +41,81 @@ pub(crate) fn of(text: &str) -> Option<Vec<Cell>> {
     Some(cells)
 }
 
+/// What the columns say of a thing that are no part of its name, by the beginnings of their names.
+const TELLING: &[&str] = &[
+    "obs",
+    "descri",
+    "inclu",
+    "ingred",
+    "compos",
+    "dura",
+    "tempo",
+    "prazo",
+    "valid",
+    "entrega",
+    "garant",
+    "profiss",
+    "respons",
+    "dia",
+    "hora",
+    "quando",
+    "preparo",
+    "contem",
+    "estoque",
+    "parcel",
+    "pagamento",
+    "condi",
+    "minim",
+    "period",
+    "area",
+    "regra",
+    "ate quando",
+    "vigen",
+    "o que",
+    "nota",
+];
+/// Cells that name a thing together with the first, at most, and the characters of one.
+const MORE: usize = 2;
+const SHORT: usize = 32;
+
+/// What a row is of, and the cells that say something of it. Before its first amount, short cells of a kind belong to the
+/// name: "Galaxy A54" and "Troca de tela", "Suculenta" and "pote 11".
+pub(crate) fn named(row: &[Cell]) -> (String, &[Cell]) {
+    let Some((first, rest)) = row.split_first() else { return (String::new(), row) };
+    let amount = |cell: &Cell| {
+        super::amounts::of_cell(&cell.value, super::is_price_header(&cell.header)).is_some()
+            || !super::amounts::all(&cell.value).is_empty()
+    };
+    if amount(first) || !rest.iter().any(amount) {
+        return (first.value.clone(), rest);
+    }
+    let names = |cell: &&Cell| {
+        let header = kernel::text::fold(&cell.header);
+        !amount(cell)
+            && cell.value.chars().count() <= SHORT
+            && cell.value.chars().any(char::is_alphabetic)
+            && !TELLING.iter().any(|start| header.starts_with(start))
+    };
+    let more = rest.iter().take(MORE).take_while(names).count();
+    let name: Vec<&str> = row[..=more].iter().map(|cell| cell.value.as_str()).collect();
+    (name.join(", "), &rest[more..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_named_by_all_cells_that_tell_it_from_others() {
+        let name = |row: &str| named(&of(row).unwrap()).0;
+        assert_eq!(
+            name("Aparelho: A54; Serviço: Troca de tela com aro; Prazo: 2 horas; Preço: 520,00"),
+            "A54, Troca de tela com aro"
+        );
+        assert_eq!(name("Item: Corte; Obs: com hora marcada; Preço: 40,00"), "Corte");
+        assert_eq!(name("Serviço: Corte; Preço: 40,00; Tamanho: curto"), "Corte");
+        assert_eq!(name("Setor: Caixa; Ramal: 12"), "Caixa");
+    }
 
     #[test]
     fn cells_know_where_their_values_stand() {
