@@ -67,24 +67,38 @@ for name, (kind, count, off, size) in tensors.items():
 LAYER = {k: v for k, v in P.items() if v.requires_grad}
 
 def encode(batch):
+    """Short texts by themselves, so that a long one does not pad them all."""
+    order = sorted(range(len(batch)), key=lambda i: len(batch[i]))
+    parts = [encode_alike([batch[i] for i in order[at:at + 24]]) for at in range(0, len(order), 24)]
+    back = torch.empty(len(order), dtype=torch.long)
+    back[torch.tensor(order)] = torch.arange(len(order))
+    return torch.cat(parts)[back]
+
+def encode_alike(batch):
     L = max(map(len, batch))
     ids = torch.zeros(len(batch), L, dtype=torch.long); mask = torch.zeros(len(batch), L)
     for i, b in enumerate(batch):
         ids[i, :len(b)] = torch.tensor(b); mask[i, :len(b)] = 1
-    x = word[ids] + place[:L] + typ
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return mean_of(layers_of(word[ids] + place[:L] + typ, mask, len(batch), L), mask)
+
+def layers_of(x, mask, count, L):
     x = F.layer_norm(x, (H,), P["emb.ln.w"], P["emb.ln.b"], eps)
     bias = (1 - mask)[:, None, None, :] * -1e9
     for l in range(NL):
         g = lambda s: P[f"l{l}.{s}"]
-        heads = lambda t: t.view(len(batch), L, NH, H // NH).transpose(1, 2)
+        heads = lambda t: t.view(count, L, NH, H // NH).transpose(1, 2)
         q, k, v = (heads(F.linear(x, g(f"{c}.w"), g(f"{c}.b")[:H])) for c in "qkv")
         a = F.softmax(q @ k.transpose(-1, -2) / math.sqrt(H // NH) + bias, -1) @ v
-        a = F.linear(a.transpose(1, 2).reshape(len(batch), L, H), g("ao.w"), g("ao.b"))
-        x = F.layer_norm(x + a, (H,), g("aln.w"), g("aln.b"), eps)
+        a = F.linear(a.transpose(1, 2).reshape(count, L, H), g("ao.w"), g("ao.b"))
+        x = F.layer_norm((x + a).float(), (H,), g("aln.w"), g("aln.b"), eps)
         f = F.linear(F.gelu(F.linear(x, g("fi.w"), g("fi.b"))), g("fo.w"), g("fo.b"))
-        x = F.layer_norm(x + f, (H,), g("oln.w"), g("oln.b"), eps)
+        x = F.layer_norm((x + f).float(), (H,), g("oln.w"), g("oln.b"), eps)
+    return x
+
+def mean_of(x, mask):
     m = mask[:, :, None]
-    return F.normalize((x * m).sum(1) / m.sum(1), dim=-1)
+    return F.normalize(((x * m).sum(1) / m.sum(1)).float(), dim=-1)
 
 def businesses(paths):
     out = []

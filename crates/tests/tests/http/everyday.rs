@@ -99,3 +99,38 @@ both_engines! {
         }
     }
 }
+
+both_engines! {
+    async fn hours_rows_and_sums_are_those_that_are_asked_for(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("locadora").await;
+        let text = include_str!("everyday/locadora.md");
+        let document = json!({ "name": "locadora.md", "text": text });
+        tenant.post("/v1/knowledge/documents", &document).await.expect(201);
+        // Each conversation: what is written, and what the reply holds and holds not.
+        for (phone, turns) in [
+            ("5511987654301", [
+                ("vcs abrem sábado?", "Sábado das 9h às 13h", "Terça"),
+                ("e domingo?", "Domingo fechado", "Sábado"),
+                ("que dias tem retirada?", "Terça e quinta", "8h"),
+            ]),
+            ("5511987654302", [
+                ("quanto custa a betoneira de 400 litros?", "Betoneira, 400 litros: R$ 95", "R$ 70"),
+                ("e a de 150?", "150 litros: R$ 70", "R$ 95"),
+                ("e no pix?", "R$ 66,50", "R$ 95"),
+            ]),
+            ("5511987654303", [
+                ("quanto é a furadeira?", "Furadeira, de impacto: R$ 25", "R$ 40"),
+                ("pra 4 dias?", "4 × R$ 25,00 = R$ 100,00", "R$ 40"),
+                ("fecha pro almoço?", "13h30", "Sábado"),
+            ]),
+        ] {
+            for (text, right, wrong) in turns {
+                tenant.hears(phone, text).await;
+                app.pass(std::time::Duration::from_secs(5)).await;
+                let said = app.sent().last().unwrap().text.clone();
+                assert!(said.contains(right) && !said.contains(wrong), "{text}: {said}");
+            }
+        }
+    }
+}
