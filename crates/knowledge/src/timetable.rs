@@ -337,6 +337,10 @@ impl Asked {
         // "Ele trabalha segunda?" is of somebody who was named before.
         let pronoun =
             !has(&OPENING) && said.iter().any(|word| matches!(*word, "ele" | "ela" | "eles"));
+        // "Que dia é hoje?" asks the calendar.
+        if relative.is_some() && !has(&OPENING) && !has(&SERVING) {
+            return None;
+        }
         // "Quero passar aí" is a wish; "dá pra passar aí?" asks whether somebody is there.
         if !has(&OPENING) && said.iter().any(|word| WANTING.contains(word)) {
             return None;
@@ -545,6 +549,7 @@ mod tests {
             "que dias ela atende?",
             "a piscina abre domingo?",
             "quanto tempo demora?",
+            "que dia é hoje?",
         ] {
             assert_eq!(said(text, None), None, "{text}");
         }

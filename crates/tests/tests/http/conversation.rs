@@ -369,8 +369,8 @@ both_engines! {
         app.pass(QUIET).await;
         assert_eq!(app.sent()[1].text, "A limpeza custa R$ 150.");
         // The model hands over by its tool.
-        app.model.will_hand_off("cliente irritado");
-        tenant.hears(ANA, "Que atendimento horrível, quero resolver isso!").await;
+        app.model.will_hand_off("quer uma avaliação do caso");
+        tenant.hears(ANA, "A limpeza serve para o meu caso?").await;
         app.pass(QUIET).await;
         assert_eq!(tenant.conversation().await["handoff_reason"], "model_hand_off");
         assert!(app.sent()[2].text.contains("já avisei a equipe"));

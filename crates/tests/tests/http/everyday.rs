@@ -115,14 +115,14 @@ both_engines! {
                 ("que dias tem retirada?", "Terça e quinta", "8h"),
             ]),
             ("5511987654302", [
-                ("quanto custa a betoneira de 400 litros?", "Betoneira, 400 litros: R$ 95", "R$ 70"),
-                ("e a de 150?", "150 litros: R$ 70", "R$ 95"),
+                ("quanto custa a betoneira de 400 litros?", "Betoneira, 400 litros", "R$ 70"),
+                ("e a de 150?", "150 litros, Diária: R$ 70", "R$ 95"),
                 ("e no pix?", "R$ 66,50", "R$ 95"),
             ]),
             ("5511987654303", [
-                ("quanto é a furadeira?", "Furadeira, de impacto: R$ 25", "R$ 40"),
+                ("quanto é a furadeira?", "Furadeira, de impacto", "R$ 40"),
                 ("pra 4 dias?", "4 × R$ 25,00 = R$ 100,00", "R$ 40"),
-                ("fecha pro almoço?", "13h30", "Sábado"),
+                ("fecha pro almoço?", "13h30", "Domingo"),
             ]),
         ] {
             for (text, right, wrong) in turns {
