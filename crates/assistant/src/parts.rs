@@ -95,10 +95,9 @@ pub(crate) fn find(
         }
         // "Se pagar no pix", "pra dois": of the price that was told just now.
         if let Some((_, told)) = &last
-            && knowledge::only_calculates(part)
-            && let Some(sum) = extractor.index.calculated(part, told)
+            && let Some(sum) = extractor.comes_to(part, told)
         {
-            found.extracts.push(extractor.of_told(&sum));
+            found.extracts.push(sum);
             continue;
         }
         // "4 fica qto" after the price of one.

@@ -27,7 +27,8 @@ impl<'a> Matrix<'a> {
     ) -> Result<Self, ModelError> {
         let blocks = columns / BLOCK;
         let size = if bits == 8 { 2 + BLOCK } else { 2 + BLOCK / 2 };
-        if bytes.len() < rows * blocks * size || !columns.is_multiple_of(BLOCK) {
+        // What one matrix has in columns, the next one has in rows, which are multiplied by fours.
+        if bytes.len() < rows * blocks * size || !columns.is_multiple_of(4 * BLOCK) {
             return Err(ModelError::Damaged);
         }
         Ok(Self { bytes, blocks, size, rows })

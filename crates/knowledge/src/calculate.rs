@@ -9,8 +9,9 @@ use regex::Regex;
 use understanding::Plain;
 
 use crate::facts::amounts::{self, Cents, written};
-use crate::index::Index;
-use crate::split::{expression, stem};
+use crate::index::{Index, Sentence};
+use crate::split::{Words, expression, set, stem};
+use crate::sums::{FromFacts, number_word};
 
 /// How many of a thing, and into how many instalments, at most.
 const MOST: i64 = 1000;
@@ -34,49 +35,12 @@ static LIMIT: LazyLock<Regex> = LazyLock::new(|| {
 static FROM: LazyLock<Regex> = LazyLock::new(|| {
     expression(r"(?:acima de|a partir de|minim[ao] de|maior(?:es)? que|mais de)[^0-9]{0,12}")
 });
-/// Numbers of things, by word.
-const NUMBERS: &[(&str, i64)] = &[
-    ("dois", 2),
-    ("duas", 2),
-    ("tres", 3),
-    ("quatro", 4),
-    ("cinco", 5),
-    ("seis", 6),
-    ("sete", 7),
-    ("oito", 8),
-    ("nove", 9),
-    ("dez", 10),
-    ("doze", 12),
-];
 /// Units that a number measures and does not count.
-const SIZES: &[&str] = &[
-    "l",
-    "lt",
-    "litro",
-    "litros",
-    "ml",
-    "g",
-    "gr",
-    "kg",
-    "quilo",
-    "quilos",
-    "km",
-    "m",
-    "cm",
-    "mm",
-    "min",
-    "minutos",
-    "anos",
-    "ano",
-    "x",
-    "vezes",
-    "reais",
-    "h",
-    "polegadas",
-    "gb",
-    "tb",
-    "mb",
-];
+static SIZES: LazyLock<Words> = LazyLock::new(|| {
+    set(
+        "l lt litro litros ml g gr kg quilo quilos km m cm mm min minutos anos ano x vezes reais h polegadas gb tb mb",
+    )
+});
 /// What makes a rule hold for some things only.
 const ONLY: &[&str] = &[
     " so ",
@@ -94,98 +58,42 @@ const ONLY: &[&str] = &[
 ];
 
 /// Words of a text that only does something with a price.
-const AROUND: &[&str] = &[
-    "e",
-    "se",
-    "eu",
-    "for",
-    "fosse",
-    "no",
-    "na",
-    "em",
-    "a",
-    "o",
-    "os",
-    "as",
-    "com",
-    "pra",
-    "para",
-    "pros",
-    "pras",
-    "por",
-    "pagar",
-    "pagando",
-    "pago",
-    "pix",
-    "vista",
-    "dinheiro",
-    "cartao",
-    "credito",
-    "parcela",
-    "parcelado",
-    "parcelando",
-    "parcelar",
-    "parcelas",
-    "dividir",
-    "dividindo",
-    "vezes",
-    "x",
-    "cada",
-    "vez",
-    "um",
-    "uma",
-    "unidade",
-    "quanto",
-    "fica",
-    "ficaria",
-    "sai",
-    "sairia",
-    "da",
-    "daria",
-    "seria",
-    "entao",
-    "levar",
-    "levando",
-    "pegar",
-    "pessoas",
-    "pessoa",
-    "juntos",
-    "total",
-    "troco",
-    "nota",
-    "notas",
-    "de",
-    "tudo",
-    "qual",
-    "valor",
-    "fazer",
-    "vou",
-    "mas",
-    "sao",
-    "somos",
-    "nos",
-    "gente",
-    "meses",
-    "mes",
-    "todos",
-    "todas",
-];
+static AROUND: LazyLock<Words> = LazyLock::new(|| {
+    set(
+        "e se eu for fosse no na em a o os as com pra para pros pras por pagar pagando pago pix vista dinheiro cartao credito \
+         parcela parcelado parcelando parcelar parcelas dividir dividindo vezes x cada vez um uma unidade quanto fica ficaria sai \
+         sairia da daria seria entao levar levando pegar pessoas pessoa juntos total troco nota notas de tudo qual valor fazer vou \
+         mas sao somos nos gente meses mes todos todas",
+    )
+});
+/// The greatest number that is read of a word.
+const MOST_IN_WORDS: i64 = 12;
+
+/// A number of several things, by its word.
+fn several(word: &str) -> Option<i64> {
+    number_word(word).filter(|number| (2..=MOST_IN_WORDS).contains(number))
+}
 
 /// Whether a text only asks what a price comes to that was told before: "se pagar no pix", "pra dois cachorros?".
-pub fn only_calculates(text: &str) -> bool {
+fn only_calculates(text: &str) -> bool {
     let plain = Plain::of(text);
     let words: Vec<&str> = plain.words().collect();
     let number = |word: &str| {
-        word.trim_end_matches('x').bytes().all(|b| b.is_ascii_digit())
-            || NUMBERS.iter().any(|(name, _)| *name == word)
+        word.trim_end_matches('x').bytes().all(|b| b.is_ascii_digit()) || several(word).is_some()
     };
     words.len() <= 9
         && words.iter().enumerate().all(|(at, word)| {
-            AROUND.contains(word) || number(word) || (at > 0 && number(words[at - 1]))
+            AROUND.contains(*word) || number(word) || (at > 0 && number(words[at - 1]))
         })
 }
 
 impl Index {
+    /// What a price that was told before comes to, where a text asks that and nothing else.
+    pub(crate) fn comes_to(&self, text: &str, told: &str) -> Option<FromFacts> {
+        let sum = only_calculates(text).then(|| self.calculated(text, told)).flatten()?;
+        Some(FromFacts { reply: sum.trim().to_owned(), pieces: Vec::new() })
+    }
+
     /// What an answer with one price comes to, as a text asks for it; `None` where it asks for no more than the price, or no
     /// rule says what that is.
     pub fn calculated(&self, text: &str, told: &str) -> Option<String> {
@@ -235,13 +143,12 @@ impl Index {
         let around = fold(told) + " " + &lines.join(" ");
         let stems: Vec<String> = crate::split::words(&around).map(stem).collect();
         for (at, word) in words.iter().enumerate() {
-            let number = NUMBERS.iter().find(|(name, _)| name == word).map(|(_, number)| *number);
+            let number = several(word);
             let Some(count) = number.or_else(|| word.parse().ok()) else { continue };
             let (last, next) = (at.checked_sub(1).map(|at| words[at]), words.get(at + 1).copied());
-            let sized = next.is_some_and(|next| SIZES.contains(&next));
+            let sized = next.is_some_and(|next| SIZES.contains(next));
             let of =
-                matches!(last, Some("de" | "com" | "nota" | "notas" | "em" | "r$" | "a" | "as"))
-                    || (at > 2 && last == Some("com"));
+                matches!(last, Some("de" | "com" | "nota" | "notas" | "em" | "r$" | "a" | "as"));
             // A number that is part of its name, or of its row, is already in the price.
             let own = stems.iter().any(|stem| stem == word);
             if !(2..=MOST).contains(&count) || sized || of || own {
@@ -251,7 +158,7 @@ impl Index {
             let each = around.contains("por pessoa")
                 || around.contains("cada")
                 || around.contains("por aluno")
-                || matches!(last, Some("pra" | "para" | "pros" | "pras" | "os" | "as"));
+                || matches!(last, Some("pra" | "para" | "pros" | "pras" | "os"));
             if counted || (each && (next.is_some() || number.is_some())) {
                 return Some(count);
             }
@@ -265,7 +172,8 @@ impl Index {
             &[("pix", "No Pix"), ("a vista", "À vista"), ("dinheiro", "Em dinheiro")];
         let (word, way) = WAYS.iter().find(|(word, _)| asked.contains(word))?;
         let mut rules: Vec<(i64, String)> = Vec::new();
-        for sentence in self.sentences.iter().filter(|one| !one.outdated && !one.heading) {
+        let stated = |one: &&Sentence| !one.outdated && !one.heading && one.text.contains('%');
+        for sentence in self.sentences.iter().filter(stated) {
             let folded = fold(&sentence.text);
             let Some(found) = PER_CENT.captures(&folded).filter(|_| folded.contains(word)) else {
                 continue;
@@ -297,20 +205,24 @@ impl Index {
             || asked.contains("cartao")
             || asked.contains("fica");
         (wanted && (2..=MOST_INSTALMENTS).contains(&parts)).then_some(())?;
-        let allowed = self.sentences.iter().filter(|one| !one.outdated).any(|sentence| {
-            let folded = fold(&sentence.text);
-            let money = ["cart", "juros", "parcel", "credito"].iter().any(|w| folded.contains(w));
-            let least = FROM.find(&folded).and_then(|from| {
-                amounts::all(&folded).into_iter().find(|amount| amount.at.start + 4 >= from.end())
+        let allowed =
+            self.sentences.iter().filter(|one| !one.outdated && one.shows_number).any(|sentence| {
+                let folded = fold(&sentence.text);
+                let money =
+                    ["cart", "juros", "parcel", "credito"].iter().any(|w| folded.contains(w));
+                let least = FROM.find(&folded).and_then(|from| {
+                    amounts::all(&folded)
+                        .into_iter()
+                        .find(|amount| amount.at.start + 4 >= from.end())
+                });
+                let most = LIMIT.captures_iter(&folded).filter_map(|found| {
+                    let interest = found.get(2).is_some_and(|word| word.as_str() == "com juros");
+                    found[1].parse::<i64>().ok().filter(|_| !interest)
+                });
+                money
+                    && most.max().is_some_and(|most| parts <= most)
+                    && least.is_none_or(|least| total >= least.cents)
             });
-            let most = LIMIT.captures_iter(&folded).filter_map(|found| {
-                let interest = found.get(2).is_some_and(|word| word.as_str() == "com juros");
-                found[1].parse::<i64>().ok().filter(|_| !interest)
-            });
-            money
-                && most.max().is_some_and(|most| parts <= most)
-                && least.is_none_or(|least| total >= least.cents)
-        });
         allowed.then_some(parts)
     }
 

@@ -59,9 +59,7 @@ impl Index {
         if question.terms.is_empty() && asked.before.is_none() {
             return nothing;
         }
-        let ended = |sentence: &Sentence| {
-            sentence.ends.zip(asked.today).is_some_and(|(end, today)| end < today)
-        };
+        let ended = |sentence: &Sentence| sentence.is_over(asked.today);
         let mut scored = self.scored(asked, &question);
         // Of two prices that are asked for nearly alike, that of the very thing comes first.
         if question.asks_price(self) && scored.len() > 1 {
@@ -152,8 +150,7 @@ impl Index {
             .into_iter()
             .map(|featured| {
                 let sentence = &self.sentences[featured.sentence as usize];
-                let ended = sentence.ends.zip(asked.today).is_some_and(|(end, today)| end < today);
-                let over = ended && !of_offers;
+                let over = sentence.is_over(asked.today) && !of_offers;
                 let penalty = if sentence.outdated || over { OUTDATED } else { 0.0 };
                 let piece = &self.pieces[featured.piece as usize];
                 // What is asked as it is noted has its answer, whatever else is near.
@@ -345,10 +342,11 @@ impl Index {
     /// A row of a table as it is told: the columns that are asked for, or all of them.
     pub(crate) fn row(&self, question: &Question, before: Option<&Question>, text: &str) -> String {
         let Some(cells) = cells::of(text) else { return text.to_owned() };
-        let (subject, rest) = cells::named(&cells);
+        let (name, rest) = cells.split_at(cells::naming(&cells));
         if rest.is_empty() {
             return text.to_owned();
         }
+        let subject = cells::joined(name);
         let stems = |text: &str| -> Vec<String> {
             crate::split::words(&fold(text))
                 .filter(|w| w.len() > 1 || all_digits(w))

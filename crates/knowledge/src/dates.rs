@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use jiff::ToSpan as _;
 use jiff::civil::{Date, date};
 use kernel::DocumentId;
 use kernel::text::fold;
@@ -75,6 +76,44 @@ pub(crate) fn days(text: &str) -> Vec<String> {
 pub fn names_a_date(text: &str) -> bool {
     let lower = text.to_lowercase();
     DAY.is_match(&lower) || WITH_MONTH.is_match(&lower)
+}
+
+/// A year with all days.
+const LEAP_YEAR: i16 = 2028;
+/// Days of a span, at most.
+const LONGEST_SPAN: usize = 60;
+static DAY_AND_MONTH: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"\b(?P<day>[0-3]?[0-9])(?:/(?P<month>[01]?[0-9])\b| de (?P<name>jan|fev|mar|abr|mai|jun|jul|ago|set|out|nov|dez)[a-z]*)",
+    )
+});
+/// What stands between the first and the last day of a span: a year, and "a".
+static TO: LazyLock<Regex> = LazyLock::new(|| expression(r"^(?:/[0-9]{2,4})? (?:a|ate) $"));
+
+/// The days of the year that a folded text names, as day and month; all of a span.
+pub(crate) fn of_the_year(folded: &str) -> Vec<(i8, i8)> {
+    let mut out: Vec<(i8, i8)> = Vec::new();
+    let mut last: Option<(usize, Date)> = None;
+    for found in DAY_AND_MONTH.captures_iter(folded) {
+        let month = match found.name("month") {
+            Some(figures) => figures.as_str().parse().ok(),
+            None => month(&found["name"]),
+        };
+        let date = month
+            .zip(found["day"].parse().ok())
+            .and_then(|(month, day)| Date::new(LEAP_YEAR, month, day).ok());
+        let (Some(date), Some(whole)) = (date, found.get(0)) else { continue };
+        let from = last.filter(|(end, _)| TO.is_match(&folded[*end..whole.start()]));
+        let between = from.into_iter().flat_map(|(_, from)| {
+            // A span may go over the year's end.
+            from.series(1.day()).skip(1).take(LONGEST_SPAN)
+        });
+        let same = |one: &Date| (one.day(), one.month()) == (date.day(), date.month());
+        out.extend(between.take_while(|one| !same(one)).map(|one| (one.day(), one.month())));
+        out.push((date.day(), date.month()));
+        last = Some((whole.end(), date));
+    }
+    out
 }
 
 /// When something that a text offers ends, where it says so.

@@ -54,9 +54,9 @@ impl Extractor<'_> {
         self.index.other_of(text, (asked, told), self.today).map(of_facts)
     }
 
-    /// What was computed from a price that was told before.
-    pub fn of_told(&self, sum: &str) -> Extract {
-        of_facts(FromFacts { reply: sum.trim().to_owned(), pieces: Vec::new() })
+    /// What a price that was told before comes to: "e no pix?", "pra dois?".
+    pub fn comes_to(&self, text: &str, told: &str) -> Option<Extract> {
+        self.index.comes_to(text, told).map(of_facts)
     }
 
     /// The answer of a question that is noted in the words of a text.

@@ -15,6 +15,7 @@ use regex::Regex;
 use crate::facts::{Corrections, Fact, of_chunks};
 use crate::lexicon::INTENTS;
 use crate::split::{expression, sentences, stem, terms, words};
+use crate::timetable;
 
 pub(crate) const K1: f64 = 1.2;
 const B: f64 = 0.75;
@@ -68,6 +69,13 @@ pub(crate) struct Sentence {
     pub(crate) spoken: String,
 }
 
+impl Sentence {
+    /// Whether what it offers ended before a day; `None`: as if nothing ended.
+    pub(crate) fn is_over(&self, today: Option<jiff::civil::Date>) -> bool {
+        self.ends.zip(today).is_some_and(|(end, today)| end < today)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Piece {
     pub(crate) sentences: Vec<u32>,
@@ -119,6 +127,8 @@ pub struct Index {
     facts: OnceLock<Vec<Fact>>,
     /// The words of the pieces by their sound, for those who write by ear.
     sounds: OnceLock<HashMap<String, Box<str>>>,
+    /// The lines that name days and hours, read when they are first asked for.
+    timetable: OnceLock<Vec<timetable::Line>>,
     bytes: usize,
 }
 
@@ -337,6 +347,7 @@ impl Index {
             corrections,
             facts: OnceLock::new(),
             sounds: OnceLock::new(),
+            timetable: OnceLock::new(),
             bytes: 0,
         };
         index.bytes = index.count_bytes();
@@ -361,6 +372,10 @@ impl Index {
             }
             out
         })
+    }
+
+    pub(crate) fn timetable(&self) -> &[timetable::Line] {
+        self.timetable.get_or_init(|| timetable::lines(&self.chunks, &self.pieces, &self.sentences))
     }
 
     /// Gives the sentences their vectors, in order.

@@ -42,7 +42,6 @@ mod versions;
 mod weights;
 
 pub use api::routes;
-pub use calculate::only_calculates;
 pub use dates::names_a_date;
 pub use embed::{Embed, EmbedDue, set_embedding};
 pub use extract::{DECLINE_BELOW, Extract, LONGEST};

@@ -22,7 +22,7 @@ pub(crate) fn naming(text: &str) -> Vec<String> {
 /// What a priced line is of.
 pub(crate) fn subject_of(text: &str) -> String {
     if let Some(cells) = cells::of(text) {
-        return cells::named(&cells).0;
+        return cells::joined(&cells[..cells::naming(&cells)]);
     }
     let prices = crate::facts::amounts::priced(text);
     let named = prices.first().map(|price| price.name.clone()).filter(|name| !name.is_empty());

@@ -149,8 +149,7 @@ impl Index {
         let mut hit = self.hit(piece, score);
         for sentence in self.pieces[piece].sentences.iter().map(|id| &self.sentences[*id as usize])
         {
-            let ended = sentence.ends.zip(today).is_some_and(|(end, today)| end < today);
-            if ended || sentence.outdated {
+            if sentence.is_over(today) || sentence.outdated {
                 hit.text = hit.text.replace(&*sentence.line_text, "");
             }
         }

@@ -1,5 +1,7 @@
 //! Another row of the table, or line of the list, from which was told before: "e o grande?", "não, o outro, sem aro".
 
+use std::cmp::Reverse;
+
 use jiff::civil::Date;
 use kernel::text::fold_words;
 
@@ -18,6 +20,13 @@ const AROUND: &[&str] = &[
     "este", "esta", "aquele", "aquela", "tem", "ai", "ah", "eh", "quero", "queria", "outro",
     "outra", "seria", "tambem", "voces", "lugar",
 ];
+
+/// A line of a list or a table, by the numbers of its piece and its sentence.
+#[derive(Clone, Copy)]
+struct Row {
+    piece: usize,
+    sentence: u32,
+}
 
 impl Index {
     /// What the row says that a short text names by what tells it from the row told before. `before`: what was asked and told.
@@ -40,51 +49,55 @@ impl Index {
             return None;
         }
         let told = fold_words(before.1);
-        let rows: Vec<(usize, u32, Vec<String>)> = self.rows(today);
-        let named = |id: u32| fold_words(&subject_of(&self.sentences[id as usize].text));
-        let base = rows
-            .iter()
-            .find(|(_, id, name)| !name.is_empty() && told.contains(named(*id).trim()))?;
-        let heading = &self.sentences[base.1 as usize].heading_text;
-        let document = self.chunks[base.0].document;
-        let mut others: Vec<(usize, usize, usize, u32)> = rows
-            .iter()
-            .filter(|(piece, id, _)| {
-                self.chunks[*piece].document == document
-                    && self.sentences[*id as usize].heading_text == *heading
-            })
-            .filter(|(_, id, name)| *id != base.1 && holds(name, &asked))
-            .map(|(piece, id, name)| {
-                let shared = name.iter().filter(|word| base.2.contains(word)).count();
-                (usize::MAX - shared, name.len(), *piece, *id)
-            })
-            .collect();
-        others.sort_unstable();
+        let rows = || self.rows(today);
+        let words = |row: Row| naming(&self.row_name(row));
+        let base = rows().find(|row| {
+            told.contains(fold_words(&self.row_name(*row)).trim()) && !words(*row).is_empty()
+        })?;
+        let own = words(base);
         // The row told before may be the one that is meant.
-        let (first, next) = (others.first()?, others.get(1));
-        if holds(&base.2, &asked) || next.is_some_and(|next| (next.0, next.1) == (first.0, first.1))
-        {
+        if holds(&own, &asked) {
             return None;
         }
+        let table = |row: Row| {
+            let heading = &self.sentences[row.sentence as usize].heading_text;
+            (self.chunks[row.piece].document, heading)
+        };
+        // Those first that share most of their names with it, and have least beside.
+        let mut others: Vec<(Reverse<usize>, usize, Row)> = rows()
+            .filter(|row| row.sentence != base.sentence && table(*row) == table(base))
+            .map(|row| (words(row), row))
+            .filter(|(name, _)| holds(name, &asked))
+            .map(|(name, row)| {
+                let shared = name.iter().filter(|word| own.contains(word)).count();
+                (Reverse(shared), name.len(), row)
+            })
+            .collect();
+        others.sort_by_key(|(shared, length, _)| (*shared, *length));
+        let (first, next) = (others.first()?, others.get(1));
+        if next.is_some_and(|next| (next.0, next.1) == (first.0, first.1)) {
+            return None;
+        }
+        let row = first.2;
         let question = Question::read(self, &format!("{} {text}", before.0));
-        let row = self.row(&question, None, &self.sentences[first.3 as usize].text);
-        Some(FromFacts { reply: row, pieces: vec![first.2] })
+        let reply = self.row(&question, None, &self.sentences[row.sentence as usize].text);
+        Some(FromFacts { reply, pieces: vec![row.piece] })
     }
 
-    /// The lines of lists and tables that hold on a day: their piece, themselves, and the words of their names.
-    fn rows(&self, today: Option<Date>) -> Vec<(usize, u32, Vec<String>)> {
-        let mut out = Vec::new();
-        for (number, piece) in self.pieces.iter().enumerate() {
-            for id in &piece.sentences {
-                let sentence = &self.sentences[*id as usize];
-                let ended = sentence.ends.zip(today).is_some_and(|(end, today)| end < today);
-                if !sentence.heading && !sentence.outdated && !ended && is_list_line(&sentence.text)
-                {
-                    out.push((number, *id, naming(&subject_of(&sentence.text))));
-                }
-            }
-        }
-        out
+    /// The lines of lists and tables that hold on a day.
+    fn rows(&self, today: Option<Date>) -> impl Iterator<Item = Row> + '_ {
+        let all = self.pieces.iter().enumerate().flat_map(|(piece, own)| {
+            own.sentences.iter().map(move |sentence| Row { piece, sentence: *sentence })
+        });
+        all.filter(move |row| {
+            let sentence = &self.sentences[row.sentence as usize];
+            let now = !sentence.outdated && !sentence.is_over(today);
+            now && !sentence.heading && is_list_line(&sentence.text)
+        })
+    }
+
+    fn row_name(&self, row: Row) -> String {
+        subject_of(&self.sentences[row.sentence as usize].text)
     }
 }
 

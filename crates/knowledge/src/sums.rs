@@ -36,6 +36,12 @@ const COUNTS: &[(&str, i64)] = &[
     ("quinze", 15),
     ("vinte", 20),
 ];
+
+/// The number that a word stands for.
+pub(crate) fn number_word(word: &str) -> Option<i64> {
+    COUNTS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number)
+}
+
 /// What makes a number a size, an hour or an age, not a count.
 static SIZES: LazyLock<Words> = LazyLock::new(|| {
     set(
@@ -319,10 +325,8 @@ fn counted(segment: &str) -> (i64, bool, Vec<&str>) {
     let mut by_weight = false;
     for (at, word) in words.iter().enumerate() {
         let next = words.get(at + 1).copied().unwrap_or_default();
-        let number =
-            COUNTS.iter().find(|(name, _)| name == word).map(|(_, number)| *number).or_else(|| {
-                (all_digits(word) && word.len() <= 5).then(|| word.parse().ok()).flatten()
-            });
+        let number = number_word(word)
+            .or_else(|| (all_digits(word) && word.len() <= 5).then(|| word.parse().ok()).flatten());
         match number {
             // The first number counts, unless it is a size; "um" before a thing is its article.
             Some(number) if counts && named.is_empty() && !SIZES.contains(next) => {

@@ -10,21 +10,17 @@ use kernel::text::fold;
 use regex::Regex;
 use understanding::Plain;
 
-use crate::index::{Index, Sentence};
+use crate::dates;
+use crate::index::{Chunk, Index, Piece, Sentence};
 use crate::split::{Words, expression, set, stem, words};
 use crate::sums::FromFacts;
 
 /// Lines that are told together, at most.
 const LINES: usize = 5;
+/// Days that hours name at least, holidays among them, from which one that they do not name has none.
+const MOST_DAYS: usize = 5;
 /// Characters of a line that can be part of a timetable; longer ones are prose that mentions a day.
 const LONGEST: usize = 220;
-
-/// A year with all days.
-const LEAP_YEAR: i16 = 2028;
-/// Days of a span, at most.
-const LONGEST_SPAN: usize = 60;
-/// What stands between the first and the last day of a span: a year, and "a".
-static SPANS: LazyLock<Regex> = LazyLock::new(|| expression(r"^(?:/[0-9]{2,4})? (?:a|ate) $"));
 
 /// A day of the week from 1 for Monday, or a holiday.
 const HOLIDAY: i8 = 8;
@@ -40,11 +36,6 @@ static BEGINS: LazyLock<Regex> = LazyLock::new(|| {
     expression(&format!(
         r"\b{DAY}\b|\btodos os dias|\btodo dia|\bdiariamente|\bferiados?\b|\bdias uteis|\bde domingo a|\d"
     ))
-});
-static DATE: LazyLock<Regex> = LazyLock::new(|| {
-    expression(
-        r"\b(?P<day>[0-3]?[0-9])(?:/(?P<month>[01]?[0-9])\b| de (?P<name>jan|fev|mar|abr|mai|jun|jul|ago|set|out|nov|dez)[a-z]*)",
-    )
 });
 static EVERY_DAY: LazyLock<Regex> = LazyLock::new(|| {
     expression(
@@ -82,23 +73,23 @@ static SERVING: LazyLock<Words> = LazyLock::new(|| {
 /// Words of such a question that name nothing.
 static AROUND: LazyLock<Words> = LazyLock::new(|| {
     set(
-        "que qual quais quando hora horas e o a os as um uma de do da dos das no na nos nas em ao aos ate entre para pra pro por com \
-         voce voces vao vai estao esta ta tao sao eh se dia dias ai hoje amanha agora ainda ja aqui la me diz dizer fala informar \
-         informa saber gostaria queria quero poderia pode manha tarde noite semana fim final meio loja empresa nao feira esse este \
-         nesse neste proximo proxima estabelecimento lugar local costuma costumam normalmente seu sua seus tabela quadro grade ficam \
-         partir desde depois antes segunda terca quarta quinta sexta sabado domingo feriado feriados segundas tercas quartas quintas \
-         sextas sabados domingos almoco durante oi ola oie bom boa tudo bem obrigado obrigada valeu favor mesmo tambem direto para \
-         cedo tarde mas so todo todos toda util uteis gente pessoal e essa isso ele ela isso atual certo qualquer dar chegar ir da \
-         passar aparecer ter posso consigo",
+        "que qual quais quando hora horas e o a os as um uma de do da dos das no na nos nas em ao aos ate entre para pra pro \
+         por com voce voces vao vai estao esta ta tao sao eh se dia dias ai hoje amanha agora ainda ja aqui la me diz dizer \
+         fala informar informa saber gostaria queria quero poderia pode manha tarde noite semana fim final meio loja empresa \
+         nao feira esse este nesse neste proximo proxima estabelecimento lugar local costuma costumam normalmente seu sua seus \
+         tabela quadro grade ficam partir desde depois antes segunda terca quarta quinta sexta sabado domingo feriado feriados \
+         segundas tercas quartas quintas sextas sabados domingos almoco durante oi ola oie bom boa tudo bem obrigado obrigada \
+         valeu favor mesmo tambem direto cedo mas so todo todos toda util uteis gente pessoal essa isso ele ela atual certo \
+         qualquer dar chegar ir passar aparecer ter posso consigo",
     )
 });
 /// Words that a heading of the business's own hours has.
 static GENERAL: LazyLock<Words> = LazyLock::new(|| {
     set(
-        "horario horarios funcionamento atendimento atendemos expediente loja clinica balcao recepcao secretaria escritorio geral \
-         aberto abrimos abre funciona funcionamos atende nosso nossa nossos quando dias hora horas onde fica endereco contato \
-         localizacao unidade matriz restaurante salao cozinha estudio studio escola oficina informacoes empresa consultorio padaria \
-         academia hotel pousada ficamos a o de do da e em que voces voce qual sao estamos estao dia",
+        "horario horarios funcionamento atendimento atendemos expediente loja clinica balcao recepcao secretaria escritorio \
+         geral aberto abrimos abre funciona funcionamos atende nosso nossa nossos quando dias hora horas onde fica endereco \
+         contato localizacao unidade matriz restaurante salao cozinha estudio studio escola oficina informacoes empresa \
+         consultorio padaria academia hotel pousada ficamos a o de do da e em que voces voce qual sao estamos estao dia",
     )
 });
 /// Words of a wish.
@@ -111,16 +102,37 @@ static OTHER: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
-/// A line of a timetable.
-struct Entry<'a> {
-    sentence: &'a Sentence,
+/// A line that says when something is open.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// Numbers of its sentence and of its piece.
+    sentence: u32,
     piece: usize,
-    /// Lines of one thing: of one heading, with the same words before their first day.
-    block: (DocumentId, Option<&'a str>, Vec<String>),
+    /// What it belongs to: lines of one heading or question, with the same words before their first day.
+    block: (DocumentId, Option<Arc<str>>, Vec<String>),
     /// Stems of what it is of: its heading, its question, what stands before its first day.
     of: Vec<String>,
+    /// Stems of all of it.
+    all: Vec<String>,
     days: BTreeSet<i8>,
     dates: Vec<(i8, i8)>,
+    /// It speaks of a break, or says that there is none.
+    of_a_break: bool,
+}
+
+impl Line {
+    /// Whether a word of a question, by its stem, is one of what it is of.
+    fn is_of(&self, stem: &str) -> bool {
+        self.of.iter().any(|own| same(own, stem))
+    }
+
+    fn names(&self, stem: &str) -> bool {
+        self.is_of(stem) || self.all.iter().any(|own| same(own, stem))
+    }
+
+    fn is_on(&self, days: &BTreeSet<i8>) -> bool {
+        !self.days.is_disjoint(days)
+    }
 }
 
 /// What a question asks of a timetable.
@@ -156,162 +168,157 @@ impl Index {
     ) -> Option<FromFacts> {
         let mut asked = Asked::read(text, today)
             .or_else(|| Asked::read(before?, today)?.with_days_of(text, today))?;
-        let entries = self.entries(today);
+        let lines = self.lines_on(today);
         if asked.of_before {
-            // "Que dia ela atende?" is of what was named before, where that has hours of its own.
-            let topic = before.map(stems).unwrap_or_default();
-            let named = |entry: &Entry<'_>, one: &String| {
-                let line = stems(&entry.sentence.line_text);
-                entry.of.iter().chain(&line).any(|own| same(own, one))
-            };
-            asked.of = topic
-                .into_iter()
-                .filter(|one| one.len() > 2 && !GENERAL_STEMS.contains(one))
-                .filter(|one| !AROUND.contains(one.as_str()) && !OPENING.contains(one.as_str()))
-                .filter(|one| entries.iter().any(|entry| named(entry, one)))
-                .collect();
-            // Of several words that are known, not all must stand in one line.
+            asked.of = named_before(before.unwrap_or_default(), &lines);
             if asked.pronoun && asked.of.is_empty() {
                 return None;
             }
-            if !entries.iter().any(|entry| asked.of.iter().all(|one| named(entry, one))) {
-                asked.of.truncate(1);
-            }
         }
-        let named: Vec<&Entry<'_>> = entries
-            .iter()
-            .filter(|entry| {
-                let line = stems(&entry.sentence.line_text);
-                let has = |one: &String| entry.of.iter().chain(&line).any(|own| same(own, one));
-                asked.of.iter().all(has)
-            })
-            .collect();
-        let chosen = block(named, &asked);
+        let all = |line: &&Line| asked.of.iter().all(|one| line.names(one));
+        let chosen = block(lines.into_iter().filter(all).collect(), &asked);
+        let told = |lines: &[&Line], opening: &str| self.told_lines(lines, opening);
         if chosen.is_empty() {
             return None;
         }
         if !asked.dates.is_empty() {
-            let on = |entry: &&Entry<'_>| entry.dates.iter().any(|date| asked.dates.contains(date));
-            let told: Vec<&Entry<'_>> = chosen.iter().copied().filter(on).collect();
-            return (!told.is_empty()).then(|| shown("", &told));
+            let on = |line: &&Line| line.dates.iter().any(|date| asked.dates.contains(date));
+            let on: Vec<&Line> = chosen.into_iter().filter(on).collect();
+            return (!on.is_empty()).then(|| told(&on, ""));
         }
         if asked.lunch {
-            let told: Vec<&Entry<'_>> = chosen
-                .iter()
-                .filter(|entry| BREAK.is_match(&fold(&entry.sentence.line_text)))
-                .filter(|entry| asked.days.is_empty() || !asked.days.is_disjoint(&entry.days))
-                .copied()
-                .collect();
-            if told.is_empty() && asked.days.is_empty() {
-                return None;
+            let on = |line: &&Line| asked.days.is_empty() || line.is_on(&asked.days);
+            let of_a_break: Vec<&Line> =
+                chosen.iter().copied().filter(|line| line.of_a_break).filter(on).collect();
+            if !of_a_break.is_empty() {
+                return Some(told(&of_a_break, ""));
             }
-            if !told.is_empty() {
-                return Some(shown("", &told));
+            if asked.days.is_empty() {
+                return None;
             }
         }
         if asked.days.is_empty() {
             // Hours without the days that are exceptions would not be all of them.
-            return Some(shown("", &chosen));
+            return Some(told(&chosen, ""));
         }
-        let on: Vec<&Entry<'_>> =
-            chosen.iter().filter(|entry| !asked.days.is_disjoint(&entry.days)).copied().collect();
-        let opening = match asked.relative {
-            Some((word, day)) => format!("{word} é {}: ", name(day)),
-            None => String::new(),
-        };
+        let on: Vec<&Line> =
+            chosen.iter().copied().filter(|line| line.is_on(&asked.days)).collect();
         if !on.is_empty() {
-            return Some(shown(&opening, &on));
+            let opening = asked.relative.map(|(word, day)| format!("{word} é {}: ", name(day)));
+            return Some(told(&on, &opening.unwrap_or_default()));
         }
         // Hours that name most other days say that on this one there are none.
-        let named: BTreeSet<i8> = chosen.iter().flat_map(|entry| entry.days.clone()).collect();
+        let open: BTreeSet<i8> = chosen.iter().flat_map(|line| line.days.clone()).collect();
         let day = *asked.days.first()?;
-        if named.len() < 5 || day == HOLIDAY || asked.days.len() > 1 {
+        if open.len() < MOST_DAYS || day == HOLIDAY || asked.days.len() > 1 {
             return None;
         }
         let article = if day >= 6 { "No" } else { "Na" };
-        Some(shown(&format!("{article} {} não há atendimento. ", name(day)), &chosen))
+        Some(told(&chosen, &format!("{article} {} não há atendimento. ", name(day))))
     }
 
-    fn entries(&self, today: Option<Date>) -> Vec<Entry<'_>> {
-        let mut seen: Vec<&Arc<str>> = Vec::new();
-        let mut out = Vec::new();
-        for (number, piece) in self.pieces.iter().enumerate() {
-            let chunk = &self.chunks[number];
-            for sentence in piece.sentences.iter().map(|id| &self.sentences[*id as usize]) {
-                let ended = sentence.ends.zip(today).is_some_and(|(end, today)| end < today);
-                let line = &sentence.line_text;
-                let known = sentence.heading || seen.contains(&line);
-                if known || sentence.outdated || ended || line.chars().count() > LONGEST {
-                    continue;
-                }
-                let folded = fold(line);
-                let (days, dates) = (days(&folded), dates(&folded));
-                let timed = CLOCK.is_match(&folded) || CLOSED.is_match(&folded);
-                if (days.is_empty() && dates.is_empty()) || !timed {
-                    continue;
-                }
-                seen.push(line);
-                let first = BEGINS.find(&folded).map_or(folded.len(), |found| found.start());
-                let lead: Vec<String> = stems(&folded[..first])
-                    .into_iter()
-                    .filter(|one| !GENERAL_STEMS.contains(one))
-                    .collect();
-                let heading = sentence.heading_text.as_deref().or(chunk.question.as_deref());
-                let mut of = stems(&folded[..first]);
-                of.extend(stems(heading.unwrap_or_default()));
-                let block = (chunk.document, heading, lead);
-                out.push(Entry { sentence, piece: number, block, of, days, dates });
+    /// The lines that hold on a day, each once.
+    fn lines_on(&self, today: Option<Date>) -> Vec<&Line> {
+        let mut seen: Vec<&str> = Vec::new();
+        let holds = |line: &&Line| {
+            let sentence = &self.sentences[line.sentence as usize];
+            let new = !seen.contains(&&*sentence.line_text);
+            if sentence.outdated || sentence.is_over(today) || !new {
+                return false;
+            }
+            seen.push(&sentence.line_text);
+            true
+        };
+        self.timetable().iter().filter(holds).collect()
+    }
+
+    fn told_lines(&self, told: &[&Line], opening: &str) -> FromFacts {
+        let mut lines: Vec<&str> = Vec::new();
+        let mut pieces = Vec::new();
+        for line in told.iter().take(LINES) {
+            lines.push(self.sentences[line.sentence as usize].line_text.trim());
+            if !pieces.contains(&line.piece) {
+                pieces.push(line.piece);
             }
         }
-        out
+        FromFacts { reply: format!("{opening}{}", lines.join("\n")), pieces }
     }
+}
+
+/// The lines of all pieces that name days, or dates, and hours.
+pub(crate) fn lines(chunks: &[Chunk], pieces: &[Piece], sentences: &[Sentence]) -> Vec<Line> {
+    let mut out = Vec::new();
+    for (number, (chunk, piece)) in chunks.iter().zip(pieces).enumerate() {
+        for id in &piece.sentences {
+            let sentence = &sentences[*id as usize];
+            let line = &*sentence.line_text;
+            if sentence.heading || line.chars().count() > LONGEST {
+                continue;
+            }
+            let folded = fold(line);
+            let (days, dates) = (days(&folded), dates::of_the_year(&folded));
+            let timed = CLOCK.is_match(&folded) || CLOSED.is_match(&folded);
+            if (days.is_empty() && dates.is_empty()) || !timed {
+                continue;
+            }
+            let first = BEGINS.find(&folded).map_or(folded.len(), |found| found.start());
+            let mut of = stems(&folded[..first]);
+            let lead: Vec<String> =
+                of.iter().filter(|one| !GENERAL_STEMS.contains(*one)).cloned().collect();
+            let question = || chunk.question.as_deref().map(Arc::from);
+            let heading = sentence.heading_text.clone().or_else(question);
+            of.extend(stems(heading.as_deref().unwrap_or_default()));
+            out.push(Line {
+                sentence: *id,
+                piece: number,
+                block: (chunk.document, heading, lead),
+                of,
+                all: stems(&folded),
+                days,
+                dates,
+                of_a_break: BREAK.is_match(&folded),
+            });
+        }
+    }
+    out
+}
+
+/// What "que dia ela atende?" is of: the words of the text before it that some line names; the first of them, where no line
+/// names all.
+fn named_before(before: &str, lines: &[&Line]) -> Vec<String> {
+    let mut named: Vec<String> = stems(before)
+        .into_iter()
+        .filter(|one| one.len() > 2 && !GENERAL_STEMS.contains(one))
+        .filter(|one| !AROUND.contains(one.as_str()) && !OPENING.contains(one.as_str()))
+        .filter(|one| lines.iter().any(|line| line.names(one)))
+        .collect();
+    if !lines.iter().any(|line| named.iter().all(|one| line.names(one))) {
+        named.truncate(1);
+    }
+    named
 }
 
 /// The lines of one thing among these: what the question names, or else the business as a whole, whose hours are under the
 /// plainest heading and name most days.
-fn block<'a>(entries: Vec<&'a Entry<'a>>, asked: &Asked) -> Vec<&'a Entry<'a>> {
-    let score = |one: &Entry<'_>| {
-        let days: BTreeSet<i8> = entries
-            .iter()
-            .filter(|entry| entry.block == one.block)
-            .flat_map(|entry| entry.days.iter().copied())
-            .collect();
-        let count = |stems: &[String]| {
-            let named = stems.iter().filter(|stem| one.of.iter().any(|own| same(own, stem)));
-            named.count()
-        };
+fn block<'a>(lines: Vec<&'a Line>, asked: &Asked) -> Vec<&'a Line> {
+    let score = |one: &Line| {
+        let block = lines.iter().filter(|line| line.block == one.block);
+        let days: BTreeSet<i8> = block.flat_map(|line| line.days.iter().copied()).collect();
+        let count = |stems: &[String]| stems.iter().filter(|stem| one.is_of(stem)).count();
         let plain = one.of.iter().filter(|stem| GENERAL_STEMS.contains(*stem)).count();
         let plain = if one.of.is_empty() { 2 } else { 4 * plain / one.of.len() };
         10 * count(&asked.of) + 6 * count(&asked.perhaps) + plain + days.len()
     };
-    let mut best: Option<(usize, &Entry<'_>)> = None;
-    for entry in &entries {
-        let score = score(entry);
-        if best.is_none_or(|(most, _)| score > most) {
-            best = Some((score, entry));
-        }
-    }
-    let Some((_, best)) = best else { return Vec::new() };
-    let same = |entry: &&'a Entry<'a>| entry.block == best.block;
-    entries.iter().copied().filter(same).collect()
+    // Of equals, the first.
+    let best = lines.iter().rev().max_by_key(|line| score(line));
+    let block = best.map(|best| &best.block);
+    lines.iter().copied().filter(|line| Some(&line.block) == block).collect()
 }
 
 /// Whether two stems are of one word: "nutri" and "nutricionist".
 fn same(a: &str, b: &str) -> bool {
     let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
     a == b || (short.len() >= 5 && long.starts_with(short))
-}
-
-fn shown(opening: &str, entries: &[&Entry<'_>]) -> FromFacts {
-    let mut lines: Vec<&str> = Vec::new();
-    let mut pieces = Vec::new();
-    for entry in entries.iter().take(LINES) {
-        lines.push(entry.sentence.line_text.trim());
-        if !pieces.contains(&entry.piece) {
-            pieces.push(entry.piece);
-        }
-    }
-    FromFacts { reply: format!("{opening}{}", lines.join("\n")), pieces }
 }
 
 impl Asked {
@@ -330,7 +337,8 @@ impl Asked {
                 && matches!(two[1], "hora" | "horas" | "dia" | "dias" | "horario" | "horarios")
         });
         let hour = CLOCK.is_match(&line);
-        let timed = of_hours || hour || !days.is_empty() || lunch || !dates(text).is_empty();
+        let dates = dates::of_the_year(&fold(text));
+        let timed = of_hours || hour || !days.is_empty() || lunch || !dates.is_empty();
         if !(has(&OPENING) || has(&SERVING) && timed || of_hours) {
             return None;
         }
@@ -362,7 +370,6 @@ impl Asked {
             .collect();
         let bare = !has(&OPENING) && !has(&SERVING) && days.is_empty();
         let of_before = of.is_empty() && (pronoun || bare);
-        let dates = dates(text);
         Some(Self { of, perhaps, days, dates, relative, lunch, of_before, pronoun })
     }
 
@@ -428,43 +435,6 @@ fn days(folded: &str) -> BTreeSet<i8> {
         days.extend(1..=5);
     }
     days
-}
-
-/// The days of the year that a text names, as day and month; all of a span.
-fn dates(text: &str) -> Vec<(i8, i8)> {
-    const MONTHS: [&str; 12] =
-        ["jan", "fev", "mar", "abr", "mai", "jun", "jul", "ago", "set", "out", "nov", "dez"];
-    let folded = fold(text);
-    let mut out: Vec<(i8, i8)> = Vec::new();
-    let mut last_end = None;
-    for found in DATE.captures_iter(&folded) {
-        let whole = found.get(0).map_or(0..0, |all| all.range());
-        let day = found["day"].parse().unwrap_or(0);
-        let month = match (found.name("month"), found.name("name")) {
-            (Some(month), _) => month.as_str().parse().unwrap_or(0),
-            (_, Some(name)) => {
-                let at = MONTHS.iter().position(|month| *month == name.as_str());
-                at.and_then(|at| i8::try_from(at + 1).ok()).unwrap_or(0)
-            }
-            _ => 0,
-        };
-        let Ok(date) = Date::new(LEAP_YEAR, month, day) else { continue };
-        let between = last_end.map(|end: usize| folded[end..whole.start].to_owned());
-        let joint = between.is_some_and(|text| SPANS.is_match(&text));
-        if let Some((day, month)) = out.last().copied().filter(|_| joint) {
-            let mut next = Date::new(LEAP_YEAR, month, day).unwrap_or(date);
-            for _ in 0..LONGEST_SPAN {
-                next = next.tomorrow().unwrap_or(date);
-                if (next.day(), next.month()) == (date.day(), date.month()) {
-                    break;
-                }
-                out.push((next.day(), next.month()));
-            }
-        }
-        out.push((day, month));
-        last_end = Some(whole.end);
-    }
-    out
 }
 
 /// The days that a question names, and the one that it calls today or tomorrow.

@@ -78,16 +78,16 @@ const TELLING: &[&str] = &[
 const MORE: usize = 2;
 const SHORT: usize = 32;
 
-/// What a row is of, and the cells that say something of it. Before its first amount, short cells of a kind belong to the
-/// name: "Galaxy A54" and "Troca de tela", "Suculenta" and "pote 11".
-pub(crate) fn named(row: &[Cell]) -> (String, &[Cell]) {
-    let Some((first, rest)) = row.split_first() else { return (String::new(), row) };
+/// How many cells of a row, from the first on, say what it is of. Before its first amount, short cells of a kind belong to
+/// the name: "Galaxy A54" and "Troca de tela", "Suculenta" and "pote 11".
+pub(crate) fn naming(row: &[Cell]) -> usize {
     let amount = |cell: &Cell| {
         super::amounts::of_cell(&cell.value, super::is_price_header(&cell.header)).is_some()
             || !super::amounts::all(&cell.value).is_empty()
     };
+    let Some((first, rest)) = row.split_first() else { return 0 };
     if amount(first) || !rest.iter().any(amount) {
-        return (first.value.clone(), rest);
+        return 1;
     }
     let names = |cell: &&Cell| {
         let header = kernel::text::fold(&cell.header);
@@ -96,9 +96,13 @@ pub(crate) fn named(row: &[Cell]) -> (String, &[Cell]) {
             && cell.value.chars().any(char::is_alphabetic)
             && !TELLING.iter().any(|start| header.starts_with(start))
     };
-    let more = rest.iter().take(MORE).take_while(names).count();
-    let name: Vec<&str> = row[..=more].iter().map(|cell| cell.value.as_str()).collect();
-    (name.join(", "), &rest[more..])
+    1 + rest.iter().take(MORE).take_while(names).count()
+}
+
+/// Cells as one name: "Suculenta, pote 11".
+pub(crate) fn joined(cells: &[Cell]) -> String {
+    let values: Vec<&str> = cells.iter().map(|cell| cell.value.as_str()).collect();
+    values.join(", ")
 }
 
 #[cfg(test)]
@@ -107,7 +111,10 @@ mod tests {
 
     #[test]
     fn a_row_is_named_by_all_cells_that_tell_it_from_others() {
-        let name = |row: &str| named(&of(row).unwrap()).0;
+        let name = |row: &str| {
+            let row = of(row).unwrap();
+            joined(&row[..naming(&row)])
+        };
         assert_eq!(
             name("Aparelho: A54; Serviço: Troca de tela com aro; Prazo: 2 horas; Preço: 520,00"),
             "A54, Troca de tela com aro"

@@ -88,14 +88,13 @@ fn of_row(heading: Option<&str>, row: &[cells::Cell]) -> Vec<Found> {
     let Some(first) = row.first() else { return Vec::new() };
     // A row whose first cell is an amount has no name; its heading is one.
     let nameless = amounts::of_cell(&first.value, is_price_header(&first.header)).is_some();
-    let (subject, rest) = if nameless {
-        (heading.unwrap_or_default().to_owned(), row)
-    } else {
-        (first.value.clone(), cells::named(row).1)
-    };
     // What the name has beside its first cell tells which of several it is.
-    let more = row.len() - rest.len();
-    let which: Vec<&str> = row[..more].iter().skip(1).map(|cell| cell.value.as_str()).collect();
+    let (subject, which, rest) = if nameless {
+        (heading.unwrap_or_default().to_owned(), &row[..0], row)
+    } else {
+        let (name, rest) = row.split_at(cells::naming(row));
+        (first.value.clone(), &name[1..], rest)
+    };
     rest.iter()
         .filter(|cell| cell.value.chars().any(char::is_alphanumeric))
         .map(|cell| {
@@ -112,10 +111,11 @@ fn of_row(heading: Option<&str>, row: &[cells::Cell]) -> Vec<Found> {
             Found {
                 kind,
                 subject: subject.clone(),
-                aspect: {
-                    let own = (!plain).then_some(cell.header.as_str());
-                    let all: Vec<&str> = which.iter().copied().chain(own).collect();
-                    (!all.is_empty()).then(|| all.join(", "))
+                aspect: match (which.is_empty(), plain) {
+                    (true, true) => None,
+                    (true, false) => Some(cell.header.clone()),
+                    (false, true) => Some(cells::joined(which)),
+                    (false, false) => Some(format!("{}, {}", cells::joined(which), cell.header)),
                 },
                 at: cell.at.clone(),
                 cents,
