@@ -375,7 +375,10 @@ impl Answerer {
         let index = self.library.index(context.tenant.id).await?;
         let before = before(turned.history);
         let text = &text[..text.floor_char_boundary(LONGEST_READ)];
-        let (when, rest) = self.of_the_hours(context, text, turned.history);
+        let today = context.tenant.day(self.clock.now());
+        // What the documents say of a day of the year is an exception to the hours that were confirmed.
+        let stated = |part: &str| index.states_hours_on(part, today);
+        let (when, rest) = self.of_the_hours(context, text, turned.history, &stated);
         if let Some(when) = &when
             && rest.is_empty()
         {
@@ -410,7 +413,6 @@ impl Answerer {
             }
             found
         };
-        let today = context.tenant.day(self.clock.now());
         let found = self.library.with_extractor(context.tenant.id, Some(today), look).await?;
         if let (Some(when), true) = (&when, found.extracts.is_empty()) {
             let mut reply = when.clone();
@@ -472,72 +474,6 @@ impl Answerer {
             intent: QUESTION,
             unasked: None,
         })
-    }
-}
-
-impl Answerer {
-    fn asks_hours(&self, context: &Context, text: &str) -> Option<hours::Asked> {
-        let tenant = &context.tenant;
-        hours::asked(text, &tenant.name, self.clock.now(), &tenant.time_zone)
-    }
-
-    /// Whether the last question that named more than days was of the hours: "e no sábado?" goes on with it.
-    fn asked_hours_before(&self, context: &Context, history: &[Line]) -> bool {
-        history
-            .iter()
-            .rev()
-            .filter(|line| line.from_contact)
-            .map(|line| line.body.as_str())
-            .find(|body| self.days_alone(context, body).is_none() && asks(body))
-            .is_some_and(|body| self.asks_hours(context, body).is_some())
-    }
-
-    fn days_alone(&self, context: &Context, text: &str) -> Option<hours::Asked> {
-        hours::days_alone(text, self.clock.now(), &context.tenant.time_zone)
-    }
-
-    /// What the confirmed hours say to those questions of a text that are of them alone, and the rest.
-    fn of_the_hours(
-        &self,
-        context: &Context,
-        text: &str,
-        history: &[Line],
-    ) -> (Option<Reply>, String) {
-        let confirmed = context.hours.as_deref().filter(|hours| !hours.is_empty());
-        let Some(confirmed) = confirmed else { return (None, text.to_owned()) };
-        let told = hours::Told {
-            hours: confirmed,
-            english: context.tenant.language.starts_with("en"),
-            zone: &context.tenant.time_zone,
-            now: self.clock.now(),
-        };
-        let mut said: Vec<String> = Vec::new();
-        let mut rest: Vec<&str> = Vec::new();
-        let mut of_hours = self.asked_hours_before(context, history);
-        for part in text.split_inclusive(['?', '\n']).map(str::trim).filter(|p| !p.is_empty()) {
-            let asked = self.asks_hours(context, part);
-            match asked.or_else(|| self.days_alone(context, part).filter(|_| of_hours)) {
-                Some(asked) => {
-                    of_hours = true;
-                    said.push(told.answer(&asked));
-                }
-                None if asks(part) => {
-                    of_hours = false;
-                    rest.push(part);
-                }
-                None => {}
-            }
-        }
-        if said.is_empty() {
-            return (None, text.to_owned());
-        }
-        said.dedup();
-        let title = if told.english { "Opening hours" } else { "Horário de funcionamento" };
-        let sources = vec![Source { title: title.to_owned(), heading: None, text: told.week() }];
-        let mut reply = fixed(QUESTION, said.join("\n"));
-        reply.trace = json!({ "answered_by": "knowledge", "sources": sources, "confidence": 1.0 });
-        reply.sources = sources;
-        (Some(reply), rest.join("\n"))
     }
 }
 

@@ -156,6 +156,13 @@ pub(crate) fn asked(text: &str, name: &str, now: Moment, zone: &str) -> Option<A
     })
 }
 
+/// The days that a question of the hours names, or the week.
+pub(crate) fn days_or_week(text: &str, now: Moment, zone: &str) -> Asked {
+    let plain = Plain::of(text);
+    let days = days_named(&plain.words().collect::<Vec<_>>(), now, zone);
+    if days.is_empty() { Asked::Week } else { Asked::Days(days) }
+}
+
 /// Whether a text names days and nothing else, as a follow-up of a question of the hours does.
 pub(crate) fn days_alone(text: &str, now: Moment, zone: &str) -> Option<Asked> {
     let folded = Plain::of(text).line.trim().to_owned();

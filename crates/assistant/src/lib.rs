@@ -12,6 +12,7 @@ mod answer;
 mod api;
 mod budget;
 mod chat;
+mod confirmed_hours;
 mod context;
 mod evidence;
 mod guard;

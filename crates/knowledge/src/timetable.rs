@@ -92,6 +92,9 @@ static GENERAL: LazyLock<Words> = LazyLock::new(|| {
          consultorio padaria academia hotel pousada ficamos a o de do da e em que voces voce qual sao estamos estao dia",
     )
 });
+/// Verbs for what may have hours of its own.
+const FETCHING: &[&str] =
+    &["retirar", "retira", "buscar", "deixar", "devolver", "entrega", "entregam", "liga", "ligam"];
 /// Words of a wish.
 const WANTING: &[&str] = &["quero", "queria", "gostaria", "preciso", "precisava"];
 /// Words that make it another question.
@@ -149,12 +152,27 @@ struct Asked {
     /// It may be of what was named before, as "que horas?" is; or it must be, as "ela atende sábado?".
     of_before: bool,
     pronoun: bool,
+    /// It may be of what has hours of its own.
+    fetches: bool,
 }
 
 /// Whether a text asks when the business is open, and of nothing else.
 pub fn asks_when_open(text: &str) -> bool {
+    of_the_business(text).is_some()
+}
+
+/// Whether a text asks for the business's hours of ordinary days, which its owner may have confirmed: not for a date, a
+/// holiday, or when something can be fetched.
+pub fn asks_for_usual_hours(text: &str) -> bool {
+    of_the_business(text).is_some_and(|asked| {
+        asked.dates.is_empty() && !asked.days.contains(&HOLIDAY) && !asked.fetches
+    })
+}
+
+fn of_the_business(text: &str) -> Option<Asked> {
     // Whatever today is: "amanhã" names a day.
-    Asked::read(text, Some(Date::ZERO)).is_some_and(|asked| asked.of.is_empty() && !asked.of_before)
+    let asked = Asked::read(text, Some(Date::ZERO))?;
+    (asked.of.is_empty() && !asked.of_before).then_some(asked)
 }
 
 impl Index {
@@ -215,6 +233,12 @@ impl Index {
         }
         let article = if day >= 6 { "No" } else { "Na" };
         Some(told(&chosen, &format!("{article} {} não há atendimento. ", name(day))))
+    }
+
+    /// Whether the documents say when it is open on the days of the year that a text names.
+    pub fn states_hours_on(&self, text: &str, today: Date) -> bool {
+        Asked::read(text, Some(today)).is_some_and(|asked| !asked.dates.is_empty())
+            && self.opening(text, None, Some(today)).is_some()
     }
 
     /// The lines that hold on a day, each once.
@@ -370,7 +394,8 @@ impl Asked {
             .collect();
         let bare = !has(&OPENING) && !has(&SERVING) && days.is_empty();
         let of_before = of.is_empty() && (pronoun || bare);
-        Some(Self { of, perhaps, days, dates, relative, lunch, of_before, pronoun })
+        let fetches = said.iter().any(|word| FETCHING.contains(word));
+        Some(Self { of, perhaps, days, dates, relative, lunch, of_before, pronoun, fetches })
     }
 
     /// The same question of other days: "e no sábado?"; `None` where a text names none, or anything else.

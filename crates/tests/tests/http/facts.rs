@@ -141,3 +141,27 @@ both_engines! {
         assert!(now.contains("8h às 18h"), "{now}");
     }
 }
+
+both_engines! {
+    async fn confirmed_hours_come_before_those_of_the_documents(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.bare_tenant("alfa").await;
+        let notes = "# Horário\n\nSegunda a sexta das 8h às 18h.\nDia 24/12 até as 12h.\n\n# Retirada de pedidos\n\nTerça e quinta das 14h às 16h.\n";
+        upload(&tenant, "notas.md", notes).await;
+        let hours: Vec<_> = (1..=5)
+            .map(|day| json!({ "weekday": day, "opens_minute": 9 * 60, "closes_minute": 17 * 60 }))
+            .collect();
+        tenant.put("/v1/opening-hours", &json!({ "hours": hours })).await.expect(200);
+        for (asked, told) in [
+            ("que horas vcs abrem?", "9h às 17h"),
+            ("dps das 19h tem alguem ai?", "9h às 17h"),
+            ("amanhã de manhã dá pra passar aí?", "9h às 17h"),
+            // What the confirmed hours do not say, the documents do.
+            ("dia 24/12 vcs abrem?", "até as 12h"),
+            ("que dias dá pra retirar um pedido?", "14h às 16h"),
+        ] {
+            let said = chat(&tenant, asked).await;
+            assert!(said.contains(told) && !said.contains("8h às 18h"), "{asked}: {said}");
+        }
+    }
+}
