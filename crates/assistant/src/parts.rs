@@ -93,10 +93,11 @@ pub(crate) fn find(
             found.extracts.push(extreme);
             continue;
         }
-        // "Se pagar no pix", "pra dois": of the price that was told just now.
-        if let Some((_, told)) = &last
+        // "Se pagar no pix", "pra dois", "e com a entrega no centro": of what was told just now.
+        if let Some((asked, told)) = &last
             && let Some(sum) = extractor.comes_to(part, told)
         {
+            last = Some((format!("{asked} {part}"), sum.reply.clone()));
             found.extracts.push(sum);
             continue;
         }

@@ -15,6 +15,7 @@ use crate::features::{Asked, FEATURES, Featured};
 use crate::index::{Index, Sentence, Term, sorted};
 use crate::named_prices::{best_named, fits_better, is_priced, naming, option_of, subject_of};
 use crate::question::Question;
+use crate::ranges;
 use crate::split::{all_digits, capital, stem};
 use crate::weights::{BIAS, WEIGHTS};
 
@@ -216,6 +217,12 @@ impl Index {
     /// What it costs to speak of another number than the one that is named. `unknown`: of each number that the index does
     /// not know, what any answer costs.
     fn other_number(&self, question: &Question, sentence: &Sentence, unknown: &[f64]) -> f64 {
+        // "12 kg" is within "10 a 25 kg", although that names neither.
+        match ranges::within(&sentence.ranges, &question.sizes) {
+            Some(true) => return -OWN_NUMBER,
+            Some(false) => return OTHER_NUMBER,
+            None => {}
+        }
         let has = |term: Term| {
             sentence.set.binary_search(&term).is_ok() || sentence.about.binary_search(&term).is_ok()
         };
@@ -339,6 +346,56 @@ impl Index {
         text
     }
 
+    /// The columns of a row that are asked for; of those that were asked for before only where none is asked for now.
+    fn columns<'a>(
+        &self,
+        question: &Question,
+        before: Option<&Question>,
+        cells: &'a [Cell],
+    ) -> Vec<&'a Cell> {
+        // The words of a column's name that are asked for, and how many are not.
+        let asked = |question: &Question, header: &str| -> (Vec<String>, usize) {
+            let folded = fold(header);
+            let (said, unsaid): (Vec<&str>, Vec<&str>) = crate::split::words(&folded)
+                .filter(|word| word.len() > 1 || all_digits(word))
+                .partition(|word| {
+                    let term = self.vocabulary.get(stem(word).as_str());
+                    let is =
+                        |(variant, weight): &(Term, f64)| Some(variant) == term && *weight >= 0.75;
+                    let hit = question
+                        .terms
+                        .iter()
+                        .any(|one| !one.is_price(self) && one.variants.iter().any(is));
+                    hit || (crate::split::STOP.contains(*word)
+                        && question.said.iter().any(|one| one == word))
+                });
+            (said.into_iter().map(str::to_owned).collect(), unsaid.len())
+        };
+        let of = |question: &Question| -> Vec<&'a Cell> {
+            let columns: Vec<(&Cell, (Vec<String>, usize))> = cells
+                .iter()
+                .map(|cell| (cell, asked(question, &cell.header)))
+                .filter(|(_, (said, _))| {
+                    said.iter().any(|word| !crate::split::STOP.contains(word.as_str()))
+                })
+                .collect();
+            // "2x por semana" is asked for more than "1x por semana", and "semana" less by "fim de semana".
+            let outdone = |(said, unsaid): &(Vec<String>, usize)| {
+                columns.iter().any(|(_, (other, other_unsaid))| {
+                    said.iter().all(|word| other.contains(word))
+                        && (other.len() > said.len()
+                            || (other.len() == said.len() && other_unsaid < unsaid))
+                })
+            };
+            columns.iter().filter(|(_, own)| !outdone(own)).map(|(cell, _)| *cell).collect()
+        };
+        let now = of(question);
+        match before {
+            Some(before) if now.is_empty() => of(before),
+            _ => now,
+        }
+    }
+
     /// A row of a table as it is told: the columns that are asked for, or all of them.
     pub(crate) fn row(&self, question: &Question, before: Option<&Question>, text: &str) -> String {
         let Some(cells) = cells::of(text) else { return text.to_owned() };
@@ -347,24 +404,7 @@ impl Index {
             return text.to_owned();
         }
         let subject = cells::joined(name);
-        let stems = |text: &str| -> Vec<String> {
-            crate::split::words(&fold(text))
-                .filter(|w| w.len() > 1 || all_digits(w))
-                .map(stem)
-                .collect()
-        };
-        let asks_for = |header: &str| {
-            stems(header).iter().any(|name| {
-                let Some(term) = self.vocabulary.get(name.as_str()) else { return false };
-                let hit = |q: &Question| {
-                    q.terms.iter().any(|t| {
-                        !t.is_price(self) && t.variants.iter().any(|(v, w)| v == term && *w >= 0.75)
-                    })
-                };
-                hit(question) || before.is_some_and(hit)
-            })
-        };
-        let wanted: Vec<&Cell> = rest.iter().filter(|cell| asks_for(&cell.header)).collect();
+        let wanted = self.columns(question, before, rest);
         let amounts: Vec<&Cell> = rest.iter().filter(|cell| cell.value.contains("R$")).collect();
         let told: Vec<&Cell> = if !wanted.is_empty() && wanted.len() < rest.len() {
             wanted

@@ -7,7 +7,7 @@ use kernel::TenantId;
 
 use crate::encoding::Encoding;
 use crate::extract::Extract;
-use crate::facts::{Fact, Kind};
+use crate::facts::{Fact, Kind, amounts};
 use crate::features::{Asked, Before};
 use crate::sums::FromFacts;
 use crate::{Index, Library};
@@ -19,6 +19,8 @@ const HOURS_LINES: usize = 4;
 const HOURS: f64 = 2.0;
 /// Log-odds that what is made of facts answers: a sum of which every part was found, the cheapest of a kind, a list.
 const FACTS: f64 = 2.5;
+/// Log-odds from which a price is that of a part of a sum.
+const PRICED: f64 = 1.0;
 
 /// Extracts answers from an index.
 pub struct Extractor<'a> {
@@ -36,7 +38,13 @@ impl Extractor<'_> {
     /// The sum that a text asks for, where every part of it is known.
     pub fn sum(&self, text: &str) -> Option<Extract> {
         let cheapest = self.index.extreme(text, None, self.today);
-        Some(of_facts(cheapest.or_else(|| self.index.sum(text, self.today))?))
+        let priced = |thing: &str| {
+            let extract = self.answer(&format!("quanto custa {thing}"), None);
+            let amounts = amounts::all(&extract.reply);
+            let ([one], true) = (amounts.as_slice(), extract.score >= PRICED) else { return None };
+            Some((one.cents, extract.pieces))
+        };
+        Some(of_facts(cheapest.or_else(|| self.index.sum(text, self.today, &priced))?))
     }
 
     /// The cheapest, or the dearest, of the things that were asked for before: "e o mais barato?".
@@ -54,9 +62,9 @@ impl Extractor<'_> {
         self.index.other_of(text, (asked, told), self.today).map(of_facts)
     }
 
-    /// What a price that was told before comes to: "e no pix?", "pra dois?".
+    /// What a price or a sum that was told before comes to: "e no pix?", "pra dois?", "e com a entrega no centro?".
     pub fn comes_to(&self, text: &str, told: &str) -> Option<Extract> {
-        self.index.comes_to(text, told).map(of_facts)
+        self.index.comes_to(text, told, self.today).map(of_facts)
     }
 
     /// The answer of a question that is noted in the words of a text.

@@ -14,6 +14,7 @@ use regex::Regex;
 
 use crate::facts::{Corrections, Fact, of_chunks};
 use crate::lexicon::INTENTS;
+use crate::ranges::{self, Range};
 use crate::split::{expression, sentences, stem, terms, words};
 use crate::timetable;
 
@@ -67,6 +68,8 @@ pub(crate) struct Sentence {
     pub(crate) ends: Option<jiff::civil::Date>,
     /// As it is encoded: with its heading or question.
     pub(crate) spoken: String,
+    /// Of a row: the spans in its name, "de 10 a 25 kg".
+    pub(crate) ranges: Vec<Range>,
 }
 
 impl Sentence {
@@ -209,6 +212,10 @@ impl Builder {
             shown_tags: sorted(shown.into_iter()),
             shows_number: crate::extract::has_number(&folded),
             spoken,
+            ranges: match crate::choose::is_list_line(text) {
+                true => ranges::ranges(&fold(&crate::named_prices::subject_of(text))),
+                false => Vec::new(),
+            },
             heading_text: around.heading.map(Arc::from),
             outdated: around.outdated,
             ends: crate::dates::ends(around.line).or(around.ends),

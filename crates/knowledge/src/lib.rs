@@ -9,7 +9,6 @@
 
 mod api;
 mod body;
-mod calculate;
 mod choose;
 mod dates;
 mod embed;
@@ -26,6 +25,7 @@ mod named_prices;
 mod nearest;
 mod price_list;
 mod question;
+mod ranges;
 mod read;
 mod reader;
 mod rebuild;

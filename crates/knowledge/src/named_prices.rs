@@ -2,6 +2,7 @@
 
 use crate::facts::cells;
 use crate::index::Sentence;
+use crate::ranges;
 use crate::split::stem;
 
 pub(crate) fn is_priced(text: &str) -> bool {
@@ -67,6 +68,7 @@ pub(crate) fn option_of(asked: &str, line: &str) -> Option<String> {
             .map(stem)
             .collect()
     };
+    let sizes = ranges::sizes(&kernel::text::fold(asked));
     let asked = words(asked);
     let head = line
         .split_once(':')
@@ -90,10 +92,24 @@ pub(crate) fn option_of(asked: &str, line: &str) -> Option<String> {
             .count()
     };
     let counts: Vec<usize> = labels.iter().map(telling).collect();
+    // "150 cópias" is said by "acima de 100 cópias", and not by what is beside it.
+    let within: Vec<Option<bool>> = prices
+        .iter()
+        .map(|price| {
+            let label = format!("{} {}", price.name, price.unit.as_deref().unwrap_or_default());
+            ranges::within(&ranges::ranges(&kernel::text::fold(&label)), &sizes)
+        })
+        .collect();
+    let by_range = within.contains(&Some(true));
+    let spans = within.iter().any(Option::is_some);
     let best = *counts.iter().max()?;
-    let mut fitting = (0..prices.len()).filter(|at| counts[*at] == best);
+    let mut fitting = (0..prices.len()).filter(|at| match (by_range, spans) {
+        (true, _) => within[*at] == Some(true),
+        (false, true) => within[*at].is_none(),
+        (false, false) => counts[*at] == best,
+    });
     let (at, None) = (fitting.next()?, fitting.next()) else { return None };
-    if best == 0 {
+    if best == 0 && !spans {
         return None;
     }
     let price = &prices[at];
@@ -107,6 +123,7 @@ pub(crate) fn option_of(asked: &str, line: &str) -> Option<String> {
             if own == head { head.to_owned() } else { format!("{head}, {own}") }
         }
         (None, "") => first.to_owned(),
+        (None, name) if by_range && name != first => format!("{first}, {name}"),
         (None, name) => name.to_owned(),
     };
     let told = format!("{name}: {amount}{unit}");
@@ -120,6 +137,7 @@ mod tests {
     #[test]
     fn one_of_several_prices_is_told_by_its_label() {
         let massage = "Massagem relaxante: R$ 90 (30 minutos) ou R$ 150 (60 minutos).";
+        let copies = "xerox preto e branco R$ 0,50 / acima de 100 copias R$ 0,35";
         let chips = "Porção de batata: inteira R$ 38, meia R$ 22.";
         for (asked, line, told) in [
             (
@@ -135,6 +153,12 @@ mod tests {
                 Some("Porção de batata, inteira: R$ 38"),
             ),
             ("quanto é a batata", chips, None),
+            (
+                "150 cópias quanto fica?",
+                copies,
+                Some("xerox preto e branco, acima de 100 copias: R$ 0,35"),
+            ),
+            ("80 cópias quanto fica?", copies, Some("xerox preto e branco: R$ 0,50")),
         ] {
             assert_eq!(
                 option_of(asked, line).as_deref(),

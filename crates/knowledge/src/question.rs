@@ -7,6 +7,7 @@ use kernel::text::fold;
 
 use crate::index::{Index, TAGS, Term, sorted};
 use crate::lexicon;
+use crate::ranges::{self, Size};
 use crate::split::{AMOUNT, STOP, Words, all_digits, amount_term, set, stem, words_and_amounts};
 
 const W_FUZZY: f64 = 0.8;
@@ -74,6 +75,10 @@ pub(crate) struct Question {
     pub(crate) total: f64,
     /// Numbers and amounts that are named, each with the word before it, as far as the index knows them.
     pub(crate) numbers: Vec<Named>,
+    /// All its words as they are said.
+    pub(crate) said: Vec<String>,
+    /// Numbers with what they measure: "12 kg".
+    pub(crate) sizes: Vec<Size>,
 }
 
 /// A number that a question names: "room 12", "the one for R$ 50".
@@ -167,7 +172,9 @@ impl Question {
         let total = terms.iter().map(|t| t.weight).sum::<f64>().max(1e-9);
         let asks_number = asks_number(&line);
         let names = names.into_iter().map(str::to_owned).collect();
-        Self { asks_number, terms, names, bigrams, known, total, numbers }
+        let sizes = ranges::sizes(&folded);
+        let said = all.iter().map(|word| (*word).to_owned()).collect();
+        Self { asks_number, terms, names, bigrams, known, total, numbers, said, sizes }
     }
 
     /// Whether a price is asked for: only of the very thing that is named can it be told.

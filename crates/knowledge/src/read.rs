@@ -8,6 +8,7 @@ mod docx;
 mod grid;
 mod html;
 mod layout;
+mod money;
 mod pdf;
 mod sniff;
 mod table;
@@ -272,13 +273,17 @@ pub(crate) fn read_within(
             made(read.blocks, true)
         }),
     };
-    let items = read.map_err(|stop| match stop {
+    let mut items = read.map_err(|stop| match stop {
         Stop::Broken(cause) => ReadError::Broken { name: owned(), format, cause },
         Stop::Text => too_much(),
         Stop::Unpacks(limit) => ReadError::Unpacks { name: owned(), limit },
         Stop::CutOff => ReadError::CutOff(owned()),
         Stop::Locked => ReadError::Locked(owned()),
     })?;
+    for item in &mut items {
+        let (Item::Pair { answer: text, .. } | Item::Section { text, .. }) = item;
+        *text = money::marked(text);
+    }
     let has_text = items.iter().any(|item| match item {
         Item::Pair { answer, .. } => !answer.is_empty(),
         Item::Section { text, .. } => !text.trim().is_empty(),

@@ -9,7 +9,7 @@ use crate::choose::is_list_line;
 use crate::index::Index;
 use crate::named_prices::{naming, subject_of};
 use crate::question::Question;
-use crate::sums::FromFacts;
+use crate::sums::{FromFacts, as_many};
 
 /// Words of such a text, at most, and those of them that name nothing.
 const LONGEST: usize = 7;
@@ -80,7 +80,10 @@ impl Index {
         }
         let row = first.2;
         let question = Question::read(self, &format!("{} {text}", before.0));
-        let reply = self.row(&question, None, &self.sentences[row.sentence as usize].text);
+        let mut reply = self.row(&question, None, &self.sentences[row.sentence as usize].text);
+        if let Some(sum) = as_many(before.1, &reply) {
+            reply.push_str(&sum);
+        }
         Some(FromFacts { reply, pieces: vec![row.piece] })
     }
 

@@ -139,7 +139,11 @@ impl Index {
             let day = digit.parse::<usize>().ok().and_then(|digit| DAYS.get(digit - 2));
             format!("{} ", day.copied().unwrap_or("segunda"))
         });
-        out = replaced(out, &TIMES, "$1 vezes");
+        out = replaced(out, &TIMES, |found: &Captures<'_>| {
+            // A column of its own may be called so: "3x por semana".
+            let named = self.vocabulary.contains_key(format!("{}x", &found[1]).as_str());
+            if named { found[0].to_owned() } else { format!("{} vezes", &found[1]) }
+        });
         out = replaced(out, &STROKE, |found: &Captures<'_>| match &found[1] {
             "c" | "C" => "com ",
             "s" | "S" => "sem ",

@@ -11,6 +11,7 @@ const TYPED: &[(&str, &str)] = &[
     ("ce", "voce"),
     ("ces", "voces"),
     ("voceis", "voces"),
+    ("d", "de"),
     ("q", "que"),
     ("qe", "que"),
     ("ke", "que"),

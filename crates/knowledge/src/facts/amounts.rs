@@ -166,7 +166,12 @@ pub(crate) fn priced(text: &str) -> Vec<Priced> {
                 at += 1;
             }
         }
-        let unit = UNIT.find(&text[end..]).map(|unit| unit.as_str());
+        // "R$ 0,50 / acima de 100 R$ 0,35": the next price begins there, and no unit.
+        let bounds = ["acima", "ate", "abaixo", "mais", "menos", "de", "so", "a"];
+        let unit = UNIT.find(&text[end..]).map(|unit| unit.as_str()).filter(|unit| {
+            let word = fold(unit.trim());
+            !word.strip_prefix('/').is_some_and(|word| bounds.contains(&word.trim()))
+        });
         let after = end + unit.map_or(0, str::len);
         let folded = fold(label);
         let bare = folded.trim_end_matches([' ', ':']);

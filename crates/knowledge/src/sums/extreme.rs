@@ -1,0 +1,97 @@
+//! The cheapest and the dearest of a kind.
+
+use jiff::civil::Date;
+use understanding::Plain;
+
+use super::priced::{FITS, Priced};
+use super::{FromFacts, Part, shown};
+use crate::index::{Index, Term};
+use crate::question::Question;
+
+/// Words around the kind of thing whose cheapest is asked for.
+const EXTREME: &[&str] = &[
+    "mais", "barato", "barata", "baratos", "baratas", "caro", "cara", "caros", "em", "conta",
+    "menor", "simples", "voces", "tem", "teem", "que", "qual", "quais", "e", "o", "a", "os", "as",
+    "de", "do", "da", "opcao", "quanto", "custa", "sai", "quero", "queria", "saber", "seria",
+    "preco", "valor", "esta", "com", "ai",
+];
+/// Things of one price that are told together, at most.
+const ALIKE: usize = 4;
+
+impl Index {
+    /// The cheapest or the dearest of the things that a text names by their kind, or where it names none, of those that
+    /// `before` names; `None` where it asks for neither.
+    pub(crate) fn extreme(
+        &self,
+        text: &str,
+        before: Option<&str>,
+        today: Option<Date>,
+    ) -> Option<FromFacts> {
+        let plain = Plain::of(text);
+        let words: Vec<&str> = plain.words().collect();
+        let cheapest = words.windows(2).any(|two| {
+            two[0] == "mais"
+                && matches!(two[1], "barato" | "barata" | "baratos" | "baratas" | "simples")
+        }) || plain.line.contains(" mais em conta ")
+            || plain.line.contains(" menor preco ")
+            || plain.line.contains(" menor valor ");
+        let dearest = words
+            .windows(2)
+            .any(|two| two[0] == "mais" && matches!(two[1], "caro" | "cara" | "caros"));
+        if cheapest == dearest || words.contains(&"ou") {
+            return None;
+        }
+        let kind: Vec<&str> =
+            words.iter().copied().filter(|word| !EXTREME.contains(word)).collect();
+        let heavy = |asked: &Question| -> Vec<Vec<(Term, f64)>> {
+            let terms = asked.terms.iter().filter(|term| !term.is_price(self) && !term.light);
+            terms.map(|term| term.variants.clone()).collect()
+        };
+        let hit = |variants: &Vec<(Term, f64)>, one: &Priced<'_>| {
+            variants
+                .iter()
+                .any(|(term, weight)| *weight >= FITS && one.terms.binary_search(term).is_ok())
+        };
+        let named = heavy(&Question::read(self, &kind.join(" ")));
+        let priced = self.priced(today);
+        let fitting: Vec<&Priced<'_>> = match (named.is_empty(), before) {
+            (false, None) => {
+                priced.iter().filter(|one| named.iter().all(|term| hit(term, one))).collect()
+            }
+            (true, Some(before)) => {
+                let before = heavy(&Question::read(self, before));
+                priced.iter().filter(|one| before.iter().any(|term| hit(term, one))).collect()
+            }
+            _ => return None,
+        };
+        // What is named so itself comes before what only stands under such a heading.
+        let by_name = |one: &&Priced<'_>| {
+            let own = |variants: &Vec<(Term, f64)>| {
+                variants.iter().any(|(term, weight)| {
+                    *weight >= FITS && (one.own.contains(term) || one.which.contains(term))
+                })
+            };
+            named.iter().any(own)
+        };
+        let own: Vec<&Priced<'_>> = fitting.iter().copied().filter(by_name).collect();
+        let fitting = if own.len() > 1 { own } else { fitting };
+        // Of one thing there is no cheapest.
+        let best = match cheapest {
+            true => fitting.iter().min_by_key(|one| one.cents),
+            false => fitting.iter().max_by_key(|one| one.cents),
+        };
+        let best = best.filter(|_| fitting.len() > 1)?;
+        let alike: Vec<Part<'_>> = fitting
+            .iter()
+            .filter(|one| one.cents == best.cents)
+            .take(ALIKE)
+            .map(|fact| Part { count: 1, fact })
+            .collect();
+        let lines: Vec<FromFacts> =
+            alike.iter().map(|part| shown(std::slice::from_ref(part))).collect();
+        let reply: Vec<&str> = lines.iter().map(|line| line.reply.as_str()).collect();
+        let mut pieces: Vec<usize> = lines.iter().flat_map(|line| line.pieces.clone()).collect();
+        pieces.dedup();
+        Some(FromFacts { reply: reply.join("\n"), pieces })
+    }
+}
