@@ -397,8 +397,7 @@ impl Answerer {
         let look = move |extractor: &knowledge::Extractor<'_>| {
             let before = before.as_ref().map(|(asked, told)| knowledge::Before { asked, told });
             let mut found = parts::find(extractor, &asked, before, &asks_hours);
-            let asked_before = before.map(|before| before.asked);
-            if of_hours && extractor.opening(&asked, asked_before).is_none() {
+            if of_hours && extractor.opening(&asked, before).is_none() {
                 // A sentence that shares a word with the question but names no hour answers another.
                 found.extracts.retain(|extract| {
                     let of_a_day = knowledge::is_of_a_day(&extract.reply);

@@ -69,8 +69,8 @@ pub(crate) fn find(
             found.extracts.push(hours);
             continue;
         }
-        let asked_before = last.as_ref().map(|(asked, _)| asked.as_str());
-        if let Some(hours) = extractor.opening(part, asked_before)
+        let before = last.as_ref().map(|(asked, told)| Before { asked, told });
+        if let Some(hours) = extractor.opening(part, before)
             && extractor.noted(part).is_none()
         {
             last = Some((part.clone(), hours.reply.clone()));
@@ -85,6 +85,14 @@ pub(crate) fn find(
         {
             last = Some((format!("{asked} {part}"), other.reply.clone()));
             found.extracts.push(other);
+            continue;
+        }
+        // "E a garantia?" after the price of it.
+        if let Some((asked, told)) = &last
+            && let Some(column) = extractor.column_of(part, told)
+        {
+            last = Some((format!("{asked} {part}"), column.reply.clone()));
+            found.extracts.push(column);
             continue;
         }
         if let Some((asked, _)) = &last
@@ -110,6 +118,18 @@ pub(crate) fn find(
                 None => found.unknown.push(part.clone()),
             }
             continue;
+        }
+        // "E quanto custa?" after what was told without a price.
+        if let Some((asked, told)) = &last
+            && is_bare_price(part)
+            && !told.contains("R$")
+        {
+            let priced = extractor.answer(&format!("quanto custa {asked}"), None);
+            if priced.supported() && priced.reply.contains("R$") {
+                last = Some((format!("{asked} {part}"), priced.reply.clone()));
+                found.extracts.push(priced);
+                continue;
+            }
         }
         let leans = last.as_ref().filter(|_| leans(part));
         let leans = leans.map(|(asked, told)| Before { asked, told });
@@ -348,7 +368,7 @@ fn counted(text: &str, before: &str) -> Option<String> {
 /// Words of a question of a price that name nothing.
 const PRICE: &[&str] = &[
     "quanto", "qual", "o", "e", "custa", "custam", "fica", "ficam", "sai", "saem", "valor",
-    "preco", "seria", "ta", "esta", "da", "daria",
+    "preco", "seria", "ta", "esta", "da", "daria", "por", "agora", "entao", "isso",
 ];
 
 /// "Quanto custa", "qual o valor": a price of what was named before.

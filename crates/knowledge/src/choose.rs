@@ -271,6 +271,7 @@ impl Index {
                 .filter(|other| !other.heading && is_list_line(&other.text))
                 .filter(|other| (own(other) - best_own).abs() <= ALIKE)
                 .filter(|other| other.shown_tags == sentence.shown_tags)
+                .filter(|other| ranges::within(&other.ranges, &question.sizes) != Some(false))
                 .collect();
             let alike = best_named(asked, alike);
             let names_more = question.names_things();
@@ -347,7 +348,7 @@ impl Index {
     }
 
     /// The columns of a row that are asked for; of those that were asked for before only where none is asked for now.
-    fn columns<'a>(
+    pub(crate) fn columns<'a>(
         &self,
         question: &Question,
         before: Option<&Question>,

@@ -52,14 +52,21 @@ impl Extractor<'_> {
         self.index.extreme(text, Some(before), self.today).map(of_facts)
     }
 
-    /// When the thing that a text names, or the business, is open on the days that it names. `before`: what was asked before.
-    pub fn opening(&self, text: &str, before: Option<&str>) -> Option<Extract> {
+    /// When the thing that a text names, or the business, is open on the days that it names. `before`: what was asked and
+    /// told before.
+    pub fn opening(&self, text: &str, before: Option<Before<'_>>) -> Option<Extract> {
+        let before = before.map(|before| (before.asked, before.told));
         self.index.opening(text, before, self.today).map(of_facts)
     }
 
     /// Another row of the table from which was told before: "e o grande?".
     pub fn other_of(&self, text: &str, asked: &str, told: &str) -> Option<Extract> {
         self.index.other_of(text, (asked, told), self.today).map(of_facts)
+    }
+
+    /// Another cell of the row from which was told before: "e a garantia?".
+    pub fn column_of(&self, text: &str, told: &str) -> Option<Extract> {
+        self.index.column_of(text, told, self.today).map(of_facts)
     }
 
     /// What a price or a sum that was told before comes to: "e no pix?", "pra dois?", "e com a entrega no centro?".

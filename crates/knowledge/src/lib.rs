@@ -36,6 +36,7 @@ mod store;
 mod sums;
 mod sweep;
 mod timetable;
+mod told_row;
 mod typed;
 mod vectors;
 mod versions;

@@ -1,9 +1,17 @@
 //! Which of several prices is meant, by their names: of rows that are named nearly alike, and of a line with several.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::facts::cells;
 use crate::index::Sentence;
 use crate::ranges;
-use crate::split::stem;
+use crate::split::{expression, stem};
+
+static DECIMAL: LazyLock<Regex> = LazyLock::new(|| expression(r"\b([0-9]+)[,.]([0-9]+)"));
+static GLUED: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"(?i)\b([0-9v]+) ?(kgs?|m|mts?|l|lt|ml|cm|km|gb|tb)\b"));
 
 pub(crate) fn is_priced(text: &str) -> bool {
     text.contains("R$") || text.contains(" reais")
@@ -13,10 +21,18 @@ pub(crate) fn is_priced(text: &str) -> bool {
 pub(crate) fn naming(text: &str) -> Vec<String> {
     const SMALL: &[&str] =
         &["de", "da", "do", "das", "dos", "e", "o", "a", "os", "as", "com", "para", "em", ""];
-    kernel::text::fold_words(text)
+    // "1,5 metro" and "1,5m" are one.
+    let text = DECIMAL.replace_all(text, "${1}v$2");
+    let text = GLUED.replace_all(&text, "$1 $2");
+    kernel::text::fold_words(&text)
         .split(' ')
         .filter(|word| !SMALL.contains(word))
-        .map(stem)
+        .map(|word| match word {
+            "metro" | "metros" | "mt" | "mts" => "m".to_owned(),
+            "quilo" | "quilos" | "kilo" | "kilos" | "kgs" => "kg".to_owned(),
+            "litro" | "litros" | "lt" => "l".to_owned(),
+            _ => stem(word),
+        })
         .collect()
 }
 

@@ -103,6 +103,7 @@ static AND_MORE: LazyLock<Regex> = LazyLock::new(|| {
     let unit = &*UNIT;
     expression(&format!(r"\b{NUMBER} ?{unit} (?:ou mais|para cima|pra cima|em diante|acima)\b"))
 });
+static BARE: LazyLock<Regex> = LazyLock::new(|| expression(r"\b[0-9]{1,4}(?:,[0-9]{1,2})?\b"));
 static SIZE: LazyLock<Regex> = LazyLock::new(|| {
     let unit = &*UNIT;
     expression(&format!(r"(?:\b{NUMBER}|\b([a-z]{{2,8}}) )\s?{unit}\b"))
@@ -168,6 +169,20 @@ pub(crate) fn sizes(folded: &str) -> Vec<Size> {
             Some(Size { measure, amount: amount * times })
         })
         .collect()
+}
+
+/// The number that folded text names, in the measure of spans: "e o de 8?" after an age is one of years.
+pub(crate) fn bare(ranges: &[Range], folded: &str) -> Option<Size> {
+    let measure = ranges.first()?.measure;
+    let named = sizes(folded);
+    if let Some(size) = named.iter().find(|size| size.measure == measure) {
+        return Some(*size);
+    }
+    let mut numbers = BARE.find_iter(folded);
+    let (one, None) = (numbers.next()?, numbers.next()) else { return None };
+    let amount = number(one.as_str()).filter(|_| named.is_empty())?;
+    let times = if measure == Measure::Months { 12.0 } else { 1.0 };
+    Some(Size { measure, amount: amount * times })
 }
 
 /// Folded text without what it measures.

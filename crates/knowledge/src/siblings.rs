@@ -3,12 +3,14 @@
 use std::cmp::Reverse;
 
 use jiff::civil::Date;
-use kernel::text::fold_words;
+use kernel::text::{fold, fold_words};
 
 use crate::choose::is_list_line;
 use crate::index::Index;
 use crate::named_prices::{naming, subject_of};
 use crate::question::Question;
+use crate::ranges;
+use crate::split::stem;
 use crate::sums::{FromFacts, as_many};
 
 /// Words of such a text, at most, and those of them that name nothing.
@@ -21,11 +23,35 @@ const AROUND: &[&str] = &[
     "outra", "seria", "tambem", "voces", "lugar",
 ];
 
+/// Stems of words for the one of several that has no name of its own.
+const USUAL: &[&str] = &["normal", "comum", "tradicional", "simpl", "basic"];
+
+/// The words of a name that are asked for, and those that it must lack: "sem o frango", where no name says "sem".
+fn without(asked: &[String], text: &str) -> (Vec<String>, Vec<String>) {
+    let line = fold_words(text);
+    let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
+    let lacks: Vec<String> = words
+        .iter()
+        .enumerate()
+        .filter(|(at, word)| {
+            **word == "sem"
+                && words.get(at + 1).is_some_and(|next| matches!(*next, "o" | "a" | "os" | "as"))
+        })
+        .filter_map(|(at, _)| words.get(at + 2).map(|word| stem(word)))
+        .collect();
+    let asked = asked
+        .iter()
+        .filter(|word| !lacks.contains(word) && (lacks.is_empty() || *word != "sem"))
+        .cloned()
+        .collect();
+    (asked, lacks)
+}
+
 /// A line of a list or a table, by the numbers of its piece and its sentence.
 #[derive(Clone, Copy)]
-struct Row {
-    piece: usize,
-    sentence: u32,
+pub(crate) struct Row {
+    pub(crate) piece: usize,
+    pub(crate) sentence: u32,
 }
 
 impl Index {
@@ -48,6 +74,9 @@ impl Index {
         if asked.is_empty() {
             return None;
         }
+        let said = fold(text);
+        // "Só de legumes, sem o frango": a row that lacks a word.
+        let (asked, lacks) = without(&asked, &said);
         let told = fold_words(before.1);
         let rows = || self.rows(today);
         let words = |row: Row| naming(&self.row_name(row));
@@ -56,7 +85,8 @@ impl Index {
         })?;
         let own = words(base);
         // The row told before may be the one that is meant.
-        if holds(&own, &asked) {
+        let plain = matches!(asked.as_slice(), [one] if USUAL.contains(&one.as_str()));
+        if holds(&own, &asked) && lacks.iter().all(|word| !own.contains(word)) {
             return None;
         }
         let table = |row: Row| {
@@ -64,21 +94,46 @@ impl Index {
             (self.chunks[row.piece].document, heading)
         };
         // Those first that share most of their names with it, and have least beside.
-        let mut others: Vec<(Reverse<usize>, usize, Row)> = rows()
-            .filter(|row| row.sentence != base.sentence && table(*row) == table(base))
+        let beside =
+            || rows().filter(|row| row.sentence != base.sentence && table(*row) == table(base));
+        // "E o de 8?" after "3 a 6 anos", "e o pequeno?" after "400 litros".
+        let measured = self.of_span(&said, base, &mut beside()).or_else(|| {
+            let kind = own.first()?;
+            of_size(
+                &asked,
+                &own,
+                beside()
+                    .map(|row| (words(row), row))
+                    .filter(|(name, _)| name.first() == Some(kind)),
+            )
+        });
+        let mut others: Vec<(Reverse<usize>, usize, Row)> = beside()
             .map(|row| (words(row), row))
-            .filter(|(name, _)| holds(name, &asked))
+            .filter(|(name, _)| {
+                // "A normal" has nothing beside the name that all of them share.
+                let fits = if plain {
+                    name.len() < own.len() && name.iter().all(|word| own.contains(word))
+                } else {
+                    holds(name, &asked)
+                };
+                fits && lacks.iter().all(|word| !name.contains(word))
+            })
             .map(|(name, row)| {
                 let shared = name.iter().filter(|word| own.contains(word)).count();
                 (Reverse(shared), name.len(), row)
             })
             .collect();
         others.sort_by_key(|(shared, length, _)| (*shared, *length));
-        let (first, next) = (others.first()?, others.get(1));
-        if next.is_some_and(|next| (next.0, next.1) == (first.0, first.1)) {
-            return None;
-        }
-        let row = first.2;
+        let row = match measured {
+            Some(row) => row,
+            None => {
+                let (first, next) = (others.first()?, others.get(1));
+                if next.is_some_and(|next| (next.0, next.1) == (first.0, first.1)) {
+                    return None;
+                }
+                first.2
+            }
+        };
         let question = Question::read(self, &format!("{} {text}", before.0));
         let mut reply = self.row(&question, None, &self.sentences[row.sentence as usize].text);
         if let Some(sum) = as_many(before.1, &reply) {
@@ -87,8 +142,21 @@ impl Index {
         Some(FromFacts { reply, pieces: vec![row.piece] })
     }
 
+    /// The one row in whose span the number of a text lies, read in the measure of the row told before.
+    fn of_span(&self, text: &str, base: Row, rows: &mut dyn Iterator<Item = Row>) -> Option<Row> {
+        let ranges = |row: Row| &self.sentences[row.sentence as usize].ranges;
+        let size = ranges::bare(ranges(base), text)?;
+        // The row told before may be the one that is meant.
+        if ranges::within(ranges(base), &[size]) == Some(true) {
+            return None;
+        }
+        let mut fitting = rows.filter(|row| ranges::within(ranges(*row), &[size]) == Some(true));
+        let row = fitting.next()?;
+        fitting.next().is_none().then_some(row)
+    }
+
     /// The lines of lists and tables that hold on a day.
-    fn rows(&self, today: Option<Date>) -> impl Iterator<Item = Row> + '_ {
+    pub(crate) fn rows(&self, today: Option<Date>) -> impl Iterator<Item = Row> + '_ {
         let all = self.pieces.iter().enumerate().flat_map(|(piece, own)| {
             own.sentences.iter().map(move |sentence| Row { piece, sentence: *sentence })
         });
@@ -99,9 +167,32 @@ impl Index {
         })
     }
 
-    fn row_name(&self, row: Row) -> String {
+    pub(crate) fn row_name(&self, row: Row) -> String {
         subject_of(&self.sentences[row.sentence as usize].text)
     }
+}
+
+/// The smallest or the greatest of things that are told apart by a number: "a pequena" of "150 litros" and "400 litros".
+fn of_size(
+    asked: &[String],
+    own: &[String],
+    rows: impl Iterator<Item = (Vec<String>, Row)>,
+) -> Option<Row> {
+    let [word] = asked else { return None };
+    let greatest = match word.as_str() {
+        "grand" | "mai" | "maior" => true,
+        "pequen" | "men" | "menor" | "pequenin" => false,
+        _ => return None,
+    };
+    let number = |name: &[String]| -> Option<f64> {
+        name.iter().find_map(|word| word.replace('v', ".").parse().ok())
+    };
+    let base = number(own)?;
+    let mut sized: Vec<(f64, Row)> =
+        rows.filter_map(|(name, row)| Some((number(&name)?, row))).collect();
+    sized.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (size, row) = if greatest { sized.last()? } else { sized.first()? };
+    (if greatest { *size > base } else { *size < base }).then_some(*row)
 }
 
 /// Whether a name has all these words, each as often.
@@ -115,7 +206,9 @@ mod tests {
     use crate::Index;
 
     const NOTES: &str = "# Aluguel\n| Instrumento | Por mês |\n|---|---|\n| Violino 3/4 | R$ 65 |\n| Violino 4/4 | R$ 75 |\n\
-        | Violão de aço | R$ 55 |\n| Violão de nylon | R$ 45 |\n";
+        | Violão de aço | R$ 55 |\n| Violão de nylon | R$ 45 |\n\n# Consulta\n| Idade | Valor |\n|---|---|\n| 3 a 6 anos | R$ 70 |\n\
+        | 7 a 12 anos | R$ 90 |\n\n# Máquinas\n| Máquina | Diária |\n|---|---|\n| Betoneira 150 litros | R$ 48 |\n\
+        | Betoneira 400 litros | R$ 70 |\n| Sopa de legumes com frango | R$ 20 |\n| Sopa de legumes | R$ 16 |\n| Piso 1 m | R$ 11 |\n| Piso 1,5 m | R$ 16 |\n";
 
     #[test]
     fn another_row_is_known_by_what_tells_it_apart() {
@@ -128,7 +221,17 @@ mod tests {
         assert!(told.contains("Violino 4/4") && told.contains("75"), "{told}");
         let told = said("não, o de nylon", "Violão de aço: R$ 55");
         assert!(told.contains("nylon") && told.contains("45"), "{told}");
+        let told = said("e o de 8?", "3 a 6 anos: R$ 70");
+        assert!(told.contains("7 a 12 anos") && told.contains("90"), "{told}");
+        let told = said("e a pequena?", "Betoneira 400 litros: R$ 70");
+        assert!(told.contains("150 litros") && told.contains("48"), "{told}");
+        let told = said("e o de 1 metro?", "Piso 1,5 m: R$ 16");
+        assert!(told.contains("Piso 1 m") && told.contains("11"), "{told}");
         // What was told already, what names two, what is no row, what is no such text.
+        let told = said("e a normal?", "Sopa de legumes com frango: R$ 20");
+        assert!(told.contains("R$ 16") && !told.contains("frango"), "{told}");
+        let told = said("não, só de legumes, sem o frango", "Sopa de legumes com frango: R$ 20");
+        assert!(told.contains("R$ 16") && !told.contains("frango"), "{told}");
         for (text, told) in [
             ("e o 3/4?", "Violino 3/4: R$ 65"),
             ("e violão?", "Violino 3/4: R$ 65"),

@@ -67,7 +67,7 @@ static OPENING: LazyLock<Words> = LazyLock::new(|| {
 static SERVING: LazyLock<Words> = LazyLock::new(|| {
     set(
         "atende atendem atendendo atendimento trabalha trabalham serve servem entrega entregam comeca comecam termina terminam acaba \
-         tem ha fica ficam alguem retirar retira buscar passar deixar devolver visitar conhecer chegar chego liga ligam",
+         tem ha fica ficam alguem retirar retira buscar passar deixar devolver visitar conhecer chegar chego liga ligam vem embora",
     )
 });
 /// Words of such a question that name nothing.
@@ -105,14 +105,16 @@ static OTHER: LazyLock<Words> = LazyLock::new(|| {
     )
 });
 
+/// What lines of hours belong to: one heading or question, and the same words before their first day.
+type Block = (DocumentId, Option<Arc<str>>, Vec<String>);
+
 /// A line that says when something is open.
 #[derive(Debug)]
 pub(crate) struct Line {
     /// Numbers of its sentence and of its piece.
     sentence: u32,
     piece: usize,
-    /// What it belongs to: lines of one heading or question, with the same words before their first day.
-    block: (DocumentId, Option<Arc<str>>, Vec<String>),
+    block: Block,
     /// Stems of what it is of: its heading, its question, what stands before its first day.
     of: Vec<String>,
     /// Stems of all of it.
@@ -139,6 +141,7 @@ impl Line {
 }
 
 /// What a question asks of a timetable.
+#[derive(Default)]
 struct Asked {
     /// Stems of the thing, which may be missing.
     of: Vec<String>,
@@ -169,6 +172,16 @@ pub fn asks_for_usual_hours(text: &str) -> bool {
     })
 }
 
+/// "Vocês abrem?", "a loja fecha que horas?": not of what was told before.
+fn speaks_to_the_business(text: &str) -> bool {
+    let plain = Plain::of(text);
+    let mut words = plain.words();
+    words.any(|word| {
+        word == "voces"
+            || GENERAL.contains(word) && !AROUND.contains(word) && !OPENING.contains(word)
+    })
+}
+
 fn of_the_business(text: &str) -> Option<Asked> {
     // Whatever today is: "amanhã" names a day.
     let asked = Asked::read(text, Some(Date::ZERO))?;
@@ -177,18 +190,29 @@ fn of_the_business(text: &str) -> Option<Asked> {
 
 impl Index {
     /// The lines that say when what a text names is open, on the days that it names; `None` where it asks for no hours, or
-    /// the documents do not say. `before`: what was asked before it, on which it may lean.
+    /// the documents do not say. `before`: what was asked and told before it, on which it may lean.
     pub(crate) fn opening(
         &self,
         text: &str,
-        before: Option<&str>,
+        before: Option<(&str, &str)>,
         today: Option<Date>,
     ) -> Option<FromFacts> {
+        let (asked_before, told_before) = before.unzip();
+        let mut lines = self.lines_on(today);
+        let of_told = self.block_told(&lines, told_before.unwrap_or_default());
         let mut asked = Asked::read(text, today)
-            .or_else(|| Asked::read(before?, today)?.with_days_of(text, today))?;
-        let lines = self.lines_on(today);
-        if asked.of_before {
-            asked.of = named_before(before.unwrap_or_default(), &lines);
+            .or_else(|| Asked::read(asked_before?, today)?.with_days_of(text, today))
+            .or_else(|| {
+                // "E no sábado?" after the hours of somebody, however those came to be told.
+                of_told.is_some().then(Asked::default)?.with_days_of(text, today)
+            })?;
+        let nothing =
+            asked.of.is_empty() && asked.perhaps.is_empty() && !speaks_to_the_business(text);
+        if let Some(block) = of_told.filter(|_| asked.of_before || nothing) {
+            lines.retain(|line| line.block == block);
+            asked.of.clear();
+        } else if asked.of_before {
+            asked.of = named_before(asked_before.unwrap_or_default(), &lines);
             if asked.pronoun && asked.of.is_empty() {
                 return None;
             }
@@ -233,6 +257,17 @@ impl Index {
         }
         let article = if day >= 6 { "No" } else { "Na" };
         Some(told(&chosen, &format!("{article} {} não há atendimento. ", name(day))))
+    }
+
+    /// The block of the one thing whose hours were told before; `None` where those of the business were, or several.
+    fn block_told(&self, lines: &[&Line], told: &str) -> Option<Block> {
+        let mut blocks = lines
+            .iter()
+            .filter(|line| told.contains(self.sentences[line.sentence as usize].line_text.trim()))
+            .filter(|line| line.of.iter().any(|stem| !GENERAL_STEMS.contains(stem)))
+            .map(|line| &line.block);
+        let first = blocks.next()?;
+        blocks.all(|block| block == first).then(|| first.clone())
     }
 
     /// Whether the documents say when it is open on the days of the year that a text names.
@@ -511,7 +546,9 @@ mod tests {
     /// A Thursday.
     fn said(text: &str, before: Option<&str>) -> Option<String> {
         let index = Index::of_files(&[("notas.md", NOTES)]).unwrap();
-        index.opening(text, before, Some(date(2026, 3, 5))).map(|told| told.reply)
+        index
+            .opening(text, before.map(|asked| (asked, "")), Some(date(2026, 3, 5)))
+            .map(|told| told.reply)
     }
 
     #[test]

@@ -134,6 +134,17 @@ fn of_shares(plain: &Plain, shares: &[f32]) -> Vec<Found> {
     for (name, share) in crate::CLASSES.iter().zip(shares) {
         let Some(act) = Act::by_name(name) else { continue };
         let caught = *share >= AGREES && NETS.get(&act).is_some_and(|net| net.holds(line));
+        // "E de tarde?" goes on with a question, and "nem pra tirar peça?" asks one: only by its words is that a greeting, or
+        // the wish to hear no more.
+        let goes_on = ["e ", "ou ", "mas ", "nem "].iter().any(|start| line.starts_with(start));
+        let hardly = match act {
+            Act::Greeting => goes_on,
+            Act::Stop => goes_on && plain.asks,
+            _ => false,
+        };
+        if hardly && !caught {
+            continue;
+        }
         let strength = match *share {
             share if caught || share >= CERTAIN => Strength::Certain,
             share if share >= LIKELY => Strength::Likely,

@@ -121,7 +121,7 @@ pub(crate) const NOT: &[(Act, &[&str])] = &[
             "(extintor|seguro|alarme|saida|porta|escada|detector|brigada|curso|treinamento|kit|plano|contrato|cobertura|cobre|apolice|taxa|consulta|plantao|atendimento|atendem|atende|servico|pronto atendimento|numero|telefone|luz|iluminacao|farol|freio|botao|sirene)( {3})? (de |contra |para |do |da )?(incendio|emergencia|emergencias|acidente|acidentes|primeiros socorros|socorro|bombeiro|bombeiros|urgencia)",
             "(matar (a )?(fome|sede|saudade|saudades|aula|o tempo|tempo|a curiosidade|barata|baratas|inseto|insetos|rato|ratos|cupim|mosquito|formiga|formigas|bicho|piolho|pulga|pulgas))",
             "(quanto (custa|e|fica|sai)|qual (o )?(preco|valor)|preco d|valor d|tem|vende|vendem|fazem|faz|oferecem|trabalham com|existe|aceitam|incluem|inclui)( {5})? (curso|aula|treinamento|exame|teste|remedio|spray|aplicativo|alarme|seguro|plano|consulta)( {5})?",
-            "preco (que )?mata|matador|matou a pau|arrasou|bomba de chocolate|carolina|tiro (de )?(foto|ao alvo|certo)|fogo (baixo|alto|de chao|no rabo|brando)|a prova de (fogo|bala)|pistola de|fogao|lareira|churrasqueira a",
+            "preco (que )?mata|matador|matou a pau|arrasou|(quando|como|posso|se|depois|hora que|que dia) (eu )?tiro |bomba de chocolate|carolina|tiro (de )?(foto|ao alvo|certo)|fogo (baixo|alto|de chao|no rabo|brando)|a prova de (fogo|bala)|pistola de|fogao|lareira|churrasqueira a",
         ],
     ),
     (

@@ -121,6 +121,19 @@ impl Index {
                 }
             }
             let added = self.parts(wanted, priced, false, &|_| None)?;
+            // What is named again is counted anew: "e com duas sessões?".
+            let stems: Vec<String> = Plain::of(&wanted.rest)
+                .words()
+                .filter(|word| !AROUND.contains(*word))
+                .map(stem)
+                .collect();
+            let known = |part: &Part<'_>| {
+                let own = part.fact.stems();
+                stems.iter().any(|stem| stem.len() > 2 && own.contains(stem))
+            };
+            if parts.iter().any(known) {
+                return None;
+            }
             let new: Vec<Part<'a>> = added
                 .into_iter()
                 .filter(|one| parts.iter().all(|old| !std::ptr::eq(old.fact, one.fact)))
@@ -183,6 +196,14 @@ impl Index {
         }
         if words.len() > LONGEST_RECOUNT || !(1..=MOST).contains(&count) {
             return None;
+        }
+        if part.fact.lot.is_some_and(|lot| lot > 1) {
+            // The price of 500 says nothing of 1000: that has a row of its own.
+            let same = |one: &&Priced<'_>| {
+                (&one.own, &one.which) == (&part.fact.own, &part.fact.which)
+                    && one.lot == Some(count)
+            };
+            return priced.iter().find(same).map(|fact| Part { count: 1, fact });
         }
         let Some(unit) = unit else { return of_it.then_some(Part { count, fact: part.fact }) };
         if is_by(part.fact, unit) {

@@ -121,7 +121,7 @@ both_engines! {
             ]),
             ("5511987654303", [
                 ("quanto é a furadeira?", "Furadeira, de impacto", "R$ 40"),
-                ("pra 4 dias?", "4 × R$ 25,00 = R$ 100,00", "R$ 40"),
+                ("pra 4 dias?", "R$ 100,00", "R$ 40"),
                 ("fecha pro almoço?", "13h30", "Domingo"),
             ]),
         ] {
