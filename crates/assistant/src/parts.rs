@@ -70,7 +70,12 @@ pub(crate) fn find(
             continue;
         }
         let before = last.as_ref().map(|(asked, told)| Before { asked, told });
-        if let Some(hours) = extractor.opening(part, before)
+        // "E sábado vocês abrem? durante a semana não consigo": what follows the question only says why.
+        let question =
+            part.find('?').map(|end| &part[..=end]).filter(|first| first.len() < part.len());
+        let hours =
+            extractor.opening(part, before).or_else(|| extractor.opening(question?, before));
+        if let Some(hours) = hours
             && extractor.noted(part).is_none()
         {
             last = Some((part.clone(), hours.reply.clone()));
@@ -162,7 +167,7 @@ pub(crate) fn find(
             if found.extracts.iter().all(|other| other.reply != best.reply) {
                 found.extracts.push(best);
             }
-        } else {
+        } else if is_asked(part, several) {
             found.unknown.push(part.clone());
         }
         unknown_before = (found.unknown.last() == Some(part)).then_some(part.as_str());
@@ -247,6 +252,33 @@ fn leans(text: &str) -> bool {
     words.len() <= LEANING && (opens || words.len() <= 5)
 }
 
+/// "Aqui é a dona Neusa, tudo bem com vocês?": who writes, and a greeting.
+fn introduces(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "bom", "boa", "dia", "tarde", "noite", "oi", "ola", "oie", "tudo", "bem", "bom", "certo",
+        "com", "voce", "voces", "e", "eu", "sou", "aqui", "meu", "minha", "filho", "filha",
+        "querida", "querido", "moca", "moco", "amigo", "amiga", "nome", "como", "vai", "vao",
+        "esta", "estao", "por", "ai", "ne", "o", "a", "de", "do", "da", "dona", "seu", "senhor",
+        "senhora", "quem", "fala", "falando", "espero", "que", "pessoal", "gente", "amor", "deus",
+        "abencoe", "graca", "paz",
+    ];
+    let plain = Plain::of(text);
+    let greets =
+        ["tudo bem", "tudo bom", "bom dia", "boa tarde", "boa noite", "como vai", "tudo certo"]
+            .iter()
+            .any(|greeting| kernel::text::has_phrase(&plain.line, greeting));
+    let named = text.split_whitespace().skip(1).filter(|word| {
+        // A name has a capital letter, or follows "aqui é", "dona", "meu nome é".
+        word.chars().next().is_some_and(char::is_uppercase)
+    });
+    let names: Vec<String> = named.map(kernel::text::fold).collect();
+    let mut rest = plain.words().filter(|word| {
+        !WORDS.contains(word) && !names.iter().any(|name| name.trim_matches(',') == *word)
+    });
+    // One more word may be the name, typed without its capital letter.
+    greets && rest.next().is_none_or(|_| rest.next().is_none() && !names.is_empty())
+}
+
 /// "Queria tirar uma dúvida": a question follows, and this is none.
 fn announces_a_question(text: &str) -> bool {
     const WORDS: &str = "queria quero gostaria preciso precisava posso pode podem poderia tirar fazer uma umas duvida duvidas \
@@ -277,7 +309,10 @@ fn questions(text: &str) -> Vec<String> {
         .flat_map(|part| part.split_inclusive(". "))
         .map(str::trim)
         .filter(|part| {
-            part.chars().any(char::is_alphanumeric) && asks(part) && !announces_a_question(part)
+            part.chars().any(char::is_alphanumeric)
+                && asks(part)
+                && !announces_a_question(part)
+                && !introduces(part)
         })
         .collect();
     let mut out: Vec<String> = Vec::new();
@@ -386,6 +421,11 @@ fn is_question_noun(text: &str) -> bool {
     ];
     let noun = text.split_whitespace().nth(1).map(kernel::text::fold).unwrap_or_default();
     NOUNS.contains(&noun.as_str())
+}
+
+/// Whether it need be said that a part is not known: beside others only of what is clearly asked.
+fn is_asked(part: &str, several: bool) -> bool {
+    !several || part.contains('?') || begins_a_question(part)
 }
 
 /// Whether a text begins as a question of its own does: with a verb or a word that asks.

@@ -454,6 +454,15 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_is_wider_than_the_first_is_read() {
+        // "resposta" stands farther right than the first row reaches.
+        let text = "Serviço;Valor\nPintura;R$ 10;por metro;resposta em 2 dias;à vista\n";
+        let read = read("lista.csv", text.as_bytes()).unwrap();
+        let Some(Item::Section { text, .. }) = read.items.first() else { panic!("{read:?}") };
+        assert!(text.contains("Pintura") && text.contains("2 dias"), "{text}");
+    }
+
+    #[test]
     fn what_cannot_be_read_says_why() {
         let noise: Vec<u8> = (0..=255).cycle().take(2000).collect();
         assert!(matches!(read("a.txt", &noise), Err(ReadError::Binary(_))));

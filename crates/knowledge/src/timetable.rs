@@ -92,6 +92,12 @@ static GENERAL: LazyLock<Words> = LazyLock::new(|| {
          consultorio padaria academia hotel pousada ficamos a o de do da e em que voces voce qual sao estamos estao dia",
     )
 });
+/// Words of a question of days that names nothing.
+const DAYS_ALONE: &[&str] = &[
+    "e", "que", "quais", "dia", "dias", "sao", "esses", "essas", "da", "de", "semana", "seria",
+    "seriam", "mesmo", "ela", "ele", "atende", "atendem", "vem", "em", "ta", "ai", "entao", "isso",
+    "tem",
+];
 /// Verbs for what may have hours of its own.
 const FETCHING: &[&str] =
     &["retirar", "retira", "buscar", "deixar", "devolver", "entrega", "entregam", "liga", "ligam"];
@@ -198,6 +204,9 @@ impl Index {
         today: Option<Date>,
     ) -> Option<FromFacts> {
         let (asked_before, told_before) = before.unzip();
+        if let Some(days) = self.days_told(text, told_before.unwrap_or_default()) {
+            return Some(days);
+        }
         let mut lines = self.lines_on(today);
         let of_told = self.block_told(&lines, told_before.unwrap_or_default());
         let mut asked = Asked::read(text, today)
@@ -257,6 +266,24 @@ impl Index {
         }
         let article = if day >= 6 { "No" } else { "Na" };
         Some(told(&chosen, &format!("{article} {} não há atendimento. ", name(day))))
+    }
+
+    /// The sentence that was told before, where it says the days that a text asks for and nothing else: "que dias são?".
+    fn days_told(&self, text: &str, told: &str) -> Option<FromFacts> {
+        let plain = Plain::of(text);
+        let mut words = plain.words().peekable();
+        words.peek()?;
+        let asks = plain.line.contains(" que dia") || plain.line.contains(" quais dia");
+        if !asks || !words.all(|word| DAYS_ALONE.contains(&word)) {
+            return None;
+        }
+        let mut saying = self.pieces.iter().enumerate().flat_map(|(number, piece)| {
+            piece.sentences.iter().map(move |id| (number, &self.sentences[*id as usize]))
+        });
+        let (piece, sentence) = saying.find(|(_, one)| {
+            !one.heading && told.contains(&one.text) && !days(&fold(&one.text)).is_empty()
+        })?;
+        Some(FromFacts { reply: sentence.text.clone(), pieces: vec![piece] })
     }
 
     /// The block of the one thing whose hours were told before; `None` where those of the business were, or several.

@@ -8,3 +8,5 @@ pub(crate) const WEIGHTS: [f64; FEATURES] = [
     0.0094, 0.2914, 0.1556, 0.6788, -0.0258, 0.5461, -0.3536, 2.9184, 0.9384, 0.0401, 0.1013,
     0.3953, 0.0490,
 ];
+/// Of each hidden unit the weights, the bias, and what it is worth.
+pub(crate) const UNITS: [([f64; FEATURES], f64, f64); 0] = [];

@@ -68,7 +68,7 @@ fn rows(text: &str, delimiter: u8) -> Result<Vec<Vec<String>>, Stop> {
         }
         if width > 1 && row.len() > width {
             let surplus = row.len() - width;
-            let wide = answer.unwrap_or(width - 1);
+            let wide = answer.filter(|at| *at < width).unwrap_or(width - 1);
             let joined = row[wide..=wide + surplus].join(&char::from(delimiter).to_string());
             row.splice(wide..=wide + surplus, [joined]);
         }

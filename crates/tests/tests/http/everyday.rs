@@ -124,6 +124,16 @@ both_engines! {
                 ("pra 4 dias?", "R$ 100,00", "R$ 40"),
                 ("fecha pro almoço?", "13h30", "Domingo"),
             ]),
+            ("5511987654304", [
+                ("3 dias da furadeira no pix, quanto fica?", "R$ 71,25", "R$ 70,00"),
+                ("quanto custa a betoneira de 400 litros?", "R$ 95", "R$ 70"),
+                ("e a pequena?", "150 litros, Diária: R$ 70", "R$ 95"),
+            ]),
+            ("5511987654305", [
+                ("que dias tem retirada?", "Terça e quinta", "Sábado"),
+                ("e até que horas na quinta?", "17h", "18h"),
+                ("betoneira de 150 litros e a furadeira, quanto dá tudo?", "Total: R$ 95,00", "R$ 65"),
+            ]),
         ] {
             for (text, right, wrong) in turns {
                 tenant.hears(phone, text).await;
