@@ -20,7 +20,7 @@ pub use prune::prune;
 /// Numbers of a vector.
 pub const WIDTH: usize = 384;
 /// Names the model and its version: vectors of another one do not compare.
-pub const NAME: &str = "e5-small-pt-3";
+pub const NAME: &str = "e5-small-pt-4";
 
 static FILE: &[u8] = include_bytes!("../../../models/e5-small-pt-en-es.bin");
 

@@ -17,7 +17,7 @@ use crate::named_prices::{best_named, fits_better, is_priced, naming, option_of,
 use crate::question::Question;
 use crate::ranges;
 use crate::split::{all_digits, capital, stem};
-use crate::weights::{BIAS, UNITS, WEIGHTS};
+use crate::weights::{BIAS, WEIGHTS};
 
 /// Rows of a list that are told together, at most.
 const ROWS: usize = 6;
@@ -41,11 +41,7 @@ impl Scored {
 }
 
 fn score(features: &[f64; FEATURES]) -> f64 {
-    let of = |weights: &[f64; FEATURES]| -> f64 {
-        features.iter().zip(weights).map(|(feature, weight)| feature * weight).sum()
-    };
-    let hidden = UNITS.iter().map(|(weights, bias, worth)| (of(weights) + bias).tanh() * worth);
-    BIAS + of(&WEIGHTS) + hidden.sum::<f64>()
+    BIAS + features.iter().zip(&WEIGHTS).map(|(feature, weight)| feature * weight).sum::<f64>()
 }
 
 impl Index {
