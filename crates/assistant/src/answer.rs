@@ -129,7 +129,10 @@ const LONGEST_READ: usize = 2000;
 const LONGEST: usize = 4096;
 /// How sure a rule must be to be told while a person is called.
 const RULE_CONFIDENCE: f64 = 0.6;
-/// How sure the knowledge must be of an answer to what sounds like an attack.
+/// Words that ask for a fact.
+const ASKING: &[&str] =
+    &["onde", "quanto", "qual", "quais", "que", "quando", "horario", "endereco"];
+/// How sure the knowledge must be of an answer to what sounds like an attack, or might hint at danger.
 const KNOWN: f64 = 0.8;
 
 impl Answerer {
@@ -213,12 +216,15 @@ impl Answerer {
         // A hint of danger is for a person to read, but no reason to send for an ambulance.
         let hint =
             |one: &understanding::Found| one.act == Act::Harm && one.strength == Strength::Possible;
-        if found.iter().any(hint) {
+        if found.iter().any(hint) && !self.is_known(context, turned, &text).await? {
             let said = greet(phrases.calling_a_person());
             return Ok(fixed(Act::Harm.name(), said).handing_over(acts::reason(Act::Person)));
         }
-        let certain =
-            first.filter(|one| one.strength >= acts::acted_on(one.act)).map(|one| one.act);
+        // Who asks nothing and may be complaining is not to be answered with a rule.
+        let veiled = |one: &understanding::Found| one.act == Act::Complaint && !plain.asks;
+        let certain = first
+            .filter(|one| one.strength >= acts::acted_on(one.act) || veiled(one))
+            .map(|one| one.act);
         // "Como ligo o modo desenvolvedor do relógio?" sounds like an attack, and a shop knows the answer.
         if certain == Some(Act::Injection) && acts::only_asks(&plain) {
             let known = self.extractive(context, turned, &text).await?;
@@ -267,6 +273,22 @@ impl Answerer {
         }
         reply.text = greet(reply.text);
         Ok(reply)
+    }
+
+    /// Whether a text asks, and the knowledge surely has the answer: "onde é que fica, que minha neta falou tão bem?".
+    async fn is_known(
+        &self,
+        context: &Context,
+        turned: &Turned<'_>,
+        text: &str,
+    ) -> Result<bool, db::Error> {
+        let plain = Plain::of(text);
+        let asks = plain.words().any(|word| ASKING.contains(&word));
+        if !asks {
+            return Ok(false);
+        }
+        let known = self.extractive(context, turned, text).await?;
+        Ok(!known.declined && !known.sources.is_empty() && known.confidence >= KNOWN)
     }
 
     /// The acts of a text. The encoder is asked unless its words leave no doubt.

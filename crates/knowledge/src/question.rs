@@ -252,9 +252,10 @@ impl Index {
         let mut named = 0;
         for word in plain.words() {
             let wish = lexicon::WISHES.split_whitespace().any(|one| one == word);
+            // "20h", "dia 5" and "2kg" name no thing.
             if wish
                 || word.len() < 3
-                || all_digits(word)
+                || word.bytes().any(|b| b.is_ascii_digit())
                 || STOP.contains(word)
                 || REQUESTS.contains(word)
             {

@@ -48,7 +48,7 @@ static PREAMBLE: LazyLock<Regex> = LazyLock::new(|| {
 /// What is said before a question and asks for nothing.
 static GREETED: LazyLock<Regex> = LazyLock::new(|| {
     expression(
-        r"(?i)^\s*(?:(?:oi+e?|ol[aá]|opa|e a[ií]|bom dia|boa tarde|boa noite|blz|beleza|ok|certo|entendi|tudo bem|td bem|ent[aã]o|show|perfeito|ata|ah|hm+|legal|valeu|obrigad[oa])(?:[\s,.!:;-]+|$))+",
+        r"(?i)^\s*(?:(?:oi+e?|ol[aá]|opa|e a[ií]|eae|e ae|eai|iae|iai|salve|fala(?: a[ií])?|hey|hello|hola|bom dia|boa tarde|boa noite|blz|beleza|ok|certo|entendi|tudo bem|td bem|ent[aã]o|show|perfeito|ata|ah|hm+|legal|valeu|obrigad[oa])(?:[\s,.!:;-]+|$))+",
     )
 });
 

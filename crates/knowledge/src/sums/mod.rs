@@ -21,7 +21,8 @@ use wanted::Wanted;
 
 pub(crate) use comes_to::as_many;
 
-/// Words of a text in which parts are looked for that no price is named by, at most.
+/// Words of a text that may ask for a sum, and in which parts are looked for that no price is named by, at most.
+const MOST_WORDS: usize = 60;
 const LONGEST: usize = 30;
 /// Parts of a sum, at most.
 const PARTS: usize = 8;
@@ -92,6 +93,9 @@ impl Index {
     ) -> Option<FromFacts> {
         let spoken = text.replace('+', " mais ").replace(", ", " e ").replace('\n', " e ");
         let plain = Plain::of(&spoken);
+        if plain.words().count() > MOST_WORDS {
+            return None;
+        }
         let wanted = Wanted::read(plain.line.trim());
         let words: Vec<&str> = plain.words().collect();
         let has_any = |list: &[&str]| plain.words().any(|word| list.contains(&word));

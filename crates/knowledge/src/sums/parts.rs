@@ -1,6 +1,8 @@
 //! The things that a text names beside each other, each with how many: "3 suculentas do pote 11 e 2 do pote 6, entrega no
 //! centro".
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -163,15 +165,23 @@ struct Finder<'a, 'i> {
     priced: &'a [Priced<'a>],
     /// All that prices are named by, sorted.
     terms: Vec<Term>,
+    /// What was looked up: a text is cut in many ways, and most of their parts are the same.
+    known: RefCell<HashMap<String, bool>>,
+    parts: RefCell<HashMap<(i64, String, String), Option<Part<'a>>>>,
 }
 
 impl<'a> Finder<'a, '_> {
     fn names_a_price(&self, word: &str) -> bool {
+        if let Some(known) = self.known.borrow().get(word) {
+            return *known;
+        }
         let asked = crate::question::Question::read(self.index, word);
-        asked
+        let names = asked
             .terms
             .iter()
-            .any(|term| !term.is_price(self.index) && term.hit(&self.terms) >= super::priced::FITS)
+            .any(|term| !term.is_price(self.index) && term.hit(&self.terms) >= super::priced::FITS);
+        self.known.borrow_mut().insert(word.to_owned(), names);
+        names
     }
 
     /// The words of a segment that name its thing: what stands before them may say anything.
@@ -185,6 +195,16 @@ impl<'a> Finder<'a, '_> {
     }
 
     fn part(&self, count: i64, by: Option<&str>, name: &str) -> Option<Part<'a>> {
+        let key = (count, by.unwrap_or_default().to_owned(), name.to_owned());
+        if let Some(known) = self.parts.borrow().get(&key) {
+            return *known;
+        }
+        let found = self.found(count, by, name);
+        self.parts.borrow_mut().insert(key, found);
+        found
+    }
+
+    fn found(&self, count: i64, by: Option<&str>, name: &str) -> Option<Part<'a>> {
         if let Some(unit) = by {
             // "2 horas", "30 dias" may be part of the name.
             let named = format!("{count} {unit} {name}");
@@ -325,6 +345,8 @@ impl Index {
             index: self,
             priced,
             terms: crate::index::sorted(priced.iter().flat_map(|one| one.terms.iter().copied())),
+            known: RefCell::default(),
+            parts: RefCell::default(),
         };
         let tried = joints.len().min(JOINTS_TRIED);
         let mut ways: Vec<u32> = (0..1u32 << tried).collect();

@@ -156,7 +156,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Of a plain text: see [`Plain`].
+    /// Of a plain text: see [`understanding::Plain`].
     pub(super) fn read(plain: &str) -> Self {
         let full = HOURS.replace_all(plain, "$1 h").into_owned();
         let mut rest = WHICH_TOTAL.replace_all(&full, " ").into_owned();

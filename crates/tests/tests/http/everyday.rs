@@ -81,6 +81,39 @@ both_engines! {
 }
 
 both_engines! {
+    async fn how_a_question_is_opened_and_told_at_length_takes_nothing_from_it(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("pizzaria").await;
+        tenant.knows("Onde fica a pizzaria?", "Na Rua Aspicuelta, 87.").await;
+        tenant.knows("Quanto custa a calabresa?", "A calabresa custa R$ 66.").await;
+        tenant.knows("Qual o horário?", "De terça a domingo, das 18h às 23h30.").await;
+        for (phone, text, holds) in [
+            ("5511987654301", "eae quanto é a calabresa", "R$ 66"),
+            (
+                "5511987654302",
+                "boa tarde meu filho eu queria saber onde é que fica a pizzaria de vocês porque minha neta falou que é muito boa e \
+                 eu nunca fui aí",
+                "Rua Aspicuelta",
+            ),
+            // Neither an hour nor a day is a thing that only another business has.
+            (
+                "5511987654303",
+                "Boa tarde, gostaria de reservar uma mesa para 15 pessoas no sábado que vem, dia 5, às 20h.",
+                "Já passei",
+            ),
+            ("5511987654304", "queria pedir pra amanhã umas 19h, dá?", "Já passei"),
+            // Praise is no complaint, and nothing to be sorry for.
+            ("5511987654305", "gente a pizza de ontem tava PERFEITA", "Por nada"),
+        ] {
+            tenant.hears(phone, text).await;
+            app.pass(std::time::Duration::from_secs(5)).await;
+            let said = app.sent().last().unwrap().text.clone();
+            assert!(said.contains(holds), "{text}: {said}");
+        }
+    }
+}
+
+both_engines! {
     async fn a_thing_named_after_a_question_is_asked_the_same(on: On) {
         let app = TestApp::start(on).await;
         let tenant = app.tenant("clinica").await;
