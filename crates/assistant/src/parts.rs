@@ -160,7 +160,7 @@ pub(crate) fn find(
         let mut told = String::new();
         if best.supported() && !(best.of_nothing && leans.is_none()) {
             let mut best = best;
-            if let Some(sum) = extractor.index.calculated(part, &best.reply) {
+            if let Some(sum) = extractor.calculated(part, &best.reply) {
                 best.reply.push_str(&sum);
             }
             told.clone_from(&best.reply);
@@ -255,12 +255,12 @@ fn leans(text: &str) -> bool {
 /// "Aqui é a dona Neusa, tudo bem com vocês?": who writes, and a greeting.
 fn introduces(text: &str) -> bool {
     const WORDS: &[&str] = &[
-        "bom", "boa", "dia", "tarde", "noite", "oi", "ola", "oie", "tudo", "bem", "bom", "certo",
-        "com", "voce", "voces", "e", "eu", "sou", "aqui", "meu", "minha", "filho", "filha",
-        "querida", "querido", "moca", "moco", "amigo", "amiga", "nome", "como", "vai", "vao",
-        "esta", "estao", "por", "ai", "ne", "o", "a", "de", "do", "da", "dona", "seu", "senhor",
-        "senhora", "quem", "fala", "falando", "espero", "que", "pessoal", "gente", "amor", "deus",
-        "abencoe", "graca", "paz",
+        "bom", "boa", "dia", "tarde", "noite", "oi", "ola", "oie", "tudo", "bem", "certo", "com",
+        "voce", "voces", "e", "eu", "sou", "aqui", "meu", "minha", "filho", "filha", "querida",
+        "querido", "moca", "moco", "amigo", "amiga", "nome", "como", "vai", "vao", "esta", "estao",
+        "por", "ai", "ne", "o", "a", "de", "do", "da", "dona", "seu", "senhor", "senhora", "quem",
+        "fala", "falando", "espero", "que", "pessoal", "gente", "amor", "deus", "abencoe", "graca",
+        "paz",
     ];
     let plain = Plain::of(text);
     let greets =

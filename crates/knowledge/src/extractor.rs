@@ -64,6 +64,11 @@ impl Extractor<'_> {
         self.index.other_of(text, (asked, told), self.today).map(of_facts)
     }
 
+    /// What an answer with one price comes to as a text asks for it, to be told after it.
+    pub fn calculated(&self, text: &str, told: &str) -> Option<String> {
+        self.index.calculated(text, told, self.today)
+    }
+
     /// Another cell of the row from which was told before: "e a garantia?".
     pub fn column_of(&self, text: &str, told: &str) -> Option<Extract> {
         self.index.column_of(text, told, self.today).map(of_facts)

@@ -24,7 +24,7 @@ pub(crate) const WISHES: &str = "quero queria gostaria preciso marcar agendar re
     manda mandar separa entregar entrega entregam pedido reserva horario hora horas vaga encaixe agenda hoje amanha segunda terca \
     quarta quinta sexta sabado domingo semana manha tarde noite dia mes pessoas pessoa para rua avenida numero bairro \
     casa apartamento bloco pix cartao dinheiro troco pago pagar retirar retiro buscar favor ver tem consegue depois antes \
-    cedo agora mim minha meu nome aniversario mae pai filho filha esposa marido amiga amigo uns umas cada grande media \
+    cedo agora vem seguinte passado passada mim minha meu nome aniversario mae pai filho filha esposa marido amiga amigo uns umas cada grande media \
     pequena pequeno medio sem com mais menos so tudo isso esse essa aquele aquela janeiro fevereiro marco abril maio \
     junho julho agosto setembro outubro novembro dezembro proxima proximo fim primeira primeiro vez duas dois tres \
     quatro cinco seis sete oito nove dez obrigado obrigada oi ola bom boa consulta consultas atendimento visita \

@@ -19,8 +19,8 @@ const AROUND: &[&str] = &[
     "e", "o", "a", "os", "as", "um", "uma", "mas", "nao", "ou", "de", "do", "da", "dos", "das",
     "no", "na", "nos", "nas", "em", "pra", "para", "pro", "por", "so", "quanto", "qual", "preco",
     "valor", "fica", "custa", "sai", "ta", "esta", "entao", "se", "for", "fosse", "esse", "essa",
-    "este", "esta", "aquele", "aquela", "tem", "ai", "ah", "eh", "quero", "queria", "outro",
-    "outra", "seria", "tambem", "voces", "lugar",
+    "este", "aquele", "aquela", "tem", "ai", "ah", "eh", "quero", "queria", "outro", "outra",
+    "seria", "tambem", "voces", "lugar",
 ];
 
 /// Stems of words for the one of several that has no name of its own.

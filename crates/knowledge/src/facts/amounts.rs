@@ -168,7 +168,12 @@ pub(crate) fn priced(text: &str) -> Vec<Priced> {
         }
         // "R$ 0,50 / acima de 100 R$ 0,35": the next price begins there, and no unit.
         let bounds = ["acima", "ate", "abaixo", "mais", "menos", "de", "so", "a"];
+        let next = found.get(at + 1).map_or(text.len(), |next| next.at.start);
         let unit = UNIT.find(&text[end..]).map(|unit| unit.as_str()).filter(|unit| {
+            // "R$ 40 (R$ 35 à vista)": the other amount is one of its own.
+            if end + unit.len() > next {
+                return false;
+            }
             let word = fold(unit.trim());
             !word.strip_prefix('/').is_some_and(|word| bounds.contains(&word.trim()))
         });
@@ -272,6 +277,7 @@ mod tests {
         assert_eq!(named("suco de laranja 400 ml R$ 11"), [pair("suco de laranja 400 ml", 1100)]);
         assert_eq!(named("Frete grátis acima de R$ 150"), []);
         assert_eq!(named("R$ 150"), [pair("", 15_000)]);
+        assert_eq!(named("Corte R$ 40 (R$ 35 à vista)"), [pair("Corte", 4000), pair("", 3500)]);
         let month = &priced("Mensalidade: R$ 120 por mês")[0];
         assert_eq!((month.name.as_str(), month.unit.as_deref()), ("Mensalidade", Some("por mês")));
         let span = &priced("Judô, balé e futsal, de R$ 130 a R$ 180 por mês")[0];

@@ -21,14 +21,19 @@ static BEFORE_MEASURE: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Bytes around an amount that are looked at.
+const NEAR: usize = 60;
+
 /// A text in which such amounts have their mark: with two digits after a comma a number is money, unless it measures.
 pub(super) fn marked(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut from = 0;
     for found in CENTS.find_iter(text) {
         let line = text[..found.start()].rfind('\n').map_or(0, |at| at + 1);
-        let before = fold(&text[line..found.start()]);
-        let after = fold(text[found.end()..].lines().next().unwrap_or_default());
+        let near = text.floor_char_boundary(found.start().saturating_sub(NEAR)).max(line);
+        let before = fold(&text[near..found.start()]);
+        let far = text.floor_char_boundary((found.end() + NEAR).min(text.len()));
+        let after = fold(text[found.end()..far].lines().next().unwrap_or_default());
         let longer = after.starts_with([',', '.', '-'])
             && after[1..].starts_with(|c: char| c.is_ascii_digit());
         let measures = longer || MEASURE.is_match(&after);

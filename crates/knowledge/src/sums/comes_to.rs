@@ -86,17 +86,20 @@ impl Index {
     ) -> Option<FromFacts> {
         let plain = Plain::of(text);
         let wanted = Wanted::read(plain.line.trim());
+        if !told.contains("R$") {
+            return None;
+        }
         let priced = self.priced(today);
         if let Some(parts) = super::told::parts(told, &priced)
             && let Some(mut parts) = self.changed(parts, &wanted, text, &priced)
         {
-            let free = self.delivered(&mut parts)?;
+            let free = self.delivered(&mut parts, today)?;
             let mut sum = shown(&parts);
             sum.reply.push_str(&free);
-            sum.reply.push_str(&self.settled(&parts, &wanted)?);
+            sum.reply.push_str(&self.settled(&parts, &wanted, today));
             return Some(sum);
         }
-        let sum = only_calculates(text).then(|| self.calculated(text, told)).flatten()?;
+        let sum = only_calculates(text).then(|| self.calculated(text, told, today)).flatten()?;
         Some(FromFacts { reply: sum.trim().to_owned(), pieces: Vec::new() })
     }
 
@@ -217,7 +220,7 @@ impl Index {
 
     /// What an answer with one price comes to, as a text asks for it; `None` where it asks for no more than the price, or no
     /// rule says what that is.
-    pub fn calculated(&self, text: &str, told: &str) -> Option<String> {
+    pub fn calculated(&self, text: &str, told: &str, today: Option<Date>) -> Option<String> {
         let plain = Plain::of(text);
         let wanted = Wanted::read(plain.line.trim());
         let price = price_of(told)?;
@@ -230,7 +233,11 @@ impl Index {
             let _ = write!(said, "\n{count} × {} = {}", written(price), written(total));
         }
         let stems = crate::split::words(&around).map(stem).collect();
-        said.push_str(&self.comes_to_as(&[Item { cents: total, stems, fee: false }], &wanted));
+        said.push_str(&self.comes_to_as(
+            &[Item { cents: total, stems, fee: false }],
+            &wanted,
+            today,
+        ));
         if said.is_empty()
             && let Some(parts) = self.each(&wanted.full, told, price)
         {
@@ -240,21 +247,30 @@ impl Index {
     }
 
     /// What the parts of a sum come to as it is wanted; empty where no more than their sum is.
-    pub(super) fn settled(&self, parts: &[Part<'_>], wanted: &Wanted) -> Option<String> {
+    pub(super) fn settled(
+        &self,
+        parts: &[Part<'_>],
+        wanted: &Wanted,
+        today: Option<Date>,
+    ) -> String {
         let items: Vec<Item> = parts.iter().map(item).collect();
         let mut said = String::new();
-        said.push_str(&self.comes_to_as(&items, wanted));
+        said.push_str(&self.comes_to_as(&items, wanted, today));
         if let ([part], true) = (parts, said.is_empty())
             && let Some(pack) = self.each(&wanted.full, &part.fact.fact.name(), part.fact.cents)
         {
             let _ = write!(said, "\nCada: {}", written(self::part(part.fact.cents, pack)));
         }
-        Some(said)
+        said
     }
 
     /// Takes a delivery that costs nothing for so much out of a sum, and says by which rule; `None` where so little is not
     /// brought at all.
-    pub(super) fn delivered(&self, parts: &mut Vec<Part<'_>>) -> Option<String> {
+    pub(super) fn delivered(
+        &self,
+        parts: &mut Vec<Part<'_>>,
+        today: Option<Date>,
+    ) -> Option<String> {
         let goods: Cents = parts
             .iter()
             .filter(|part| !part.fact.fee)
@@ -271,9 +287,9 @@ impl Index {
             }
             // "Só com pedido a partir de 150": less is not brought.
             let stated = amounts::all(&part.fact.fact.line);
-            let only = fold(&part.fact.fact.line).contains("so com");
+            let only = fold(&part.fact.fact.line).contains(" so com ");
             too_little |= only && stated.iter().any(|least| least.cents > goods);
-            let free = self.delivers_free(goods, &item(part));
+            let free = self.delivers_free(goods, &item(part), today);
             if let Some(rule) = &free {
                 let _ = write!(said, "\n{rule}");
             }
@@ -282,24 +298,29 @@ impl Index {
         (!too_little).then_some(said)
     }
 
-    fn comes_to_as(&self, items: &[Item], wanted: &Wanted) -> String {
+    fn comes_to_as(&self, items: &[Item], wanted: &Wanted, today: Option<Date>) -> String {
         let mut said = String::new();
         let mut total: Cents = items.iter().map(|item| item.cents).sum();
         if let (true, [one, other]) = (wanted.difference, items) {
             return format!("\nDiferença: {}", written((one.cents - other.cents).abs()));
         }
         if let Some(budget) = wanted.budget.filter(|_| total > 0) {
-            let count = budget / total;
+            // What is brought is paid once.
+            let fees: Cents = items.iter().filter(|item| item.fee).map(|item| item.cents).sum();
+            let each = total - fees;
+            let count = if each > 0 { ((budget - fees) / each).max(0) } else { 0 };
             if count == 0 {
                 return format!("\nCom {} não dá.", written(budget));
             }
-            let left = written(budget - count * total);
+            let total = each;
+            let budget_left = budget - fees - count * total;
+            let left = written(budget_left);
             return format!("\nCom {} dá para {count}, e sobram {left}.", written(budget));
         }
-        if let Some(rule) = self.rule(wanted, items) {
+        if let Some(rule) = self.rule(wanted, items, today) {
             let base: Cents =
                 items.iter().filter(|item| rule.holds(item)).map(|item| item.cents).sum();
-            if base == 0 || !rule.reaches(total) {
+            if base == 0 || !rule.reaches(base) {
                 let _ = write!(said, "\n{}", rule.text);
             } else {
                 total += (base * rule.share + 50 * rule.share.signum()) / 100;
@@ -319,7 +340,7 @@ impl Index {
         if let Some(paid) = wanted.paid.filter(|paid| *paid >= total) {
             let _ = write!(said, "\nTroco para {}: {}", written(paid), written(paid - total));
         }
-        if let Some(parts) = wanted.instalments.filter(|parts| self.allows(*parts, total)) {
+        if let Some(parts) = wanted.instalments.filter(|parts| self.allows(*parts, total, today)) {
             let _ = write!(said, "\nEm {parts}x: {} cada parcela", written(part(total, parts)));
         }
         if let Some(people) = wanted.people.filter(|_| wanted.shared) {
@@ -339,9 +360,10 @@ impl Index {
     fn count(&self, wanted: &Wanted, around: &str) -> Option<i64> {
         let words: Vec<&str> = wanted.counted.split_whitespace().collect();
         let stems: Vec<String> = crate::split::words(around).map(stem).collect();
+        let spaced = kernel::text::fold_words(around);
         let each = ["por pessoa", "cada", "por aluno", "por maquina", "por unidade"]
             .iter()
-            .any(|unit| around.contains(unit));
+            .any(|unit| kernel::text::has_phrase(&spaced, unit));
         for (at, word) in words.iter().enumerate() {
             let number = several(word);
             let Some(count) = number.or_else(|| word.parse().ok()) else { continue };
@@ -355,8 +377,11 @@ impl Index {
                 continue;
             }
             let counted = next.is_some_and(|next| stems.contains(&stem(next)));
-            let each = each || matches!(last, Some("pra" | "para" | "pros" | "pras"));
-            if counted || (each && (next.is_some() || number.is_some())) {
+            // "Pra dois cachorros", but neither "pra 20 de maio" nor "pra 15 horas".
+            let dated = next.is_some_and(|next| next == "de" || is_counted_by(next));
+            let for_so_many = matches!(last, Some("pra" | "para" | "pros" | "pras"))
+                && (number.is_some() || next == Some("pessoas"));
+            if counted || (!dated && (for_so_many || (each && next.is_some()))) {
                 return Some(count);
             }
         }
@@ -432,7 +457,7 @@ mod tests {
 
     fn sum(text: &str, told: &str) -> String {
         let index = Index::of_files(&[("notas.md", NOTES)]).unwrap();
-        index.calculated(text, told).unwrap_or_default()
+        index.calculated(text, told, None).unwrap_or_default()
     }
 
     #[test]
@@ -488,6 +513,31 @@ mod tests {
         ] {
             assert_eq!(sum(text, told), "", "{text}");
         }
+    }
+
+    #[test]
+    fn a_rule_holds_only_where_it_says_so() {
+        let of = |rule: &str, text: &str, told: &str| {
+            let notes =
+                format!("# Tabela\n- Diária: R$ 100\n- Corte: R$ 40\n\n# Regras\n- {rule}\n");
+            let index = Index::of_files(&[("notas.md", &*notes)]).unwrap();
+            let today = Some(jiff::civil::date(2026, 11, 29));
+            index.calculated(text, told, today).unwrap_or_default()
+        };
+        for (rule, text, told) in [
+            ("Para reservar, pague pelo menos 50% no Pix.", "2 diárias no pix", "Diária: R$ 100"),
+            ("10% de desconto no Pix até 30/06/2024.", "no pix, quanto fica?", "Corte: R$ 40"),
+            ("5% de desconto no Pix, exceto itens em promoção.", "no pix, quanto?", "Corte: R$ 40"),
+            ("Cada um paga o seu.", "quanto custa o corte pra 20 de maio?", "Corte: R$ 40"),
+            ("Escadas no cadastro.", "o corte pra 15 horas", "Corte: R$ 40"),
+        ] {
+            let said = of(rule, text, told);
+            assert!(!said.contains("desconto:") && !said.contains("20 ×"), "{rule}: {said}");
+            assert!(!said.contains("15 ×"), "{rule}: {said}");
+        }
+        assert!(
+            of("5% de desconto no Pix.", "no pix, quanto fica?", "Corte: R$ 40").contains("38,00")
+        );
     }
 
     #[test]

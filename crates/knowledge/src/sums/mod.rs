@@ -124,9 +124,9 @@ impl Index {
             return None;
         }
         let mut parts = self.parts(&wanted, &stated, sums, priced)?;
-        let free = self.delivered(&mut parts)?;
+        let free = self.delivered(&mut parts, today)?;
         let counted = parts.iter().any(|part| part.count > 1);
-        let settled = self.settled(&parts, &wanted)?;
+        let settled = self.settled(&parts, &wanted, today);
         let bought = parts.len() == 1 && !settled.is_empty();
         if parts.is_empty()
             || parts.len() > PARTS

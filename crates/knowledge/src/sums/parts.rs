@@ -167,6 +167,7 @@ struct Finder<'a, 'i> {
     terms: Vec<Term>,
     /// What was looked up: a text is cut in many ways, and most of their parts are the same.
     known: RefCell<HashMap<String, bool>>,
+    columns: RefCell<HashMap<String, bool>>,
     parts: RefCell<HashMap<(i64, String, String), Option<Part<'a>>>>,
 }
 
@@ -237,6 +238,16 @@ impl<'a> Finder<'a, '_> {
 
     /// Whether words name columns only, as "já sou aluna" does after two things: which of their prices is meant.
     fn names_columns(&self, words: &[&str]) -> bool {
+        let key = words.join(" ");
+        if let Some(known) = self.columns.borrow().get(&key) {
+            return *known;
+        }
+        let names = self.are_columns(words);
+        self.columns.borrow_mut().insert(key, names);
+        names
+    }
+
+    fn are_columns(&self, words: &[&str]) -> bool {
         let read = segment(words);
         let Some(named) = self.naming(&read) else { return false };
         let asked = crate::question::Question::read(self.index, &named.join(" "));
@@ -346,6 +357,7 @@ impl Index {
             priced,
             terms: crate::index::sorted(priced.iter().flat_map(|one| one.terms.iter().copied())),
             known: RefCell::default(),
+            columns: RefCell::default(),
             parts: RefCell::default(),
         };
         let tried = joints.len().min(JOINTS_TRIED);
@@ -414,13 +426,15 @@ impl Index {
         }
         // So many people want one each.
         let each = |part: &Part<'_>| {
-            let around = &part.fact.around;
+            let fact = part.fact.fact;
+            let unit = fact.unit.as_deref().unwrap_or_default();
+            let own = kernel::text::fold_words(&format!("{} {unit}", fact.name()));
             part.count == 1
                 && !part.fact.fee
                 && (wanted.for_each
-                    || [" por pessoa", " cada", " por aluno", " por convidado"]
+                    || ["por pessoa", "cada", "por aluno", "por convidado"]
                         .iter()
-                        .any(|unit| around.contains(unit)))
+                        .any(|unit| kernel::text::has_phrase(&own, unit)))
         };
         if let Some(people) = wanted.people.filter(|_| !wanted.shared) {
             for part in &mut out {
@@ -460,6 +474,7 @@ mod tests {
             ("quanto fica 2 suculentas do pote 6 entregue no centro?", "Total: R$ 29,00"),
             ("corte e 2 barbas, quanto dá?", "Total: R$ 100,00"),
             ("quanto fica 2 cartões frente e verso", "R$ 298,00"),
+            ("com 100 reais quantos cortes dá pra fazer?", "dá para 2, e sobram R$ 20,00"),
             ("quanto fica 2 banhos pra cachorro de 12 kg?", "R$ 140,00"),
             ("quanto fica 3 horas na sala grande?", "R$ 180,00"),
             ("jantar pra nós dois, quanto fica tudo?", "R$ 100,00"),
@@ -478,6 +493,19 @@ mod tests {
             let told = sum(text);
             assert!(told.contains(comes_to), "{text}: {told}");
         }
+    }
+
+    #[test]
+    fn a_delivery_is_free_only_where_it_is_said_to_be() {
+        let notes = "# Tabela\n- Bolo: R$ 150\n\n# Entrega\n- Centro: R$ 10\n- Savassi: R$ 15\n\n# Regras\n\
+            - Entrega grátis no Centro acima de R$ 100.\n- Taxa de matrícula isenta a partir de R$ 120.\n";
+        let index = Index::of_files(&[("notas.md", notes)]).unwrap();
+        let sum =
+            |text: &str| index.sum(text, None, &|_| None).map(|sum| sum.reply).unwrap_or_default();
+        let told = sum("1 bolo entregue na savassi, quanto fica o total?");
+        assert!(told.contains("Total: R$ 165,00"), "{told}");
+        let told = sum("1 bolo entregue no centro, quanto fica o total?");
+        assert!(!told.contains("160") && told.contains("grátis"), "{told}");
     }
 
     #[test]

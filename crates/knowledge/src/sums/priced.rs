@@ -12,11 +12,15 @@ use crate::split::{stem, terms, words};
 
 /// How near a word must be to one of a name to mean it.
 pub(super) const FITS: f64 = 0.75;
+/// Facts among which the parts of a sum are looked for, at most: they are read anew for each.
+const MOST_FACTS: usize = 5_000;
 /// How many words a price's name may have that the customer did not say.
 const UNSAID: usize = 3;
 /// Words by which what is paid for bringing or fetching is known.
 const FEES: &[&str] =
     &["entrega", "frete", "tele", "delivery", "deslocamento", "motoboy", "taxa", "busca", "coleta"];
+
+const HEADING_OF_FEES: &[&str] = &["entrega", "entregas", "frete", "taxa", "taxas", "deslocamento"];
 
 /// A price with the terms of its name.
 pub(super) struct Priced<'a> {
@@ -181,6 +185,7 @@ impl Index {
         };
         self.facts()
             .iter()
+            .take(MOST_FACTS)
             .filter(|fact| fact.kind == Kind::Price && !fact.outdated)
             .filter(|fact| today.is_none_or(|today| !fact.is_over(today)))
             .filter_map(|fact| {
@@ -195,8 +200,9 @@ impl Index {
                 let terms = known(&around);
                 let unit = fact.unit.as_deref().unwrap_or_default();
                 let around = fold(&format!("{around} {unit}"));
-                let of = fold(&format!("{name} {heading}"));
-                let fee = words(&of).any(|word| FEES.contains(&word));
+                // Under "Entrega" stand places; under "Delivery" also what is brought.
+                let fee = words(&fold(&name)).any(|word| FEES.contains(&word))
+                    || words(&fold(heading)).any(|word| HEADING_OF_FEES.contains(&word));
                 let ranges = ranges::ranges(&fold(&name));
                 let aspect = fact.aspect.as_deref().unwrap_or_default();
                 let column = cells::of(&fact.line).and_then(|row| {

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use jiff::civil::Date;
 use kernel::text::fold;
 use regex::Regex;
 
@@ -20,6 +21,12 @@ static INSTALMENTS: LazyLock<Regex> = LazyLock::new(|| {
 static FROM: LazyLock<Regex> = LazyLock::new(|| {
     expression(r"(?:acima de|a partir de|minim[ao] de|maior(?:es)? que|mais de)[^0-9]{0,12}")
 });
+/// What takes something off a price, and what puts something on it.
+static OFF: LazyLock<Regex> = LazyLock::new(|| {
+    expression(r"\bdescontos?\b|% ?(?:off|(?:a )?menos)\b|\babat(?:e|em|emos|imento)\b")
+});
+static ON: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"\bacrescimo\b|\bacrescent\w+|% ?a mais\b|\badicional\b"));
 /// For what alone a rule holds, and for what not.
 static ONLY: LazyLock<Regex> = LazyLock::new(|| {
     expression(
@@ -33,6 +40,24 @@ static EXCEPT: LazyLock<Regex> = LazyLock::new(|| {
 });
 static LEFT_OUT: LazyLock<Regex> = LazyLock::new(|| {
     expression(r"([^.;!()]{3,90}?),? (?:nao|nem) (?:entram?|tem|ganham?|recebem?)\b")
+});
+/// A delivery that costs nothing; a place where it does, and that it does not.
+static FREE: LazyLock<Regex> = LazyLock::new(|| {
+    let brings = r"(?:entregas?|frete|delivery|taxa de entrega|deslocamento|a taxa)";
+    let free = r"(?:gratis|gratuit[ao]|de graca|livre|isent[ao])";
+    expression(&format!(
+        r"\b{brings}\b[^.;!]{{0,40}}\b{free}\b|\b{free}\b[^.;!]{{0,20}}\b{brings}\b"
+    ))
+});
+static NOT_FREE: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"\bnao (?:e|ha|tem|temos|sai|fica) (?:\w+ )?(?:gratis|gratuit|de graca|livre|isent)",
+    )
+});
+static PLACE: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"\b(?:so |somente |apenas )?(?:n[oa]s?|para [oa]s?|em) ((?:[a-z]{3,}(?: e |, ?)?){1,4})",
+    )
 });
 /// Words that name everything, or no thing.
 static ANYTHING: LazyLock<Words> = LazyLock::new(|| {
@@ -60,6 +85,8 @@ pub(super) struct Rule {
     pub(super) text: String,
     /// It holds for some things only.
     pub(super) has_exceptions: bool,
+    /// Nobody can say for which.
+    is_vague: bool,
     only: Vec<Vec<String>>,
     except: Vec<Vec<String>>,
     least: Option<Cents>,
@@ -110,11 +137,20 @@ impl Rule {
             share,
             text: text.to_owned(),
             has_exceptions: false,
+            is_vague: false,
             only,
             except,
             least: least.map(|amount| amount.cents),
         };
-        rule.has_exceptions = !rule.only.is_empty() || !rule.except.is_empty();
+        // Also where what is left out is named too broadly to be told from the rest: "exceto itens em promoção".
+        rule.has_exceptions = !rule.only.is_empty()
+            || !rule.except.is_empty()
+            || EXCEPT.is_match(&folded)
+            || LEFT_OUT.is_match(&folded);
+        rule.is_vague = (EXCEPT.is_match(&folded) || LEFT_OUT.is_match(&folded))
+            && rule.except.is_empty()
+            && !folded.contains("acumul")
+            && !folded.contains("soma");
         rule
     }
 
@@ -122,6 +158,7 @@ impl Rule {
     pub(super) fn holds(&self, item: &Item) -> bool {
         let named = |thing: &Vec<String>| thing.iter().all(|word| item.stems.contains(word));
         !item.fee
+            && !self.is_vague
             && !self.except.iter().any(named)
             && (self.only.is_empty() || self.only.iter().any(named))
     }
@@ -133,15 +170,19 @@ impl Rule {
 
 impl Index {
     /// The rule by which a text wants a price changed: of a way to pay, or called by its own words. Of two, nobody says which.
-    pub(super) fn rule(&self, wanted: &Wanted, items: &[Item]) -> Option<Rule> {
+    pub(super) fn rule(
+        &self,
+        wanted: &Wanted,
+        items: &[Item],
+        today: Option<Date>,
+    ) -> Option<Rule> {
         let mut rules: Vec<Rule> = Vec::new();
-        let stated = |one: &&Sentence| !one.outdated && !one.heading && one.text.contains('%');
+        let stated = |one: &&Sentence| {
+            !one.outdated && !one.is_over(today) && !one.heading && one.text.contains('%')
+        };
         for sentence in self.sentences.iter().filter(stated) {
             let folded = fold(&sentence.text);
-            let off = ["desconto", "menos", "off", "abat"].iter().any(|word| folded.contains(word));
-            let on = ["acrescimo", "a mais", "adicional", "acrescent"]
-                .iter()
-                .any(|word| folded.contains(word));
+            let (off, on) = (OFF.is_match(&folded), ON.is_match(&folded));
             if off == on {
                 continue;
             }
@@ -186,8 +227,9 @@ impl Index {
     }
 
     /// Whether an amount may be paid in so many instalments without interest.
-    pub(super) fn allows(&self, instalments: i64, total: Cents) -> bool {
-        self.sentences.iter().filter(|one| !one.outdated && one.shows_number).any(|sentence| {
+    pub(super) fn allows(&self, instalments: i64, total: Cents, today: Option<Date>) -> bool {
+        let holds = |one: &&Sentence| !one.outdated && !one.is_over(today) && one.shows_number;
+        self.sentences.iter().filter(holds).any(|sentence| {
             let folded = fold(&sentence.text);
             let money = ["cart", "juros", "parcel", "credito"].iter().any(|w| folded.contains(w));
             let least = FROM.find(&folded).and_then(|from| {
@@ -204,14 +246,27 @@ impl Index {
     }
 
     /// The line by which a delivery costs nothing for a sum of goods.
-    pub(super) fn delivers_free(&self, goods: Cents, fee: &Item) -> Option<String> {
-        let stated = |one: &&Sentence| !one.outdated && !one.heading && one.shows_number;
+    pub(super) fn delivers_free(
+        &self,
+        goods: Cents,
+        fee: &Item,
+        today: Option<Date>,
+    ) -> Option<String> {
+        let stated = |one: &&Sentence| {
+            !one.outdated && !one.is_over(today) && !one.heading && one.shows_number
+        };
         self.sentences.iter().filter(stated).find_map(|sentence| {
             let folded = fold(&sentence.text);
-            let free = ["gratis", "gratuit", "de graca", "nao cobra", "isent", "frete livre"];
-            let brings = ["entreg", "frete", "taxa", "desloc", "delivery"];
-            let has = |list: &[&str]| list.iter().any(|word| folded.contains(word));
-            if !(has(&free) && has(&brings)) {
+            if !FREE.is_match(&folded) || NOT_FREE.is_match(&folded) {
+                return None;
+            }
+            // "Grátis no Centro" is so nowhere else.
+            let places: Vec<String> = PLACE
+                .captures_iter(&folded)
+                .flat_map(|found| words(&found[1]).map(stem).collect::<Vec<_>>())
+                .filter(|word| !STOP.contains(word.as_str()) && !ANYTHING.contains(word.as_str()))
+                .collect();
+            if !places.is_empty() && !places.iter().any(|place| fee.stems.contains(place)) {
                 return None;
             }
             let rule = Rule::read(&sentence.text, 0);

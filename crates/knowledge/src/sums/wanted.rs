@@ -226,7 +226,14 @@ impl Wanted {
             .captures(&rest)
             // "Por 4 meses" is no number of people.
             .filter(|found| {
+                let all = found.get(0).map_or("", |all| all.as_str());
                 let after = found.get(0).map_or("", |all| &rest[all.end()..]);
+                // "Faz por 12?" is a price, unless it says of whom.
+                let bare = ["por ", "em ", "entre "].iter().any(|start| all.starts_with(start))
+                    && all.ends_with(&found[1]);
+                if bare {
+                    return false;
+                }
                 !after.split_whitespace().next().is_some_and(|word| {
                     is_counted_by(word) || SIZES.contains(word) || word == "vezes"
                 })

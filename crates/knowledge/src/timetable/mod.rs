@@ -1,7 +1,7 @@
 //! When the business, or one of its services, is open: the lines of the documents that say so, by what they are of and by
 //! the days that they name. "Abre sábado?" is answered with Saturday's line of the shop, and not with that of a service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use jiff::civil::{Date, Weekday};
@@ -41,6 +41,11 @@ static BEGINS: LazyLock<Regex> = LazyLock::new(|| {
     expression(&format!(
         r"\b{DAY}\b|\btodos os dias|\btodo dia|\bdiariamente|\bferiados?\b|\bdias uteis|\bde domingo a|\d"
     ))
+});
+static TO_HAVE: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"\b(vai|vao|vou|preciso|precisa|precisam|pode|podem|deve|devem|por|para|pra|sem|de|quero|queria|deveria|ira) ter\b",
+    )
 });
 static EVERY_DAY: LazyLock<Regex> = LazyLock::new(|| {
     expression(
@@ -208,15 +213,10 @@ impl Index {
 
     /// The lines that hold on a day, each once.
     fn lines_on(&self, today: Option<Date>) -> Vec<&Line> {
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         let holds = |line: &&Line| {
             let sentence = &self.sentences[line.sentence as usize];
-            let new = !seen.contains(&&*sentence.line_text);
-            if sentence.outdated || sentence.is_over(today) || !new {
-                return false;
-            }
-            seen.push(&sentence.line_text);
-            true
+            !sentence.outdated && !sentence.is_over(today) && seen.insert(&sentence.line_text)
         };
         self.timetable().iter().filter(holds).collect()
     }
@@ -326,6 +326,8 @@ fn day_of(word: &str) -> Option<i8> {
 
 /// The days that a folded text names.
 fn days(folded: &str) -> BTreeSet<i8> {
+    // "Vai ter atendimento?" names no Tuesday.
+    let folded = &*TO_HAVE.replace_all(folded, "$1");
     let mut days = BTreeSet::new();
     if EVERY_DAY.is_match(folded) {
         days.extend(1..=7);
@@ -390,6 +392,7 @@ mod tests {
         for (text, told) in [
             ("abre sábado?", "Sábado das 9h às 13h, sem intervalo"),
             ("tao abertos hj?", "Hoje é quinta-feira: Segunda a sexta, das 8h às 12h"),
+            ("vai ter expediente sábado?", "Sábado das 9h às 13h, sem intervalo"),
             ("domingo funciona?", "Domingo fechado. Feriado: só das 9h às 12h"),
             ("e no feriado, abre?", "Domingo fechado. Feriado: só das 9h às 12h"),
             ("fecha pro almoço?", "Segunda a sexta, das 8h às 12h e das 13h às 18h30"),
