@@ -191,6 +191,50 @@ pub(crate) fn only_exclaims(plain: &Plain) -> bool {
         })
 }
 
+/// Whether a text praises without a but: "a pizza tava perfeita".
+pub(crate) fn praises(plain: &Plain) -> bool {
+    const PRAISE: &[&str] = &[
+        "perfeit",
+        "maravilh",
+        "delici",
+        "otim",
+        "excelent",
+        "impecav",
+        "sensacional",
+        "amei",
+        "adorei",
+        "arrasa",
+        "arraso",
+        "parabens",
+        "show",
+        "gostos",
+        "lind",
+        "top",
+    ];
+    const BUT: &[&str] = &[
+        "nao",
+        "mas",
+        "porem",
+        "so",
+        "nunca",
+        "sem",
+        "pelo",
+        "demora",
+        "descaso",
+        "pena",
+        "faltou",
+        "atraso",
+        "esperar",
+        "espera",
+        "esperando",
+        "fria",
+        "frio",
+        "pior",
+    ];
+    plain.words().any(|word| PRAISE.iter().any(|praise| word.starts_with(praise)))
+        && !plain.words().any(|word| BUT.contains(&word))
+}
+
 /// Whether a text is a yes to what was offered, and nothing else.
 pub(crate) fn says_yes(plain: &Plain) -> bool {
     const YES: &[&str] = &[

@@ -212,7 +212,13 @@ impl Answerer {
             .into_iter()
             .filter(|one| one.act != Act::Haggle || !acts::only_exclaims(&plain))
             .collect();
-        let first = found.first().copied();
+        let first = found.first().copied().map(|one| match one.act {
+            // "A pizza tava PERFEITA": praise shares its words with complaints.
+            Act::Complaint if acts::praises(&plain) => {
+                understanding::Found { act: Act::Thanks, ..one }
+            }
+            _ => one,
+        });
         // A hint of danger is for a person to read, but no reason to send for an ambulance.
         let hint =
             |one: &understanding::Found| one.act == Act::Harm && one.strength == Strength::Possible;
