@@ -222,7 +222,11 @@ impl Answerer {
         // A hint of danger is for a person to read, but no reason to send for an ambulance.
         let hint =
             |one: &understanding::Found| one.act == Act::Harm && one.strength == Strength::Possible;
-        if found.iter().any(hint) && !self.is_known(context, turned, &text).await? {
+        let asks = plain.words().any(|word| ASKING.contains(&word));
+        if found.iter().any(hint)
+            // "Onde é que fica, que minha neta falou tão bem?" is answered.
+            && !(asks && self.extractive(context, turned, &text).await?.is_sure())
+        {
             let said = greet(phrases.calling_a_person());
             return Ok(fixed(Act::Harm.name(), said).handing_over(acts::reason(Act::Person)));
         }
@@ -234,7 +238,7 @@ impl Answerer {
         // "Como ligo o modo desenvolvedor do relógio?" sounds like an attack, and a shop knows the answer.
         if certain == Some(Act::Injection) && acts::only_asks(&plain) {
             let known = self.extractive(context, turned, &text).await?;
-            if !known.declined && !known.sources.is_empty() && known.confidence >= KNOWN {
+            if known.is_sure() {
                 return Ok(Reply { text: greet(known.text.clone()), ..known });
             }
         }
@@ -279,22 +283,6 @@ impl Answerer {
         }
         reply.text = greet(reply.text);
         Ok(reply)
-    }
-
-    /// Whether a text asks, and the knowledge surely has the answer: "onde é que fica, que minha neta falou tão bem?".
-    async fn is_known(
-        &self,
-        context: &Context,
-        turned: &Turned<'_>,
-        text: &str,
-    ) -> Result<bool, db::Error> {
-        let plain = Plain::of(text);
-        let asks = plain.words().any(|word| ASKING.contains(&word));
-        if !asks {
-            return Ok(false);
-        }
-        let known = self.extractive(context, turned, text).await?;
-        Ok(!known.declined && !known.sources.is_empty() && known.confidence >= KNOWN)
     }
 
     /// The acts of a text. The encoder is asked unless its words leave no doubt.
@@ -505,6 +493,11 @@ impl Answerer {
 }
 
 impl Reply {
+    /// Whether the knowledge surely has the answer.
+    fn is_sure(&self) -> bool {
+        !self.declined && !self.sources.is_empty() && self.confidence >= KNOWN
+    }
+
     pub(crate) fn handing_over(mut self, reason: Reason) -> Self {
         self.hand_over = Some(reason);
         self

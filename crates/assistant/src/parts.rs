@@ -84,34 +84,11 @@ pub(crate) fn find(
             }
             continue;
         }
-        // "E o 4/4?" after the price of the 3/4.
         if let Some((asked, told)) = &last
-            && let Some(other) = extractor.other_of(part, asked, told)
+            && let Some(more) = carried_on(extractor, part, Before { asked, told })
         {
-            last = Some((format!("{asked} {part}"), other.reply.clone()));
-            found.extracts.push(other);
-            continue;
-        }
-        // "E a garantia?" after the price of it.
-        if let Some((asked, told)) = &last
-            && let Some(column) = extractor.column_of(part, told)
-        {
-            last = Some((format!("{asked} {part}"), column.reply.clone()));
-            found.extracts.push(column);
-            continue;
-        }
-        if let Some((asked, _)) = &last
-            && let Some(extreme) = extractor.extreme_of(part, asked)
-        {
-            found.extracts.push(extreme);
-            continue;
-        }
-        // "Se pagar no pix", "pra dois", "e com a entrega no centro": of what was told just now.
-        if let Some((asked, told)) = &last
-            && let Some(sum) = extractor.comes_to(part, told)
-        {
-            last = Some((format!("{asked} {part}"), sum.reply.clone()));
-            found.extracts.push(sum);
+            last = Some((format!("{asked} {part}"), more.reply.clone()));
+            found.extracts.push(more);
             continue;
         }
         // "4 fica qto" after the price of one.
@@ -180,6 +157,17 @@ pub(crate) fn find(
         }
     }
     found
+}
+
+/// What a text asks of what was told just now.
+fn carried_on(extractor: &Extractor<'_>, part: &str, before: Before<'_>) -> Option<Extract> {
+    let Before { asked, told } = before;
+    // "E o 4/4?" after the price of the 3/4; "e a garantia?"; "e o mais barato?"; "se pagar no pix", "e com a entrega?".
+    extractor
+        .other_of(part, asked, told)
+        .or_else(|| extractor.column_of(part, told))
+        .or_else(|| extractor.extreme_of(part, asked))
+        .or_else(|| extractor.comes_to(part, told))
 }
 
 /// A price that is asked for by itself belongs to what is named next: "quanto custa / a limpeza?". And the price of two

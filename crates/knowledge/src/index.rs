@@ -77,6 +77,11 @@ impl Sentence {
     pub(crate) fn is_over(&self, today: Option<jiff::civil::Date>) -> bool {
         self.ends.zip(today).is_some_and(|(end, today)| end < today)
     }
+
+    /// Whether it states something that holds on a day: of no document that was replaced, of no offer that ended.
+    pub(crate) fn holds_on(&self, today: Option<jiff::civil::Date>) -> bool {
+        !self.heading && !self.outdated && !self.is_over(today)
+    }
 }
 
 #[derive(Debug)]
@@ -212,9 +217,10 @@ impl Builder {
             shown_tags: sorted(shown.into_iter()),
             shows_number: crate::extract::has_number(&folded),
             spoken,
-            ranges: match crate::choose::is_list_line(text) {
-                true => ranges::ranges(&fold(&crate::named_prices::subject_of(text))),
-                false => Vec::new(),
+            ranges: if crate::choose::is_list_line(text) {
+                ranges::ranges(&fold(&crate::named_prices::subject_of(text)))
+            } else {
+                Vec::new()
             },
             heading_text: around.heading.map(Arc::from),
             outdated: around.outdated,

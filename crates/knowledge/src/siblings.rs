@@ -162,8 +162,7 @@ impl Index {
         });
         all.filter(move |row| {
             let sentence = &self.sentences[row.sentence as usize];
-            let now = !sentence.outdated && !sentence.is_over(today);
-            now && !sentence.heading && is_list_line(&sentence.text)
+            sentence.holds_on(today) && is_list_line(&sentence.text)
         })
     }
 

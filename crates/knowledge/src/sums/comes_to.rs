@@ -84,11 +84,10 @@ impl Index {
         told: &str,
         today: Option<Date>,
     ) -> Option<FromFacts> {
-        let plain = Plain::of(text);
-        let wanted = Wanted::read(plain.line.trim());
         if !told.contains("R$") {
             return None;
         }
+        let wanted = Wanted::read(Plain::of(text).line.trim());
         let priced = self.priced(today);
         if let Some(parts) = super::told::parts(told, &priced)
             && let Some(mut parts) = self.changed(parts, &wanted, text, &priced)

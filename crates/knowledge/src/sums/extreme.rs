@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use understanding::Plain;
 
 use super::priced::{FITS, Priced};
-use super::{FromFacts, Part, shown};
+use super::{FromFacts, Part, listed};
 use crate::index::{Index, Term};
 use crate::question::Question;
 
@@ -87,11 +87,6 @@ impl Index {
             .take(ALIKE)
             .map(|fact| Part { count: 1, fact })
             .collect();
-        let lines: Vec<FromFacts> =
-            alike.iter().map(|part| shown(std::slice::from_ref(part))).collect();
-        let reply: Vec<&str> = lines.iter().map(|line| line.reply.as_str()).collect();
-        let mut pieces: Vec<usize> = lines.iter().flat_map(|line| line.pieces.clone()).collect();
-        pieces.dedup();
-        Some(FromFacts { reply: reply.join("\n"), pieces })
+        Some(listed(&alike))
     }
 }

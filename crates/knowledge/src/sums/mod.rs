@@ -135,11 +135,7 @@ impl Index {
         {
             return None;
         }
-        let mut told = shown(&parts);
-        if wanted.difference {
-            let each = parts.iter().map(|part| shown(std::slice::from_ref(part)).reply);
-            told.reply = each.collect::<Vec<_>>().join("\n");
-        }
+        let mut told = if wanted.difference { listed(&parts) } else { shown(&parts) };
         told.reply.push_str(&free);
         told.reply.push_str(&settled);
         Some(told)
@@ -150,7 +146,18 @@ fn total(parts: &[Part<'_>]) -> Cents {
     parts.iter().map(|part| part.fact.cents * part.count).sum()
 }
 
+/// The parts of a sum, and what they come to.
 fn shown(parts: &[Part<'_>]) -> FromFacts {
+    let mut told = listed(parts);
+    if parts.len() > 1 {
+        told.reply.push_str("\nTotal: ");
+        told.reply.push_str(&written(total(parts)));
+    }
+    told
+}
+
+/// Prices, one a line.
+fn listed(parts: &[Part<'_>]) -> FromFacts {
     let mut lines = Vec::new();
     let mut pieces = Vec::new();
     for part in parts {
@@ -167,9 +174,6 @@ fn shown(parts: &[Part<'_>]) -> FromFacts {
         if !pieces.contains(&part.fact.fact.piece) {
             pieces.push(part.fact.fact.piece);
         }
-    }
-    if parts.len() > 1 {
-        lines.push(format!("Total: {}", written(total(parts))));
     }
     FromFacts { reply: lines.join("\n"), pieces }
 }

@@ -307,17 +307,12 @@ impl<'a> Finder<'a, '_> {
         let spaced = format!(" {} ", words.join(" "));
         for cut in QUALIFIERS.find_iter(&spaced) {
             let (thing, place) = (&spaced[..cut.start()], &spaced[cut.end()..]);
-            let words = |text: &'_ str| -> Vec<String> {
-                text.split_whitespace().map(str::to_owned).collect()
-            };
-            let (thing, place) = (words(thing), words(place));
-            let of = |all: &[String]| -> Option<Part<'a>> {
-                let all: Vec<&str> = all.iter().map(String::as_str).collect();
-                let read = segment(&all);
+            let of = |text: &str| -> Option<Part<'a>> {
+                let read = segment(&text.split_whitespace().collect::<Vec<_>>());
                 let named = self.naming(&read)?;
                 self.part(read.count, read.by, &named.join(" "))
             };
-            if let (Some(thing), Some(place)) = (of(&thing), of(&place)) {
+            if let (Some(thing), Some(place)) = (of(thing), of(place)) {
                 return Read::Parts(vec![thing, place]);
             }
         }
@@ -335,23 +330,22 @@ impl Index {
         told: &dyn Fn(&str) -> Option<Told>,
     ) -> Option<Vec<Part<'a>>> {
         let words: Vec<&str> = wanted.rest.split_whitespace().collect();
-        let segments: Vec<Vec<&str>> = words
-            .split(|word| JOINTS.contains(word))
-            .map(<[&str]>::to_vec)
-            .filter(|segment| !segment.is_empty())
-            .collect();
-        let joints: Vec<&str> = {
-            let mut at = 0;
-            let mut out = Vec::new();
-            for pair in segments.windows(2) {
-                at += pair[0].len();
-                while words.get(at).is_some_and(|word| !JOINTS.contains(word)) {
-                    at += 1;
-                }
-                out.push(words.get(at).copied().unwrap_or("e"));
+        let mut segments: Vec<Vec<&str>> = Vec::new();
+        let mut joints: Vec<&str> = Vec::new();
+        let mut joint = Some("e");
+        for word in words {
+            if JOINTS.contains(&word) {
+                joint.get_or_insert(word);
+                continue;
             }
-            out
-        };
+            if let Some(joint) = joint.take() {
+                if !segments.is_empty() {
+                    joints.push(joint);
+                }
+                segments.push(Vec::new());
+            }
+            segments.last_mut().expect("the first word begins one").push(word);
+        }
         let finder = Finder {
             index: self,
             priced,

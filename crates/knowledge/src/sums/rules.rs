@@ -120,6 +120,14 @@ fn things(text: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// The amount from which folded text says that something holds.
+fn least(folded: &str) -> Option<Cents> {
+    let from = FROM.find(folded)?;
+    // The expression takes the amount's mark with it.
+    let mut all = amounts::all(folded).into_iter();
+    all.find(|amount| amount.at.start + 4 >= from.end()).map(|amount| amount.cents)
+}
+
 impl Rule {
     fn read(text: &str, share: i64) -> Self {
         let folded = fold(text);
@@ -128,30 +136,21 @@ impl Rule {
         except.extend(LEFT_OUT.captures_iter(&folded).flat_map(|found| things(&found[1])));
         let without = EXCEPT.replace_all(&folded, " . ");
         let without = LEFT_OUT.replace_all(&without, " . ");
-        let only = ONLY.captures_iter(&without).flat_map(|found| things(&found[2])).collect();
-        let least = FROM.find(&folded).and_then(|from| {
-            let mut all = amounts::all(&folded).into_iter();
-            all.find(|amount| amount.at.start + 4 >= from.end())
-        });
-        let mut rule = Self {
+        let only: Vec<Vec<String>> =
+            ONLY.captures_iter(&without).flat_map(|found| things(&found[2])).collect();
+        let leaves_out = EXCEPT.is_match(&folded) || LEFT_OUT.is_match(&folded);
+        // "Exceto itens em promoção" leaves out what is named too broadly to be told from the rest; that a discount is not
+        // added to another one leaves out nothing.
+        let adds_up = folded.contains("acumul") || folded.contains("soma");
+        Self {
             share,
             text: text.to_owned(),
-            has_exceptions: false,
-            is_vague: false,
+            has_exceptions: !only.is_empty() || leaves_out,
+            is_vague: leaves_out && except.is_empty() && !adds_up,
             only,
             except,
-            least: least.map(|amount| amount.cents),
-        };
-        // Also where what is left out is named too broadly to be told from the rest: "exceto itens em promoção".
-        rule.has_exceptions = !rule.only.is_empty()
-            || !rule.except.is_empty()
-            || EXCEPT.is_match(&folded)
-            || LEFT_OUT.is_match(&folded);
-        rule.is_vague = (EXCEPT.is_match(&folded) || LEFT_OUT.is_match(&folded))
-            && rule.except.is_empty()
-            && !folded.contains("acumul")
-            && !folded.contains("soma");
-        rule
+            least: least(&folded),
+        }
     }
 
     /// Whether it holds for a thing.
@@ -177,9 +176,7 @@ impl Index {
         today: Option<Date>,
     ) -> Option<Rule> {
         let mut rules: Vec<Rule> = Vec::new();
-        let stated = |one: &&Sentence| {
-            !one.outdated && !one.is_over(today) && !one.heading && one.text.contains('%')
-        };
+        let stated = |one: &&Sentence| one.holds_on(today) && one.text.contains('%');
         for sentence in self.sentences.iter().filter(stated) {
             let folded = fold(&sentence.text);
             let (off, on) = (OFF.is_match(&folded), ON.is_match(&folded));
@@ -232,16 +229,13 @@ impl Index {
         self.sentences.iter().filter(holds).any(|sentence| {
             let folded = fold(&sentence.text);
             let money = ["cart", "juros", "parcel", "credito"].iter().any(|w| folded.contains(w));
-            let least = FROM.find(&folded).and_then(|from| {
-                amounts::all(&folded).into_iter().find(|amount| amount.at.start + 4 >= from.end())
-            });
             let most = INSTALMENTS.captures_iter(&folded).filter_map(|found| {
                 let interest = found.get(2).is_some_and(|word| word.as_str() == "com juros");
                 found[1].parse::<i64>().ok().filter(|_| !interest)
             });
             money
                 && most.max().is_some_and(|most| instalments <= most)
-                && least.is_none_or(|least| total >= least.cents)
+                && least(&folded).is_none_or(|least| total >= least)
         })
     }
 
@@ -252,9 +246,7 @@ impl Index {
         fee: &Item,
         today: Option<Date>,
     ) -> Option<String> {
-        let stated = |one: &&Sentence| {
-            !one.outdated && !one.is_over(today) && !one.heading && one.shows_number
-        };
+        let stated = |one: &&Sentence| one.holds_on(today) && one.shows_number;
         self.sentences.iter().filter(stated).find_map(|sentence| {
             let folded = fold(&sentence.text);
             if !FREE.is_match(&folded) || NOT_FREE.is_match(&folded) {

@@ -216,7 +216,7 @@ impl Index {
         let mut seen: HashSet<&str> = HashSet::new();
         let holds = |line: &&Line| {
             let sentence = &self.sentences[line.sentence as usize];
-            !sentence.outdated && !sentence.is_over(today) && seen.insert(&sentence.line_text)
+            sentence.holds_on(today) && seen.insert(&sentence.line_text)
         };
         self.timetable().iter().filter(holds).collect()
     }
