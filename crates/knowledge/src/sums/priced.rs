@@ -92,22 +92,6 @@ fn lot(line: &str) -> Option<i64> {
     digits.split_whitespace().next()?.parse().ok()
 }
 
-const DAYS: [&str; 7] = ["segunda", "terca", "quarta", "quinta", "sexta", "sabado", "domingo"];
-
-/// The days between two that a name has: "domingo a quinta".
-fn days_between(folded: &str) -> String {
-    let words: Vec<&str> = words(folded).filter(|word| *word != "feira").collect();
-    let day = |word: &str| DAYS.iter().position(|day| *day == word.trim_end_matches('s'));
-    let mut out: Vec<&str> = Vec::new();
-    for three in words.windows(3) {
-        if let (Some(from), "a" | "ate", Some(to)) = (day(three[0]), three[1], day(three[2])) {
-            let length = (to + DAYS.len() - from) % DAYS.len();
-            out.extend((1..length).map(|at| DAYS[(from + at) % DAYS.len()]));
-        }
-    }
-    out.join(" ")
-}
-
 impl Index {
     /// The one price that a name means.
     /// `by`: only of those that are for each of a unit.
@@ -192,7 +176,7 @@ impl Index {
                 let cents = fact.cents.filter(|cents| *cents > 0)?;
                 let heading = self.chunks[fact.piece].heading.as_deref().unwrap_or_default();
                 let name = fact.name();
-                let between = days_between(&fold(&name));
+                let between = crate::timetable::days_named(&name);
                 let around = format!("{name} {heading} {} {between}", fact.title);
                 let (own, which) =
                     (known(&fact.subject), known(fact.aspect.as_deref().unwrap_or_default()));

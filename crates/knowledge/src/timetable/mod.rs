@@ -356,6 +356,13 @@ fn days(folded: &str) -> BTreeSet<i8> {
     days
 }
 
+/// The days that a text names, each by its word, those within a span too.
+pub(crate) fn days_named(text: &str) -> String {
+    let words = days(&fold(text)).into_iter().filter(|day| *day != HOLIDAY).map(name);
+    let short = words.map(|word| word.trim_end_matches("-feira"));
+    short.collect::<Vec<_>>().join(" ")
+}
+
 fn name(day: i8) -> &'static str {
     match Weekday::from_monday_one_offset(day) {
         Ok(Weekday::Monday) => "segunda-feira",
