@@ -304,9 +304,8 @@ async fn commit_groups(writer: std::sync::Weak<Mutex<Writer>>, wake: Arc<Notify>
             let log = guard.log.clone();
             drop(guard);
             synchronise(&log, group);
-        })
-        .await;
-        if done.is_err() {
+        });
+        if unless_closing(done.await).is_none() {
             return;
         }
     }
@@ -354,7 +353,8 @@ async fn checkpoint(
         drop(guard);
         // In vain while somebody reads an old state: not again until it has grown by as much.
         longest = if restart.busy { carry.pages + LOG_PAGES } else { LOG_PAGES };
-        if tokio::task::spawn_blocking(move || synchronise(&log, group)).await.is_err() {
+        let done = tokio::task::spawn_blocking(move || synchronise(&log, group));
+        if unless_closing(done.await).is_none() {
             return;
         }
     }
@@ -381,7 +381,18 @@ async fn carry_over(conn: Connection, mode: &'static str) -> Option<(Connection,
         });
         (conn, carried)
     });
-    done.await.ok()
+    unless_closing(done.await)
+}
+
+/// What ran beside the runtime; nothing when that is closing. A panic is one here, so that whoever supervises this
+/// task begins it anew: without it no commit would ever be answered again.
+fn unless_closing<T>(done: Result<T, tokio::task::JoinError>) -> Option<T> {
+    done.map_err(|ended| {
+        if let Ok(panic) = ended.try_into_panic() {
+            std::panic::resume_unwind(panic);
+        }
+    })
+    .ok()
 }
 
 /// Notices commits of other processes.
@@ -545,6 +556,19 @@ mod tests {
         *db.writer.lock().await.log.file.lock() = File::open("/dev/null").unwrap();
         assert!(matches!(write().await, Err(Error::Commit(_))));
         assert!(matches!(write().await, Err(Error::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn commits_go_on_after_one_whose_follow_up_panicked() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Sqlite::open(&folder.path().join("test.db"), Signals::default()).unwrap();
+        let write = async |then: Box<dyn FnOnce() + Send>| {
+            let tx = db.begin().await?;
+            execute(tx.conn(), "CREATE TABLE IF NOT EXISTS t (x)", &[])?;
+            tx.commit(then).await
+        };
+        assert!(write(Box::new(|| panic!("a fault of the caller"))).await.is_err());
+        write(Box::new(|| {})).await.unwrap();
     }
 
     #[tokio::test]

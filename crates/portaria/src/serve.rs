@@ -51,6 +51,8 @@ pub struct Serving {
 
 /// Requests that are still running may take this long once the process is asked to stop.
 const DRAIN: Duration = Duration::from_secs(30);
+/// And jobs, with whatever else runs, this long. What is cut short is tried again when its lease ends, as after a crash.
+const WORK: Duration = Duration::from_secs(60);
 /// Descriptors that connections leave to the database, files, and calls to others.
 pub(crate) const OWN_DESCRIPTORS: u64 = 256;
 
@@ -178,12 +180,25 @@ impl Serving {
             front.stop().await;
         }
         self.stop.cancel();
-        for task in self.tasks {
-            // A task that panicked is over as well.
-            let _ = task.await;
+        if !ended_within(WORK, self.tasks).await {
+            tracing::warn!(event = "server_stop_cut_short");
         }
         self.house.db.close().await;
     }
+}
+
+/// Waits for tasks, and aborts those that have not ended in time. Whether all did.
+async fn ended_within(time: Duration, tasks: Vec<JoinHandle<()>>) -> bool {
+    let deadline = tokio::time::Instant::now() + time;
+    let mut all = true;
+    for mut task in tasks {
+        // A task that panicked is over as well.
+        if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+            task.abort();
+            all = false;
+        }
+    }
+    all
 }
 
 async fn upkeep(house: House, stop: CancellationToken) {
@@ -213,5 +228,24 @@ async fn upkeep(house: House, stop: CancellationToken) {
             let desk = traffic::Desk { db: house.db.clone(), clock: house.clock.clone() };
             let _ = desk.prune().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_never_ends_does_not_keep_the_process() {
+        let quick = tokio::spawn(tokio::time::sleep(Duration::from_secs(1)));
+        assert!(ended_within(WORK, vec![quick]).await);
+        let (ended, told) = tokio::sync::oneshot::channel::<()>();
+        let stuck = tokio::spawn(async move {
+            let _kept = ended;
+            std::future::pending::<()>().await;
+        });
+        let quick = tokio::spawn(tokio::time::sleep(Duration::from_secs(1)));
+        assert!(!ended_within(WORK, vec![stuck, quick]).await);
+        assert!(told.await.is_err(), "what it held is let go");
     }
 }

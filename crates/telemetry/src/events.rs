@@ -163,6 +163,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("send_failed", "a provider refused a message"),
     ("send_unknown", "a provider did not say whether a message went out; it is not sent again"),
     ("server_ready", "the server listens"),
+    (
+        "server_stop_cut_short",
+        "jobs did not end within a minute of being asked to stop; they are tried again when their leases end",
+    ),
     ("server_stopping", "the server finishes what it has and stops"),
     ("sign_in_refused", "somebody's e-mail address and password did not match"),
     ("task_restarted", "a background task broke down and was started again; which, and where"),
