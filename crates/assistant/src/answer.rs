@@ -254,7 +254,14 @@ impl Answerer {
         }
         let mut reply = self.supported_by_knowledge(context, turned, &text).await?;
         // What is more than a question, and what the knowledge leaves open.
-        let act = first.map(|one| one.act).filter(|act| reply.declined && *act != Act::Stop);
+        let act = first
+            .filter(|one| {
+                // A question that only sounds like an attack or an advertisement is one that is not known.
+                let sounds = matches!(one.act, Act::Injection | Act::Spam);
+                !(sounds && plain.asks && one.strength == Strength::Possible)
+            })
+            .map(|one| one.act)
+            .filter(|act| reply.declined && *act != Act::Stop);
         if let Some(act) = act {
             if let Some(reply) = self.outright(context, turned, &plain, act, &greet) {
                 return Ok(reply);
@@ -271,12 +278,7 @@ impl Answerer {
             }
         }
         if reply.declined {
-            if turned.declines >= 1 {
-                reply.text = phrases.do_not_know_again();
-                reply.hand_over = Some(Reason::TwoDeclines);
-            } else {
-                reply.text = phrases.do_not_know();
-            }
+            reply.text = say_declined(&mut reply.hand_over, turned, &phrases);
         }
         if reply.hand_over == Some(Reason::ModelHandOff) {
             reply.text = phrases.calling_a_person();
@@ -319,7 +321,8 @@ impl Answerer {
                 reply.unasked = Some(Unasked::Stop);
                 return Some(reply);
             }
-            Act::Greeting => {
+            // "Bom domingo" opens a conversation as well as it ends one.
+            Act::Greeting | Act::Goodbye if act == Act::Greeting || turned.first => {
                 let help = phrases.how_can_i_help();
                 format!("{} {help}", phrases.greeting(self.clock.now()))
             }
@@ -352,7 +355,12 @@ impl Answerer {
         let words = acts::words(act, plain, &phrases);
         let index = self.library.index(context.tenant.id).await?;
         if acts::wants_a_thing(act) && index.lacks_the_thing(text) {
-            return Ok(fixed("wrong_business", phrases.only_our_business()));
+            // Perhaps another business's, perhaps something that nobody has written down here: "uma mesa para 14".
+            let mut reply = declined(Vec::new(), 0.0);
+            reply.text = greet(say_declined(&mut reply.hand_over, turned, &phrases));
+            reply.intent = "wrong_business";
+            reply.trace["intent"] = json!(reply.intent);
+            return Ok(reply);
         }
         let rule = if acts::tells_the_rule(act) {
             let none = Turned { history: &[], ..*turned };
@@ -490,6 +498,19 @@ impl Answerer {
             unasked: None,
         })
     }
+}
+
+/// That something is not known; who hears it twice is given to a person.
+fn say_declined(
+    hand_over: &mut Option<Reason>,
+    turned: &Turned<'_>,
+    phrases: &Phrases<'_>,
+) -> String {
+    if turned.declines == 0 {
+        return phrases.do_not_know();
+    }
+    *hand_over = Some(Reason::TwoDeclines);
+    phrases.do_not_know_again()
 }
 
 impl Reply {

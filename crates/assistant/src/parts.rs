@@ -113,6 +113,14 @@ pub(crate) fn find(
                 continue;
             }
         }
+        // "E qual o valor a mais?" after a sentence that says it: what was told of prices is told again, and nothing else.
+        if let Some((asked, told)) = &last
+            && is_bare_price(part)
+            && let Some(again) = priced_again(extractor, asked, told)
+        {
+            found.extracts.push(again);
+            continue;
+        }
         let leans = last.as_ref().filter(|_| leans(part));
         let leans = leans.map(|(asked, told)| Before { asked, told });
         let alone = extractor.answer(part, None);
@@ -135,7 +143,8 @@ pub(crate) fn find(
             None => alone,
         };
         let mut told = String::new();
-        if best.supported() && !(best.of_nothing && leans.is_none()) {
+        let sure = unknown_before.is_none() || best.score >= AFTER_UNKNOWN;
+        if best.supported() && sure && !(best.of_nothing && leans.is_none()) {
             let mut best = best;
             if let Some(sum) = extractor.calculated(part, &best.reply) {
                 best.reply.push_str(&sum);
@@ -144,12 +153,29 @@ pub(crate) fn find(
             if found.extracts.iter().all(|other| other.reply != best.reply) {
                 found.extracts.push(best);
             }
+        } else if let Some(area) = extractor.delivers_to(part) {
+            told.clone_from(&area.reply);
+            found.extracts.push(area);
+        } else if let Some(more) = within(extractor, part) {
+            told = more.extracts.last().map(|last| last.reply.clone()).unwrap_or_default();
+            for extract in more.extracts {
+                if found.extracts.iter().all(|other| other.reply != extract.reply) {
+                    found.extracts.push(extract);
+                }
+            }
+            found.unknown.extend(more.unknown);
         } else if is_asked(part, several) {
             found.unknown.push(part.clone());
         }
         unknown_before = (found.unknown.last() == Some(part)).then_some(part.as_str());
         last = Some((part.clone(), told));
     }
+    // What was told to another part may be of this one, too: "dá pra pedir reembolso? vocês dão nota?".
+    let all_told: Vec<&str> = found.extracts.iter().map(|one| one.reply.as_str()).collect();
+    let all_told = all_told.join(" ");
+    found.unknown.retain(|part| {
+        !extractor.index.names_a_thing(part) || extractor.index.names_more(part, "", &all_told)
+    });
     if found.extracts.is_empty() && several {
         let whole = extractor.answer(text, before.filter(|_| leans(text)));
         if whole.supported() {
@@ -157,6 +183,68 @@ pub(crate) fn find(
         }
     }
     found
+}
+
+/// What is asked within a long part that has no answer as a whole: "perdi um dente faz dois anos e tô vendo preço de
+/// implante". `None` where nothing of it is known.
+fn within(extractor: &Extractor<'_>, part: &str) -> Option<Found> {
+    let clauses = clauses(part);
+    if clauses.len() < 2 || part.split_whitespace().count() < LONG_PART {
+        return None;
+    }
+    // What a story denies may be the condition of the question: "ele não pode com lactose".
+    let denies = |text: &str| Plain::of(text).words().any(|word| DENIALS.contains(&word));
+    if clauses.iter().any(|clause| !is_question(clause) && denies(clause)) {
+        return None;
+    }
+    let mut found = Found { extracts: Vec::new(), unknown: Vec::new() };
+    for clause in clauses.iter().filter(|clause| is_question(clause)) {
+        let extract = extractor.answer(clause, None);
+        if extract.score >= CLAUSE && !extract.of_nothing && !extract.reply.is_empty() {
+            if found.extracts.iter().all(|other| other.reply != extract.reply) {
+                found.extracts.push(extract);
+            }
+        } else if begins_a_question(clause) {
+            found.unknown.push(clause.clone());
+        }
+    }
+    (!found.extracts.is_empty()).then_some(found)
+}
+
+/// Log-odds from which a clause has an answer of its own: it is taken out of what it was said with.
+const CLAUSE: f64 = 1.4;
+const DENIALS: &[&str] =
+    &["nao", "sem", "nunca", "nem", "menos", "exceto", "alergia", "alergico", "alergica"];
+/// Words of a part from which one clause of it may be the question, and the rest its story.
+const LONG_PART: usize = 9;
+/// Log-odds that the next question needs more than others after one that nothing is known of: it may be of the same thing.
+const AFTER_UNKNOWN: f64 = 1.0;
+
+/// A text cut at its commas and at the words that join what people tell in one breath.
+fn clauses(text: &str) -> Vec<String> {
+    const JOINTS: &[&str] =
+        &["e", "mas", "ai", "entao", "porque", "pq", "que", "se", "pois", "so", "tipo", "ne"];
+    let mut out: Vec<String> = Vec::new();
+    let mut clause: Vec<&str> = Vec::new();
+    let mut end = |clause: &mut Vec<&str>| {
+        if clause.len() >= 2 {
+            out.push(clause.join(" "));
+        }
+        clause.clear();
+    };
+    for word in text.split_whitespace() {
+        let bare = kernel::text::fold(word.trim_matches(|c: char| !c.is_alphanumeric()));
+        if JOINTS.contains(&bare.as_str()) {
+            end(&mut clause);
+            continue;
+        }
+        clause.push(word.trim_end_matches([',', ';', '.', ':']));
+        if word.ends_with([',', ';', '.', '?', '!', ':']) {
+            end(&mut clause);
+        }
+    }
+    end(&mut clause);
+    out
 }
 
 /// What a text asks of what was told just now.
@@ -390,9 +478,47 @@ fn counted(text: &str, before: &str) -> Option<String> {
 
 /// Words of a question of a price that name nothing.
 const PRICE: &[&str] = &[
-    "quanto", "qual", "o", "e", "custa", "custam", "fica", "ficam", "sai", "saem", "valor",
-    "preco", "seria", "ta", "esta", "da", "daria", "por", "agora", "entao", "isso",
+    "quanto",
+    "qual",
+    "o",
+    "e",
+    "custa",
+    "custam",
+    "fica",
+    "ficam",
+    "sai",
+    "saem",
+    "valor",
+    "preco",
+    "seria",
+    "ta",
+    "esta",
+    "da",
+    "daria",
+    "por",
+    "agora",
+    "entao",
+    "isso",
+    "a",
+    "mais",
+    "adicional",
+    "acrescimo",
+    "extra",
+    "mesmo",
+    "e",
 ];
+
+/// The sentence with the one price of what was told before.
+fn priced_again(extractor: &Extractor<'_>, asked: &str, told: &str) -> Option<Extract> {
+    let sentences = told.split_inclusive(['.', '\n']).filter(|sentence| sentence.contains("R$"));
+    let priced: Vec<&str> = sentences.map(str::trim).collect();
+    let [one] = priced.as_slice() else { return None };
+    let mut again = extractor.answer(asked, None);
+    again.supported().then(|| {
+        again.reply = (*one).to_owned();
+        again
+    })
+}
 
 /// "Quanto custa", "qual o valor": a price of what was named before.
 fn is_bare_price(text: &str) -> bool {

@@ -115,7 +115,14 @@ impl Index {
                 pieces.push(one);
             }
         }
-        Extract { reply: told.text, score: support, pieces, of_nothing, as_noted }
+        // A yes to another question would be one to this.
+        let lacks = || {
+            let named = sorted(first.about.iter().chain(&first.line).copied());
+            question.lacks(self, &named) > ANOTHER
+        };
+        let of_another = asks_which(asked.text) || (!as_noted && lacks());
+        let reply = if of_another { without_yes(&told.text) } else { told.text };
+        Extract { reply, score: support, pieces, of_nothing, as_noted }
     }
 
     /// The sentence that speaks most for itself as an answer, and its log-odds.
@@ -146,6 +153,7 @@ impl Index {
             if asked.before.is_some() && !question.names_a_thing(self) { GOES_ON } else { 1.0 };
         // "O que vocês fazem?" shares its verb with any sentence and asks for none of them.
         let vague = asked.before.is_none() && question.says_little();
+        let intent = asks_leave(asked.text) && !question.asks_price(self);
         let mut scored: Vec<Scored> = self
             .features(asked)
             .into_iter()
@@ -155,11 +163,14 @@ impl Index {
                 let penalty = if sentence.outdated || over { OUTDATED } else { 0.0 };
                 let piece = &self.pieces[featured.piece as usize];
                 // What is asked as it is noted has its answer, whatever else is near.
+                let other_intent = self.other_intent(intent, sentence);
                 let noted = sentence.pair
+                    && other_intent == 0.0
                     && self.asked_for(piece.question_terms(), question) >= NOTED
                     && question.coverage(&sentence.about) >= NOTED;
                 let bonus = if noted { AS_NOTED } else { 0.0 } + goes_on * told.favour(sentence);
                 let penalty = penalty
+                    + other_intent
                     + if vague && !noted { VAGUE } else { 0.0 }
                     + self.other_number(question, sentence, &unknown)
                     + self.other_thing(question, sentence);
@@ -212,6 +223,16 @@ impl Index {
         };
         let no_price = if !priced && !sentence.shows_number && !without() { NO_PRICE } else { 0.0 };
         no_price + if question.lacks(self, &all) > ANOTHER { OTHER_THING } else { 0.0 }
+    }
+
+    /// What it costs to tell a price to who asks whether something may be, or does harm.
+    fn other_intent(&self, asks_leave: bool, sentence: &Sentence) -> f64 {
+        let of_price = || {
+            let tag = self.vocabulary.get(crate::question::PRICE);
+            let noted = tag.is_some_and(|tag| sentence.about.binary_search(tag).is_ok());
+            (sentence.pair && noted) || is_list_line(&sentence.text)
+        };
+        if asks_leave && of_price() { OTHER_INTENT } else { 0.0 }
     }
 
     /// What it costs to speak of another number than the one that is named. `unknown`: of each number that the index does
@@ -471,6 +492,8 @@ const OWN_NUMBER: f64 = 1.5;
 const OTHER_NUMBER: f64 = 4.0;
 /// Log-odds that it costs where a thing is asked for by a price that nothing has.
 const OTHER_PRICE: f64 = 8.0;
+/// What it costs to answer another kind of question of the same thing.
+const OTHER_INTENT: f64 = 3.0;
 /// What it costs to answer a question whose every word could stand in any other.
 const VAGUE: f64 = 4.0;
 /// Log-odds that a newer document, or an offer's end, costs.
@@ -486,6 +509,51 @@ const SAME_HEADING: f64 = 0.5;
 
 /// From here on a sentence is told beside an offer that is over.
 const STILL_HOLDS: f64 = 1.0;
+
+/// Whether a text asks if something may be done, is needed, or hurts.
+fn asks_leave(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "pode",
+        "posso",
+        "podem",
+        "doi",
+        "doer",
+        "machuca",
+        "dolorido",
+        "perigoso",
+        "mal",
+        "contraindicacao",
+        "proibido",
+        "proibida",
+        "permitido",
+        "permite",
+    ];
+    let folded = fold(text);
+    crate::split::words(&folded).any(|word| WORDS.contains(&word))
+}
+
+/// Whether a text asks which, when, where or how much: "sim" answers none of these.
+fn asks_which(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "qual", "quais", "quanto", "quanta", "quantos", "quantas", "qto", "qnto", "quando", "onde",
+        "aonde", "quem",
+    ];
+    let folded = kernel::text::fold_words(text);
+    folded.split(' ').any(|word| WORDS.contains(&word))
+        || ["que horas", "que hora", "que dia", "que dias", "q horas", "q dia"]
+            .iter()
+            .any(|phrase| kernel::text::has_phrase(&folded, phrase))
+}
+
+/// A reply without the yes that it begins with.
+fn without_yes(text: &str) -> String {
+    let Some(rest) = text.strip_prefix("Sim") else { return text.to_owned() };
+    let rest = rest.trim_start();
+    match rest.strip_prefix([',', '.', '!', ':', ';', '–', '-']) {
+        Some(rest) if !rest.trim().is_empty() => capital(rest.trim_start()),
+        _ => text.to_owned(),
+    }
+}
 
 /// Whether a text asks after an offer, which may be over.
 fn asks_of_offers(text: &str) -> bool {

@@ -14,6 +14,8 @@ use crate::{Index, Library};
 
 /// How the opening hours are asked for, where a customer asks whether it is open now.
 const OPENING_HOURS: &str = "Qual é o horário de funcionamento, que dias e horas vocês abrem?";
+/// How the delivery area is asked for, where a customer names a place of their own.
+const DELIVERY_AREA: &str = "Vocês entregam? Em quais bairros, até quantos km?";
 /// Lines of hours that are told together, at most; and how sure it is that they are the business's.
 const HOURS_LINES: usize = 4;
 const HOURS: f64 = 2.0;
@@ -113,6 +115,17 @@ impl Extractor<'_> {
         Some(Extract { reply: lines.join("\n"), score, pieces, of_nothing: false, as_noted: false })
     }
 
+    /// Where the business delivers, to who names a place that the knowledge has no word for: "entregam em Perdizes?".
+    pub fn delivers_to(&self, text: &str) -> Option<Extract> {
+        if !asks_of_delivery(text) {
+            return None;
+        }
+        let area = self.answer(DELIVERY_AREA, None);
+        let folded = kernel::text::fold_words(&area.reply);
+        let of_delivery = folded.split(' ').any(|word| word.starts_with("entreg"));
+        (area.score >= PRICED && of_delivery).then_some(area)
+    }
+
     /// Answers a question; `before`: what it leans on.
     pub fn answer(&self, text: &str, before: Option<Before<'_>>) -> Extract {
         let text = &*self.index.as_written(text);
@@ -140,6 +153,22 @@ impl Extractor<'_> {
             today: self.today,
         })
     }
+}
+
+/// "Entregam em Perdizes?", "levam até o Centro?": delivery to a place, and neither its price nor how long it takes.
+fn asks_of_delivery(text: &str) -> bool {
+    const PLACES: &[&str] = &["em", "no", "na", "nos", "nas", "pro", "pra", "para", "ate", "aqui"];
+    const OTHERS: &[&str] = &[
+        "quanto", "qto", "qnto", "taxa", "preco", "valor", "demora", "horas", "quando", "minha",
+        "meu", "pedido",
+    ];
+    let folded = kernel::text::fold_words(text);
+    let words: Vec<&str> = folded.split(' ').collect();
+    let at = words
+        .iter()
+        .position(|word| matches!(*word, "entrega" | "entregam" | "entregar" | "delivery"));
+    at.is_some_and(|at| words.get(at + 1).is_some_and(|next| PLACES.contains(next)))
+        && !words.iter().any(|word| OTHERS.contains(word))
 }
 
 /// Whether a line of hours is of one day of the year alone: "no feriado de 15 de novembro abrimos até as 12h".

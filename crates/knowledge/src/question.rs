@@ -317,9 +317,14 @@ fn implied(line: &str) -> (Vec<&'static str>, Option<&'static str>) {
     if line.contains(" quanto tempo ") {
         out.push("prazo");
     }
-    let places = ["e", "fica", "ficam", "esta", "estao", "voces", "vcs"];
+    let places = ["e", "que", "fica", "ficam", "esta", "estao", "voces", "vcs"];
     if said(&["onde", "aonde"], &places).is_some() {
         out.push("endereco");
+    }
+    let bring = ["levar", "levo", "trazer", "trago"];
+    let what = ["que", "que preciso", "que precisa", "que devo", "que tenho que", "que eu"];
+    if said(&what, &bring).is_some() || said(&bring, &["que", "o que"]).is_some() {
+        out.extend(["documento", "trazer", "traga", "leve"]);
     }
     (out, cost.filter(|verb| ["fica", "sai"].contains(verb)))
 }

@@ -192,10 +192,6 @@ const GREETINGS: &[&str] = &[
     "tudo tranquilo",
     "bao",
     "tudo",
-    "bom domingo",
-    "feliz natal",
-    "bom fim de semana",
-    "feliz ano novo",
     "boas",
 ];
 const THANKS: &[&str] = &[
@@ -249,6 +245,17 @@ const GOODBYES: &[&str] = &[
     "bom fim de semana",
     "bom final de semana",
     "bom feriado",
+    "bom domingo",
+    "bom sabado",
+    "boa segunda",
+    "boa sexta",
+    "boa sexta feira",
+    "bom final de domingo",
+    "bom resto de dia",
+    "boa continuacao",
+    "boas festas",
+    "feliz natal",
+    "feliz ano novo",
 ];
 const ACKNOWLEDGEMENTS: &[&str] = &[
     "ok",

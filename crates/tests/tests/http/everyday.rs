@@ -114,6 +114,50 @@ both_engines! {
 }
 
 both_engines! {
+    async fn what_is_told_is_of_what_was_asked(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("hotel").await;
+        tenant.knows("Vocês aceitam animais?", "Sim, cães de até 10 kg, por mais R$ 40 a diária.").await;
+        tenant.knows("Quanto custa a massagem?", "A massagem custa R$ 180 e dura uma hora.").await;
+        tenant.knows("Vocês entregam marmita?", "Entregamos em até 4 km, por R$ 7.").await;
+        tenant.knows("Preciso de documento?", "Traga um documento com foto e o comprovante da reserva.").await;
+        tenant.knows("Vocês emitem nota?", "Emitimos nota para reembolso da empresa.").await;
+        const UNKNOWN: &str = "não tenho";
+        for (phone, texts, holds, lacks) in [
+            // Which, when and how much are not answered with yes.
+            ("5511987654301", &["quais animais vocês aceitam?"][..], "Cães de até 10 kg", "Sim"),
+            // The price of a thing does not say whether it may be.
+            ("5511987654302", &["grávida pode fazer massagem?"], "equipe", "R$ 180"),
+            ("5511987654303", &["a massagem dói?"], UNKNOWN, "R$ 180"),
+            // A place that nobody has written down is answered with where it is delivered to.
+            ("5511987654304", &["entregam marmita no Jardim Aurora?"], "até 4 km", UNKNOWN),
+            ("5511987654305", &["o que preciso levar no dia?"], "documento com foto", UNKNOWN),
+            // The question within a story.
+            (
+                "5511987654306",
+                &["minha sogra chega na quinta com as malas dela e eu queria saber quanto custa a massagem"],
+                "R$ 180",
+                UNKNOWN,
+            ),
+            // What is said in the answer to one part is known.
+            ("5511987654307", &["tem reembolso? vocês emitem nota?"], "reembolso", UNKNOWN),
+            // The price that was told is told again to who asks for it.
+            ("5511987654308", &["aceitam cachorro?", "e qual o valor a mais?"], "R$ 40", "R$ 180"),
+            // What nobody has heard of here may still be wanted of us.
+            ("5511987654309", &["quero reservar o espaço gourmet pra 20 convidados"], "atendente", "só posso ajudar"),
+            ("5511987654310", &["quanto custa a massagem?", "bom domingo pra vocês!"], "Até", "Como posso ajudar"),
+        ] {
+            for text in texts {
+                tenant.hears(phone, text).await;
+                app.pass(std::time::Duration::from_secs(5)).await;
+            }
+            let said = app.sent().last().unwrap().text.clone();
+            assert!(said.contains(holds) && !said.contains(lacks), "{texts:?}: {said}");
+        }
+    }
+}
+
+both_engines! {
     async fn a_thing_named_after_a_question_is_asked_the_same(on: On) {
         let app = TestApp::start(on).await;
         let tenant = app.tenant("clinica").await;
