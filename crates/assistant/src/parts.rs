@@ -224,6 +224,8 @@ const AFTER_UNKNOWN: f64 = 1.0;
 fn clauses(text: &str) -> Vec<String> {
     const JOINTS: &[&str] =
         &["e", "mas", "ai", "entao", "porque", "pq", "que", "se", "pois", "so", "tipo", "ne"];
+    const QUESTION_WORDS: &[&str] =
+        &["onde", "aonde", "o", "a", "quando", "como", "quem", "qual", "quanto", "de", "por"];
     let mut out: Vec<String> = Vec::new();
     let mut clause: Vec<&str> = Vec::new();
     let mut end = |clause: &mut Vec<&str>| {
@@ -234,7 +236,11 @@ fn clauses(text: &str) -> Vec<String> {
     };
     for word in text.split_whitespace() {
         let bare = kernel::text::fold(word.trim_matches(|c: char| !c.is_alphanumeric()));
-        if JOINTS.contains(&bare.as_str()) {
+        // "Onde que fica" is one question.
+        let asks = clause
+            .last()
+            .is_some_and(|before| QUESTION_WORDS.contains(&kernel::text::fold(before).as_str()));
+        if JOINTS.contains(&bare.as_str()) && !(bare == "que" && asks) {
             end(&mut clause);
             continue;
         }
@@ -378,6 +384,16 @@ fn is_question(text: &str) -> bool {
             .any(|word| ASKING.split_ascii_whitespace().any(|ask| ask == word))
 }
 
+/// Whether a sentence wishes something, and asks nothing else.
+fn only_wishes(text: &str) -> bool {
+    const WISHES: &[&str] = &["quero", "queria", "gostaria", "preciso"];
+    let plain = Plain::of(text);
+    let asks = |word: &str| ASKING.split_ascii_whitespace().any(|ask| ask == word);
+    !text.contains('?')
+        && plain.words().any(|word| WISHES.contains(&word))
+        && plain.words().all(|word| WISHES.contains(&word) || !asks(word))
+}
+
 /// The questions of a text, each with the statements that lead to it; small talk is none.
 fn questions(text: &str) -> Vec<String> {
     let sentences: Vec<&str> = text
@@ -398,6 +414,10 @@ fn questions(text: &str) -> Vec<String> {
             led.push(' ');
         }
         led.push_str(sentence);
+        // "Grávida pode clarear? Queria pro meu chá de bebê": the wish says why.
+        if !out.is_empty() && only_wishes(sentence) {
+            continue;
+        }
         if is_question(sentence) {
             out.extend(
                 halves(&std::mem::take(&mut led))
