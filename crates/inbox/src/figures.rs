@@ -182,6 +182,8 @@ pub async fn declined(
             Some(part) => part,
             None => asked(tx, conversation, (row.get(4)?, row.get(5)?)).await?,
         };
+        // Who asked is no business of the list.
+        let question = kernel::without_personal(&question);
         if !question.is_empty() {
             out.push(Declined { conversation, message: row.get(1)?, at: row.get(2)?, question });
         }

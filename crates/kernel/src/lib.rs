@@ -4,6 +4,7 @@ pub mod clock;
 pub mod id;
 pub mod line;
 pub mod net;
+mod personal;
 pub mod phone;
 pub mod slug;
 pub mod text;
@@ -14,5 +15,6 @@ pub use id::{
     DocumentId, GrantId, HookId, Id, JobId, LabelId, LinkId, MachineTokenId, MailId, MergeId,
     MessageId, NoteId, PasskeyId, PersonId, RawEventId, SessionId, TenantId, VersionId,
 };
+pub use personal::without_personal;
 pub use phone::Phone;
 pub use slug::Slug;

@@ -7,6 +7,7 @@
 //! - No transaction writes or deletes more than a few hundred pieces: others' messages do not wait for a document.
 //! - A file of a stranger's format is read in a child process with limits, never in this one.
 
+mod alike;
 mod api;
 mod body;
 mod choose;

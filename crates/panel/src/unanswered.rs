@@ -2,11 +2,12 @@
 
 use axum::response::Response;
 use inbox::Declined;
-use kernel::Moment;
+use kernel::{MessageId, Moment};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
-use ui::{Icon, page_head};
+use ui::{Icon, Tone, badge, page_head};
+use web::Permission;
 use web::permission::{InboxRead, KnowledgeWrite};
 
 use crate::door::{At, PageId};
@@ -14,6 +15,9 @@ use crate::failure::Failure;
 use crate::form::Form;
 use crate::knowledge_page::{BACK, failed, tabs};
 use crate::registry::Pages;
+
+/// Questions that are listed, at most.
+const MOST: usize = 100;
 
 pub(crate) fn pages(pages: &mut Pages) {
     pages.tenant_page::<InboxRead, _, _>("/painel/t/{slug}/conhecimento/sem-resposta", unanswered);
@@ -27,8 +31,9 @@ async fn unanswered(at: At<InboxRead>) -> Result<Response, Failure> {
     let lang = at.lang();
     let now = at.now();
     let mut tx = at.read().await?;
-    let declined = inbox::declined(&mut tx, now - BACK, 100).await?;
+    let declined = inbox::declined(&mut tx, now - BACK, MOST).await?;
     drop(tx);
+    let groups = grouped(&at, &declined).await?;
     let writes = at.may(identity::Permission::KnowledgeWrite);
     let body = html! {
         (page_head(lang.t("Perguntas sem resposta", "Unanswered questions"), lang.t(
@@ -39,17 +44,41 @@ async fn unanswered(at: At<InboxRead>) -> Result<Response, Failure> {
             (ui::empty(Icon::Check, lang.t("Nada sem resposta", "Nothing unanswered"),
                 lang.t("Quando a assistente não souber algo, a pergunta aparece aqui.", "When the assistant does not know something, the question appears here."), None))
         }
-        ul.stack { @for one in &declined { li.panel { (one_unanswered(&at, one, now, writes)) } } }
+        ul.stack { @for group in &groups { li.panel { (one_group(&at, group, now, writes)) } } }
     };
     Ok(at.page(lang.t("Perguntas sem resposta", "Unanswered questions"), &body))
 }
 
-fn one_unanswered(at: &At<InboxRead>, one: &Declined, now: Moment, writes: bool) -> Markup {
+/// The questions in groups of one meaning, what was asked most first.
+async fn grouped<P: Permission>(
+    at: &At<P>,
+    declined: &[Declined],
+) -> Result<Vec<Vec<Declined>>, Failure> {
+    let questions = declined.iter().map(|one| one.question.clone()).collect();
+    let groups = at.app.library.alike(questions).await?;
+    let of = |members: Vec<usize>| members.into_iter().filter_map(|at| declined.get(at).cloned());
+    Ok(groups.into_iter().map(|members| of(members).collect()).collect())
+}
+
+/// Questions of one meaning: the newest stands for all of them.
+fn one_group(at: &At<InboxRead>, group: &[Declined], now: Moment, writes: bool) -> Markup {
     let lang = at.lang();
+    let Some((one, others)) = group.split_first() else { return Markup::default() };
     let action = at.url(&format!("/conhecimento/sem-resposta/{}", one.message));
     html! {
-        p { strong { (one.question) } }
+        p {
+            strong { (one.question) }
+            @if !others.is_empty() { " " (badge(Tone::Neutral, &format!("{}×", group.len()))) }
+        }
         p.small.muted { (ui::ago(one.at, now, lang)) " · " a href=(at.url(&format!("/conversas/{}", one.conversation))) { (lang.t("ver conversa", "see conversation")) } }
+        @if !others.is_empty() {
+            details {
+                summary { (lang.t("Também perguntado assim", "Also asked like this")) }
+                ul { @for other in others { li {
+                    (other.question) " " span.small.muted { (ui::ago(other.at, now, lang)) " · " a href=(at.url(&format!("/conversas/{}", other.conversation))) { (lang.t("ver conversa", "see conversation")) } }
+                } } }
+            }
+        }
         @if writes {
             details {
                 summary { (lang.t("Responder e ensinar", "Answer and teach")) }
@@ -99,6 +128,12 @@ async fn teach(
         }
         false => None,
     };
+    let mut tx = at.read().await?;
+    let open = inbox::declined(&mut tx, at.now() - BACK, MOST).await?;
+    drop(tx);
+    // Who dismisses a question dismisses all that mean it.
+    let alike =
+        if taught.dismiss.is_empty() { Vec::new() } else { meaning(&at, &open, id).await? };
     let mut tx = at.begin().await?;
     if !inbox::seen_to(&mut tx, id).await? {
         return Err(Failure::not_found());
@@ -113,9 +148,41 @@ async fn teach(
         )
         .await?;
     } else {
+        for one in alike {
+            inbox::seen_to(&mut tx, one).await?;
+        }
         at.note(&mut tx, "question.dismissed", id.to_string(), (None, None)).await?;
     }
     tx.commit().await?;
+    if taught.dismiss.is_empty() {
+        close_answered(&at, &open).await?;
+    }
     let said = if taught.dismiss.is_empty() { "ensinado" } else { "removido" };
     Ok(at.done("/conhecimento/sem-resposta", said))
+}
+
+/// The open questions that mean the same as one of them.
+async fn meaning(
+    at: &At<KnowledgeWrite>,
+    open: &[Declined],
+    id: MessageId,
+) -> Result<Vec<MessageId>, Failure> {
+    let mut groups = grouped(at, open).await?.into_iter();
+    let group = groups.find(|group| group.iter().any(|one| one.message == id)).unwrap_or_default();
+    Ok(group.into_iter().map(|one| one.message).collect())
+}
+
+/// Takes the questions from the list that the knowledge answers by now. What is only near to what was taught stays: the
+/// price of a thing does not say whether it hurts.
+async fn close_answered(at: &At<KnowledgeWrite>, open: &[Declined]) -> Result<(), Failure> {
+    let questions = open.iter().map(|one| one.question.clone()).collect();
+    let known = at.app.library.known(at.tenant.id, questions).await?;
+    let mut tx = at.begin().await?;
+    for (one, known) in open.iter().zip(known) {
+        if known {
+            inbox::seen_to(&mut tx, one.message).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(())
 }

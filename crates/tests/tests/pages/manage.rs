@@ -65,6 +65,40 @@ both_engines! {
 }
 
 both_engines! {
+    async fn questions_of_one_meaning_are_one_and_close_with_what_answers_them(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        clinic.knows("Quanto custa a limpeza?", "A limpeza custa R$ 180.").await;
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let page = "/painel/t/clinica/conhecimento/sem-resposta";
+        for (phone, text) in [
+            ("5511987654301", "quanto custa o canal?"),
+            ("5511987654302", "qto custa o canal"),
+            ("5511987654303", "canal dói?"),
+            ("5511987654304", "meu zap é 11 98765-4321, tem wifi na sala?"),
+        ] {
+            clinic.hears(phone, text).await;
+            app.pass(Duration::from_secs(5)).await;
+        }
+        let list = dona.get(page).await.expect(200).text;
+        assert!(list.contains("2×") && list.contains("Também perguntado assim"), "{list}");
+        assert!(list.contains("wifi") && !list.contains("98765"), "{list}");
+        // What was asked most stands first.
+        assert!(list.find("custa o canal").unwrap() < list.find("canal dói").unwrap());
+        let of = |text: &str| {
+            let from = list.find(text).unwrap();
+            let at = from + list[from..].find("/sem-resposta/").unwrap();
+            format!("/painel/t/clinica/conhecimento{}", list[at..].split('"').next().unwrap())
+        };
+        let taught = [("question", "Quanto custa o canal?"), ("answer", "O canal custa R$ 900.")];
+        dona.post(&of("custa o canal"), &taught).await.expect(303);
+        let list = dona.get(page).await.expect(200).text;
+        assert!(!list.contains("custa o canal"), "both are answered by it: {list}");
+        assert!(list.contains("canal dói?"), "a price does not say whether it hurts: {list}");
+    }
+}
+
+both_engines! {
     async fn the_draft_is_tried_before_it_is_saved(on: On) {
         let app = TestApp::start(on).await;
         let clinic = app.tenant("clinica").await;
