@@ -191,6 +191,15 @@ pub(crate) fn only_exclaims(plain: &Plain) -> bool {
         })
 }
 
+/// "Queria marcar uma avaliação": whoever wishes to come or to buy does not complain.
+pub(crate) fn wishes_to_come(plain: &Plain) -> bool {
+    const WISH: &[&str] = &["quero", "queria", "gostaria", "preciso", "posso", "vou"];
+    const COMING: &[&str] =
+        &["marcar", "agendar", "reservar", "pedir", "encomendar", "comprar", "conhecer", "fazer"];
+    plain.words().any(|word| WISH.contains(&word))
+        && plain.words().any(|word| COMING.contains(&word))
+}
+
 /// Whether a text praises without a but: "a pizza tava perfeita".
 pub(crate) fn praises(plain: &Plain) -> bool {
     const PRAISE: &[&str] = &[

@@ -220,9 +220,12 @@ impl Answerer {
             _ => one,
         });
         // A hint of danger is for a person to read, but no reason to send for an ambulance.
-        let hint =
-            |one: &understanding::Found| one.act == Act::Harm && one.strength == Strength::Possible;
         let asks = plain.words().any(|word| ASKING.contains(&word));
+        let hint = |one: &understanding::Found| {
+            // A question that sounds of danger without a word of it is no alarm.
+            let likely = one.strength == Strength::Likely && (asks || plain.asks);
+            one.act == Act::Harm && (likely || one.strength == Strength::Possible)
+        };
         if found.iter().any(hint)
             // "Onde é que fica, que minha neta falou tão bem?" is answered.
             && !(asks && self.extractive(context, turned, &text).await?.is_sure())
@@ -231,7 +234,9 @@ impl Answerer {
             return Ok(fixed(Act::Harm.name(), said).handing_over(acts::reason(Act::Person)));
         }
         // Who asks nothing and may be complaining is not to be answered with a rule.
-        let veiled = |one: &understanding::Found| one.act == Act::Complaint && !plain.asks;
+        let veiled = |one: &understanding::Found| {
+            one.act == Act::Complaint && !plain.asks && !acts::wishes_to_come(&plain)
+        };
         let certain = first
             .filter(|one| one.strength >= acts::acted_on(one.act) || veiled(one))
             .map(|one| one.act);
@@ -352,17 +357,14 @@ impl Answerer {
         greet: &(dyn Fn(String) -> String + Sync),
     ) -> Result<Reply, db::Error> {
         let phrases = Phrases::of(context);
-        let words = acts::words(act, plain, &phrases);
         let index = self.library.index(context.tenant.id).await?;
-        if acts::wants_a_thing(act) && index.lacks_the_thing(text) {
-            // Perhaps another business's, perhaps something that nobody has written down here: "uma mesa para 14".
-            let mut reply = declined(Vec::new(), 0.0);
-            reply.text = greet(say_declined(&mut reply.hand_over, turned, &phrases));
-            reply.intent = "wrong_business";
-            reply.trace["intent"] = json!(reply.intent);
-            return Ok(reply);
-        }
-        let rule = if acts::tells_the_rule(act) {
+        // "Uma mesa para 14" may be what nobody wrote down, or another business's: a person says which.
+        let unheard_of = acts::wants_a_thing(act) && index.lacks_the_thing(text);
+        let words = match unheard_of {
+            true => phrases.wish_unheard_of(),
+            false => acts::words(act, plain, &phrases),
+        };
+        let rule = if acts::tells_the_rule(act) && !unheard_of {
             let none = Turned { history: &[], ..*turned };
             Some(self.extractive(context, &none, text).await?)
         } else {
@@ -370,7 +372,10 @@ impl Answerer {
         };
         let rule = rule.filter(|rule| {
             let whole = rule.trace["unanswered"].is_null();
+            // Who says what was paid asks for no price.
+            let priced = act == Act::Receipt && rule.text.contains("R$");
             whole
+                && !priced
                 && !rule.declined
                 && rule.confidence >= RULE_CONFIDENCE
                 && !rule.sources.is_empty()

@@ -121,6 +121,19 @@ pub(crate) fn find(
             found.extracts.push(again);
             continue;
         }
+        // "É pago?" is of what was spoken of, and no question of how to pay.
+        if let Some((asked, _)) = &last
+            && asks_if_it_costs(part)
+        {
+            let priced = extractor.answer(&format!("quanto custa {asked}"), None);
+            let told = kernel::text::fold(&priced.reply);
+            let says = ["r$", "grat", "cortesia", "sem custo", "incluso", "inclusa", "cobra"];
+            match priced.score >= AFTER_UNKNOWN && says.iter().any(|word| told.contains(word)) {
+                true => found.extracts.push(priced),
+                false => found.unknown.push(part.clone()),
+            }
+            continue;
+        }
         let leans = last.as_ref().filter(|_| leans(part));
         let leans = leans.map(|(asked, told)| Before { asked, told });
         let alone = extractor.answer(part, None);
@@ -528,6 +541,19 @@ const PRICE: &[&str] = &[
     "e",
 ];
 
+/// "É pago?", "cobram por isso?", "é de graça?"
+fn asks_if_it_costs(text: &str) -> bool {
+    const COSTS: &[&str] =
+        &["pago", "paga", "gratis", "gratuito", "gratuita", "graca", "cobra", "cobram", "cobrado"];
+    const AROUND: &[&str] = &[
+        "e", "eh", "o", "a", "de", "por", "isso", "ou", "nao", "tem", "voces", "esta", "tambem",
+        "la", "ele", "ela", "so", "ai",
+    ];
+    let plain = Plain::of(text);
+    plain.words().any(|word| COSTS.contains(&word))
+        && plain.words().all(|word| COSTS.contains(&word) || AROUND.contains(&word))
+}
+
 /// The sentence with the one price of what was told before.
 fn priced_again(extractor: &Extractor<'_>, asked: &str, told: &str) -> Option<Extract> {
     let sentences = told.split_inclusive(['.', '\n']).filter(|sentence| sentence.contains("R$"));
@@ -564,8 +590,9 @@ fn is_asked(part: &str, several: bool) -> bool {
 
 /// Whether a text begins as a question of its own does: with a verb or a word that asks.
 fn begins_a_question(text: &str) -> bool {
+    const JOINTS: &[&str] = &["e", "mas", "ah", "ai", "entao"];
     let plain = Plain::of(text);
-    let first = plain.words().next().unwrap_or_default();
+    let first = plain.words().find(|word| !JOINTS.contains(word)).unwrap_or_default();
     VERBS.split_ascii_whitespace().any(|verb| verb == first)
 }
 

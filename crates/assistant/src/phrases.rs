@@ -362,6 +362,15 @@ impl<'a> Phrases<'a> {
         )
     }
 
+    /// Somebody wants what the knowledge has no word for.
+    pub(crate) fn wish_unheard_of(&self) -> String {
+        self.pick(
+            "Não sei se temos isso por aqui. Já passei para a equipe: uma pessoa responde por aqui.",
+            "Não tenho essa informação. A equipe foi avisada e uma pessoa responderá por aqui.",
+            "I do not know whether we have that. I told the team: a person will answer here.",
+        )
+    }
+
     pub(crate) fn haggle(&self) -> String {
         self.pick(
             "Valores eu não posso negociar. Já passei para a equipe, que responde por aqui.",

@@ -154,6 +154,7 @@ impl Index {
         // "O que vocês fazem?" shares its verb with any sentence and asks for none of them.
         let vague = asked.before.is_none() && question.says_little();
         let intent = asks_leave(asked.text) && !question.asks_price(self);
+        let names_nothing = question.names_nothing(self);
         let mut scored: Vec<Scored> = self
             .features(asked)
             .into_iter()
@@ -166,6 +167,7 @@ impl Index {
                 let other_intent = self.other_intent(intent, sentence);
                 let noted = sentence.pair
                     && other_intent == 0.0
+                    && !names_nothing
                     && self.asked_for(piece.question_terms(), question) >= NOTED
                     && question.coverage(&sentence.about) >= NOTED;
                 let bonus = if noted { AS_NOTED } else { 0.0 } + goes_on * told.favour(sentence);

@@ -30,10 +30,14 @@ pub(crate) const WISHES: &str = "quero queria gostaria preciso marcar agendar re
     quatro cinco seis sete oito nove dez obrigado obrigada oi ola bom boa consulta consultas atendimento visita \
     avaliacao retorno sessao mesa agendamento remarcar atendido atender atende sobre";
 
+/// Words of a wish that may name what is offered.
+pub(crate) const BOOKED: &str =
+    "consulta consultas avaliacao retorno sessao mesa visita atendimento encaixe";
+
 /// How a request is put; they say nothing of what is asked.
 pub(crate) const REQUESTS: &str = "passa passar passe manda mandar mande informa informar informe diz diga dizer \
     consegue conseguem conseguir dar dao daria quer querem queremos preciso precisa precisam precisava levar trazer gente galera moca moco \
-    pessoal aqui ai entao";
+    pessoal aqui ai entao saindo custando ficando cobrando";
 
 /// Words that say little, but not nothing: they weigh less.
 pub(crate) const LIGHT: &str = "significa significado chama chamado existe existem fica ficam serve servem tipo tipos \

@@ -246,11 +246,18 @@ impl QuestionTerm {
 }
 
 impl Index {
-    /// Whether a wish names things, and the knowledge has no word for any of them: then it is another business's.
+    /// Whether a wish names things, and the knowledge has no word for any of them: it is another business's, or nobody
+    /// has written it down.
     pub fn lacks_the_thing(&self, text: &str) -> bool {
         let plain = understanding::Plain::of(text);
         let mut named = 0;
         for word in plain.words() {
+            // What is booked may be what the business offers: "uma avaliação".
+            if lexicon::BOOKED.split_whitespace().any(|one| one == word)
+                && !expand(self, &stem(word)).is_empty()
+            {
+                return false;
+            }
             let wish = lexicon::WISHES.split_whitespace().any(|one| one == word);
             // "20h", "dia 5" and "2kg" name no thing.
             if wish
@@ -311,11 +318,19 @@ fn implied(line: &str) -> (Vec<&'static str>, Option<&'static str>) {
     let mut out = Vec::new();
     let costs = ["e", "custa", "custam", "fica", "sai", "ta", "esta", "cobra", "cobram", "seria"];
     let cost = said(&["quanto"], &costs);
+    let costing = ["saindo", "custando", "ficando", "cobrando"];
+    if said(&["quanto esta", "quanto voces estao", "quanto estao"], &costing).is_some() {
+        out.push("preco");
+    }
     if cost.is_some() {
         out.push("preco");
     }
     if line.contains(" quanto tempo ") {
         out.push("prazo");
+    }
+    let parks = ["parar o carro", "parar", "estacionar", "deixar o carro"];
+    if said(&["onde", "lugar para", "lugar pra", "como", "pra", "para"], &parks).is_some() {
+        out.extend(["estacionamento", "vaga"]);
     }
     let places = ["e", "que", "fica", "ficam", "esta", "estao", "voces", "vcs"];
     if said(&["onde", "aonde"], &places).is_some() {

@@ -23,6 +23,13 @@ pub(crate) const GROUPS: &[(&str, &str)] = &[
 /// What shows an act.
 pub(crate) const PATTERNS: &[(Act, &[&str])] = &[
     (
+        Act::Booking,
+        &[
+            "(quero|queria|gostaria de|preciso|vou querer|bora|vamos) (marcar|agendar|reservar)",
+            "(da|daria|tem como|teria como|pode|poderia|consigo|consegue|conseguem) (para |pra )?(ser|marcar|agendar|encaixar|me encaixar|reservar)( {4})? (segunda|terca|quarta|quinta|sexta|sabado|domingo|amanha|hoje|manha|tarde|noite|[0-9]+h|[0-9]+ horas)",
+        ],
+    ),
+    (
         Act::Harm,
         &[
             // Suicide, also said in a roundabout way.

@@ -13,7 +13,9 @@ const EXTREME: &[&str] = &[
     "mais", "barato", "barata", "baratos", "baratas", "caro", "cara", "caros", "em", "conta",
     "menor", "simples", "voces", "tem", "teem", "que", "qual", "quais", "e", "o", "a", "os", "as",
     "de", "do", "da", "opcao", "quanto", "custa", "sai", "quero", "queria", "saber", "seria",
-    "preco", "valor", "esta", "com", "ai",
+    "preco", "valor", "esta", "com", "ai", "oi", "oie", "ola", "opa", "eai", "eae", "salve", "slv",
+    "fala", "mano", "mana", "moca", "moco", "gente", "bom", "boa", "dia", "tarde", "noite", "tudo",
+    "bem", "blz", "beleza", "por", "favor",
 ];
 /// Things of one price that are told together, at most.
 const ALIKE: usize = 4;

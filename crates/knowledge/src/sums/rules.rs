@@ -178,7 +178,8 @@ impl Index {
         let mut rules: Vec<Rule> = Vec::new();
         let stated = |one: &&Sentence| one.holds_on(today) && one.text.contains('%');
         for sentence in self.sentences.iter().filter(stated) {
-            let folded = fold(&sentence.text);
+            // "Tem desconto à vista?" may stand in the question alone.
+            let folded = fold(if sentence.pair { &sentence.spoken } else { &sentence.text });
             let (off, on) = (OFF.is_match(&folded), ON.is_match(&folded));
             if off == on {
                 continue;

@@ -154,7 +154,7 @@ pub(crate) fn met(text: &str, reason: Option<&str>, handed: bool, trace: &Value)
         Deed::Silent
     } else if told {
         Deed::Answer
-    } else if by == "declined" || matches!(intent, "wrong_business" | "injection" | "spam") {
+    } else if by == "declined" || matches!(intent, "injection" | "spam") {
         Deed::Decline
     } else {
         match intent {

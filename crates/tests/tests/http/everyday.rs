@@ -143,8 +143,23 @@ both_engines! {
             ("5511987654307", &["tem reembolso? vocês emitem nota?"], "reembolso", UNKNOWN),
             // The price that was told is told again to who asks for it.
             ("5511987654308", &["aceitam cachorro?", "e qual o valor a mais?"], "R$ 40", "R$ 180"),
-            // What nobody has heard of here may still be wanted of us.
-            ("5511987654309", &["quero reservar o espaço gourmet pra 20 convidados"], "atendente", "só posso ajudar"),
+            // What nobody has heard of here may still be wanted of us: a person says whether it is.
+            (
+                "5511987654309",
+                &["quero reservar o espaço gourmet pra 20 convidados"],
+                "Não sei se temos isso por aqui. Já passei",
+                "só posso ajudar",
+            ),
+            // Who is new does not complain, and who asks what there is to eat is in no danger.
+            ("5511987654311", &["Queria marcar uma massagem, sou a Lia, é a primeira vez"], "Já passei", "Sinto muito"),
+            (
+                "5511987654312",
+                &["oi minha filha queria saber o que tem de massagem porque minha neta tá aqui e quer uma de chocolate com pimenta sabe"],
+                "",
+                "192",
+            ),
+            // Whether it costs is no question of how to pay.
+            ("5511987654313", &["vocês emitem nota? é pago?"], "não tenho", "R$"),
             ("5511987654310", &["quanto custa a massagem?", "bom domingo pra vocês!"], "Até", "Como posso ajudar"),
         ] {
             for text in texts {
