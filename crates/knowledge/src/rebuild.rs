@@ -85,7 +85,7 @@ impl Library {
     }
 
     /// Cuts one document anew; how many pieces it has.
-    async fn reindex_one(
+    pub(crate) async fn reindex_one(
         &self,
         tenant: TenantId,
         source: &Source,

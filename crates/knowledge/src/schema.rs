@@ -2,7 +2,8 @@
 
 use db::Migration;
 
-pub const MIGRATIONS: &[Migration] = &[FIRST, VERSIONS, REVISIONS, SENTENCE_VECTORS, CORRECTIONS];
+pub const MIGRATIONS: &[Migration] =
+    &[FIRST, VERSIONS, REVISIONS, SENTENCE_VECTORS, CORRECTIONS, READERS];
 
 const FIRST: Migration = Migration {
     version: 5,
@@ -123,6 +124,16 @@ CREATE TABLE fact_corrections (
 );
 ",
     tenant_tables: &["fact_corrections"],
+    system_tables: &[],
+    house_tables: &[],
+};
+
+/// Which reader read a document: files that an earlier one read are read again.
+const READERS: Migration = Migration {
+    version: 40,
+    name: "document_readers",
+    sql: "ALTER TABLE documents ADD COLUMN reader BIGINT NOT NULL DEFAULT 0;",
+    tenant_tables: &[],
     system_tables: &[],
     house_tables: &[],
 };

@@ -1,7 +1,7 @@
 //! SQL of documents and chunks.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use db::{Error, Row, TenantTx, args};
@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::index::Chunk;
+use crate::reread::READER;
 use crate::{sweep, versions};
 
 /// A document as lists show it.
@@ -22,6 +23,8 @@ pub struct Document {
     pub category: Option<String>,
     pub bytes: i64,
     pub chunks: i64,
+    /// An earlier version of the program read it, and its file was not kept: sent again, it may be read better.
+    pub send_again: bool,
     pub created_at: Moment,
     pub updated_at: Moment,
 }
@@ -145,12 +148,12 @@ pub(crate) async fn put(
     let rows = tx
         .fetch_all(
             "INSERT INTO documents (id, tenant_id, name, format, category, sha256, bytes, body, \
-             chunk_count, created_at, updated_at, original, revision) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12) \
+             chunk_count, created_at, updated_at, original, revision, reader) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13) \
              ON CONFLICT (tenant_id, name) DO UPDATE SET format = excluded.format, \
              category = excluded.category, sha256 = excluded.sha256, bytes = excluded.bytes, \
              body = excluded.body, chunk_count = excluded.chunk_count, updated_at = excluded.updated_at, \
-             original = excluded.original, revision = excluded.revision \
+             original = excluded.original, revision = excluded.revision, reader = excluded.reader \
              WHERE documents.id = excluded.id RETURNING id",
             args![
                 document.id,
@@ -164,7 +167,8 @@ pub(crate) async fn put(
                 document.chunks,
                 now,
                 document.original,
-                document.revision
+                document.revision,
+                READER
             ],
         )
         .await?;
@@ -248,7 +252,14 @@ pub(crate) async fn delete_chunks(
     .await
 }
 
-const COLUMNS: &str = "id, name, format, category, bytes, chunk_count, created_at, updated_at";
+/// What a document is shown with. Of a question and its answer there is no file.
+static COLUMNS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "id, name, format, category, bytes, chunk_count, created_at, updated_at, \
+         CAST(CASE WHEN reader < {READER} AND original IS NULL AND format <> 'pair' \
+         THEN 1 ELSE 0 END AS BIGINT)"
+    )
+});
 
 fn document(row: &Row) -> Result<Document, Error> {
     Ok(Document {
@@ -260,6 +271,7 @@ fn document(row: &Row) -> Result<Document, Error> {
         chunks: row.get(5)?,
         created_at: row.get(6)?,
         updated_at: row.get(7)?,
+        send_again: row.get::<i64>(8)? == 1,
     })
 }
 
@@ -272,7 +284,8 @@ pub async fn list(tx: &mut TenantTx, after: &str, limit: usize) -> Result<Vec<Do
     let rows = tx
         .fetch_all(
             &format!(
-                "SELECT {COLUMNS} FROM documents WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3"
+                "SELECT {} FROM documents WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3",
+                *COLUMNS
             ),
             args![tenant, after, limit],
         )
@@ -288,7 +301,7 @@ pub async fn find(tx: &mut TenantTx, id: DocumentId) -> Result<Option<Document>,
     let tenant = tx.tenant();
     let row = tx
         .fetch_opt(
-            &format!("SELECT {COLUMNS} FROM documents WHERE tenant_id = $1 AND id = $2"),
+            &format!("SELECT {} FROM documents WHERE tenant_id = $1 AND id = $2", *COLUMNS),
             args![tenant, id],
         )
         .await?;
@@ -318,15 +331,51 @@ pub(crate) async fn after(
             args![tenant, id.map_or(String::new(), |id| id.to_string())],
         )
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Source {
+    row.as_ref().map(source).transpose()
+}
+
+fn source(row: &Row) -> Result<Source, Error> {
+    Ok(Source {
         id: row.get(0)?,
         name: row.get(1)?,
         category: row.get(2)?,
         revision: row.get(3)?,
         body: row.get(4)?,
         original: row.get(5)?,
-    }))
+    })
+}
+
+/// The document after this one, in the order of ids, that an earlier reader read and whose file was kept.
+pub(crate) async fn read_before(
+    tx: &mut TenantTx,
+    reader: i64,
+    id: Option<DocumentId>,
+) -> Result<Option<Source>, Error> {
+    let tenant = tx.tenant();
+    let row = tx
+        .fetch_opt(
+            "SELECT id, name, category, revision, body, original FROM documents \
+             WHERE tenant_id = $1 AND reader < $2 AND original IS NOT NULL AND id > $3 ORDER BY id LIMIT 1",
+            args![tenant, reader, id.map_or(String::new(), |id| id.to_string())],
+        )
+        .await?;
+    row.as_ref().map(source).transpose()
+}
+
+/// Has a document count as read by this reader.
+pub(crate) async fn mark_read(
+    tx: &mut TenantTx,
+    id: DocumentId,
+    reader: i64,
+) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let count = tx
+        .execute(
+            "UPDATE documents SET reader = $1 WHERE tenant_id = $2 AND id = $3",
+            args![reader, tenant, id],
+        )
+        .await?;
+    Ok(count == 1)
 }
 
 /// Removes a document by id or name; a version of it is kept. Returns whether it was there. Its pieces are swept by a

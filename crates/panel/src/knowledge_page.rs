@@ -40,6 +40,10 @@ pub(crate) fn pages(pages: &mut Pages) {
         remove,
     );
     pages.tenant_action::<KnowledgeWrite, _, _>(
+        "/painel/t/{slug}/conhecimento/{id}/manter",
+        keep_as_read,
+    );
+    pages.tenant_action::<KnowledgeWrite, _, _>(
         "/painel/t/{slug}/conhecimento/versoes/{id}/restaurar",
         restore,
     );
@@ -136,6 +140,7 @@ async fn list_page<P: Permission>(
                                         (pieces(lang, document.chunks)) " · " (ui::ago(document.updated_at, now, lang))
                                         @if let Some(category) = &document.category { " · " (category) }
                                     }
+                                    @if document.send_again && writes { (send_again(at, document)) }
                                 }
                                 (state(lang, document))
                             }
@@ -526,6 +531,33 @@ async fn remove(
     at.note(&mut tx, "knowledge.removed", &document.name, (None, None)).await?;
     tx.commit().await?;
     Ok(at.done("/conhecimento", "removido"))
+}
+
+/// What is asked of the owner once, after an update that reads files better.
+fn send_again<P: Permission>(at: &At<P>, document: &Document) -> Markup {
+    let lang = at.lang();
+    html! {
+        p.small { (lang.t(
+            "Agora lemos arquivos melhor, e o original deste não foi guardado: envie o arquivo de novo com o mesmo nome.",
+            "Files are read better now, and the original of this one was not kept: send the file again under the same name.")) }
+        form method="post" action=(at.url(&format!("/conhecimento/{}/manter", document.id))) {
+            (ui::csrf_field(at.csrf()))
+            button.quiet type="submit" { (lang.t("Deixar como está", "Leave it as it is")) }
+        }
+    }
+}
+
+async fn keep_as_read(
+    at: At<KnowledgeWrite>,
+    PageId(id): ById,
+    Form(_): Form<Nothing>,
+) -> Result<Response, Failure> {
+    let mut tx = at.begin().await?;
+    if !knowledge::keep_as_read(&mut tx, id).await? {
+        return Err(Failure::not_found());
+    }
+    tx.commit().await?;
+    Ok(at.done("/conhecimento", "salvo"))
 }
 
 async fn restore(

@@ -257,6 +257,7 @@ impl House {
         });
         handlers.register::<knowledge::EmbedDue>(Embed(self.library.clone()));
         handlers.register::<knowledge::EncodeDue>(knowledge::Encode(self.library.clone()));
+        handlers.register::<knowledge::RereadDue>(knowledge::Reread(self.library.clone()));
         handlers.register::<knowledge::SweepDue>(Sweep(self.library.clone()));
         let settings = Settings {
             lanes: lanes.to_vec(),

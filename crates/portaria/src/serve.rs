@@ -201,7 +201,17 @@ async fn ended_within(time: Duration, tasks: Vec<JoinHandle<()>>) -> bool {
     all
 }
 
+/// Has files read again that an earlier version of the program read.
+async fn read_again(house: &House) -> Result<(), db::Error> {
+    let tenants: Vec<_> = tenancy::ids(&house.db).await?.into_iter().map(|(id, _)| id).collect();
+    knowledge::schedule_rereading(&house.db, &tenants, house.clock.now()).await
+}
+
 async fn upkeep(house: House, stop: CancellationToken) {
+    if let Err(cause) = read_again(&house).await {
+        // At the next start.
+        tracing::warn!(event = "rereading_not_scheduled", cause = %cause);
+    }
     let mut minutes = 0u64;
     loop {
         tokio::select! {

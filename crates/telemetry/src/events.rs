@@ -160,6 +160,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("queue_heartbeat_failed", "a worker could not renew its leases"),
     ("queue_prune_failed", "finished jobs could not be pruned"),
     ("raw_event_stored", "a webhook of unknown shape was kept for replay"),
+    (
+        "rereading_not_scheduled",
+        "documents that an earlier version read are read again only after the next start",
+    ),
     ("send_failed", "a provider refused a message"),
     ("send_unknown", "a provider did not say whether a message went out; it is not sent again"),
     ("server_ready", "the server listens"),

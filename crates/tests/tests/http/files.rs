@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use base64::Engine as _;
+use db::args;
 use sandbox::hostile::{
     TEXT, docx, draws_a_billion, draws_itself, maps_every_character, page, pages_of,
     parents_in_a_circle, stream, unpacks_to_a_gigabyte, unpacks_to_more,
@@ -146,6 +147,50 @@ both_engines! {
         app.run_jobs().await;
         assert_eq!(kept(), 0);
         assert_eq!(used(&app).await, 0);
+    }
+}
+
+both_engines! {
+    async fn what_an_earlier_version_read_is_read_again_or_asked_for(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("alfa").await;
+        let table = "pergunta,resposta\nQuanto custa o canal?,O canal custa R$ 900.\n";
+        let made = add(&tenant, "precos.csv", table.as_bytes()).await.expect(201).json();
+        let path = format!("/v1/knowledge/documents/{}", made["id"].as_str().unwrap());
+        let asked = async || {
+            let said = tenant.post("/v1/chat", &json!({ "text": "quanto custa o canal?" })).await;
+            said.expect(200).json()["answer"].as_str().unwrap().to_owned()
+        };
+        assert!(asked().await.contains("R$ 900"));
+        // As an earlier version left it: it found nothing of use in the file.
+        let earlier = async |original: bool| {
+            let mut tx = app.house.db.begin(tenant.id).await.unwrap();
+            let forgets = if original { "" } else { ", original = NULL" };
+            let sql = format!("UPDATE documents SET reader = 0, body = '[]'{forgets} WHERE tenant_id = $1");
+            tx.execute(&sql, args![tenant.id]).await.unwrap();
+            tx.execute("DELETE FROM chunks WHERE tenant_id = $1", args![tenant.id]).await.unwrap();
+            tenancy::bump_knowledge(&mut tx).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        earlier(true).await;
+        assert!(!asked().await.contains("R$ 900"));
+        knowledge::schedule_rereading(&app.house.db, &[tenant.id], app.clock.now()).await.unwrap();
+        app.run_jobs().await;
+        assert!(asked().await.contains("R$ 900"));
+        // Once is enough.
+        knowledge::schedule_rereading(&app.house.db, &[tenant.id], app.clock.now()).await.unwrap();
+        let before = tenant.get(&path).await.expect(200).json();
+        app.run_jobs().await;
+        assert_eq!(tenant.get(&path).await.expect(200).json(), before);
+        assert_eq!(before["send_again"], false);
+        // What was not kept can only be sent again.
+        earlier(false).await;
+        knowledge::schedule_rereading(&app.house.db, &[tenant.id], app.clock.now()).await.unwrap();
+        app.run_jobs().await;
+        assert_eq!(tenant.get(&path).await.expect(200).json()["send_again"], true);
+        add(&tenant, "precos.csv", table.as_bytes()).await.expect(201);
+        assert_eq!(tenant.get(&path).await.expect(200).json()["send_again"], false);
+        assert!(asked().await.contains("R$ 900"));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use identity::Role;
+use serde_json::json;
 use testkit::{EVOLUTION_KEY, On, TestApp, both_engines};
 
 both_engines! {
@@ -95,6 +96,26 @@ both_engines! {
         let list = dona.get(page).await.expect(200).text;
         assert!(!list.contains("custa o canal"), "both are answered by it: {list}");
         assert!(list.contains("canal dói?"), "a price does not say whether it hurts: {list}");
+    }
+}
+
+both_engines! {
+    async fn a_file_that_was_not_kept_is_asked_for_once(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        clinic.post("/v1/knowledge/documents", &json!({ "name": "precos.md", "text": "O canal custa R$ 900." })).await.expect(201);
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let page = "/painel/t/clinica/conhecimento";
+        assert!(!dona.get(page).await.expect(200).text.contains("envie o arquivo de novo"));
+        let mut tx = app.house.db.begin(clinic.id).await.unwrap();
+        let sql = "UPDATE documents SET reader = 0, original = NULL WHERE tenant_id = $1";
+        tx.execute(sql, db::args![clinic.id]).await.unwrap();
+        tx.commit().await.unwrap();
+        let list = dona.get(page).await.expect(200).text;
+        assert!(list.contains("envie o arquivo de novo"));
+        let keep = list.split('"').find(|part| part.ends_with("/manter")).unwrap().to_owned();
+        dona.post(&keep, &[]).await.expect(303);
+        assert!(!dona.get(page).await.expect(200).text.contains("envie o arquivo de novo"));
     }
 }
 
