@@ -180,7 +180,8 @@ impl Answerer {
             }
         };
         if turned.burst.iter().any(|line| context.rules.asks_for_person(&line.body)) {
-            let said = greet(phrases.calling_a_person());
+            let own = context.settings.reply_to(Act::Person).map(str::to_owned);
+            let said = greet(own.unwrap_or_else(|| phrases.calling_a_person()));
             return Ok(fixed("person", said).handing_over(Reason::AskedForPerson));
         }
         let offered = turned.history.iter().rev().find(|line| !line.from_contact);
@@ -253,7 +254,7 @@ impl Answerer {
             return Ok(reply);
         }
         if let Some(act) =
-            certain.filter(|act| acts::is_for_a_person(*act) && *act != Act::HealthRisk)
+            certain.filter(|act| context.settings.calls_for(*act) && *act != Act::HealthRisk)
         {
             return self.called_for(context, turned, (act, &text, &plain), &greet).await;
         }
@@ -271,7 +272,7 @@ impl Answerer {
             if let Some(reply) = self.outright(context, turned, &plain, act, &greet) {
                 return Ok(reply);
             }
-            if acts::is_for_a_person(act) {
+            if context.settings.calls_for(act) {
                 return self.called_for(context, turned, (act, &text, &plain), &greet).await;
             }
         }
@@ -315,16 +316,26 @@ impl Answerer {
         greet: &(dyn Fn(String) -> String + Sync),
     ) -> Option<Reply> {
         let phrases = Phrases::of(context);
+        let own = context.settings.reply_to(act);
+        let calls = context.settings.calls_for(act);
         let said = match act {
             Act::Harm => {
-                // A greeting would only stand in the way.
-                let said = acts::words(act, plain, &phrases);
+                // A greeting would only stand in the way, and nothing the number to call.
+                let number = acts::words(act, plain, &phrases);
+                let said = own.map_or_else(|| number.clone(), |own| format!("{own}\n\n{number}"));
                 return Some(fixed(act.name(), said).handing_over(acts::reason(act)));
             }
             Act::Stop => {
                 let mut reply = fixed(act.name(), context.opt_out.clone());
                 reply.unasked = Some(Unasked::Stop);
                 return Some(reply);
+            }
+            // What the tenant wrote, where nobody is called.
+            _ if own.is_some() && !calls => greet(own.unwrap_or_default().to_owned()),
+            // And where somebody is, that is said with it.
+            _ if calls && !acts::is_for_a_person(act) => {
+                let said = own.map_or_else(|| phrases.calling_a_person(), str::to_owned);
+                return Some(fixed(act.name(), greet(said)).handing_over(acts::reason(act)));
             }
             // "Bom domingo" opens a conversation as well as it ends one.
             Act::Greeting | Act::Goodbye if act == Act::Greeting || turned.first => {
@@ -362,7 +373,10 @@ impl Answerer {
         let unheard_of = acts::wants_a_thing(act) && index.lacks_the_thing(text);
         let words = match unheard_of {
             true => phrases.wish_unheard_of(),
-            false => acts::words(act, plain, &phrases),
+            false => match context.settings.reply_to(act) {
+                Some(own) => own.to_owned(),
+                None => acts::words(act, plain, &phrases),
+            },
         };
         let rule = if acts::tells_the_rule(act) && !unheard_of {
             let none = Turned { history: &[], ..*turned };

@@ -1,11 +1,16 @@
 //! Who the assistant is and which models it asks.
 
+use std::collections::BTreeMap;
+
 use db::{Error, TenantTx, args};
 use kernel::Moment;
 use models::Provider;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tenancy::{Vault, VaultError};
+use understanding::Act;
+
+use crate::acts::is_for_a_person;
 
 /// Names of the sealed keys.
 pub const MODEL_KEY: &str = "model_api_key";
@@ -80,7 +85,23 @@ pub struct Settings {
     /// What models may cost in a calendar month. Once it is spent no model is
     /// asked until the next month, and the knowledge's own sentences answer.
     pub monthly_budget: Option<f64>,
+    /// What is done otherwise than by default when a message is one of these acts, such as `complaint` or `booking`.
+    pub acts: BTreeMap<Act, ActRule>,
 }
+
+/// What is done for an act, where that is not the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ActRule {
+    /// Said instead of the assistant's own words, at most 300 characters; empty: those. In an emergency it is said before
+    /// the number to call.
+    pub reply: String,
+    /// Whether a person is called; left out: as by default.
+    pub calls: Option<bool>,
+}
+
+/// Characters of a reply to an act.
+const REPLY: usize = 300;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -100,6 +121,7 @@ impl Default for Settings {
             price_in: None,
             price_out: None,
             monthly_budget: None,
+            acts: BTreeMap::new(),
         }
     }
 }
@@ -161,7 +183,32 @@ impl Settings {
                 "needs price_in and price_out: without them nobody knows what is spent",
             );
         }
+        for (act, rule) in &self.acts {
+            if *act == Act::Stop {
+                return fail("acts", "stop: what is said then stands in the consent texts");
+            }
+            if *act == Act::Harm && rule.calls == Some(false) {
+                return fail("acts", "harm: a person is always called");
+            }
+            if rule.reply.chars().count() > REPLY {
+                return Err(SettingsError::new(
+                    "acts",
+                    format!("{}: a reply has at most {REPLY} characters", act.name()),
+                ));
+            }
+        }
         Ok(())
+    }
+
+    /// The reply that the tenant wrote for an act.
+    pub(crate) fn reply_to(&self, act: Act) -> Option<&str> {
+        self.acts.get(&act).map(|rule| rule.reply.trim()).filter(|reply| !reply.is_empty())
+    }
+
+    /// Whether a person is called for an act.
+    pub(crate) fn calls_for(&self, act: Act) -> bool {
+        let own = self.acts.get(&act).and_then(|rule| rule.calls);
+        own.unwrap_or_else(|| is_for_a_person(act))
     }
 }
 

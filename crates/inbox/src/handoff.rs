@@ -61,6 +61,9 @@ impl Event {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WaitingDue {
     pub conversation: ConversationId,
+    /// How often it was told before.
+    #[serde(default)]
+    pub again: u8,
 }
 
 impl Payload for WaitingDue {
@@ -216,10 +219,31 @@ pub(crate) async fn waiting(
     now: Moment,
 ) -> Result<(), Error> {
     let job = NewJob {
-        payload: &WaitingDue { conversation },
+        payload: &WaitingDue { conversation, again: 0 },
         run_at: now,
         order_key: None,
         dedupe_key: Some(format!("waiting:{conversation}")),
+        now,
+    };
+    queue::enqueue(tx, job).await
+}
+
+/// Has it told again at this time that a contact waits, unless somebody comes before.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn wait_again(
+    tx: &mut TenantTx,
+    due: &WaitingDue,
+    at: Moment,
+    now: Moment,
+) -> Result<(), Error> {
+    let again = due.again.saturating_add(1);
+    let job = NewJob {
+        payload: &WaitingDue { conversation: due.conversation, again },
+        run_at: at,
+        order_key: None,
+        dedupe_key: Some(format!("waiting:{}:{again}", due.conversation)),
         now,
     };
     queue::enqueue(tx, job).await

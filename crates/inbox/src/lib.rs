@@ -41,7 +41,7 @@ pub use desk::{
 };
 pub use figures::{Day, Declined, Figures, channel_activity, days, declined, figures, seen_to};
 pub use handoff::{
-    Event, OwnerChange, WaitingDue, give_back, needs_person, owner_changes, take_over,
+    Event, OwnerChange, WaitingDue, give_back, needs_person, owner_changes, take_over, wait_again,
 };
 pub use journey::{Journey, Step, journey, journeys_of_phone};
 pub use list::{Last, Narrow, Row, Show, desk_list, desk_row};

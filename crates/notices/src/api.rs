@@ -9,13 +9,11 @@ use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
 use inbox::ConversationView;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use web::permission::{InboxRead, InboxWrite};
 use web::{Access, Api, Built, Caller, Door, Json, Problem, Scope};
 
-use crate::store;
+use crate::store::{self, Recipients};
 
 /// Between two looks at who waits.
 const LOOK: Duration = Duration::from_secs(2);
@@ -27,13 +25,13 @@ pub fn routes(door: Door) -> Built {
     let read = Access::Scope("inbox:read");
     let write = Access::Scope("inbox:write");
     Api::<Door>::default()
-        .get::<NoticesBody, _, _>(
+        .get::<Recipients, _, _>(
             "/v1/notices",
             read,
             "Show who is told when a contact waits for a person",
             show,
         )
-        .body::<NoticesBody, NoticesBody, _, _>(
+        .body::<Recipients, Recipients, _, _>(
             Method::PUT,
             "/v1/notices",
             write,
@@ -49,32 +47,18 @@ pub fn routes(door: Door) -> Built {
         .build(door)
 }
 
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct NoticesBody {
-    /// E-mail addresses, ten at most. The operator sets the mail server (`smtp.url`).
-    emails: Vec<String>,
-}
-
-async fn show(scope: Scope<InboxRead>) -> Result<Json<NoticesBody>, Problem> {
+async fn show(scope: Scope<InboxRead>) -> Result<Json<Recipients>, Problem> {
     let mut tx = scope.read().await?;
-    Ok(Json(NoticesBody { emails: store::emails(&mut tx).await? }))
+    Ok(Json(store::recipients(&mut tx).await?))
 }
 
 async fn set(
     scope: Scope<InboxWrite>,
-    Json(body): Json<NoticesBody>,
-) -> Result<Json<NoticesBody>, Problem> {
-    if body.emails.len() > 10 {
-        return Err(Problem::field("emails", "ten addresses at most"));
-    }
-    for email in &body.emails {
-        if email.parse::<lettre::Address>().is_err() {
-            return Err(Problem::field("emails", format!("`{email}` is no e-mail address")));
-        }
-    }
+    Json(body): Json<Recipients>,
+) -> Result<Json<Recipients>, Problem> {
+    body.check().map_err(|(field, why)| Problem::field(field, why))?;
     let mut tx = scope.begin().await?;
-    store::set_emails(&mut tx, &body.emails).await?;
+    store::set_recipients(&mut tx, &body).await?;
     tx.commit().await?;
     Ok(Json(body))
 }

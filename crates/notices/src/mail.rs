@@ -111,6 +111,10 @@ impl Mailer {
 /// After so long somebody came, or nobody comes because of a letter.
 const USEFUL: std::time::Duration = std::time::Duration::from_secs(3600);
 
+/// An emergency is told again so many times, so far apart, as long as nobody takes it.
+const AGAIN: u8 = 2;
+const BETWEEN: std::time::Duration = std::time::Duration::from_secs(300);
+
 /// Runs [`WaitingDue`].
 pub struct WaitingMail {
     pub db: Db,
@@ -125,22 +129,24 @@ impl Handler<WaitingDue> for WaitingMail {
     async fn run(&self, due: WaitingDue, cx: &JobCx) -> Result<Done, JobError> {
         let Some(limits) = self.mails else { return Ok(Done::Finish) };
         let mut tx = self.db.read(cx.tenant).await?;
-        let emails = store::emails(&mut tx).await?;
-        if emails.is_empty() {
-            return Ok(Done::Finish);
-        }
+        let recipients = store::recipients(&mut tx).await?;
         let Some(tenant) = tenancy::own(&mut tx).await? else { return Ok(Done::Finish) };
         let view = inbox::conversation(&mut tx, due.conversation).await?;
         drop(tx);
         // Somebody may have come meanwhile.
         let Some(view) = view.filter(|view| view.needs_person) else { return Ok(Done::Finish) };
+        let reason_code = view.handoff_reason.as_deref().unwrap_or_default();
+        let emails = recipients.told_of(reason_code);
+        if emails.is_empty() {
+            return Ok(Done::Finish);
+        }
         let portuguese = !tenant.language.starts_with("en");
         // Whatever somebody calls themselves: quoted, and never what the letter begins with.
         let who = view.contact_name.as_deref().map_or_else(|| "—".to_owned(), quoted);
         let name = unlinked(&tenant.name);
-        let why = reason(view.handoff_reason.as_deref().unwrap_or_default(), portuguese);
+        let why = reason(reason_code, portuguese);
         let link = format!("{}/painel/t/{}/conversas/{}", self.panel, tenant.slug, view.id);
-        let urgent = view.handoff_reason.as_deref() == Some("harm");
+        let urgent = recipients.is_urgent(reason_code);
         let (subject, text) = if portuguese {
             (
                 format!(
@@ -179,6 +185,11 @@ impl Handler<WaitingDue> for WaitingMail {
             identity::post_notice(&mut tx, &letter, limits, cx.clock.now()).await?;
         }
         tx.commit().await?;
+        if store::is_emergency(reason_code) && due.again < AGAIN {
+            let mut tx = self.db.begin(cx.tenant).await?;
+            inbox::wait_again(&mut tx, &due, cx.clock.now() + BETWEEN, cx.clock.now()).await?;
+            tx.commit().await?;
+        }
         Ok(Done::Finish)
     }
 }

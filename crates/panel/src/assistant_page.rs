@@ -308,6 +308,7 @@ fn form<Q: Permission>(
                 }
                 (Field::area("handoff_words", lang.t("Frases que chamam uma pessoa, uma por linha", "Phrases that call a person, one a line"), 6)
                     .value(&value("handoff_words", shown.rules.handoff_words.join("\n"))))
+                p { a href=(at.url("/assistente/pedidos")) { (lang.t("Reclamações, pedidos, emergências: o que ela responde e quem é avisado", "Complaints, orders, emergencies: what it answers and who is told")) } }
                 (Field::switch("store_groups", lang.t("Guardar mensagens de grupos (nunca são respondidas)", "Keep messages of groups (they are never answered)"))
                     .value(if value("store_groups", if shown.rules.store_groups { "1" } else { "" }.to_owned()) == "1" { "1" } else { "" }))
             }

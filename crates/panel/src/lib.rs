@@ -11,6 +11,7 @@
 //! - A form proves that it came from our own page; a link changes nothing.
 
 mod account;
+mod acts_page;
 mod address;
 mod api;
 mod app;
@@ -78,6 +79,7 @@ pub fn routes(app: App) -> (Router, Vec<PageRoute>) {
     conversation::pages(&mut pages);
     desk::pages(&mut pages);
     message_page::pages(&mut pages);
+    acts_page::pages(&mut pages);
     facts_page::pages(&mut pages);
     knowledge_page::pages(&mut pages);
     unanswered::pages(&mut pages);

@@ -59,7 +59,7 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
     let mut tx = at.read().await?;
     let labels = inbox::labels(&mut tx).await?;
     let canned = inbox::canned(&mut tx).await?;
-    let emails = notices::emails(&mut tx).await?;
+    let recipients = notices::recipients(&mut tx).await?;
     drop(tx);
     let manages = at.may(identity::Permission::AssistantWrite);
     let languages = languages();
@@ -90,8 +90,13 @@ async fn show(at: At<InboxWrite>) -> Result<Response, Failure> {
             form.stack method="post" action=(at.url("/ajustes/avisos")) {
                 (ui::csrf_field(at.csrf()))
                 (Field::area("emails", lang.t("Quem é avisado quando alguém espera, um e-mail por linha", "Who is told when somebody waits, one address a line"), 3)
-                    .value(&emails.join("\n")).hint(lang.t("No máximo dez. Som e notificação se ligam em Minha conta, por aparelho.", "Ten at most. Sound and notification are turned on in My account, per device.")))
-                div.row { (ui::submit(lang.t("Salvar avisos", "Save notices"))) }
+                    .value(&recipients.emails.join("\n")).hint(lang.t("No máximo dez. Som e notificação se ligam em Minha conta, por aparelho.", "Ten at most. Sound and notification are turned on in My account, per device.")))
+                (Field::area("on_call", lang.t("Plantão: quem mais é avisado de uma emergência, a qualquer hora", "On call: who else is told of an emergency, at any hour"), 2)
+                    .value(&recipients.on_call.join("\n")).hint(lang.t("Recebe de novo a cada cinco minutos, até três vezes, enquanto ninguém assume.", "Told again every five minutes, three times at most, until somebody takes over.")))
+                div.row {
+                    (ui::submit(lang.t("Salvar avisos", "Save notices")))
+                    a href=(at.url("/assistente/pedidos")) { (lang.t("Avisar outras pessoas conforme o pedido", "Tell others by what is asked")) }
+                }
             }
         }
         }
@@ -258,6 +263,29 @@ async fn set_profile(
 struct Notices {
     #[serde(default)]
     emails: String,
+    #[serde(default)]
+    on_call: String,
+}
+
+/// Addresses of a form, by line or comma.
+pub(crate) fn addresses(text: &str) -> Vec<String> {
+    let parts = text.split(['\n', ',', ';']).map(str::trim);
+    parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// Whether these may be told; what is wrong with them is said in the reader's words.
+pub(crate) fn accepted(lang: ui::Lang, recipients: &notices::Recipients) -> Result<(), Failure> {
+    recipients.check().map_err(|(field, why)| {
+        let why = match why.strip_suffix(" is no e-mail address") {
+            Some(bad) => format!(
+                "{} {}",
+                bad.replace('`', ""),
+                lang.t("não é um e-mail.", "is no e-mail address.")
+            ),
+            None => lang.t("No máximo dez endereços.", "Ten addresses at most.").to_owned(),
+        };
+        Problem::field(field, why).into()
+    })
 }
 
 async fn set_notices(
@@ -269,34 +297,17 @@ async fn set_notices(
         return Err(Failure::forbidden());
     }
     let lang = at.lang();
-    let emails: Vec<String> = form
-        .emails
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect();
-    if emails.len() > 10 {
-        return Err(Problem::field(
-            "emails",
-            lang.t("No máximo dez endereços.", "Ten addresses at most."),
-        )
-        .into());
-    }
-    if let Some(bad) = emails.iter().find(|email| !notices::is_address(email)) {
-        let why = format!("“{bad}” {}", lang.t("não é um e-mail.", "is no e-mail address."));
-        return Err(Problem::field("emails", why).into());
-    }
     let mut tx = at.begin().await?;
-    let before = notices::emails(&mut tx).await?;
-    notices::set_emails(&mut tx, &emails).await?;
-    at.note(
-        &mut tx,
-        "notices.changed",
-        "",
-        (Some(json!({ "emails": before })), Some(json!({ "emails": emails }))),
-    )
-    .await?;
+    let before = notices::recipients(&mut tx).await?;
+    let after = notices::Recipients {
+        emails: addresses(&form.emails),
+        on_call: addresses(&form.on_call),
+        acts: before.acts.clone(),
+    };
+    accepted(lang, &after)?;
+    notices::set_recipients(&mut tx, &after).await?;
+    let told = |one: &notices::Recipients| json!({ "emails": one.emails, "on_call": one.on_call });
+    at.note(&mut tx, "notices.changed", "", (Some(told(&before)), Some(told(&after)))).await?;
     tx.commit().await?;
     Ok(at.done("/ajustes", "salvo"))
 }

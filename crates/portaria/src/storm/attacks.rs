@@ -47,7 +47,9 @@ pub(super) fn name(number: usize) -> &'static str {
 pub(super) async fn prepare(house: &House, world: &World) -> anyhow::Result<()> {
     for line in &world.lines {
         let mut tx = house.db.begin(line.tenant).await?;
-        notices::set_emails(&mut tx, &[address_of(&line.slug)]).await?;
+        let emails = vec![address_of(&line.slug)];
+        let recipients = notices::Recipients { emails, ..notices::Recipients::default() };
+        notices::set_recipients(&mut tx, &recipients).await?;
         tx.commit().await?;
     }
     let poisoned = world.lines.first().context("a business")?;

@@ -11,6 +11,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("unanswered", "/painel/t/clinica/conhecimento/sem-resposta"),
     ("understood", "/painel/t/clinica/conhecimento/o-que-entendi"),
     ("assistant", "/painel/t/clinica/assistente"),
+    ("requests", "/painel/t/clinica/assistente/pedidos"),
     ("channels", "/painel/t/clinica/canais"),
     ("channel-new-evolution", "/painel/t/clinica/canais/novo/evolution"),
     ("channel-new-cloud", "/painel/t/clinica/canais/novo/whatsapp-cloud"),

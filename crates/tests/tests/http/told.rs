@@ -210,6 +210,57 @@ both_engines! {
 }
 
 both_engines! {
+    async fn what_is_answered_and_who_is_told_is_the_tenants_to_say(on: On) {
+        let (app, server) = with_mail(on, &[]).await;
+        let tenant = app.tenant("loja").await;
+        tenant.knows("Quanto custa o corte?", "O corte custa R$ 40.").await;
+        let refused = tenant.put("/v1/notices", &json!({ "emails": [], "on_call": ["nobody"] })).await;
+        assert_eq!(refused.expect(422).json()["field"], "on_call");
+        let notices = json!({
+            "emails": ["bia@example.com"],
+            "on_call": ["plantao@example.com"],
+            "acts": { "complaint": { "emails": ["chefe@example.com"], "urgent": true } },
+        });
+        assert_eq!(tenant.put("/v1/notices", &notices).await.expect(200).json()["on_call"][0], "plantao@example.com");
+        let mut settings = tenant.get("/v1/assistant").await.expect(200).json();
+        settings["acts"] = json!({ "harm": { "calls": false } });
+        let refused = tenant.put("/v1/assistant", &settings).await.expect(422).json();
+        assert!(refused["detail"].as_str().unwrap().contains("always called"), "{refused}");
+        settings["acts"] = json!({
+            "booking": { "reply": "Marque pelo site loja.example/agenda.", "calls": false },
+            "complaint": { "reply": "A Chefe responde hoje ainda." },
+            "harm": { "reply": "Estamos indo até você." },
+        });
+        tenant.put("/v1/assistant", &settings).await.expect(200);
+        let told = async |phone: &str, text: &str| {
+            tenant.hears(phone, text).await;
+            app.pass(Duration::from_secs(5)).await;
+            while portaria::pages::carry_letter(&app.house).await.unwrap() {}
+            app.sent().last().unwrap().text.clone()
+        };
+        let letters = |to: &str| {
+            let to = format!("To: {to}@example.com");
+            server.letters().into_iter().filter(|mail| mail.contains(&to)).collect::<Vec<_>>()
+        };
+        // What the tenant wrote is said, and nobody is called where it says so.
+        assert!(told("5511987654301", "quero marcar um corte amanhã às 10h").await.ends_with("loja.example/agenda."));
+        assert_eq!(server.letters().len(), 0);
+        assert!(told("5511987654302", "isso é um absurdo, o corte ficou horrível, quero reclamar").await.contains("A Chefe responde"));
+        assert_eq!((letters("chefe").len(), letters("bia").len()), (1, 0));
+        assert!(letters("chefe")[0].contains("URGENTE"), "{:?}", letters("chefe"));
+        // An emergency has its number whatever is written, and reaches who is on call until somebody comes.
+        let said = told("5511987654303", "socorro, meu filho desmaiou aqui na loja").await;
+        assert!(said.starts_with("Estamos indo") && said.contains("192"), "{said}");
+        assert_eq!((letters("bia").len(), letters("plantao").len()), (1, 1));
+        for _ in 0..4 {
+            app.pass(Duration::from_secs(301)).await;
+            while portaria::pages::carry_letter(&app.house).await.unwrap() {}
+        }
+        assert_eq!(letters("plantao").len(), 3, "three times, and no more");
+    }
+}
+
+both_engines! {
     async fn a_page_can_watch_who_waits(on: On) {
         use futures_util::StreamExt as _;
         let app = TestApp::start(on).await;

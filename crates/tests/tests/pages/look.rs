@@ -12,6 +12,7 @@ const PAGES: &[&str] = &[
     "/conhecimento/sem-resposta",
     "/conhecimento/o-que-entendi",
     "/assistente",
+    "/assistente/pedidos",
     "/canais",
     "/canais/novo/evolution",
     "/canais/novo/whaticket",

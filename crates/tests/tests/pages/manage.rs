@@ -120,6 +120,38 @@ both_engines! {
 }
 
 both_engines! {
+    async fn what_is_done_with_requests_is_a_table_of_the_owner(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.tenant("clinica").await;
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let page = "/painel/t/clinica/assistente/pedidos";
+        let rows = [
+            ("complaint-reply", "A Chefe responde hoje."),
+            ("complaint-emails", "chefe@clinica.example, socia@clinica.example"),
+            ("complaint-urgent", "1"),
+            ("booking-calls", "no"),
+            ("booking-reply", "Marque em clinica.example."),
+        ];
+        dona.post(page, &rows).await.expect(303);
+        let saved = clinic.get("/v1/notices").await.expect(200).json();
+        assert_eq!(saved["acts"]["complaint"]["emails"][1], "socia@clinica.example");
+        let shown = dona.get(page).await.expect(200).text;
+        assert!(shown.contains("A Chefe responde hoje.") && shown.contains("socia@clinica.example"));
+        assert_eq!(clinic.get("/v1/assistant").await.expect(200).json()["acts"]["booking"]["calls"], false);
+        let long = "a".repeat(301);
+        dona.post(page, &[("order-reply", long.as_str())]).await.expect(422);
+        dona.post(page, &[("order-emails", "ninguem")]).await.expect(422);
+        assert!(dona.get(page).await.expect(200).text.contains("A Chefe responde hoje."), "nothing was lost");
+        // The addresses of Settings stay what they are, and the table with them.
+        let settings = [("emails", "bia@clinica.example"), ("on_call", "plantao@clinica.example")];
+        dona.post("/painel/t/clinica/ajustes/avisos", &settings).await.expect(303);
+        let saved = clinic.get("/v1/notices").await.expect(200).json();
+        assert_eq!(saved["on_call"][0], "plantao@clinica.example");
+        assert_eq!(saved["acts"]["complaint"]["urgent"], true);
+    }
+}
+
+both_engines! {
     async fn the_draft_is_tried_before_it_is_saved(on: On) {
         let app = TestApp::start(on).await;
         let clinic = app.tenant("clinica").await;
