@@ -192,6 +192,21 @@ fn of_facts(told: FromFacts) -> Extract {
 }
 
 impl Library {
+    /// The week of the business as its documents state it; `None` where they do not.
+    ///
+    /// # Errors
+    /// When the rows cannot be read, or the thread breaks down.
+    pub async fn stated_week(
+        &self,
+        tenant: TenantId,
+        today: Date,
+    ) -> Result<Option<crate::Week>, db::Error> {
+        self.with_extractor(tenant, Some(today), move |extractor| {
+            extractor.index.stated_week(Some(today))
+        })
+        .await
+    }
+
     /// The vector of a question by the program's own encoder; `None` when it is off.
     ///
     /// # Errors

@@ -62,6 +62,6 @@ pub use schema::MIGRATIONS;
 pub use split::{OVERLAP, PIECE, pieces, terms as stems};
 pub use store::{Document, find, list, remove};
 pub use sweep::{Sweep, SweepDue};
-pub use timetable::{asks_for_usual_hours, asks_when_open};
+pub use timetable::{Hours, Week, asks_for_usual_hours, asks_when_open};
 pub use vectors::{Encode, EncodeDue};
 pub use versions::{Editable, Version, editable, removed, versions};

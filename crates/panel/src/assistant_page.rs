@@ -166,6 +166,8 @@ struct Shown {
     key_set: bool,
     hours: Vec<OpeningHours>,
     confirmed: bool,
+    /// The week as the documents state it.
+    stated: Option<knowledge::Week>,
     spent: f64,
     changes: Vec<Entry>,
 }
@@ -183,7 +185,10 @@ async fn shown<Q: Permission>(at: &At<Q>) -> Result<Shown, Failure> {
     } else {
         Vec::new()
     };
-    Ok(Shown { settings, rules, key_set, hours, confirmed, spent, changes })
+    drop(tx);
+    let today = at.tenant.day(at.now());
+    let stated = at.app.library.stated_week(at.tenant.id, today).await?;
+    Ok(Shown { settings, rules, key_set, hours, confirmed, stated, spent, changes })
 }
 
 async fn show(at: At<AssistantRead>) -> Result<Response, Failure> {
@@ -207,7 +212,7 @@ fn page<Q: Permission>(
         div.columns {
             div.stack {
                 (form(at, shown, wrong, typed, writes))
-                (hours::form(at, (&shown.hours, shown.confirmed), writes))
+                (hours::form(at, (&shown.hours, shown.confirmed), shown.stated.as_ref(), writes))
             }
             div.aside.stack {
                 (chat(at))

@@ -1,6 +1,7 @@
 //! Opening hours: the assistant tells them once somebody confirmed them.
 
 use axum::response::Response;
+use knowledge::Week;
 use maud::{Markup, html};
 use serde_json::json;
 use tenancy::OpeningHours;
@@ -21,11 +22,29 @@ pub(crate) fn pages(pages: &mut Pages) {
 pub(crate) fn form<Q: Permission>(
     at: &At<Q>,
     (hours, confirmed): (&[OpeningHours], bool),
+    stated: Option<&Week>,
     writes: bool,
 ) -> Markup {
     let lang = at.lang();
     let days = days(lang);
-    let spans = |weekday: i64| as_typed(hours, weekday);
+    let of_documents = |weekday: i64| stated.and_then(|week| day_of(week, weekday)).map(typed);
+    let begins_with_documents = !confirmed && stated.is_some();
+    // What nobody confirmed yet begins with what the documents say.
+    let spans = |weekday: i64| match of_documents(weekday) {
+        Some(day) if begins_with_documents => day,
+        _ => as_typed(hours, weekday),
+    };
+    let apart: Vec<(&str, String, String)> = (1..)
+        .zip(days)
+        .filter_map(|(weekday, day)| {
+            let (here, there) = (as_typed(hours, weekday), of_documents(weekday)?);
+            (confirmed && here != there).then_some((day, here, there))
+        })
+        .collect();
+    let closed = |spans: &str| match spans {
+        "" => lang.t("fechado", "closed").to_owned(),
+        spans => spans.to_owned(),
+    };
     html! {
         form.stack #horario method="post" action=(at.url("/assistente/horario")) {
             (ui::csrf_field(at.csrf()))
@@ -33,6 +52,13 @@ pub(crate) fn form<Q: Permission>(
                 legend { (lang.t("Horário de funcionamento", "Opening hours")) }
                 @if confirmed { p { (badge(ui::Tone::Good, lang.t("Confirmado", "Confirmed"))) } }
                 @else { (notice(ui::Tone::Warn, lang.t("Ainda não confirmado: até lá a assistente só diz o que os documentos dizem.", "Not confirmed yet: until then the assistant only tells what the documents say."))) }
+                @if begins_with_documents { p { (lang.t("Preenchido com o que os documentos dizem: confira e confirme.", "Filled in with what the documents say: look it over and confirm it.")) } }
+                @if !apart.is_empty() {
+                    (notice(ui::Tone::Warn, lang.t("Os documentos dizem outra coisa. Vale o que está confirmado aqui; corrija um dos dois.", "The documents say otherwise. What is confirmed here counts; correct one of the two.")))
+                    ul { @for (day, here, there) in &apart { li {
+                        strong { (day) } ": " (lang.t("aqui", "here")) " " (closed(here)) ", " (lang.t("nos documentos", "in the documents")) " " (closed(there))
+                    } } }
+                }
                 div.pair {
                     @for (weekday, day) in (1..).zip(days) {
                         (Field::input(&format!("day{weekday}"), day, "text").value(&spans(weekday)).most(60))
@@ -93,12 +119,20 @@ fn spans(weekday: i64, text: &str) -> Option<Vec<OpeningHours>> {
 
 /// A day's spans as they are typed.
 fn as_typed(week: &[OpeningHours], weekday: i64) -> String {
+    typed(&tenancy::day_spans(week, weekday))
+}
+
+fn day_of(week: &Week, weekday: i64) -> Option<&[knowledge::Hours]> {
+    week.get(usize::try_from(weekday - 1).ok()?)?.as_deref()
+}
+
+/// From and until, in minutes of the day, as they are typed.
+fn typed(day: &[(i64, i64)]) -> String {
     let clock = |minute: i64| {
         let minute = if minute > 1440 { minute - 1440 } else { minute };
         format!("{:02}:{:02}", minute / 60, minute % 60)
     };
-    tenancy::day_spans(week, weekday)
-        .iter()
+    day.iter()
         .map(|(opens, closes)| format!("{}-{}", clock(*opens), clock(*closes)))
         .collect::<Vec<_>>()
         .join(", ")

@@ -16,9 +16,11 @@ use crate::split::{expression, stem, words};
 use crate::sums::FromFacts;
 
 mod asked;
+mod week;
 
 use asked::{AROUND, Asked, CLOCK, GENERAL_STEMS, OPENING, speaks_to_the_business};
 pub use asked::{asks_for_usual_hours, asks_when_open};
+pub use week::{Hours, Week};
 
 /// Lines that are told together, at most.
 const LINES: usize = 5;

@@ -152,6 +152,27 @@ both_engines! {
 }
 
 both_engines! {
+    async fn hours_begin_with_the_documents_and_are_held_against_them(on: On) {
+        let app = TestApp::start(on).await;
+        let clinic = app.bare_tenant("clinica").await;
+        let text = "## Horário de funcionamento\nDe segunda a sexta, das 8h às 19h. Aos sábados, das 9h às 13h. Não abrimos aos domingos.";
+        clinic.post("/v1/knowledge/documents", &json!({ "name": "horario.md", "text": text })).await.expect(201);
+        let dona = app.signed_in("dona@clinica.example", &[(clinic.id, Role::Owner)]).await;
+        let page = "/painel/t/clinica/assistente";
+        let shown = dona.get(page).await.expect(200).text;
+        assert!(shown.contains("Preenchido com o que os documentos dizem") && shown.contains("value=\"09:00-13:00\""), "{shown}");
+        let week = [
+            ("day1", "08:00-19:00"), ("day2", "08:00-19:00"), ("day3", "08:00-19:00"), ("day4", "08:00-19:00"),
+            ("day5", "08:00-19:00"), ("day6", "09:00-12:00"), ("day7", ""),
+        ];
+        dona.post("/painel/t/clinica/assistente/horario", &week).await.expect(303);
+        let shown = dona.get(page).await.expect(200).text;
+        assert!(shown.contains("Os documentos dizem outra coisa") && shown.contains("aqui 09:00-12:00, nos documentos 09:00-13:00"), "{shown}");
+        assert!(!shown.contains("aqui 08:00-19:00"), "only what differs");
+    }
+}
+
+both_engines! {
     async fn the_draft_is_tried_before_it_is_saved(on: On) {
         let app = TestApp::start(on).await;
         let clinic = app.tenant("clinica").await;
