@@ -200,6 +200,48 @@ pub(crate) fn wishes_to_come(plain: &Plain) -> bool {
         && plain.words().any(|word| COMING.contains(&word))
 }
 
+/// "Boa noite, aqui é a Cleide da rua Harmonia": who writes, and no question.
+pub(crate) fn says_who_writes(plain: &Plain) -> bool {
+    const SAYS: &[&str] = &["aqui e", "aqui quem fala", "meu nome e", "me chamo", "quem fala e"];
+    const MORE: &[&str] = &[
+        "quero", "queria", "gostaria", "preciso", "saber", "quanto", "qual", "quais", "onde",
+        "quando", "tem", "pode", "posso", "como", "faz", "fazem",
+    ];
+    !plain.asks
+        && plain.words().count() <= 14
+        && SAYS.iter().any(|said| kernel::text::has_phrase(plain.line.trim(), said))
+        && !plain.words().any(|word| MORE.contains(&word))
+}
+
+/// Whether a text has a word of thanks.
+pub(crate) fn thanks(plain: &Plain) -> bool {
+    const THANKS: &[&str] = &[
+        "obrigad",
+        "brigad",
+        "agradec",
+        "valeu",
+        "vlw",
+        "grat",
+        "thank",
+        "gracias",
+        "abencoe",
+        "tmj",
+        "maravilha",
+        "show",
+        "perfeito",
+        "otimo",
+        "isso",
+        "beleza",
+        "arrasou",
+        "amei",
+        "adorei",
+        "nada",
+    ];
+    understanding::small_talk(plain).is_some()
+        || praises(plain)
+        || plain.words().any(|word| THANKS.iter().any(|one| word.starts_with(one)))
+}
+
 /// Whether a text praises without a but: "a pizza tava perfeita".
 pub(crate) fn praises(plain: &Plain) -> bool {
     const PRAISE: &[&str] = &[

@@ -213,6 +213,10 @@ impl Answerer {
             .into_iter()
             .filter(|one| one.act != Act::Haggle || !acts::only_exclaims(&plain))
             .collect();
+        // "Boa noite, aqui é a Cleide": only words of thanks are thanks.
+        let thanks = acts::thanks(&plain);
+        let found: Vec<_> =
+            found.into_iter().filter(|one| one.act != Act::Thanks || thanks).collect();
         let first = found.first().copied().map(|one| match one.act {
             // "A pizza tava PERFEITA": praise shares its words with complaints.
             Act::Complaint if acts::praises(&plain) => {
@@ -225,7 +229,9 @@ impl Answerer {
         let hint = |one: &understanding::Found| {
             // A question that sounds of danger without a word of it is no alarm.
             let likely = one.strength == Strength::Likely && (asks || plain.asks);
-            one.act == Act::Harm && (likely || one.strength == Strength::Possible)
+            // "Passando só pra agradecer: minha mãe morria de medo, e saiu rindo."
+            let possible = one.strength == Strength::Possible && !(thanks && !asks);
+            one.act == Act::Harm && (likely || possible)
         };
         if found.iter().any(hint)
             // "Onde é que fica, que minha neta falou tão bem?" is answered.
@@ -275,6 +281,11 @@ impl Answerer {
             if context.settings.calls_for(act) {
                 return self.called_for(context, turned, (act, &text, &plain), &greet).await;
             }
+        }
+        if reply.declined && turned.first && acts::says_who_writes(&plain) {
+            let help = phrases.how_can_i_help();
+            let said = format!("{} {help}", phrases.greeting(self.clock.now()));
+            return Ok(fixed(Act::Greeting.name(), said));
         }
         if reply.declined && act.is_none() {
             let vector = self.library.question_vector(&text).await?;
@@ -486,7 +497,9 @@ impl Answerer {
         }
         for extract in &found.extracts {
             confidence = confidence.min(extract.confidence());
-            if !said.contains(&extract.reply) {
+            // With or without the yes that it begins with, a sentence is told once.
+            let reply = extract.reply.to_lowercase();
+            if !said.iter().any(|one| one.to_lowercase().contains(&reply)) {
                 said.push(extract.reply.clone());
             }
             for piece in &extract.pieces {

@@ -143,6 +143,9 @@ pub(crate) fn find(
                 // What was told just now is no answer to what was not named before.
                 let repeats = !with.reply.is_empty()
                     && before.told.contains(&with.reply)
+                    // Unless it is asked of something that was told with it, or of what its rule for all others covers.
+                    && !extractor.index.asks_of_told(part, before.asked, &with.reply)
+                    && !covers_others(&with.reply)
                     && (extractor.index.names_more(part, before.asked, &with.reply)
                         || extractor.index.says_little(part));
                 // "Que horas?" names nothing: it is of what was spoken of.
@@ -186,6 +189,7 @@ pub(crate) fn find(
     // What was told to another part may be of this one, too: "dá pra pedir reembolso? vocês dão nota?".
     let all_told: Vec<&str> = found.extracts.iter().map(|one| one.reply.as_str()).collect();
     let all_told = all_told.join(" ");
+    found.unknown.retain(|part| found.extracts.is_empty() || !asks_of_the_same(part));
     found.unknown.retain(|part| {
         !extractor.index.names_a_thing(part) || extractor.index.names_more(part, "", &all_told)
     });
@@ -581,6 +585,47 @@ fn is_question_noun(text: &str) -> bool {
     ];
     let noun = text.split_whitespace().nth(1).map(kernel::text::fold).unwrap_or_default();
     NOUNS.contains(&noun.as_str())
+}
+
+/// Whether a sentence has a rule for what it does not name: "para outros convênios, …".
+fn covers_others(told: &str) -> bool {
+    let folded = kernel::text::fold_words(told);
+    ["outros", "outras", "demais", "qualquer outro", "qualquer outra"]
+        .iter()
+        .any(|word| kernel::text::has_phrase(&folded, word))
+}
+
+/// "Tem problema?", "pode?": of what was just answered.
+fn asks_of_the_same(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "tem",
+        "ha",
+        "problema",
+        "problemas",
+        "faz",
+        "mal",
+        "algum",
+        "alguma",
+        "pode",
+        "posso",
+        "da",
+        "certo",
+        "tudo",
+        "bem",
+        "sera",
+        "nao",
+        "e",
+        "ok",
+        "ne",
+        "isso",
+        "ta",
+        "ou",
+        "sim",
+        "que",
+        "como",
+        "funciona",
+    ];
+    Plain::of(text).words().all(|word| WORDS.contains(&word))
 }
 
 /// Whether it need be said that a part is not known: beside others only of what is clearly asked.

@@ -120,7 +120,14 @@ impl Index {
             let named = sorted(first.about.iter().chain(&first.line).copied());
             question.lacks(self, &named) > ANOTHER
         };
-        let of_another = asks_which(asked.text) || (!as_noted && lacks());
+        // "Sim, a partir dos 2 anos" is no answer to who has one of 1.
+        let other_number = question.numbers.iter().any(|named| {
+            !named.priced
+                && named.number.is_none_or(|number| first.set.binary_search(&number).is_err())
+        });
+        let of_another = asks_which(asked.text)
+            || (other_number && first.shows_number)
+            || (!as_noted && lacks());
         let reply = if of_another { without_yes(&told.text) } else { told.text };
         Extract { reply, score: support, pieces, of_nothing, as_noted }
     }
@@ -154,6 +161,7 @@ impl Index {
         // "O que vocês fazem?" shares its verb with any sentence and asks for none of them.
         let vague = asked.before.is_none() && question.says_little();
         let intent = asks_leave(asked.text) && !question.asks_price(self);
+        let sizes = sizes_of(asked.text);
         let names_nothing = question.names_nothing(self);
         let mut scored: Vec<Scored> = self
             .features(asked)
@@ -175,7 +183,8 @@ impl Index {
                     + other_intent
                     + if vague && !noted { VAGUE } else { 0.0 }
                     + self.other_number(question, sentence, &unknown)
-                    + self.other_thing(question, sentence);
+                    + self.other_thing(question, sentence)
+                    + if of_another_size(&sizes, &sentence.text) { OTHER_SIZE } else { 0.0 };
                 // Short questions are rare where the weights were fitted: one that is said in full is no guess.
                 let in_full = if featured.features[SAID_IN_FULL] > 0.0 { IN_FULL } else { 0.0 };
                 let score = score(&featured.features) + bonus + in_full - penalty;
@@ -494,6 +503,8 @@ const OWN_NUMBER: f64 = 1.5;
 const OTHER_NUMBER: f64 = 4.0;
 /// Log-odds that it costs where a thing is asked for by a price that nothing has.
 const OTHER_PRICE: f64 = 8.0;
+/// What it costs to speak of the large one where the small one is asked for.
+const OTHER_SIZE: f64 = 3.0;
 /// What it costs to answer another kind of question of the same thing.
 const OTHER_INTENT: f64 = 3.0;
 /// What it costs to answer a question whose every word could stand in any other.
@@ -511,6 +522,28 @@ const SAME_HEADING: f64 = 0.5;
 
 /// From here on a sentence is told beside an offer that is over.
 const STILL_HOLDS: f64 = 1.0;
+
+/// The sizes that a text names.
+fn sizes_of(text: &str) -> Vec<usize> {
+    const SIZES: &[&[&str]] = &[
+        &["pequena", "pequeno", "pequenas", "pequenos", "broto", "brotinho", "mini"],
+        &["media", "medio", "medias", "medios"],
+        &["grande", "grandes"],
+        &["gigante", "gigantes", "familia"],
+    ];
+    let folded = fold(text);
+    let named = |size: &&[&str]| crate::split::words(&folded).any(|word| size.contains(&word));
+    SIZES.iter().enumerate().filter(|(_, size)| named(size)).map(|(at, _)| at).collect()
+}
+
+/// Whether a sentence names sizes, and none of those that are asked for.
+fn of_another_size(asked: &[usize], text: &str) -> bool {
+    if asked.is_empty() {
+        return false;
+    }
+    let own = sizes_of(text);
+    !own.is_empty() && !own.iter().any(|size| asked.contains(size))
+}
 
 /// Whether a text asks if something may be done, is needed, or hurts.
 fn asks_leave(text: &str) -> bool {

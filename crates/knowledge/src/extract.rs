@@ -62,6 +62,11 @@ impl Index {
         Question::read(self, text).names_more(self, &Question::read(self, before), &terms(told))
     }
 
+    /// Whether a text names something that was told, and that had not been asked for: "a manutenção é à parte?"
+    pub fn asks_of_told(&self, text: &str, before: &str, told: &str) -> bool {
+        Question::read(self, text).names_of(&Question::read(self, before), &terms(told))
+    }
+
     /// The run of clauses of a long sentence that covers the question best.
     pub(crate) fn trim(&self, question: &Question, text: &str) -> String {
         if text.chars().count() <= LONGEST {

@@ -37,7 +37,7 @@ pub(crate) const BOOKED: &str =
 /// How a request is put; they say nothing of what is asked.
 pub(crate) const REQUESTS: &str = "passa passar passe manda mandar mande informa informar informe diz diga dizer \
     consegue conseguem conseguir dar dao daria quer querem queremos preciso precisa precisam precisava levar trazer gente galera moca moco \
-    pessoal aqui ai entao saindo custando ficando cobrando";
+    pessoal aqui ai entao saindo custando ficando cobrando mano mana certinho direitinho exatamente";
 
 /// Words that say little, but not nothing: they weigh less.
 pub(crate) const LIGHT: &str = "significa significado chama chamado existe existem fica ficam serve servem tipo tipos \
@@ -177,6 +177,7 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("mensalidade", "plano planos mensal"),
     ("cafe", "desjejum"),
     ("lanche lanches", "sanduiche sanduiches hamburguer burger"),
+    ("breja brejas cerva cervas cervejinha", "cerveja"),
     ("refri refrigerante", "coca guarana refrigerante"),
     ("cerveja", "chope chopp cervejas"),
     ("chope chopp", "cerveja"),

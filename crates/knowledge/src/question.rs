@@ -207,6 +207,16 @@ impl Question {
         })
     }
 
+    /// Whether something is named that is one of these stems and that `before` does not name.
+    pub(crate) fn names_of(&self, before: &Self, told: &[String]) -> bool {
+        self.names.iter().zip(&self.terms).any(|(name, term)| {
+            !term.light
+                && term.lightness >= 1.0
+                && !before.names.contains(name)
+                && told.contains(name)
+        })
+    }
+
     /// The share, by weight, of the things that are named of which a set does not speak.
     pub(crate) fn lacks(&self, index: &Index, set: &[Term]) -> f64 {
         let (mut all, mut lacking) = (0.0, 0.0);
@@ -333,7 +343,8 @@ fn implied(line: &str) -> (Vec<&'static str>, Option<&'static str>) {
         out.extend(["estacionamento", "vaga"]);
     }
     let places = ["e", "que", "fica", "ficam", "esta", "estao", "voces", "vcs"];
-    if said(&["onde", "aonde"], &places).is_some() {
+    let turned = said(&["fica", "ficam", "esta", "estao"], &["onde", "aonde"]);
+    if turned.or(said(&["onde", "aonde"], &places)).is_some() {
         out.push("endereco");
     }
     let bring = ["levar", "levo", "trazer", "trago"];

@@ -158,6 +158,9 @@ both_engines! {
                 "",
                 "192",
             ),
+            // Who says who writes says no thanks; and whoever gives thanks is in no danger.
+            ("5511987654314", &["Boa noite meu filho. Aqui é a Cleide da rua Harmonia"], "", "Por nada"),
+            ("5511987654315", &["Passando só pra agradecer o carinho com a minha mãe ontem, ela tem 84 anos e morria de medo, saiu daí rindo"], "Por nada", "equipe"),
             // Whether it costs is no question of how to pay.
             ("5511987654313", &["vocês emitem nota? é pago?"], "não tenho", "R$"),
             ("5511987654310", &["quanto custa a massagem?", "bom domingo pra vocês!"], "Até", "Como posso ajudar"),
