@@ -2,7 +2,8 @@
 
 use db::{Db, Error};
 
-use crate::answer::{Answerer, Reply, Turned};
+use crate::answer::{Answerer, Turned};
+use crate::reply::Reply;
 use crate::{Context, budget};
 use inbox::Line;
 

@@ -4,8 +4,9 @@ use inbox::Line;
 use serde_json::json;
 
 use crate::Context;
-use crate::answer::{Answerer, QUESTION, Reply, Source, asks, fixed};
+use crate::answer::Answerer;
 use crate::hours;
+use crate::reply::{QUESTION, Reply, Source, asks, fixed};
 
 impl Answerer {
     pub(crate) fn asks_hours(&self, context: &Context, text: &str) -> Option<hours::Asked> {

@@ -6,9 +6,10 @@ use knowledge::Hit;
 use serde_json::Value;
 
 use crate::Context;
-use crate::answer::{Answerer, QUESTION, Reply, Source, Turned, declined, fixed};
+use crate::answer::{Answerer, Turned};
 use crate::history::last_question;
 use crate::model_turn::{self, Asked};
+use crate::reply::{QUESTION, Reply, Source, declined, fixed};
 
 /// Pieces of evidence a model reads, and facts beside them.
 const EVIDENCE: usize = 6;

@@ -2,8 +2,8 @@
 
 use inbox::Line;
 
-use crate::answer::asks;
 use crate::parts;
+use crate::reply::asks;
 
 /// What the contact asked last, with what that leans on itself; and what they were told.
 pub(crate) fn before(history: &[Line]) -> Option<(String, String)> {

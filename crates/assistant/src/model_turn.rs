@@ -7,9 +7,10 @@ use knowledge::Hit;
 use models::{Completion, ModelError, ModelRef, Prompt, Role};
 use serde_json::{Value, json};
 
-use crate::answer::{Answerer, Source, Turned};
+use crate::answer::{Answerer, Turned};
 use crate::guard::{self, Fault, Grounds, Language, Verdict};
 use crate::history::last_question;
+use crate::reply::Source;
 use crate::{Context, Tone};
 
 /// A model may take this long.

@@ -10,8 +10,9 @@ use kernel::{ChannelId, TenantId};
 use queue::{Done, Handler, JobCx, JobError};
 use serde_json::json;
 
-use crate::answer::{Answerer, Reply, Turned, Unasked};
+use crate::answer::{Answerer, Turned};
 use crate::phrases::Phrases;
+use crate::reply::{Reply, Unasked};
 use crate::{Context, Contexts, budget};
 
 /// Shows "typing…" on a channel. What goes wrong is its own business.

@@ -68,3 +68,4 @@ pub use store::{abandon, abandon_job, reactivate, waiting};
 pub use store::{conversation, conversations, message, messages, rules, seed, set_rules};
 pub use turn::{Answer, Gathered, Line, Stored, gather, store_answer};
 pub use unasked::set_opted_out;
+pub use understanding::Act;

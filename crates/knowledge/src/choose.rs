@@ -13,6 +13,9 @@ use crate::facts::cells::{self, Cell};
 use crate::facts::is_price_header;
 use crate::features::{Asked, FEATURES, Featured};
 use crate::index::{Index, Sentence, Term, sorted};
+use crate::intents::{
+    asks_leave, asks_of_offers, asks_which, is_condition, of_another_size, sizes_of, without_yes,
+};
 use crate::named_prices::{best_named, fits_better, is_priced, naming, option_of, subject_of};
 use crate::question::Question;
 use crate::ranges;
@@ -523,97 +526,6 @@ const SAME_HEADING: f64 = 0.5;
 /// From here on a sentence is told beside an offer that is over.
 const STILL_HOLDS: f64 = 1.0;
 
-/// The sizes that a text names.
-fn sizes_of(text: &str) -> Vec<usize> {
-    const SIZES: &[&[&str]] = &[
-        &["pequena", "pequeno", "pequenas", "pequenos", "broto", "brotinho", "mini"],
-        &["media", "medio", "medias", "medios"],
-        &["grande", "grandes"],
-        &["gigante", "gigantes", "familia"],
-    ];
-    let folded = fold(text);
-    let named = |size: &&[&str]| crate::split::words(&folded).any(|word| size.contains(&word));
-    SIZES.iter().enumerate().filter(|(_, size)| named(size)).map(|(at, _)| at).collect()
-}
-
-/// Whether a sentence names sizes, and none of those that are asked for.
-fn of_another_size(asked: &[usize], text: &str) -> bool {
-    if asked.is_empty() {
-        return false;
-    }
-    let own = sizes_of(text);
-    !own.is_empty() && !own.iter().any(|size| asked.contains(size))
-}
-
-/// Whether a text asks if something may be done, is needed, or hurts.
-fn asks_leave(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "pode",
-        "posso",
-        "podem",
-        "doi",
-        "doer",
-        "machuca",
-        "dolorido",
-        "perigoso",
-        "mal",
-        "contraindicacao",
-        "proibido",
-        "proibida",
-        "permitido",
-        "permite",
-    ];
-    let folded = fold(text);
-    crate::split::words(&folded).any(|word| WORDS.contains(&word))
-}
-
-/// Whether a text asks which, when, where or how much: "sim" answers none of these.
-fn asks_which(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "qual", "quais", "quanto", "quanta", "quantos", "quantas", "qto", "qnto", "quando", "onde",
-        "aonde", "quem",
-    ];
-    let folded = kernel::text::fold_words(text);
-    folded.split(' ').any(|word| WORDS.contains(&word))
-        || ["que horas", "que hora", "que dia", "que dias", "q horas", "q dia"]
-            .iter()
-            .any(|phrase| kernel::text::has_phrase(&folded, phrase))
-}
-
-/// A reply without the yes that it begins with.
-fn without_yes(text: &str) -> String {
-    let Some(rest) = text.strip_prefix("Sim") else { return text.to_owned() };
-    let rest = rest.trim_start();
-    match rest.strip_prefix([',', '.', '!', ':', ';', '–', '-']) {
-        Some(rest) if !rest.trim().is_empty() => capital(rest.trim_start()),
-        _ => text.to_owned(),
-    }
-}
-
-/// Whether a text asks after an offer, which may be over.
-fn asks_of_offers(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "promocao",
-        "promo",
-        "promocoes",
-        "oferta",
-        "ofertas",
-        "ainda",
-        "valendo",
-        "vale",
-        "black",
-        "campanha",
-        "desconto",
-        "cupom",
-        "anuncio",
-        "insta",
-        "instagram",
-        "continua",
-    ];
-    let folded = fold(text);
-    crate::split::words(&folded).any(|word| WORDS.contains(&word))
-}
-
 /// Lines and headings of what was told before: a short question goes on with them.
 #[derive(Default)]
 struct ToldBefore {
@@ -636,28 +548,6 @@ impl ToldBefore {
 struct Told {
     text: String,
     also: Vec<usize>,
-}
-
-/// Whether a sentence is a condition of the one beside it.
-fn is_condition(text: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "mas ",
-        "exceto",
-        "menos ",
-        "nao vale",
-        "porem",
-        "so ",
-        "somente",
-        "a partir",
-        "acima",
-        "gratis",
-        "desconto",
-        "apenas",
-        "desde que",
-        "salvo",
-    ];
-    let folded = fold(text);
-    WORDS.iter().any(|word| folded.contains(word))
 }
 
 fn sentence_case(text: &str) -> String {

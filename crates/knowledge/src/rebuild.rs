@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::body::decode;
 use crate::library::{KnowledgeError, Library, Prepared, cut, digest};
 use crate::read::{Format, ReadError, Reading};
-use crate::store::{self, Source};
+use crate::sources::{self, Source};
+use crate::store;
 use crate::{embed, sweep};
 
 /// How far cutting all documents anew has got.
@@ -68,7 +69,7 @@ impl Library {
         let mut last = None;
         loop {
             let mut tx = self.db.read(tenant).await?;
-            let Some(source) = store::after(&mut tx, last).await? else { break };
+            let Some(source) = sources::after(&mut tx, last).await? else { break };
             drop(tx);
             last = Some(source.id);
             progress.chunks += self.reindex_one(tenant, &source, reread).await?;

@@ -6,7 +6,7 @@ use kernel::{DocumentId, Moment, TenantId};
 use queue::{Done, Handler, JobCx, JobError, Lane, NewJob, Payload};
 use serde::{Deserialize, Serialize};
 
-use crate::{KnowledgeError, Library, store};
+use crate::{KnowledgeError, Library, sources};
 
 /// Raised by every change after which files are read otherwise: documents that an earlier one read are read again.
 pub(crate) const READER: i64 = 1;
@@ -30,7 +30,7 @@ pub struct Reread(pub Library);
 pub async fn schedule_rereading(db: &Db, tenants: &[TenantId], now: Moment) -> Result<(), Error> {
     for tenant in tenants {
         let mut tx = db.read(*tenant).await?;
-        let due = store::read_before(&mut tx, READER, None).await?.is_some();
+        let due = sources::read_before(&mut tx, READER, None).await?.is_some();
         drop(tx);
         if due {
             let mut tx = db.begin(*tenant).await?;
@@ -53,7 +53,7 @@ pub async fn schedule_rereading(db: &Db, tenants: &[TenantId], now: Moment) -> R
 /// # Errors
 /// When the database refuses.
 pub async fn keep_as_read(tx: &mut TenantTx, id: DocumentId) -> Result<bool, Error> {
-    store::mark_read(tx, id, READER).await
+    sources::mark_read(tx, id, READER).await
 }
 
 #[async_trait]
@@ -65,13 +65,13 @@ impl Handler<RereadDue> for Reread {
         let mut last = None;
         loop {
             let mut tx = library.db.read(cx.tenant).await?;
-            let Some(source) = store::read_before(&mut tx, READER, last).await? else { break };
+            let Some(source) = sources::read_before(&mut tx, READER, last).await? else { break };
             drop(tx);
             last = Some(source.id);
             library.reindex_one(cx.tenant, &source, true).await.map_err(retry)?;
             // What cannot be read now stays as it was read before, and is not tried again at every start.
             let mut tx = library.db.begin(cx.tenant).await?;
-            store::mark_read(&mut tx, source.id, READER).await?;
+            sources::mark_read(&mut tx, source.id, READER).await?;
             tx.commit().await?;
         }
         Ok(Done::Finish)

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use db::{Error, TenantTx, args};
+use inbox::Act;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use understanding::Act;
 
 /// Who is told when a contact waits for a person.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use assistant::ActRule;
 use axum::response::Response;
+use inbox::Act;
 use maud::{Markup, html};
 use notices::ActNotice;
 use serde_json::json;
 use ui::{Field, Lang, page_head};
-use understanding::Act;
 use web::Problem;
 use web::permission::{AssistantRead, AssistantWrite};
 

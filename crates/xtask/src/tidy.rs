@@ -185,6 +185,7 @@ const SQL: &[&str] = &[
     "crates/inbox/src/send.rs",
     "crates/inbox/src/settle.rs",
     "crates/inbox/src/turn.rs",
+    "crates/knowledge/src/sources.rs",
     "crates/knowledge/src/versions.rs",
     "crates/panel/src/brand.rs",
     "crates/portaria/src/doctor.rs",
