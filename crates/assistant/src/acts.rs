@@ -213,33 +213,11 @@ pub(crate) fn says_who_writes(plain: &Plain) -> bool {
         && !plain.words().any(|word| MORE.contains(&word))
 }
 
-/// Whether a text has a word of thanks.
-pub(crate) fn thanks(plain: &Plain) -> bool {
-    const THANKS: &[&str] = &[
-        "obrigad",
-        "brigad",
-        "agradec",
-        "valeu",
-        "vlw",
-        "grat",
-        "thank",
-        "gracias",
-        "abencoe",
-        "tmj",
-        "maravilha",
-        "show",
-        "perfeito",
-        "otimo",
-        "isso",
-        "beleza",
-        "arrasou",
-        "amei",
-        "adorei",
-        "nada",
-    ];
-    understanding::small_talk(plain).is_some()
-        || praises(plain)
-        || plain.words().any(|word| THANKS.iter().any(|one| word.starts_with(one)))
+/// Whether a text gives thanks by a word for it.
+pub(crate) fn gives_thanks(plain: &Plain) -> bool {
+    const THANKS: &[&str] =
+        &["obrigad", "brigad", "agradec", "valeu", "gratidao", "thank", "gracias"];
+    plain.words().any(|word| THANKS.iter().any(|one| word.starts_with(one)))
 }
 
 /// Whether a text praises without a but: "a pizza tava perfeita".

@@ -128,9 +128,39 @@ impl Answerer {
             .filter(|one| one.act != Act::Haggle || !acts::only_exclaims(&plain))
             .collect();
         // "Boa noite, aqui é a Cleide": only words of thanks are thanks.
-        let thanks = acts::thanks(&plain);
-        let found: Vec<_> =
-            found.into_iter().filter(|one| one.act != Act::Thanks || thanks).collect();
+        let gives_thanks = acts::gives_thanks(&plain);
+        let thanks =
+            gives_thanks || acts::praises(&plain) || understanding::small_talk(&plain).is_some();
+        let asks = plain.words().any(|word| ASKING.contains(&word));
+        let mut found: Vec<_> = found
+            .into_iter()
+            .filter(|one| one.act != Act::Thanks || thanks)
+            // "Passando só pra agradecer: minha mãe morria de medo, e saiu rindo."
+            .filter(|one| {
+                let hint = one.act == Act::Harm && one.strength == Strength::Possible;
+                !(hint && gives_thanks && !asks && !plain.asks)
+            })
+            .collect();
+        // A hint of danger is for a person to read, but no reason to send for an ambulance; nor is a question that sounds
+        // of it without a word of danger.
+        let hint = found.iter().find(|one| one.act == Act::Harm).copied().filter(|one| {
+            one.strength == Strength::Possible || (one.strength == Strength::Likely && plain.asks)
+        });
+        if let Some(hint) = hint {
+            // "Onde é que fica, que minha neta falou tão bem?" is answered.
+            let known =
+                (asks || plain.asks) && self.extractive(context, turned, &text).await?.is_sure();
+            if !known {
+                let reason = match hint.strength {
+                    Strength::Possible => acts::reason(Act::Person),
+                    // Who is on call hears of it.
+                    _ => acts::reason(Act::Harm),
+                };
+                let said = greet(phrases.calling_a_person());
+                return Ok(fixed(Act::Harm.name(), said).handing_over(reason));
+            }
+            found.retain(|one| one.act != Act::Harm);
+        }
         let first = found.first().copied().map(|one| match one.act {
             // "A pizza tava PERFEITA": praise shares its words with complaints.
             Act::Complaint if acts::praises(&plain) => {
@@ -138,22 +168,6 @@ impl Answerer {
             }
             _ => one,
         });
-        // A hint of danger is for a person to read, but no reason to send for an ambulance.
-        let asks = plain.words().any(|word| ASKING.contains(&word));
-        let hint = |one: &understanding::Found| {
-            // A question that sounds of danger without a word of it is no alarm.
-            let likely = one.strength == Strength::Likely && (asks || plain.asks);
-            // "Passando só pra agradecer: minha mãe morria de medo, e saiu rindo."
-            let possible = one.strength == Strength::Possible && (!thanks || asks);
-            one.act == Act::Harm && (likely || possible)
-        };
-        if found.iter().any(hint)
-            // "Onde é que fica, que minha neta falou tão bem?" is answered.
-            && !(asks && self.extractive(context, turned, &text).await?.is_sure())
-        {
-            let said = greet(phrases.calling_a_person());
-            return Ok(fixed(Act::Harm.name(), said).handing_over(acts::reason(Act::Person)));
-        }
         // Who asks nothing and may be complaining is not to be answered with a rule.
         let veiled = |one: &understanding::Found| {
             one.act == Act::Complaint && !plain.asks && !acts::wishes_to_come(&plain)

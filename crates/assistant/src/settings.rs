@@ -187,8 +187,9 @@ impl Settings {
             if *act == Act::Stop {
                 return fail("acts", "stop: what is said then stands in the consent texts");
             }
-            if *act == Act::Harm && rule.calls == Some(false) {
-                return fail("acts", "harm: a person is always called");
+            if matches!(act, Act::Harm | Act::Person) && rule.calls == Some(false) {
+                let why = format!("{}: a person is always called", act.name());
+                return Err(SettingsError::new("acts", why));
             }
             if rule.reply.chars().count() > REPLY {
                 return Err(SettingsError::new(

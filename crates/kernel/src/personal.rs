@@ -4,52 +4,54 @@
 const LONG: usize = 8;
 
 /// A text without e-mail addresses and long numbers (telephones, documents, cards), however these are divided:
-/// "meu cpf é 123.456.789-09" is "meu cpf é …". Amounts and dates stay.
+/// "meu cpf é 123.456.789-09" is "meu cpf é …". Amounts, dates and years stay.
 pub fn without_personal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    for token in text.split_inclusive(char::is_whitespace) {
+        let word = token.trim_end();
+        let mail =
+            word.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+        out.push_str(if mail { "…" } else { word });
+        out.push_str(&token[word.len()..]);
+    }
+    without_numbers(&out)
+}
+
+fn without_numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit() || c == '@') {
-        if rest[start..].starts_with('@') {
-            let from = rest[..start].rfind(char::is_whitespace).map_or(0, |at| at + 1);
-            let to = rest[start..].find(char::is_whitespace).map_or(rest.len(), |at| start + at);
-            // A lone "@" is none, and neither is a name in a social network.
-            if from < start && rest[start..to].contains('.') {
-                out.push_str(&rest[..from]);
-                out.push('…');
-            } else {
-                out.push_str(&rest[..to]);
-            }
-            rest = &rest[to..];
-            continue;
-        }
-        let run = number_at(&rest[start..]);
-        let digits = run.bytes().filter(u8::is_ascii_digit).count();
-        let mail = rest[start + run.len()..].starts_with('@');
-        if digits < LONG || is_amount(&rest[..start], run) || is_date(run) || mail {
-            // What may be the name of an e-mail address is looked at with that.
-            let to = start + if mail { 0 } else { run.len() };
-            if mail {
-                let end =
-                    rest[start..].find(char::is_whitespace).map_or(rest.len(), |at| start + at);
-                let from = rest[..start].rfind(char::is_whitespace).map_or(0, |at| at + 1);
-                out.push_str(&rest[..from]);
-                out.push('…');
-                rest = &rest[end..];
-                continue;
-            }
-            out.push_str(&rest[..to]);
-            rest = &rest[to..];
-            continue;
-        }
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         out.push_str(&rest[..start]);
-        out.push('…');
-        rest = &rest[start + run.len()..];
+        let from = &rest[start..];
+        let kept = amount(&rest[..start], from).or_else(|| date(from)).or_else(|| years(from));
+        let run = number_at(from);
+        let taken = match kept {
+            Some(kept) => {
+                out.push_str(kept);
+                kept
+            }
+            None if run.bytes().filter(u8::is_ascii_digit).count() >= LONG => {
+                out.push('…');
+                run
+            }
+            None => {
+                let digits = digits(from);
+                out.push_str(digits);
+                digits
+            }
+        };
+        rest = &from[taken.len()..];
     }
     out.push_str(rest);
     out
 }
 
-/// The digits that a text begins with, and those that one sign or a blank divides from them.
+/// The digits that a text begins with.
+fn digits(text: &str) -> &str {
+    &text[..text.bytes().take_while(u8::is_ascii_digit).count()]
+}
+
+/// The digits that a text begins with, and those that at most two signs or blanks divide from them.
 fn number_at(text: &str) -> &str {
     let mut end = 0;
     let mut signs = 0;
@@ -57,7 +59,7 @@ fn number_at(text: &str) -> &str {
         if c.is_ascii_digit() {
             end = at + 1;
             signs = 0;
-        } else if matches!(c, '.' | '-' | '/' | ' ' | '(' | ')' | ',') && signs < 2 {
+        } else if matches!(c, '.' | '-' | '/' | ' ' | '(' | ')') && signs < 2 {
             signs += 1;
         } else {
             break;
@@ -66,17 +68,33 @@ fn number_at(text: &str) -> &str {
     &text[..end]
 }
 
-/// "R$ 1.250.000,00", or any number with cents.
-fn is_amount(before: &str, run: &str) -> bool {
-    before.trim_end().ends_with('$')
-        || run.rsplit_once(',').is_some_and(|(_, cents)| cents.len() == 2)
+/// "1.250.000,00", or whatever stands after "R$".
+fn amount<'a>(before: &str, text: &'a str) -> Option<&'a str> {
+    let end =
+        text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
+    let number = text[..end].trim_end_matches(['.', ',']);
+    let cents = number.rsplit_once(',').is_some_and(|(_, cents)| cents.len() == 2);
+    (before.trim_end().ends_with('$') || cents).then_some(number)
 }
 
-/// "29/11/2026" alone.
-fn is_date(run: &str) -> bool {
-    let parts: Vec<usize> = run.split('/').map(str::len).collect();
-    matches!(parts.as_slice(), [1..=2, 1..=2, 4])
-        && run.bytes().all(|b| b.is_ascii_digit() || b == b'/')
+/// "29/11", "29/11/2026".
+fn date(text: &str) -> Option<&str> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '/').unwrap_or(text.len());
+    let parts: Vec<usize> = text[..end].split('/').map(str::len).collect();
+    matches!(parts.as_slice(), [1..=2, 1..=2] | [1..=2, 1..=2, 2 | 4]).then(|| &text[..end])
+}
+
+/// "2025-2026".
+fn years(text: &str) -> Option<&str> {
+    let both = text.get(..9)?;
+    let (from, to) = both.split_once('-')?;
+    let year = |part: &str| {
+        part.len() == 4
+            && (part.starts_with("19") || part.starts_with("20"))
+            && digits(part) == part
+    };
+    let ends = !text[9..].starts_with(|c: char| c.is_ascii_digit() || c == '-');
+    (year(from) && year(to) && ends).then_some(both)
 }
 
 #[cfg(test)]
@@ -88,6 +106,12 @@ mod tests {
         for (text, shown) in [
             ("meu cpf é 123.456.789-09, tem boleto?", "meu cpf é …, tem boleto?"),
             ("me liga no (11) 98765-4321 pfv", "me liga no (… pfv"),
+            ("cnpj 12.345.678/0001-90", "cnpj …"),
+            ("pix de R$ 50 11987654321", "pix de R$ 50 …"),
+            ("meu email é\u{a0}ana@mail.example", "meu email é\u{a0}…"),
+            ("é joao85silva@mail.example\u{3000}ok", "é …\u{3000}ok"),
+            ("dia 29/11/2026 10:30, ou 30/11", "dia 29/11/2026 10:30, ou 30/11"),
+            ("calendário 2025-2026", "calendário 2025-2026"),
             ("liga 11987654321", "liga …"),
             ("cartão 4111 1111 1111 1111 foi recusado", "cartão … foi recusado"),
             ("manda pra ana.souza@mail.example", "manda pra …"),

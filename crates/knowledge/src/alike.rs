@@ -10,6 +10,8 @@ use crate::split::terms;
 /// Cosine from which two questions mean the same. Of pairs of questions that the evaluation's businesses are asked, 413
 /// of 1,000 above it have the same line as their answer, and the others are near: "quanto a revisão", "demora?".
 const SAME: f32 = 0.88;
+/// Bytes of a question that are looked at.
+const LONGEST: usize = 500;
 /// How sure an answer must be to leave an open question to it: as sure as what is told without a second look.
 const KNOWN: f64 = 0.8;
 
@@ -36,11 +38,13 @@ impl Library {
         questions: Vec<String>,
     ) -> Result<Vec<bool>, db::Error> {
         self.with_extractor(tenant, None, move |extractor| {
-            let known = |question: &String| {
+            let known = |question: &str| {
+                let question = &question[..question.floor_char_boundary(LONGEST)];
                 let found = extractor.answer(question, None);
                 found.supported() && found.confidence() >= KNOWN && !found.of_nothing
             };
-            questions.iter().map(known).collect()
+            // Of several questions each must be.
+            questions.iter().map(|asked| asked.split("; ").all(known)).collect()
         })
         .await
     }

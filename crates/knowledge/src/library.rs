@@ -103,6 +103,13 @@ pub struct Staged {
     pub(crate) past_of: Option<DocumentId>,
 }
 
+impl Staged {
+    /// Under what its pieces are written.
+    pub(crate) fn revision(&self) -> store::Revision {
+        (self.id, self.revision.clone())
+    }
+}
+
 /// A document that was added.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Added {

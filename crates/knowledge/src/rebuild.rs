@@ -109,6 +109,13 @@ impl Library {
                     };
                     let staged = self.stage(tenant, prepared).await?;
                     let mut tx = self.db.begin(tenant).await?;
+                    // Removed, or sent anew, while its old file was read: that is what counts.
+                    if !sources::is_at(&mut tx, source.id, &source.revision).await? {
+                        let now = self.clock.now();
+                        sweep::schedule(&mut tx, vec![staged.revision()], Vec::new(), now).await?;
+                        tx.commit().await?;
+                        return Ok(0);
+                    }
                     let added = self.add(&mut tx, &staged).await?;
                     tx.commit().await?;
                     return Ok(added.chunks);

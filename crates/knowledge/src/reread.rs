@@ -6,7 +6,7 @@ use kernel::{DocumentId, Moment, TenantId};
 use queue::{Done, Handler, JobCx, JobError, Lane, NewJob, Payload};
 use serde::{Deserialize, Serialize};
 
-use crate::{KnowledgeError, Library, sources};
+use crate::{KnowledgeError, Library, embed, sources, sweep};
 
 /// Raised by every change after which files are read otherwise: documents that an earlier one read are read again.
 pub(crate) const READER: i64 = 1;
@@ -68,12 +68,24 @@ impl Handler<RereadDue> for Reread {
             let Some(source) = sources::read_before(&mut tx, READER, last).await? else { break };
             drop(tx);
             last = Some(source.id);
-            library.reindex_one(cx.tenant, &source, true).await.map_err(retry)?;
+            match library.reindex_one(cx.tenant, &source, true).await {
+                Ok(_) => {}
+                Err(cause @ KnowledgeError::Storage(_)) => return Err(retry(cause)),
+                // More pieces than a document may have, say: one that cannot be put in place keeps no other waiting.
+                Err(cause) => {
+                    tracing::warn!(event = "document_failed", tenant_id = %cx.tenant, cause = %cause);
+                }
+            }
             // What cannot be read now stays as it was read before, and is not tried again at every start.
             let mut tx = library.db.begin(cx.tenant).await?;
             sources::mark_read(&mut tx, source.id, READER).await?;
             tx.commit().await?;
         }
+        let now = cx.clock.now();
+        let mut tx = library.db.begin(cx.tenant).await?;
+        sweep::schedule(&mut tx, Vec::new(), Vec::new(), now).await?;
+        embed::schedule(&mut tx, now).await?;
+        tx.commit().await?;
         Ok(Done::Finish)
     }
 }

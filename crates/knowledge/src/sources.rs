@@ -72,3 +72,22 @@ fn source(row: &Row) -> Result<Source, Error> {
         original: row.get(5)?,
     })
 }
+
+/// Whether a document is there and has this revision still; it stays so until the transaction ends.
+pub(crate) async fn is_at(
+    tx: &mut TenantTx,
+    id: DocumentId,
+    revision: &str,
+) -> Result<bool, Error> {
+    let tenant = tx.tenant();
+    let lock = if tx.is_postgres() { "FOR UPDATE" } else { "" };
+    let row = tx
+        .fetch_opt(
+            &format!(
+                "SELECT 1 FROM documents WHERE tenant_id = $1 AND id = $2 AND revision = $3 {lock}"
+            ),
+            args![tenant, id, revision],
+        )
+        .await?;
+    Ok(row.is_some())
+}

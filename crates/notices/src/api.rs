@@ -1,5 +1,6 @@
 //! `/v1/notices`, and the stream of who waits.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream};
-use inbox::ConversationView;
+use inbox::{Act, ConversationView};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::json;
 use web::permission::{InboxRead, InboxWrite};
 use web::{Access, Api, Built, Caller, Door, Json, Problem, Scope};
 
-use crate::store::{self, Recipients};
+use crate::store::{self, ActNotice, Recipients};
 
 /// Between two looks at who waits.
 const LOOK: Duration = Duration::from_secs(2);
@@ -31,7 +34,7 @@ pub fn routes(door: Door) -> Built {
             "Show who is told when a contact waits for a person",
             show,
         )
-        .body::<Recipients, Recipients, _, _>(
+        .body::<RecipientsIn, Recipients, _, _>(
             Method::PUT,
             "/v1/notices",
             write,
@@ -52,15 +55,31 @@ async fn show(scope: Scope<InboxRead>) -> Result<Json<Recipients>, Problem> {
     Ok(Json(store::recipients(&mut tx).await?))
 }
 
+/// Who is told from now on; what is left out stays as it is.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RecipientsIn {
+    /// E-mail addresses, ten at most.
+    emails: Vec<String>,
+    on_call: Option<Vec<String>>,
+    acts: Option<BTreeMap<Act, ActNotice>>,
+}
+
 async fn set(
     scope: Scope<InboxWrite>,
-    Json(body): Json<Recipients>,
+    Json(body): Json<RecipientsIn>,
 ) -> Result<Json<Recipients>, Problem> {
-    body.check().map_err(|(field, why)| Problem::field(field, why))?;
     let mut tx = scope.begin().await?;
-    store::set_recipients(&mut tx, &body).await?;
+    let before = store::recipients(&mut tx).await?;
+    let after = Recipients {
+        emails: body.emails,
+        on_call: body.on_call.unwrap_or(before.on_call),
+        acts: body.acts.unwrap_or(before.acts),
+    };
+    after.check().map_err(|(field, why)| Problem::field(field, why))?;
+    store::set_recipients(&mut tx, &after).await?;
     tx.commit().await?;
-    Ok(Json(body))
+    Ok(Json(after))
 }
 
 struct Watch {

@@ -101,7 +101,7 @@ fn one(lang: Lang, act: Act, rule: Option<&ActRule>, notice: Option<&ActNotice>)
             (Field::area(&field("reply"), lang.t("Resposta", "Reply"), 2).most(300)
                 .value(rule.map_or("", |rule| rule.reply.as_str()))
                 .hint(if act == Act::Harm { lang.t("Dita antes do número a ligar.", "Said before the number to call.") } else { lang.t("Vazio: as palavras da assistente.", "Empty: the assistant's own words.") }))
-            @if act != Act::Harm {
+            @if !matches!(act, Act::Harm | Act::Person) {
                 (Field::select(&field("calls"), lang.t("Pessoa", "Person"), &choices).value(calls))
             }
             (Field::input(&field("emails"), lang.t("Quem é avisado, separado por vírgula", "Who is told, divided by commas"), "text").most(700)

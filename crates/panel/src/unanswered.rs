@@ -97,7 +97,8 @@ fn one_group(at: &At<InboxRead>, group: &[Declined], now: Moment, writes: bool) 
             }
             form method="post" action=(action) {
                 (ui::csrf_field(at.csrf()))
-                input type="hidden" name="dismiss" value="1";
+                // What is shown here goes, and nothing that came since.
+                input type="hidden" name="dismiss" value=(group.iter().map(|one| one.message.to_string()).collect::<Vec<_>>().join(" "));
                 button.quiet type="submit" { (lang.t("Dispensar", "Dismiss")) }
             }
         }
@@ -131,9 +132,10 @@ async fn teach(
     let mut tx = at.read().await?;
     let open = inbox::declined(&mut tx, at.now() - BACK, MOST).await?;
     drop(tx);
-    // Who dismisses a question dismisses all that mean it.
-    let alike =
-        if taught.dismiss.is_empty() { Vec::new() } else { meaning(&at, &open, id).await? };
+    // Who dismisses a question dismisses all that mean it, as far as they were shown.
+    let alike = taught.dismiss.split(' ').filter_map(|id| id.parse::<MessageId>().ok());
+    let alike: Vec<MessageId> =
+        alike.filter(|id| open.iter().any(|one| one.message == *id)).collect();
     let mut tx = at.begin().await?;
     if !inbox::seen_to(&mut tx, id).await? {
         return Err(Failure::not_found());
@@ -159,17 +161,6 @@ async fn teach(
     }
     let said = if taught.dismiss.is_empty() { "ensinado" } else { "removido" };
     Ok(at.done("/conhecimento/sem-resposta", said))
-}
-
-/// The open questions that mean the same as one of them.
-async fn meaning(
-    at: &At<KnowledgeWrite>,
-    open: &[Declined],
-    id: MessageId,
-) -> Result<Vec<MessageId>, Failure> {
-    let mut groups = grouped(at, open).await?.into_iter();
-    let group = groups.find(|group| group.iter().any(|one| one.message == id)).unwrap_or_default();
-    Ok(group.into_iter().map(|one| one.message).collect())
 }
 
 /// Takes the questions from the list that the knowledge answers by now. What is only near to what was taught stays: the

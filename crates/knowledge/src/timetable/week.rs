@@ -24,6 +24,8 @@ static HOURS: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+static SHORT: LazyLock<Regex> = LazyLock::new(|| expression(r"\b(seg|ter|qua|qui|sex|sab|dom)\."));
+
 /// What a line says, in order.
 enum Said {
     Days(BTreeSet<i8>),
@@ -48,7 +50,8 @@ impl Index {
 
 /// Reads a line into a week. What it says of holidays and of days that are named already is left out.
 fn read(line: &str, week: &mut Week) {
-    let folded = fold(line);
+    // The dot of "seg." ends no sentence.
+    let folded = SHORT.replace_all(&fold(line), "$1").into_owned();
     for sentence in folded.split(['.', ';', '\n']) {
         let mut named: BTreeSet<i8> = BTreeSet::new();
         let mut hours: Vec<Hours> = Vec::new();
@@ -163,6 +166,10 @@ mod tests {
             (
                 &["seg a sex 8h as 12h e 13h30 as 18h, sab 8:30-13:00", "domingo fechado"],
                 "8:00-12:00,13:30-18:00 8:00-12:00,13:30-18:00 8:00-12:00,13:30-18:00 8:00-12:00,13:30-18:00 8:00-12:00,13:30-18:00 8:30-13:00 -",
+            ),
+            (
+                &["Seg. a sex. 8h às 18h, sáb. 9h às 13h"],
+                "8:00-18:00 8:00-18:00 8:00-18:00 8:00-18:00 8:00-18:00 9:00-13:00 ?",
             ),
             (&["Quinta e sexta: 19h às 2h"], "? ? ? 19:00-26:00 19:00-26:00 ? ?"),
             (

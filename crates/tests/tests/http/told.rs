@@ -222,7 +222,12 @@ both_engines! {
             "acts": { "complaint": { "emails": ["chefe@example.com"], "urgent": true } },
         });
         assert_eq!(tenant.put("/v1/notices", &notices).await.expect(200).json()["on_call"][0], "plantao@example.com");
+        // Who only knows of addresses takes nothing else away.
+        let kept = tenant.put("/v1/notices", &json!({ "emails": ["bia@example.com"] })).await.expect(200).json();
+        assert_eq!(kept["acts"]["complaint"]["urgent"], true, "{kept}");
         let mut settings = tenant.get("/v1/assistant").await.expect(200).json();
+        settings["acts"] = json!({ "person": { "calls": false } });
+        tenant.put("/v1/assistant", &settings).await.expect(422);
         settings["acts"] = json!({ "harm": { "calls": false } });
         let refused = tenant.put("/v1/assistant", &settings).await.expect(422).json();
         assert!(refused["detail"].as_str().unwrap().contains("always called"), "{refused}");
