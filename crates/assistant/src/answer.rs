@@ -138,7 +138,7 @@ impl Answerer {
             // "Passando só pra agradecer: minha mãe morria de medo, e saiu rindo."
             .filter(|one| {
                 let hint = one.act == Act::Harm && one.strength == Strength::Possible;
-                !(hint && gives_thanks && !asks && !plain.asks)
+                !hint || !gives_thanks || asks || plain.asks
             })
             .collect();
         // A hint of danger is for a person to read, but no reason to send for an ambulance; nor is a question that sounds
