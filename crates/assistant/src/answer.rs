@@ -210,10 +210,12 @@ impl Answerer {
                 return self.called_for(context, turned, (act, &text, &plain), &greet).await;
             }
         }
-        if reply.declined && turned.first && acts::says_who_writes(&plain) {
-            let help = phrases.how_can_i_help();
-            let said = format!("{} {help}", phrases.greeting(self.clock.now()));
-            return Ok(fixed(Act::Greeting.name(), said));
+        if reply.declined
+            && turned.first
+            && acts::says_who_writes(&plain)
+            && let Some(greeting) = self.outright(context, turned, &plain, Act::Greeting, &greet)
+        {
+            return Ok(greeting);
         }
         if reply.declined && act.is_none() {
             let vector = self.library.question_vector(&text).await?;
@@ -223,7 +225,12 @@ impl Answerer {
             }
         }
         if reply.declined {
-            reply.text = say_declined(&mut reply.hand_over, turned, &phrases);
+            if turned.declines >= 1 {
+                reply.text = phrases.do_not_know_again();
+                reply.hand_over = Some(Reason::TwoDeclines);
+            } else {
+                reply.text = phrases.do_not_know();
+            }
         }
         if reply.hand_over == Some(Reason::ModelHandOff) {
             reply.text = phrases.calling_a_person();
@@ -458,17 +465,4 @@ impl Answerer {
             unasked: None,
         })
     }
-}
-
-/// That something is not known; who hears it twice is given to a person.
-fn say_declined(
-    hand_over: &mut Option<Reason>,
-    turned: &Turned<'_>,
-    phrases: &Phrases<'_>,
-) -> String {
-    if turned.declines == 0 {
-        return phrases.do_not_know();
-    }
-    *hand_over = Some(Reason::TwoDeclines);
-    phrases.do_not_know_again()
 }

@@ -13,11 +13,30 @@ const OPENERS: &[&str] = &[
 ];
 /// Words of a text that may lean on what was asked before it, at most.
 const LEANING: usize = 8;
+/// Log-odds from which a clause has an answer of its own: it is taken out of what it was said with.
+const CLAUSE: f64 = 1.4;
+/// Words of a part from which one clause of it may be the question, and the rest its story.
+const LONG_PART: usize = 9;
+/// Words that may make a story the condition of its question.
+const DENIALS: &[&str] =
+    &["nao", "sem", "nunca", "nem", "menos", "exceto", "alergia", "alergico", "alergica"];
+/// Log-odds that an answer needs where it may be of another thing: after what nothing is known of, or to "é pago?".
+const FIRM: f64 = 1.0;
+
 /// What the knowledge says to a text.
 pub(crate) struct Found {
     pub(crate) extracts: Vec<Extract>,
     /// The questions that it does not answer, when it answers others.
     pub(crate) unknown: Vec<String>,
+}
+
+impl Found {
+    /// Adds an answer, unless it is there already.
+    fn tell(&mut self, extract: Extract) {
+        if self.extracts.iter().all(|other| other.reply != extract.reply) {
+            self.extracts.push(extract);
+        }
+    }
 }
 
 /// Looks each question of a text up; `before` is what the contact asked last, and was told. `of_hours`: whether a question is
@@ -68,9 +87,7 @@ pub(crate) fn find(
             && extractor.noted(part).is_none()
         {
             last = Some((part.clone(), hours.reply.clone()));
-            if found.extracts.iter().all(|other| other.reply != hours.reply) {
-                found.extracts.push(hours);
-            }
+            found.tell(hours);
             continue;
         }
         if let Some((asked, told)) = &last
@@ -117,7 +134,7 @@ pub(crate) fn find(
             let priced = extractor.answer(&format!("quanto custa {asked}"), None);
             let told = kernel::text::fold(&priced.reply);
             let says = ["r$", "grat", "cortesia", "sem custo", "incluso", "inclusa", "cobra"];
-            match priced.score >= AFTER_UNKNOWN && says.iter().any(|word| told.contains(word)) {
+            match priced.score >= FIRM && says.iter().any(|word| told.contains(word)) {
                 true => found.extracts.push(priced),
                 false => found.unknown.push(part.clone()),
             }
@@ -148,26 +165,20 @@ pub(crate) fn find(
             None => alone,
         };
         let mut told = String::new();
-        let sure = unknown_before.is_none() || best.score >= AFTER_UNKNOWN;
+        let sure = unknown_before.is_none() || best.score >= FIRM;
         if best.supported() && sure && !(best.of_nothing && leans.is_none()) {
             let mut best = best;
             if let Some(sum) = extractor.calculated(part, &best.reply) {
                 best.reply.push_str(&sum);
             }
             told.clone_from(&best.reply);
-            if found.extracts.iter().all(|other| other.reply != best.reply) {
-                found.extracts.push(best);
-            }
+            found.tell(best);
         } else if let Some(area) = extractor.delivers_to(part) {
             told.clone_from(&area.reply);
             found.extracts.push(area);
         } else if let Some(more) = within(extractor, part) {
             told = more.extracts.last().map(|last| last.reply.clone()).unwrap_or_default();
-            for extract in more.extracts {
-                if found.extracts.iter().all(|other| other.reply != extract.reply) {
-                    found.extracts.push(extract);
-                }
-            }
+            more.extracts.into_iter().for_each(|extract| found.tell(extract));
             found.unknown.extend(more.unknown);
         } else if is_asked(part, several) {
             found.unknown.push(part.clone());
@@ -207,24 +218,13 @@ fn within(extractor: &Extractor<'_>, part: &str) -> Option<Found> {
     for clause in clauses.iter().filter(|clause| is_question(clause)) {
         let extract = extractor.answer(clause, None);
         if extract.score >= CLAUSE && !extract.of_nothing && !extract.reply.is_empty() {
-            if found.extracts.iter().all(|other| other.reply != extract.reply) {
-                found.extracts.push(extract);
-            }
+            found.tell(extract);
         } else if begins_a_question(clause) {
             found.unknown.push(clause.clone());
         }
     }
     (!found.extracts.is_empty()).then_some(found)
 }
-
-/// Log-odds from which a clause has an answer of its own: it is taken out of what it was said with.
-const CLAUSE: f64 = 1.4;
-const DENIALS: &[&str] =
-    &["nao", "sem", "nunca", "nem", "menos", "exceto", "alergia", "alergico", "alergica"];
-/// Words of a part from which one clause of it may be the question, and the rest its story.
-const LONG_PART: usize = 9;
-/// Log-odds that the next question needs more than others after one that nothing is known of: it may be of the same thing.
-const AFTER_UNKNOWN: f64 = 1.0;
 
 /// What a text asks of what was told just now.
 fn carried_on(extractor: &Extractor<'_>, part: &str, before: Before<'_>) -> Option<Extract> {

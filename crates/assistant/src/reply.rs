@@ -1,7 +1,7 @@
 //! What the assistant says, and where it comes from.
 
 use inbox::Reason;
-use knowledge::Hit;
+use knowledge::{Hit, SURELY};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ impl From<Reply> for Said {
 impl Reply {
     /// Whether the knowledge surely has the answer.
     pub(crate) fn is_sure(&self) -> bool {
-        !self.declined && !self.sources.is_empty() && self.confidence >= KNOWN
+        !self.declined && !self.sources.is_empty() && self.confidence >= SURELY
     }
 
     pub(crate) fn handing_over(mut self, reason: Reason) -> Self {
@@ -147,6 +147,3 @@ pub(crate) fn asks(text: &str) -> bool {
     let small = understanding::small_talk(&plain);
     small.is_none() && !plain.line.trim().is_empty()
 }
-
-/// How sure the knowledge must be of an answer to what sounds like an attack, or might hint at danger.
-const KNOWN: f64 = 0.8;

@@ -218,14 +218,7 @@ pub(crate) async fn waiting(
     conversation: ConversationId,
     now: Moment,
 ) -> Result<(), Error> {
-    let job = NewJob {
-        payload: &WaitingDue { conversation, again: 0 },
-        run_at: now,
-        order_key: None,
-        dedupe_key: Some(format!("waiting:{conversation}")),
-        now,
-    };
-    queue::enqueue(tx, job).await
+    tell_at(tx, &WaitingDue { conversation, again: 0 }, now, now).await
 }
 
 /// Has it told again at this time that a contact waits, unless somebody comes before.
@@ -239,13 +232,20 @@ pub async fn wait_again(
     now: Moment,
 ) -> Result<(), Error> {
     let again = due.again.saturating_add(1);
-    let job = NewJob {
-        payload: &WaitingDue { conversation: due.conversation, again },
-        run_at: at,
-        order_key: None,
-        dedupe_key: Some(format!("waiting:{}:{again}", due.conversation)),
-        now,
+    tell_at(tx, &WaitingDue { again, ..due.clone() }, at, now).await
+}
+
+async fn tell_at(
+    tx: &mut TenantTx,
+    due: &WaitingDue,
+    at: Moment,
+    now: Moment,
+) -> Result<(), Error> {
+    let key = match due.again {
+        0 => format!("waiting:{}", due.conversation),
+        again => format!("waiting:{}:{again}", due.conversation),
     };
+    let job = NewJob { payload: due, run_at: at, order_key: None, dedupe_key: Some(key), now };
     queue::enqueue(tx, job).await
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use kernel::TenantId;
 
 use crate::Library;
+use crate::extract::SURELY;
 use crate::split::terms;
 
 /// Cosine from which two questions mean the same. Of pairs of questions that the evaluation's businesses are asked, 413
@@ -12,9 +13,6 @@ use crate::split::terms;
 const SAME: f32 = 0.88;
 /// Bytes of a question that are looked at.
 const LONGEST: usize = 500;
-/// How sure an answer must be to leave an open question to it: as sure as what is told without a second look.
-const KNOWN: f64 = 0.8;
-
 impl Library {
     /// Groups questions that mean the same, by their positions: the largest group first, and of equals the one whose
     /// first question comes first.
@@ -41,7 +39,7 @@ impl Library {
             let known = |question: &str| {
                 let question = &question[..question.floor_char_boundary(LONGEST)];
                 let found = extractor.answer(question, None);
-                found.supported() && found.confidence() >= KNOWN && !found.of_nothing
+                found.supported() && found.confidence() >= SURELY && !found.of_nothing
             };
             // Of several questions each must be.
             questions.iter().map(|asked| asked.split("; ").all(known)).collect()

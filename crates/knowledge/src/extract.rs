@@ -23,6 +23,10 @@ pub struct Extract {
     pub as_noted: bool,
 }
 
+/// Confidence from which an answer is sure: enough to leave an open question to it, or to answer what only sounds like
+/// something else.
+pub const SURELY: f64 = 0.8;
+
 impl Extract {
     /// Whether the knowledge supports an answer at all.
     pub fn supported(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::encoding::Encoding;
 use crate::extract::Extract;
 use crate::facts::{Fact, Kind, amounts};
 use crate::features::{Asked, Before};
+use crate::intents::asks_of_delivery;
 use crate::sums::FromFacts;
 use crate::{Index, Library};
 
@@ -153,22 +154,6 @@ impl Extractor<'_> {
             today: self.today,
         })
     }
-}
-
-/// "Entregam em Perdizes?", "levam até o Centro?": delivery to a place, and neither its price nor how long it takes.
-fn asks_of_delivery(text: &str) -> bool {
-    const PLACES: &[&str] = &["em", "no", "na", "nos", "nas", "pro", "pra", "para", "ate", "aqui"];
-    const OTHERS: &[&str] = &[
-        "quanto", "qto", "qnto", "taxa", "preco", "valor", "demora", "horas", "quando", "minha",
-        "meu", "pedido",
-    ];
-    let folded = kernel::text::fold_words(text);
-    let words: Vec<&str> = folded.split(' ').collect();
-    let at = words
-        .iter()
-        .position(|word| matches!(*word, "entrega" | "entregam" | "entregar" | "delivery"));
-    at.is_some_and(|at| words.get(at + 1).is_some_and(|next| PLACES.contains(next)))
-        && !words.iter().any(|word| OTHERS.contains(word))
 }
 
 /// Whether a line of hours is of one day of the year alone: "no feriado de 15 de novembro abrimos até as 12h".

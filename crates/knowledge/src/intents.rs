@@ -4,6 +4,12 @@ use kernel::text::fold;
 
 use crate::split::capital;
 
+/// Whether a text has one of these words.
+fn says_any(text: &str, words: &[&str]) -> bool {
+    let folded = fold(text);
+    crate::split::words(&folded).any(|word| words.contains(&word))
+}
+
 /// The sizes that a text names.
 pub(crate) fn sizes_of(text: &str) -> Vec<usize> {
     const SIZES: &[&[&str]] = &[
@@ -12,9 +18,7 @@ pub(crate) fn sizes_of(text: &str) -> Vec<usize> {
         &["grande", "grandes"],
         &["gigante", "gigantes", "familia"],
     ];
-    let folded = fold(text);
-    let named = |size: &&[&str]| crate::split::words(&folded).any(|word| size.contains(&word));
-    SIZES.iter().enumerate().filter(|(_, size)| named(size)).map(|(at, _)| at).collect()
+    SIZES.iter().enumerate().filter(|(_, size)| says_any(text, size)).map(|(at, _)| at).collect()
 }
 
 /// Whether a sentence names sizes, and none of those that are asked for.
@@ -44,8 +48,7 @@ pub(crate) fn asks_leave(text: &str) -> bool {
         "permitido",
         "permite",
     ];
-    let folded = fold(text);
-    crate::split::words(&folded).any(|word| WORDS.contains(&word))
+    says_any(text, WORDS)
 }
 
 /// Whether a text asks which, when, where or how much: "sim" answers none of these.
@@ -91,8 +94,7 @@ pub(crate) fn asks_of_offers(text: &str) -> bool {
         "instagram",
         "continua",
     ];
-    let folded = fold(text);
-    crate::split::words(&folded).any(|word| WORDS.contains(&word))
+    says_any(text, WORDS)
 }
 
 /// Whether a sentence is a condition of the one beside it.
@@ -115,4 +117,20 @@ pub(crate) fn is_condition(text: &str) -> bool {
     ];
     let folded = fold(text);
     WORDS.iter().any(|word| folded.contains(word))
+}
+
+/// "Entregam em Perdizes?", "tem delivery até o Centro?": delivery to a place, and neither its price nor how long it takes.
+pub(crate) fn asks_of_delivery(text: &str) -> bool {
+    const PLACES: &[&str] = &["em", "no", "na", "nos", "nas", "pro", "pra", "para", "ate", "aqui"];
+    const OTHERS: &[&str] = &[
+        "quanto", "qto", "qnto", "taxa", "preco", "valor", "demora", "horas", "quando", "minha",
+        "meu", "pedido",
+    ];
+    let folded = kernel::text::fold_words(text);
+    let words: Vec<&str> = folded.split(' ').collect();
+    let at = words
+        .iter()
+        .position(|word| matches!(*word, "entrega" | "entregam" | "entregar" | "delivery"));
+    at.is_some_and(|at| words.get(at + 1).is_some_and(|next| PLACES.contains(next)))
+        && !words.iter().any(|word| OTHERS.contains(word))
 }

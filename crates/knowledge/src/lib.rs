@@ -49,7 +49,7 @@ mod weights;
 pub use api::routes;
 pub use dates::names_a_date;
 pub use embed::{Embed, EmbedDue, set_embedding};
-pub use extract::{DECLINE_BELOW, Extract, LONGEST};
+pub use extract::{DECLINE_BELOW, Extract, LONGEST, SURELY};
 pub use extractor::{Extractor, is_of_a_day};
 pub use features::{Asked, Before, FEATURES, Featured};
 pub use index::{Chunk, Index};

@@ -198,22 +198,21 @@ impl Question {
 
     /// Whether something is named that neither `before` nor a set of stems names.
     pub(crate) fn names_more(&self, index: &Index, before: &Self, told: &[String]) -> bool {
-        self.names.iter().zip(&self.terms).any(|(name, term)| {
-            !term.light
-                && term.lightness >= 1.0
-                && !term.is_price(index)
-                && !before.names.contains(name)
-                && !told.contains(name)
-        })
+        self.beyond(before).any(|(name, term)| !term.is_price(index) && !told.contains(name))
     }
 
     /// Whether something is named that is one of these stems and that `before` does not name.
     pub(crate) fn names_of(&self, before: &Self, told: &[String]) -> bool {
-        self.names.iter().zip(&self.terms).any(|(name, term)| {
-            !term.light
-                && term.lightness >= 1.0
-                && !before.names.contains(name)
-                && told.contains(name)
+        self.beyond(before).any(|(name, _)| told.contains(name))
+    }
+
+    /// The things that are named, each by its stem, and that `before` does not name.
+    fn beyond<'a>(
+        &'a self,
+        before: &'a Self,
+    ) -> impl Iterator<Item = (&'a String, &'a QuestionTerm)> {
+        self.names.iter().zip(&self.terms).filter(|(name, term)| {
+            !term.light && term.lightness >= 1.0 && !before.names.contains(name)
         })
     }
 

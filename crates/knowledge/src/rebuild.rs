@@ -69,7 +69,7 @@ impl Library {
         let mut last = None;
         loop {
             let mut tx = self.db.read(tenant).await?;
-            let Some(source) = sources::after(&mut tx, last).await? else { break };
+            let Some(source) = sources::after(&mut tx, last, None).await? else { break };
             drop(tx);
             last = Some(source.id);
             progress.chunks += self.reindex_one(tenant, &source, reread).await?;

@@ -30,7 +30,7 @@ pub struct Reread(pub Library);
 pub async fn schedule_rereading(db: &Db, tenants: &[TenantId], now: Moment) -> Result<(), Error> {
     for tenant in tenants {
         let mut tx = db.read(*tenant).await?;
-        let due = sources::read_before(&mut tx, READER, None).await?.is_some();
+        let due = sources::after(&mut tx, None, Some(READER)).await?.is_some();
         drop(tx);
         if due {
             let mut tx = db.begin(*tenant).await?;
@@ -65,7 +65,7 @@ impl Handler<RereadDue> for Reread {
         let mut last = None;
         loop {
             let mut tx = library.db.read(cx.tenant).await?;
-            let Some(source) = sources::read_before(&mut tx, READER, last).await? else { break };
+            let Some(source) = sources::after(&mut tx, last, Some(READER)).await? else { break };
             drop(tx);
             last = Some(source.id);
             match library.reindex_one(cx.tenant, &source, true).await {

@@ -1,6 +1,6 @@
 //! SQL of documents that are cut or read anew.
 
-use db::{Error, Row, TenantTx, args};
+use db::{Error, TenantTx, args};
 use kernel::DocumentId;
 
 /// A document to be cut or read anew.
@@ -13,37 +13,30 @@ pub(crate) struct Source {
     pub(crate) original: Option<String>,
 }
 
-/// The document after this one, in the order of ids.
+/// The document after this one, in the order of ids. `unread_by`: only those that an earlier reader than this one read and
+/// whose file was kept.
 pub(crate) async fn after(
     tx: &mut TenantTx,
     id: Option<DocumentId>,
+    unread_by: Option<i64>,
 ) -> Result<Option<Source>, Error> {
     let tenant = tx.tenant();
-    let row = tx
-        .fetch_opt(
-            "SELECT id, name, category, revision, body, original FROM documents \
-             WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT 1",
-            args![tenant, id.map_or(String::new(), |id| id.to_string())],
-        )
-        .await?;
-    row.as_ref().map(source).transpose()
-}
-
-/// The document after this one, in the order of ids, that an earlier reader read and whose file was kept.
-pub(crate) async fn read_before(
-    tx: &mut TenantTx,
-    reader: i64,
-    id: Option<DocumentId>,
-) -> Result<Option<Source>, Error> {
-    let tenant = tx.tenant();
-    let row = tx
-        .fetch_opt(
-            "SELECT id, name, category, revision, body, original FROM documents \
-             WHERE tenant_id = $1 AND reader < $2 AND original IS NOT NULL AND id > $3 ORDER BY id LIMIT 1",
-            args![tenant, reader, id.map_or(String::new(), |id| id.to_string())],
-        )
-        .await?;
-    row.as_ref().map(source).transpose()
+    let which = if unread_by.is_some() { "reader < $3 AND original IS NOT NULL" } else { "$3 = 0" };
+    let sql = format!(
+        "SELECT id, name, category, revision, body, original FROM documents \
+         WHERE tenant_id = $1 AND id > $2 AND {which} ORDER BY id LIMIT 1"
+    );
+    let after = id.map_or(String::new(), |id| id.to_string());
+    let row = tx.fetch_opt(&sql, args![tenant, after, unread_by.unwrap_or(0)]).await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Source {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        category: row.get(2)?,
+        revision: row.get(3)?,
+        body: row.get(4)?,
+        original: row.get(5)?,
+    }))
 }
 
 /// Has a document count as read by this reader.
@@ -60,17 +53,6 @@ pub(crate) async fn mark_read(
         )
         .await?;
     Ok(count == 1)
-}
-
-fn source(row: &Row) -> Result<Source, Error> {
-    Ok(Source {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        category: row.get(2)?,
-        revision: row.get(3)?,
-        body: row.get(4)?,
-        original: row.get(5)?,
-    })
 }
 
 /// Whether a document is there and has this revision still; it stays so until the transaction ends.

@@ -76,7 +76,7 @@ async fn set(
         on_call: body.on_call.unwrap_or(before.on_call),
         acts: body.acts.unwrap_or(before.acts),
     };
-    after.check().map_err(|(field, why)| Problem::field(field, why))?;
+    after.check().map_err(|bad| Problem::field(bad.field(), bad.to_string()))?;
     store::set_recipients(&mut tx, &after).await?;
     tx.commit().await?;
     Ok(Json(after))

@@ -9,7 +9,7 @@ mod store;
 pub use api::routes;
 pub use mail::{BadMailer, Mailer, NotSent, WaitingMail};
 pub use schema::MIGRATIONS;
-pub use store::{ActNotice, Recipients, recipients, set_recipients};
+pub use store::{ActNotice, BadRecipients, Recipients, recipients, set_recipients};
 
 /// Whether a text is an e-mail address.
 pub fn is_address(text: &str) -> bool {

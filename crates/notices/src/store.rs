@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use db::{Error, TenantTx, args};
-use inbox::Act;
+use inbox::{Act, Reason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,21 +35,36 @@ pub struct ActNotice {
 /// Addresses of one kind, at most.
 const MOST: usize = 10;
 
+/// Recipients that cannot be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRecipients {
+    #[error("ten addresses at most")]
+    TooMany { field: &'static str },
+    #[error("`{address}` is no e-mail address")]
+    NoAddress { field: &'static str, address: String },
+}
+
+impl BadRecipients {
+    /// The field that holds it.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::TooMany { field } | Self::NoAddress { field, .. } => field,
+        }
+    }
+}
+
 impl Recipients {
-    /// What cannot be kept: the field, and why.
-    ///
     /// # Errors
     /// Names the first address that is none, or the list that is too long.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
+    pub fn check(&self) -> Result<(), BadRecipients> {
+        let own = [("emails", &self.emails), ("on_call", &self.on_call)];
         let acts = self.acts.values().map(|notice| ("acts", &notice.emails));
-        for (field, list) in
-            [("emails", &self.emails), ("on_call", &self.on_call)].into_iter().chain(acts)
-        {
+        for (field, list) in own.into_iter().chain(acts) {
             if list.len() > MOST {
-                return Err((field, "ten addresses at most".to_owned()));
+                return Err(BadRecipients::TooMany { field });
             }
             if let Some(bad) = list.iter().find(|email| !crate::is_address(email)) {
-                return Err((field, format!("`{bad}` is no e-mail address")));
+                return Err(BadRecipients::NoAddress { field, address: bad.clone() });
             }
         }
         Ok(())
@@ -57,29 +72,25 @@ impl Recipients {
 
     /// The rule of a hand-off's reason, as it is stored.
     fn of_reason(&self, reason: &str) -> Option<&ActNotice> {
-        let act = match reason {
-            "asked_for_person" => Some(Act::Person),
-            other => Act::by_name(other),
-        };
-        act.and_then(|act| self.acts.get(&act))
+        let named = |act: Act| Reason::Act(act).name() == reason;
+        self.acts.iter().find(|(act, _)| named(**act)).map(|(_, notice)| notice)
     }
 
-    /// Who is told of a hand-off for this reason.
-    pub(crate) fn told_of(&self, reason: &str) -> Vec<String> {
+    /// Who is told of a hand-off for this reason, each once.
+    pub(crate) fn told_of(&self, reason: &str) -> Vec<&str> {
         let own = self.of_reason(reason).map(|rule| &rule.emails).filter(|own| !own.is_empty());
-        let mut out = own.unwrap_or(&self.emails).clone();
+        let mut lists = vec![own.unwrap_or(&self.emails)];
         if is_emergency(reason) {
             // Whoever could help is told, and nobody less.
-            out.extend(self.emails.iter().chain(&self.on_call).cloned());
+            lists.extend([&self.emails, &self.on_call]);
         }
-        let mut seen = Vec::new();
-        out.retain(|email| {
-            !seen.contains(email) && {
-                seen.push(email.clone());
-                true
+        let mut told: Vec<&str> = Vec::new();
+        for email in lists.into_iter().flatten() {
+            if !told.contains(&email.as_str()) {
+                told.push(email);
             }
-        });
-        out
+        }
+        told
     }
 
     /// Whether the letter of a hand-off for this reason says that it is urgent.

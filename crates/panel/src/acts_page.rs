@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use assistant::ActRule;
 use axum::response::Response;
-use inbox::Act;
+use inbox::{Act, Reason};
 use maud::{Markup, html};
 use notices::ActNotice;
 use serde_json::json;
@@ -49,13 +49,12 @@ pub(crate) fn pages(pages: &mut Pages) {
 
 fn name(lang: Lang, act: Act) -> &'static str {
     match act {
-        Act::Person => words::event(lang, "asked_for_person"),
         Act::Identity => lang.t("Pergunta se é um robô", "Asks whether it is a robot"),
         Act::Spam => lang.t("Propaganda e correntes", "Advertising and chain letters"),
         Act::Greeting => lang.t("Cumprimento", "A greeting"),
         Act::Thanks => lang.t("Agradecimento", "Thanks"),
         Act::Goodbye => lang.t("Despedida", "A goodbye"),
-        other => words::event(lang, other.name()),
+        other => words::event(lang, Reason::Act(other).name()),
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::response::Response;
 use kernel::{CannedId, LabelId};
 use maud::html;
+use notices::BadRecipients;
 use serde::Deserialize;
 use serde_json::json;
 use ui::{Field, page_head};
@@ -275,16 +276,16 @@ pub(crate) fn addresses(text: &str) -> Vec<String> {
 
 /// Whether these may be told; what is wrong with them is said in the reader's words.
 pub(crate) fn accepted(lang: ui::Lang, recipients: &notices::Recipients) -> Result<(), Failure> {
-    recipients.check().map_err(|(field, why)| {
-        let why = match why.strip_suffix(" is no e-mail address") {
-            Some(bad) => format!(
-                "{} {}",
-                bad.replace('`', ""),
-                lang.t("não é um e-mail.", "is no e-mail address.")
-            ),
-            None => lang.t("No máximo dez endereços.", "Ten addresses at most.").to_owned(),
+    recipients.check().map_err(|bad| {
+        let why = match &bad {
+            BadRecipients::TooMany { .. } => {
+                lang.t("No máximo dez endereços.", "Ten addresses at most.").to_owned()
+            }
+            BadRecipients::NoAddress { address, .. } => {
+                format!("“{address}” {}", lang.t("não é um e-mail.", "is no e-mail address."))
+            }
         };
-        Problem::field(field, why).into()
+        Problem::field(bad.field(), why).into()
     })
 }
 

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use inbox::Declined;
-use kernel::{MessageId, Moment};
+use kernel::Moment;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
@@ -129,13 +129,6 @@ async fn teach(
         }
         false => None,
     };
-    let mut tx = at.read().await?;
-    let open = inbox::declined(&mut tx, at.now() - BACK, MOST).await?;
-    drop(tx);
-    // Who dismisses a question dismisses all that mean it, as far as they were shown.
-    let alike = taught.dismiss.split(' ').filter_map(|id| id.parse::<MessageId>().ok());
-    let alike: Vec<MessageId> =
-        alike.filter(|id| open.iter().any(|one| one.message == *id)).collect();
     let mut tx = at.begin().await?;
     if !inbox::seen_to(&mut tx, id).await? {
         return Err(Failure::not_found());
@@ -150,14 +143,15 @@ async fn teach(
         )
         .await?;
     } else {
-        for one in alike {
-            inbox::seen_to(&mut tx, one).await?;
+        // Who dismisses a question dismisses all that mean it, as far as they were shown.
+        for shown in taught.dismiss.split(' ').take(MOST).filter_map(|id| id.parse().ok()) {
+            inbox::seen_to(&mut tx, shown).await?;
         }
         at.note(&mut tx, "question.dismissed", id.to_string(), (None, None)).await?;
     }
     tx.commit().await?;
     if taught.dismiss.is_empty() {
-        close_answered(&at, &open).await?;
+        close_answered(&at).await?;
     }
     let said = if taught.dismiss.is_empty() { "ensinado" } else { "removido" };
     Ok(at.done("/conhecimento/sem-resposta", said))
@@ -165,7 +159,10 @@ async fn teach(
 
 /// Takes the questions from the list that the knowledge answers by now. What is only near to what was taught stays: the
 /// price of a thing does not say whether it hurts.
-async fn close_answered(at: &At<KnowledgeWrite>, open: &[Declined]) -> Result<(), Failure> {
+async fn close_answered(at: &At<KnowledgeWrite>) -> Result<(), Failure> {
+    let mut tx = at.read().await?;
+    let open = inbox::declined(&mut tx, at.now() - BACK, MOST).await?;
+    drop(tx);
     let questions = open.iter().map(|one| one.question.clone()).collect();
     let known = at.app.library.known(at.tenant.id, questions).await?;
     let mut tx = at.begin().await?;
