@@ -140,7 +140,7 @@ pub(crate) fn offers(chunks: &[Chunk]) -> HashMap<DocumentId, Date> {
         let text: String = group
             .iter()
             .map(|chunk| {
-                format!("{} {}\n", chunk.heading.as_deref().unwrap_or_default(), chunk.body)
+                format!("{}\n{}\n", chunk.heading.as_deref().unwrap_or_default(), chunk.body)
             })
             .collect();
         let pair = group.iter().any(|chunk| chunk.question.is_some());
@@ -274,11 +274,34 @@ fn month_name(word: &str) -> Option<i8> {
         .flatten()
 }
 
+/// How many times as many words as they share a newer document's topic may have: more are notes of everything.
+const BROADEST: usize = 6;
+/// What a document says that changes what another one said.
+static ANNOUNCES: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"\b(?:substitui|sem efeito|revoga|reajuste|reajustad\w+|nov[oa]s? (?:valor|valores|preco|precos|regra|regras|horario|tabela)|mudou|mudamos|passa(?:m)? a|em vigor|vigor desde|a partir de (?:hoje|[0-9]))\b",
+    )
+});
+
+/// A document's name without its number and its date: "circular".
+fn series(name: &str) -> String {
+    let name = fold(name).replace(['_', '-', '.'], " ");
+    let name = name.rsplit_once(' ').map_or(name.as_str(), |(name, _)| name);
+    let plain = words(name)
+        .filter(|word| month_name(word).is_none() && !word.bytes().any(|b| b.is_ascii_digit()));
+    plain.collect::<Vec<_>>().join(" ")
+}
+
+/// How many times as many words as a newer document an older one may have that it replaces.
+const BROADER: usize = 3;
+
 /// Documents that another one, of a later date and of the same topic, replaces.
 pub(crate) fn outdated(chunks: &[Chunk]) -> HashSet<DocumentId> {
     struct Told {
         id: DocumentId,
         date: Option<Date>,
+        series: String,
+        announces: bool,
         topic: HashSet<String>,
         words: HashSet<String>,
     }
@@ -310,21 +333,33 @@ pub(crate) fn outdated(chunks: &[Chunk]) -> HashSet<DocumentId> {
         documents.push(Told {
             id: first.document,
             date: of_document(&first.title, &head),
+            series: series(&first.title),
+            announces: ANNOUNCES.is_match(&format!("{} {all}", fold(heading))),
             topic: topic(&first.title, &heading.chars().take(80).collect::<String>()),
             words: words(&all).filter(|w| w.len() > 3 && !STOP.contains(w)).map(stem).collect(),
         });
     }
+    let offers = offers(chunks);
     let mut out = HashSet::new();
     for old in &documents {
         let Some(date) = old.date else { continue };
         let replaced = documents.iter().any(|new| {
+            // Notes of everything are not replaced by a note of one thing, nor by an offer that ends.
+            let narrow = old.words.len() <= BROADER * new.words.len();
+            if !narrow || offers.contains_key(&new.id) {
+                return false;
+            }
             let shared = old.topic.intersection(&new.topic).count();
             let both = old.words.intersection(&new.words).count();
             let like = both * 2 >= old.words.len().max(1);
+            let of_one_topic = shared > 0
+                && shared * 3 >= 2 * old.topic.len().min(new.topic.len())
+                && shared * BROADEST >= new.topic.len();
+            // "Circular 07" and "circular 21"; what says itself that it is new.
+            let next = (!old.series.is_empty() && old.series == new.series) || new.announces;
             new.id != old.id
                 && new.date.is_some_and(|other| other > date)
-                && shared >= 1
-                && (like || shared * 2 >= old.topic.len().min(new.topic.len()))
+                && (of_one_topic || (like && (shared > 0 || next)))
         });
         if replaced {
             out.insert(old.id);
@@ -336,6 +371,58 @@ pub(crate) fn outdated(chunks: &[Chunk]) -> HashSet<DocumentId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The names of the documents that others replace.
+    fn replaced(files: &[(&str, &str)]) -> Vec<String> {
+        let index = crate::Index::of_files(files).unwrap();
+        let old = outdated(&index.chunks);
+        let mut names: Vec<String> = index
+            .chunks
+            .iter()
+            .filter(|chunk| old.contains(&chunk.document))
+            .map(|chunk| chunk.title.to_string())
+            .collect();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn a_document_is_replaced_by_a_newer_one_of_its_topic_only() {
+        let notes = "LOJA SOL POENTE - informações\n(atualizado em 12/10/2026)\n\nHORÁRIO\nsegunda a sexta 9h as 18h\n\nENDEREÇO\nRua das Laranjeiras 40, \
+            centro, em frente ao mercado\n\nCONSERTO\nsolda 35 reais\ntroca de plaqueta 15 reais\nparafuso é cortesia\n\nPAGAMENTO\npix, dinheiro, débito, \
+            crédito até 10x sem juros, não pegamos cheque nem carnê\n";
+        // An offer of the same house is no newer version of its notes.
+        let offer = "*** OUTUBRO NA SOL POENTE ***\nde 01 a 31/10/2026\nsegunda armação por R$ 1\n";
+        assert!(replaced(&[("notas.txt", notes), ("outubro.txt", offer)]).is_empty());
+        for (old, new) in [
+            (
+                ("frete-2025.txt", "FRETE (março de 2025)\nCentro R$ 20, até 5 km."),
+                ("frete-2026.txt", "FRETE - novo valor desde 03/11/2026\nCentro R$ 35, até 8 km."),
+            ),
+            (
+                (
+                    "circular-07-2026.txt",
+                    "CIRCULAR 07/2026 - 18 de março de 2026\nA retirada será até as 18h30. O almoço avulso custa R$ 24.",
+                ),
+                (
+                    "circular-21-2026.txt",
+                    "CIRCULAR 21/2026 - 9 de outubro de 2026\nA retirada será até as 19h. O almoço avulso custa R$ 28.",
+                ),
+            ),
+            (
+                (
+                    "quilo-jan-2026.txt",
+                    "PREÇO DO QUILO (janeiro de 2026)\nsegunda a sexta R$ 69,90\nsabado R$ 79,90",
+                ),
+                (
+                    "ajuste.md",
+                    "## Reajuste, em vigor desde 15/09/2026\n\n- quilo de segunda a sexta: R$ 76,90\n- quilo no sábado: R$ 86,90\n",
+                ),
+            ),
+        ] {
+            assert_eq!(replaced(&[old, new, ("notas.txt", notes)]), [old.0]);
+        }
+    }
 
     #[test]
     fn an_offers_end_is_found() {
