@@ -103,10 +103,28 @@ static AND_MORE: LazyLock<Regex> = LazyLock::new(|| {
     let unit = &*UNIT;
     expression(&format!(r"\b{NUMBER} ?{unit} (?:ou mais|para cima|pra cima|em diante|acima)\b"))
 });
+static AGES: LazyLock<Regex> = LazyLock::new(|| expression(r"\b[0-9]{1,2} anos\b"));
+static BARE_BETWEEN: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"\bde ([0-9]{1,2}) (?:a|ate) ([0-9]{1,2})( (?:nao|paga|pagam|meia|metade|tem|e|so|:)|[:,;]|$)",
+    )
+});
+static BARE_AND_MORE: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"\b(?:de |dos |a partir dos |a partir de |acima de |acima dos )?([0-9]{1,2}) (?:ou mais|para cima|pra cima|em diante)\b",
+    )
+});
 static BARE: LazyLock<Regex> = LazyLock::new(|| expression(r"\b[0-9]{1,4}(?:,[0-9]{1,2})?\b"));
 static SIZE: LazyLock<Regex> = LazyLock::new(|| {
     let unit = &*UNIT;
     expression(&format!(r"(?:\b{NUMBER}|\b([a-z]{{2,8}}) )\s?{unit}\b"))
+});
+
+static MEASURED: LazyLock<Regex> = LazyLock::new(|| {
+    let unit = &*UNIT;
+    expression(&format!(
+        r"\b(?:(?:um|uma|meu|minha|o|a|do|da|de|para|pra|pro|no|na) )*[a-z]{{3,}} (?:q |que )?(?:de|com|tem|pesa|pesando|ta com|esta com) (?:uns |umas |quase |so )?{NUMBER} ?{unit}\b"
+    ))
 });
 
 fn unit(name: &str) -> Option<(Measure, f64)> {
@@ -119,17 +137,23 @@ fn number(text: &str) -> Option<f64> {
 
 /// The spans that folded text names.
 pub(crate) fn ranges(folded: &str) -> Vec<Range> {
-    let folded = &folded.replace('²', "2");
+    let folded = &in_full(&folded.replace('²', "2"));
     let mut out = Vec::new();
     let mut rest = folded.clone();
     for found in BETWEEN.captures_iter(folded) {
         let Some((measure, times)) = unit(&found[4]) else { continue };
         // "De 6 meses a 2 anos": each end has its own.
         let first = found.get(2).and_then(|own| unit(own.as_str())).map_or(times, |own| own.1);
+        // "Acima de 5 até 10 kg" leaves the 5 to the row before.
+        let start = found.get(0).map_or(0, |all| all.start());
+        let above = ["acima de ", "mais de ", "maior que "]
+            .iter()
+            .any(|word| folded[..start].ends_with(word));
+        let open = if above { 0.01 } else { 0.0 };
         if let (Some(least), Some(most)) = (number(&found[1]), number(&found[3]))
             && least * first < most * times
         {
-            out.push(Range { measure, least: least * first, most: most * times });
+            out.push(Range { measure, least: least * first + open, most: most * times });
             rest = rest.replace(&found[0], " ");
         }
     }
@@ -155,6 +179,15 @@ pub(crate) fn ranges(folded: &str) -> Vec<Range> {
     out
 }
 
+/// Ages with their unit where it is said once: "até 5 anos não paga, de 6 a 10 paga metade, de 11 pra cima inteiro".
+fn in_full(folded: &str) -> String {
+    if !AGES.is_match(folded) {
+        return folded.to_owned();
+    }
+    let between = BARE_BETWEEN.replace_all(folded, "de $1 a $2 anos$3");
+    BARE_AND_MORE.replace_all(&between, "$1 anos ou mais").into_owned()
+}
+
 /// What folded text measures: "12 kg", "dois anos". Bounds are none.
 pub(crate) fn sizes(folded: &str) -> Vec<Size> {
     let folded = folded.replace('²', "2");
@@ -169,6 +202,13 @@ pub(crate) fn sizes(folded: &str) -> Vec<Size> {
             Some(Size { measure, amount: amount * times })
         })
         .collect()
+}
+
+/// The spans of ages alone.
+pub(crate) fn ages(folded: &str) -> Vec<Range> {
+    let mut all = ranges(folded);
+    all.retain(|range| range.measure == Measure::Months && AGES.is_match(folded));
+    all
 }
 
 /// The number that folded text names, in the measure of spans: "e o de 8?" after an age is one of years.
@@ -188,6 +228,11 @@ pub(crate) fn bare(ranges: &[Range], folded: &str) -> Option<Size> {
 /// Folded text without what it measures.
 pub(crate) fn without_sizes(folded: &str) -> String {
     SIZE.replace_all(&folded.replace('²', "2"), " ").into_owned()
+}
+
+/// Folded text without what it measures and of whom: "banho de um cachorro de 18 kg" is of a bath.
+pub(crate) fn without_measured(folded: &str) -> String {
+    MEASURED.replace_all(&folded.replace('²', "2"), " ").into_owned()
 }
 
 impl Range {
@@ -215,6 +260,8 @@ mod tests {
             ("castracao macho ate 10 kg", "ele pesa 12,5 kg", Some(false)),
             ("macho de 10 a 25 kg", "ele pesa 12,5 kg", Some(true)),
             ("grande (acima de 18 kg)", "18 kg", Some(false)),
+            ("medio, acima de 10 ate 20 kg", "10 kg", Some(false)),
+            ("pequeno, acima de 5 ate 10 kg", "10 kg", Some(true)),
             ("bebe 2: 19 a 36 meses", "meu filho tem 2 anos", Some(true)),
             ("de 6 meses a 2 anos", "ele tem dois anos", Some(true)),
             ("infantil: 3 a 5 anos", "minha filha de 6 anos", Some(false)),
@@ -223,6 +270,11 @@ mod tests {
             ("adulto: 15 anos ou mais", "ele tem 12 anos", Some(false)),
             ("limpeza ate 60 m²", "apto de 55 m2", Some(true)),
             ("menores de 12 anos", "12 anos", Some(false)),
+            (
+                "ate 5 anos nao paga, de 6 a 10 paga metade do quilo",
+                "crianca de 7 anos",
+                Some(true),
+            ),
             ("ate 10 kg", "tenho 2 gatos", None),
             ("corte", "12 anos", None),
         ] {

@@ -8,6 +8,7 @@ mod docx;
 mod grid;
 mod html;
 mod layout;
+mod markdown;
 mod money;
 mod pdf;
 mod sniff;
@@ -262,7 +263,7 @@ pub(crate) fn read_within(
     let mut unread = Vec::new();
     let made = |blocks: Vec<Block>, plain: bool| blocks::assemble(blocks, plain);
     let read = match format {
-        Format::Markdown => Ok(made(blocks::markdown(&decode(bytes)), false)),
+        Format::Markdown => Ok(made(markdown::blocks(&decode(bytes)), false)),
         Format::Text | Format::Pair => Ok(made(blocks::text(&decode(bytes)), true)),
         Format::Html => html::html(&decode_page(bytes), limit).map(|read| made(read, false)),
         Format::Csv => table::csv(bytes, limit, &mut half),

@@ -174,6 +174,11 @@ pub(crate) fn priced(text: &str) -> Vec<Priced> {
             if end + unit.len() > next {
                 return false;
             }
+            // "almoço R$ 74,90 / jantar R$ 86,90": the name of the next.
+            let named = unit.trim_start().starts_with('/');
+            if named && next < text.len() && text[end + unit.len()..next].trim().is_empty() {
+                return false;
+            }
             let word = fold(unit.trim());
             !word.strip_prefix('/').is_some_and(|word| bounds.contains(&word.trim()))
         });
@@ -278,6 +283,10 @@ mod tests {
         assert_eq!(named("Frete grátis acima de R$ 150"), []);
         assert_eq!(named("R$ 150"), [pair("", 15_000)]);
         assert_eq!(named("Corte R$ 40 (R$ 35 à vista)"), [pair("Corte", 4000), pair("", 3500)]);
+        assert_eq!(
+            named("almoço R$ 74,90 / jantar R$ 86,90"),
+            [pair("almoço", 7490), pair("jantar", 8690)]
+        );
         let month = &priced("Mensalidade: R$ 120 por mês")[0];
         assert_eq!((month.name.as_str(), month.unit.as_deref()), ("Mensalidade", Some("por mês")));
         let span = &priced("Judô, balé e futsal, de R$ 130 a R$ 180 por mês")[0];

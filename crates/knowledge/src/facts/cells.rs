@@ -92,11 +92,20 @@ pub(crate) fn naming(row: &[Cell]) -> usize {
     let names = |cell: &&Cell| {
         let header = kernel::text::fold(&cell.header);
         !amount(cell)
+            && !denies(&cell.value)
             && cell.value.chars().count() <= SHORT
             && cell.value.chars().any(char::is_alphabetic)
             && !TELLING.iter().any(|start| header.starts_with(start))
     };
     1 + rest.iter().take(MORE).take_while(names).count()
+}
+
+/// Whether a cell says that there is none.
+fn denies(value: &str) -> bool {
+    let folded = kernel::text::fold_words(value);
+    ["nao", "sem", "indisponivel", "esgotado", "consulte", "sob"]
+        .iter()
+        .any(|word| folded.split(' ').find(|own| !own.is_empty()) == Some(word))
 }
 
 /// Cells as one name: "Suculenta, pote 11".
@@ -119,6 +128,7 @@ mod tests {
             name("Aparelho: A54; Serviço: Troca de tela com aro; Prazo: 2 horas; Preço: 520,00"),
             "A54, Troca de tela com aro"
         );
+        assert_eq!(name("Lente: Digital; Simples: não fazemos; Antirreflexo: R$ 980"), "Digital");
         assert_eq!(name("Item: Corte; Obs: com hora marcada; Preço: 40,00"), "Corte");
         assert_eq!(name("Serviço: Corte; Preço: 40,00; Tamanho: curto"), "Corte");
         assert_eq!(name("Setor: Caixa; Ramal: 12"), "Caixa");

@@ -164,11 +164,15 @@ fn pair_columns(header: &[String]) -> Option<(usize, usize, Option<usize>)> {
 
 /// Reads a table. Rows may differ in length.
 pub(super) fn read(rows: &[Vec<String>]) -> Grid {
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().map(|cell| clean(cell)).collect::<Vec<String>>())
-        .filter(|row| row.iter().any(|cell| !cell.is_empty()))
+    let empty = |row: &[String]| row.iter().all(String::is_empty);
+    let all: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+    // Rows that follow an empty one, with which another table may begin.
+    let apart: Vec<bool> = (0..all.len())
+        .filter(|at| !empty(&all[*at]))
+        .map(|at| at > 0 && empty(&all[at - 1]))
         .collect();
+    let rows: Vec<Vec<String>> = all.into_iter().filter(|row| !empty(row)).collect();
     let mut grid = Grid::default();
     let mut part = Part::default();
     let mut header: Option<Vec<String>> = None;
@@ -200,7 +204,12 @@ pub(super) fn read(rows: &[Vec<String>]) -> Grid {
             grid.has_header = true;
             continue;
         }
-        if header.is_none() && next.is_some() && is_header(row, next) {
+        // Below an empty row, or where its first column is named again, a table begins with columns of its own.
+        let begins = header.is_none()
+            || (!of_pairs
+                && (apart[at] || header.as_ref().is_some_and(|header| header[0] == row[0])));
+        if begins && next.is_some() && is_header(row, next) {
+            subject.clear();
             header = Some(row.clone());
             grid.has_header = true;
             continue;
@@ -257,4 +266,31 @@ fn line(header: Option<&[String]>, row: &[String]) -> String {
         })
         .collect();
     cells.join("; ") + "."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_below_an_empty_row_has_columns_of_its_own() {
+        let rows = [
+            "Item,Meio quilo,1 kg",
+            "Picanha,R$ 84,R$ 159",
+            ",,",
+            "Item,Pequena,Grande",
+            "Arroz,R$ 13,R$ 22",
+        ];
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.split(',').map(str::to_owned).collect()).collect();
+        let lines: Vec<String> =
+            read(&rows).parts.into_iter().flat_map(|part| part.lines).collect();
+        assert_eq!(
+            lines,
+            [
+                "Item: Picanha; Meio quilo: R$ 84; 1 kg: R$ 159.",
+                "Item: Arroz; Pequena: R$ 13; Grande: R$ 22."
+            ]
+        );
+    }
 }
