@@ -17,7 +17,8 @@ use crate::intents::{
     asks_leave, asks_of_offers, asks_which, is_condition, of_another_size, sizes_of, without_yes,
 };
 use crate::named_prices::{best_named, fits_better, is_priced, naming, option_of, subject_of};
-use crate::question::Question;
+use crate::penalties::{ANOTHER, OTHER_NUMBER, OTHER_PRICE, OTHER_THING};
+use crate::question::{Question, W_SYNONYM};
 use crate::ranges;
 use crate::split::{all_digits, capital, stem};
 use crate::weights::{BIAS, WEIGHTS};
@@ -50,6 +51,8 @@ fn score(features: &[f64; FEATURES]) -> f64 {
 impl Index {
     /// Answers a question, or says how little the knowledge supports one.
     pub fn answer(&self, asked: &Asked<'_>) -> Extract {
+        let (text, denied) = self.without_denied(asked.text);
+        let asked = &Asked { text: &text, ..*asked };
         let question = Question::read(self, asked.text);
         let of_nothing = question.names_nothing(self) && asked.before.is_none();
         let nothing = Extract {
@@ -65,6 +68,17 @@ impl Index {
         }
         let ended = |sentence: &Sentence| sentence.is_over(asked.today);
         let mut scored = self.scored(asked, &question);
+        if !denied.is_empty() {
+            // "O anual sem piscina" is not the one with it.
+            for one in &mut scored {
+                let text = &self.sentences[one.featured.sentence as usize].text;
+                let name = naming(&subject_of(text));
+                if is_list_line(text) && denied.iter().any(|word| name.contains(word)) {
+                    one.score -= OTHER_THING;
+                }
+            }
+            scored.sort_by(Scored::order);
+        }
         // Of two prices that are asked for nearly alike, that of the very thing comes first.
         if question.asks_price(self) && scored.len() > 1 {
             let named = naming(asked.text);
@@ -84,6 +98,9 @@ impl Index {
                 one.score = score;
                 scored.insert(0, one);
             }
+        }
+        if question.asks_price(self) && scored.len() > 1 {
+            self.prefer_the_thing(&question, &mut scored);
         }
         let Some(best) = scored.first() else { return nothing };
         let support = best.score;
@@ -135,6 +152,39 @@ impl Index {
         Extract { reply, score: support, pieces, of_nothing, as_noted }
     }
 
+    /// "Quanto custa o guarda-roupa?" is not of its delivery or its assembly, where it has a price of its own.
+    fn prefer_the_thing(&self, question: &Question, scored: &mut Vec<Scored>) {
+        let service = |one: &Scored| {
+            let heading = self.sentences[one.featured.sentence as usize].heading_text.as_deref();
+            let heading = kernel::text::fold_words(heading.unwrap_or_default());
+            heading.split(' ').any(|word| {
+                SERVICES.iter().any(|service| word.starts_with(service))
+                    && !question
+                        .said
+                        .iter()
+                        .any(|said| said.starts_with(&word[..4.min(word.len())]))
+            })
+        };
+        let first = &scored[0];
+        if !service(first) {
+            return;
+        }
+        let own = first.featured.features[0];
+        let thing = (1..scored.len())
+            .take_while(|at| first.score - scored[*at].score < NEARLY_SERVED)
+            .find(|at| {
+                let one = &scored[*at];
+                let text = &self.sentences[one.featured.sentence as usize].text;
+                is_priced(text) && !service(one) && one.featured.features[0] >= own - ALIKE_OWN
+            });
+        if let Some(at) = thing {
+            let score = scored[0].score;
+            let mut one = scored.remove(at);
+            one.score = score;
+            scored.insert(0, one);
+        }
+    }
+
     /// The sentence that speaks most for itself as an answer, and its log-odds.
     pub fn best(&self, asked: &Asked<'_>) -> Option<(u32, f64)> {
         let scored = self.scored(asked, &Question::read(self, asked.text));
@@ -164,6 +214,8 @@ impl Index {
         // "O que vocês fazem?" shares its verb with any sentence and asks for none of them.
         let vague = asked.before.is_none() && question.says_little();
         let intent = asks_leave(asked.text) && !question.asks_price(self);
+        let urgent = crate::emergency::is_urgent(asked.text);
+        let unheard_of = if question.asks_for_another_service() { UNHEARD_OF } else { 0.0 };
         let sizes = sizes_of(asked.text);
         let names_nothing = question.names_nothing(self);
         let mut scored: Vec<Scored> = self
@@ -175,7 +227,7 @@ impl Index {
                 let penalty = if sentence.outdated || over { OUTDATED } else { 0.0 };
                 let piece = &self.pieces[featured.piece as usize];
                 // What is asked as it is noted has its answer, whatever else is near.
-                let other_intent = self.other_intent(intent, sentence);
+                let other_intent = self.other_intent((intent, urgent), sentence);
                 let noted = sentence.pair
                     && other_intent == 0.0
                     && !names_nothing
@@ -185,6 +237,7 @@ impl Index {
                 let penalty = penalty
                     + other_intent
                     + if vague && !noted { VAGUE } else { 0.0 }
+                    + if noted { 0.0 } else { unheard_of }
                     + self.other_number(question, sentence, &unknown)
                     + self.other_thing(question, sentence)
                     + if of_another_size(&sizes, &sentence.text) { OTHER_SIZE } else { 0.0 };
@@ -213,65 +266,6 @@ impl Index {
             }
         }
         before
-    }
-
-    /// What it costs to tell the price of something else than what is named.
-    fn other_thing(&self, question: &Question, sentence: &Sentence) -> f64 {
-        if !question.asks_price(self) {
-            return 0.0;
-        }
-        let mut all: Vec<Term> = sentence.line.iter().chain(&sentence.about).copied().collect();
-        if let Some(heading) = sentence.heading_text.as_deref() {
-            let terms = crate::split::terms(heading);
-            all.extend(terms.iter().filter_map(|term| self.vocabulary.get(term.as_str()).copied()));
-        }
-        let all = sorted(all.into_iter());
-        let priced = self
-            .vocabulary
-            .get(crate::question::PRICE)
-            .is_some_and(|tag| sentence.line.binary_search(tag).is_ok());
-        let folded = fold(&sentence.line_text);
-        let without = || {
-            crate::split::words(&folded)
-                .any(|word| WITHOUT_PRICE.split_ascii_whitespace().any(|one| one == word))
-        };
-        let no_price = if !priced && !sentence.shows_number && !without() { NO_PRICE } else { 0.0 };
-        no_price + if question.lacks(self, &all) > ANOTHER { OTHER_THING } else { 0.0 }
-    }
-
-    /// What it costs to tell a price to who asks whether something may be, or does harm.
-    fn other_intent(&self, asks_leave: bool, sentence: &Sentence) -> f64 {
-        let of_price = || {
-            let tag = self.vocabulary.get(crate::question::PRICE);
-            let noted = tag.is_some_and(|tag| sentence.about.binary_search(tag).is_ok());
-            (sentence.pair && noted) || is_list_line(&sentence.text)
-        };
-        if asks_leave && of_price() { OTHER_INTENT } else { 0.0 }
-    }
-
-    /// What it costs to speak of another number than the one that is named. `unknown`: of each number that the index does
-    /// not know, what any answer costs.
-    fn other_number(&self, question: &Question, sentence: &Sentence, unknown: &[f64]) -> f64 {
-        // "12 kg" is within "10 a 25 kg", although that names neither.
-        match ranges::within(&sentence.ranges, &question.sizes) {
-            Some(true) => return -OWN_NUMBER,
-            Some(false) => return OTHER_NUMBER,
-            None => {}
-        }
-        let has = |term: Term| {
-            sentence.set.binary_search(&term).is_ok() || sentence.about.binary_search(&term).is_ok()
-        };
-        let costs = question.numbers.iter().zip(unknown).map(|(named, unknown)| {
-            let Some(number) = named.number else { return *unknown };
-            let follows = named.before.is_some_and(|word| self.bigram_df((word, number)) > 0);
-            match (has(number), named.telling) {
-                (true, true) => -OWN_NUMBER,
-                (true, false) => 0.0,
-                (false, telling) if telling || follows => OTHER_NUMBER,
-                (false, _) => 0.0,
-            }
-        });
-        costs.sum()
     }
 
     fn told(
@@ -309,6 +303,15 @@ impl Index {
                 .filter(|other| ranges::within(&other.ranges, &question.sizes) != Some(false))
                 .collect();
             let alike = best_named(asked, alike);
+            // A row of a timetable with a dash says nothing of the day that is asked for.
+            let says = |one: &&&Sentence| {
+                let Some(cells) = cells::of(&one.text) else { return true };
+                let (_, rest) = cells.split_at(cells::naming(&cells));
+                let wanted = self.columns(question, before, rest);
+                wanted.is_empty() || wanted.iter().any(|cell| !is_dash(&cell.value))
+            };
+            let saying: Vec<&Sentence> = alike.iter().filter(says).copied().collect();
+            let alike = if saying.is_empty() { alike } else { saying };
             let names_more = question.names_things();
             if alike.len() > 1 && alike.len() <= ROWS && names_more {
                 let lines: Vec<String> =
@@ -396,8 +399,10 @@ impl Index {
                 .filter(|word| word.len() > 1 || all_digits(word))
                 .partition(|word| {
                     let term = self.vocabulary.get(stem(word).as_str());
-                    let is =
-                        |(variant, weight): &(Term, f64)| Some(variant) == term && *weight >= 0.75;
+                    // Another word for it is no column's name: "curso" does not ask for the column "Aulas".
+                    let is = |(variant, weight): &(Term, f64)| {
+                        Some(variant) == term && *weight >= 0.75 && *weight != W_SYNONYM
+                    };
                     let hit = question
                         .terms
                         .iter()
@@ -441,9 +446,17 @@ impl Index {
         }
         let subject = cells::joined(name);
         let wanted = self.columns(question, before, rest);
-        let amounts: Vec<&Cell> = rest.iter().filter(|cell| cell.value.contains("R$")).collect();
+        let mut amounts: Vec<&Cell> =
+            rest.iter().filter(|cell| cell.value.contains("R$")).collect();
+        if amounts.iter().filter(|cell| is_price_header(&cell.header)).count() == 1 {
+            amounts.retain(|cell| is_price_header(&cell.header));
+        }
+        // "Quanto sai cada aula?" names a column, and asks for the price.
+        let priced = question.asks_price(self)
+            && !amounts.is_empty()
+            && !wanted.iter().any(|cell| cell.value.contains("R$"));
         let told: Vec<&Cell> = if !wanted.is_empty() && wanted.len() < rest.len() {
-            wanted
+            if priced { wanted.into_iter().chain(amounts).collect() } else { wanted }
         } else if question.asks_price(self) && amounts.len() == 1 {
             // A remark may be the condition of the price.
             let remark = rest.iter().find(|cell| {
@@ -489,29 +502,22 @@ const IN_FULL: f64 = 1.2;
 /// Log-odds from which, and lead by which, what is asked as it is noted is answered by words alone.
 const SURE: f64 = 3.0;
 const AHEAD: f64 = 2.0;
-/// Share of the things that are named, by weight, which a price must not lack to be theirs; and what lacking them costs.
-const ANOTHER: f64 = 0.5;
-const OTHER_THING: f64 = 4.0;
-/// What it costs to answer the question of a price without one, unless it is said that there is none to tell.
-const NO_PRICE: f64 = 2.0;
-const WITHOUT_PRICE: &str = "orcamento avaliacao depende consulte consultar combinar gratis gratuito gratuita cortesia inclui \
-    inclusa incluso incluida incluido cobra cobramos paga pagar custo taxa sob";
 /// How near a word of a sentence must be to one of the question to be it.
 const SAME_WORD: f64 = 0.7;
 /// Lead in log-odds up to which another price may still be the one that was asked for.
 const NEARLY: f64 = 1.5;
-/// Log-odds that the very number which is named is worth.
-const OWN_NUMBER: f64 = 1.5;
-/// Log-odds that another number costs.
-const OTHER_NUMBER: f64 = 4.0;
-/// Log-odds that it costs where a thing is asked for by a price that nothing has.
-const OTHER_PRICE: f64 = 8.0;
+/// What is done with a thing, at a price of its own; the lead of such a price up to which the thing's may be meant, and by
+/// how much less that may be named.
+const SERVICES: &[&str] =
+    &["montage", "desmontage", "instalac", "entreg", "frete", "conserto", "manutenc", "higieniz"];
+const NEARLY_SERVED: f64 = 3.0;
+const ALIKE_OWN: f64 = 0.2;
 /// What it costs to speak of the large one where the small one is asked for.
 const OTHER_SIZE: f64 = 3.0;
-/// What it costs to answer another kind of question of the same thing.
-const OTHER_INTENT: f64 = 3.0;
 /// What it costs to answer a question whose every word could stand in any other.
 const VAGUE: f64 = 4.0;
+/// What it costs where it is asked whether something is done that the knowledge has no word for.
+const UNHEARD_OF: f64 = 0.5;
 /// Log-odds that a newer document, or an offer's end, costs.
 const OUTDATED: f64 = 3.0;
 
@@ -524,7 +530,7 @@ const GOES_ON: f64 = 4.0;
 const SAME_HEADING: f64 = 0.5;
 
 /// From here on a sentence is told beside an offer that is over.
-const STILL_HOLDS: f64 = 1.0;
+const STILL_HOLDS: f64 = 0.3;
 
 /// Lines and headings of what was told before: a short question goes on with them.
 #[derive(Default)]
@@ -552,6 +558,11 @@ struct Told {
 
 fn sentence_case(text: &str) -> String {
     capital(&text.to_lowercase())
+}
+
+/// Whether a cell says that there is nothing.
+fn is_dash(value: &str) -> bool {
+    !value.chars().any(char::is_alphanumeric) || matches!(value.trim(), "x" | "X")
 }
 
 /// A line of a list or of a table: a name with what belongs to it.

@@ -7,7 +7,7 @@ use crate::split::{NUMBERS, terms, words};
 /// Characters of a reply at most; longer ones are not read on a phone.
 pub const LONGEST: usize = 400;
 /// Below this, the honest answer is that we do not know.
-pub const DECLINE_BELOW: f64 = -0.2;
+pub const DECLINE_BELOW: f64 = -0.1;
 
 /// What the knowledge says to a question.
 #[derive(Debug, Clone)]

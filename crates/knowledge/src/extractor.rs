@@ -40,7 +40,7 @@ impl Extractor<'_> {
 
     /// The sum that a text asks for, where every part of it is known.
     pub fn sum(&self, text: &str) -> Option<Extract> {
-        let cheapest = self.index.extreme(text, None, self.today);
+        let cheapest = self.index.extreme(text, None, false, self.today);
         let priced = |thing: &str| {
             let extract = self.answer(&format!("quanto custa {thing}"), None);
             let amounts = amounts::all(&extract.reply);
@@ -52,7 +52,12 @@ impl Extractor<'_> {
 
     /// The cheapest, or the dearest, of the things that were asked for before: "e o mais barato?".
     pub fn extreme_of(&self, text: &str, before: &str) -> Option<Extract> {
-        self.index.extreme(text, Some(before), self.today).map(of_facts)
+        self.index.extreme(text, Some(before), false, self.today).map(of_facts)
+    }
+
+    /// The cheapest, or the dearest, of what the house has most of: "qual a mais barata?".
+    pub fn extreme_of_all(&self, text: &str) -> Option<Extract> {
+        self.index.extreme(text, None, true, self.today).map(of_facts)
     }
 
     /// When the thing that a text names, or the business, is open on the days that it names. `before`: what was asked and
@@ -65,6 +70,26 @@ impl Extractor<'_> {
     /// Another row of the table from which was told before: "e o grande?".
     pub fn other_of(&self, text: &str, asked: &str, told: &str) -> Option<Extract> {
         self.index.other_of(text, (asked, told), self.today).map(of_facts)
+    }
+
+    /// The price of a thing by a measure that a text names: "banho de um cachorro de 18 kg".
+    pub fn measured(&self, text: &str) -> Option<Extract> {
+        self.index.measured(text, self.today).map(of_facts)
+    }
+
+    /// The price of the one thing with a price that a long text names: "quero colocar aparelho no meu filho, qual o valor?".
+    pub fn price_of_named(&self, text: &str) -> Option<Extract> {
+        let thing = self.index.one_thing_named(text, self.today)?;
+        let priced = self.answer(&format!("quanto custa {thing}"), None);
+        (priced.score >= PRICED && !amounts::all(&priced.reply).is_empty()).then_some(priced)
+    }
+
+    /// The one of several prices of the line told before that a text names: "e na escola?".
+    pub fn option_told(&self, text: &str, told: &str) -> Option<Extract> {
+        let mut lines = told.lines().filter(|line| line.contains("R$") || line.contains(" reais"));
+        let (line, None) = (lines.next()?, lines.next()) else { return None };
+        let reply = crate::named_prices::option_of(text, line)?;
+        Some(of_facts(FromFacts { reply, pieces: Vec::new() }))
     }
 
     /// What an answer with one price comes to as a text asks for it, to be told after it.
@@ -120,6 +145,11 @@ impl Extractor<'_> {
     pub fn delivers_to(&self, text: &str) -> Option<Extract> {
         if !asks_of_delivery(text) {
             return None;
+        }
+        if let Some(line) = crate::intents::delivered_to(text)
+            .and_then(|place| self.index.delivery_to(&place, self.today))
+        {
+            return Some(of_facts(line));
         }
         let area = self.answer(DELIVERY_AREA, None);
         let folded = kernel::text::fold_words(&area.reply);

@@ -157,7 +157,8 @@ impl Index {
 
     /// What to encode of each sentence, in order: what it is about, and itself.
     pub fn to_encode(&self) -> Vec<String> {
-        self.sentences.iter().map(|sentence| sentence.spoken.clone()).collect()
+        let spoken = self.sentences.iter().map(|sentence| sentence.spoken.as_str());
+        spoken.map(crate::typed::carefully).collect()
     }
 
     fn nearness(&self, vector: Option<&[f32]>) -> Vec<f64> {

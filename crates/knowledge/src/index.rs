@@ -220,7 +220,8 @@ impl Builder {
             ranges: if crate::choose::is_list_line(text) {
                 ranges::ranges(&fold(&crate::named_prices::subject_of(text)))
             } else {
-                Vec::new()
+                // "Até 5 anos não paga, de 6 a 10 paga metade" is meant by any age within it.
+                ranges::ages(&folded)
             },
             heading_text: around.heading.map(Arc::from),
             outdated: around.outdated,

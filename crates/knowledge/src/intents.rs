@@ -119,6 +119,15 @@ pub(crate) fn is_condition(text: &str) -> bool {
     WORDS.iter().any(|word| folded.contains(word))
 }
 
+/// The place to which a text asks for delivery, as it is said.
+pub(crate) fn delivered_to(text: &str) -> Option<String> {
+    let folded = kernel::text::fold_words(text);
+    let words: Vec<&str> = folded.split(' ').filter(|word| !word.is_empty()).collect();
+    let at = words.iter().position(|word| word.starts_with("entreg") || *word == "delivery")?;
+    let place = words[at + 1..].join(" ");
+    (!place.is_empty()).then_some(place)
+}
+
 /// "Entregam em Perdizes?", "tem delivery até o Centro?": delivery to a place, and neither its price nor how long it takes.
 pub(crate) fn asks_of_delivery(text: &str) -> bool {
     const PLACES: &[&str] = &["em", "no", "na", "nos", "nas", "pro", "pra", "para", "ate", "aqui"];

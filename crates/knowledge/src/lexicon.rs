@@ -161,6 +161,23 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("gato gatos gatinho gata", "felino felinos felina animal animais"),
     ("pet pets bicho bichinho", "animal animais cachorro cao caes gato gatos"),
     ("animal animais", "pet pets cachorro cao caes gato gatos"),
+    // Verbs and nouns of one thing whose stems part.
+    ("abrir abro abrem", "abertura"),
+    ("abertura", "abrir"),
+    ("fechar encerrar", "fechamento baixa encerramento"),
+    ("emitir emitem emite", "emissao"),
+    ("devolver devolvem devolve", "devolucao reembolso"),
+    ("remover removem remove", "remocao"),
+    ("transportar transportam", "transporte"),
+    ("transporte", "van transportar transportadores"),
+    ("medir medem", "medida medidas medicao"),
+    ("vender vendem", "venda vendas"),
+    ("vencer vence venceu vencido", "vencimento validade vale valido"),
+    ("perder perdi perco", "perda"),
+    ("demorar demora", "prazo duracao"),
+    ("entrar entrada", "check checkin entrada"),
+    ("sair saida", "check checkout saida"),
+    ("testar teste experimentar provar", "experimental teste gratis"),
     ("internet", "wifi fi"),
     ("wifi", "internet fi"),
     (
@@ -179,6 +196,7 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("lanche lanches", "sanduiche sanduiches hamburguer burger"),
     ("breja brejas cerva cervas cervejinha", "cerveja"),
     ("refri refrigerante", "coca guarana refrigerante"),
+    ("coca cola fanta sprite pepsi soda", "refrigerante refri refrigerantes"),
     ("cerveja", "chope chopp cervejas"),
     ("chope chopp", "cerveja"),
     ("bebida bebidas", "suco refrigerante cerveja agua drink drinks"),
@@ -252,3 +270,18 @@ pub(crate) const SYNONYMS: &[(&str, &str)] = &[
     ("sinal entrada adiantado", "sinal entrada caucao antecipado"),
     ("fiado", "fiado prazo"),
 ];
+
+/// Another word for one that the knowledge has.
+pub(crate) fn other_word(word: &str, known: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let own = crate::split::stem(word);
+    let start = |word: &str| word.chars().take(4).collect::<String>();
+    let others: Vec<&str> = SYNONYMS
+        .iter()
+        .filter(|(said, _)| said.split_whitespace().any(|one| crate::split::stem(one) == own))
+        .flat_map(|(_, meant)| meant.split_whitespace())
+        .filter(|meant| known(meant))
+        .collect();
+    // "Cachorrinha" is nearer to "cachorro" than to "cão".
+    let alike = others.iter().find(|other| start(other) == start(word));
+    alike.or(others.first()).copied()
+}

@@ -128,6 +128,15 @@ pub(crate) fn option_of(asked: &str, line: &str) -> Option<String> {
     if best == 0 && !spans {
         return None;
     }
+    // "E a taxa?" of "A taxa é R$ 8 até 3 km e R$ 12 até 5 km" asks for both.
+    let measured = |price: &crate::facts::amounts::Priced| {
+        let name = kernel::text::fold_words(&price.name);
+        let first = name.split(' ').find(|word| !word.is_empty()).unwrap_or_default();
+        first.is_empty() || matches!(first, "ate" | "de" | "acima" | "entre" | "mais" | "partir")
+    };
+    if at == 0 && !by_range && !spans && head.is_none() && prices[1..].iter().all(measured) {
+        return None;
+    }
     let price = &prices[at];
     let first = prices[0].name.as_str();
     let amount = &line[price.amount.at.clone()];

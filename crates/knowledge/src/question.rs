@@ -15,7 +15,7 @@ const W_FUZZY: f64 = 0.8;
 const W_FAR: f64 = 0.78;
 const W_TAG: f64 = 0.9;
 /// Another word for it: less than the word itself, and more than one of its root.
-const W_SYNONYM: f64 = 0.79;
+pub(crate) const W_SYNONYM: f64 = 0.79;
 /// The word itself, where its intent has a tag.
 const W_NAMED: f64 = 0.75;
 const W_WEAK: f64 = 0.6;
@@ -228,6 +228,21 @@ impl Question {
         if all > 0.0 { lacking / all } else { 0.0 }
     }
 
+    /// "Vocês lavam carro?" of whom the knowledge has cars, and nothing of washing.
+    pub(crate) fn asks_for_another_service(&self) -> bool {
+        let verb = match self.said.as_slice() {
+            [you, verb, _, ..] if matches!(you.as_str(), "voces" | "vcs") => verb,
+            _ => return false,
+        };
+        let name = stem(verb);
+        let unknown = |(own, term): (&String, &QuestionTerm)| {
+            *own == name && term.variants.is_empty() && !term.light
+        };
+        verb.len() >= 5
+            && (verb.ends_with("am") || verb.ends_with("em"))
+            && self.names.iter().zip(&self.terms).any(unknown)
+    }
+
     /// Whether every word could stand in a question about anything.
     pub(crate) fn says_little(&self) -> bool {
         self.terms.iter().all(|term| term.light && term.variants.iter().all(|(_, w)| *w > W_TAG))
@@ -295,6 +310,11 @@ fn meant(index: &Index, word: &str) -> Vec<String> {
     if index.vocabulary.contains_key(stem(word).as_str()) {
         return vec![word.to_owned()];
     }
+    // "4 queijos" of "Quatro queijos".
+    let spelt = word.parse().ok().and_then(crate::sums::spelt_number);
+    if let Some(spelt) = spelt.filter(|one| index.vocabulary.contains_key(stem(one).as_str())) {
+        return vec![spelt.to_owned()];
+    }
     understanding::plain_word(word).split(' ').map(str::to_owned).collect()
 }
 
@@ -310,6 +330,11 @@ fn number_asked(index: &Index, number: &str, before: Option<&(&str, bool)>) -> S
 /// Whether a stem is of a word that asks for a price.
 fn of_price(stem: &String) -> bool {
     TAGS.iter().any(|intent| intent.tag == PRICE && intent.group.contains(stem))
+}
+
+/// Whether a word asks for a price.
+pub(crate) fn asks_a_price(word: &str) -> bool {
+    of_price(&stem(word))
 }
 
 /// The term of an amount that a question names. A price list without any "R$" has it as a number.
@@ -348,6 +373,11 @@ fn implied(line: &str) -> (Vec<&'static str>, Option<&'static str>) {
     }
     let bring = ["levar", "levo", "trazer", "trago"];
     let what = ["que", "que preciso", "que precisa", "que devo", "que tenho que", "que eu"];
+    // "O que precisa pra matricular?"
+    let needed = ["que precisa para", "que precisa pra", "que preciso para", "que preciso pra"];
+    if needed.iter().any(|words| line.contains(&format!(" {words} "))) {
+        out.extend(["documento", "trazer", "traga"]);
+    }
     if said(&what, &bring).is_some() || said(&bring, &["que", "o que"]).is_some() {
         out.extend(["documento", "trazer", "traga", "leve"]);
     }

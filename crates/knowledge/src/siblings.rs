@@ -65,11 +65,17 @@ impl Index {
         let line = fold_words(text);
         let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
         let opens = matches!(words.first(), Some(&("e" | "mas" | "nao" | "ou")));
-        if !opens || words.len() > LONGEST {
+        // "Vai meu sobrinho de 14 junto" after the price of another age.
+        let aged = words.windows(2).any(|two| {
+            matches!(two[0], "de" | "tem" | "com")
+                && two[1].parse::<u8>().is_ok_and(|age| age < 100)
+        });
+        if !(opens || aged) || words.len() > LONGEST {
             return None;
         }
         let asked: Vec<&str> =
             words.iter().copied().filter(|word| !AROUND.contains(word)).collect();
+        let of_an_age = aged && !opens;
         let asked = naming(&asked.join(" "));
         if asked.is_empty() {
             return None;
@@ -126,6 +132,7 @@ impl Index {
         others.sort_by_key(|(shared, length, _)| (*shared, *length));
         let row = match measured {
             Some(row) => row,
+            None if of_an_age => return None,
             None => {
                 let (first, next) = (others.first()?, others.get(1));
                 if next.is_some_and(|next| (next.0, next.1) == (first.0, first.1)) {

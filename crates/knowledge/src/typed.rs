@@ -13,6 +13,8 @@ use crate::index::Index;
 use crate::lexicon;
 use crate::split::{STOP, Words, expression, set, stem};
 
+/// Letters of a word in capitals from which it is taken for shouting, and for no abbreviation.
+const LOUD: usize = 4;
 /// Letters of a word from which a missing or wrong one is mended; shorter ones are other words.
 const ONE_WRONG: usize = 7;
 /// Letters from which a word that only sounds like another one is taken for it.
@@ -36,6 +38,22 @@ static BY_SOUND: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
 static WEEKDAY: LazyLock<Regex> =
     LazyLock::new(|| expression(r"(?i)\b([2-6]) ?[ªaº] ?(?:feira)?\b|\b([2-6])[ªa]?-?feira\b"));
 static TIMES: LazyLock<Regex> = LazyLock::new(|| expression(r"(?i)\b([0-9]{1,2}) ?x\b"));
+/// "Quanto que fica", "onde é que vocês ficam".
+static ASKING_THAT: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"(?i)\b(quanto|quantos|quantas|onde|aonde|quando|como|quem|qual)\s+(?:[ée]h?\s+)?(?:que|q)\s+",
+    )
+});
+/// "Manda a localização": what is asked for by its name.
+static REQUESTED: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"(?i)^\s*(?:(?:pode|podem|poderia|consegue)\s+)?(?:me\s+)?(?:mand[ae]r?|pass[ae]r?|envi[ae]r?|inform[ae]r?)\s+(?:(?:me|a[ií]|pra mim)\s+)?((?:o|a|os|as)\s)",
+    )
+});
+/// The charge for service, as guests call it.
+static TENTH: LazyLock<Regex> = LazyLock::new(|| {
+    expression(r"(?i)\b(?:os|dos|aqueles|esses|nos) (?:10|dez) ?(?:%|por ?cento\b)")
+});
 static STROKE: LazyLock<Regex> = LazyLock::new(|| expression(r"(?i)\b([pcs])/(\s|\b)"));
 static WORD: LazyLock<Regex> = LazyLock::new(|| expression(r"[\p{L}]+"));
 /// What comes before the question itself: who somebody is, where they saw the business.
@@ -51,6 +69,37 @@ static GREETED: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)^\s*(?:(?:oi+e?|ol[aá]|opa|e a[ií]|eae|e ae|eai|iae|iai|salve|fala(?: a[ií])?|hey|hello|hola|bom dia|boa tarde|boa noite|blz|beleza|ok|certo|entendi|tudo bem|td bem|ent[aã]o|show|perfeito|ata|ah|hm+|legal|valeu|obrigad[oa])(?:[\s,.!:;-]+|$))+",
     )
 });
+
+/// What people put into a question and could leave out.
+static FILLERS: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"(?i)\b(?:no total|ao todo|mais ou menos|por favor|por acaso|no caso|tipo assim|s[oó] pra saber|me diz uma coisa|viu|n[eé]|mo[cç]a|mo[cç]o|gente|pessoal|querida|amig[ao]|certinho|direitinho|a[ií])\b",
+    )
+});
+/// Words of everyday Portuguese with their accents, each of which means nothing else without them: the encoder was made of
+/// texts that have them, and people type without.
+static ACCENTS: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
+    include_str!("accents.txt").split_whitespace().map(|word| (fold(word), word)).collect()
+});
+
+/// A text as it is written with care: abbreviations in full, accents, no shouting. The encoder tells "EXAME DE VISTA" from
+/// "exame de vista".
+pub(crate) fn carefully(text: &str) -> String {
+    let written = WORD.replace_all(text, |found: &Captures<'_>| {
+        let word = &found[0];
+        let loud = word.chars().count() >= LOUD && !word.chars().any(char::is_lowercase);
+        let word = if loud { word.to_lowercase() } else { word.to_owned() };
+        let plain = understanding::plain_word(&fold(&word));
+        let word = if plain == fold(&word) { word } else { plain };
+        word.split(' ').map(with_accents).collect::<Vec<_>>().join(" ")
+    });
+    written.into_owned()
+}
+
+/// A word as it is written with care.
+pub(crate) fn with_accents(word: &str) -> &str {
+    if word.is_ascii() { ACCENTS.get(&word.to_lowercase()).copied().unwrap_or(word) } else { word }
+}
 
 const DAYS: [&str; 5] = ["segunda", "terça", "quarta", "quinta", "sexta"];
 /// Days that everybody knows by their names.
@@ -75,6 +124,8 @@ const TURNS: &[(&str, &str)] = &[
     ("dinheiro de volta", "reembolso"),
     ("devolvem o dinheiro", "reembolso"),
     ("deixar o carro", "estacionamento"),
+    ("parar o carro", "estacionamento"),
+    ("estacionar o carro", "estacionamento"),
     ("plano de saude", "convenio"),
     ("planos de saude", "convenios"),
     ("nota fiscal", "nf"),
@@ -122,7 +173,7 @@ fn replaced<'a>(text: Cow<'a, str>, rule: &Regex, by: impl Replacer) -> Cow<'a, 
 
 impl Index {
     /// A question as the knowledge would put it.
-    pub(crate) fn as_written<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub fn as_written<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let asks = |rest: &str, words: usize| {
             rest.chars().any(char::is_alphanumeric) && rest.split_whitespace().count() >= words
         };
@@ -144,6 +195,9 @@ impl Index {
             let named = self.vocabulary.contains_key(format!("{}x", &found[1]).as_str());
             if named { found[0].to_owned() } else { format!("{} vezes", &found[1]) }
         });
+        out = replaced(out, &TENTH, " taxa de serviço");
+        out = replaced(out, &ASKING_THAT, "$1 ");
+        out = replaced(out, &REQUESTED, "qual é $1");
         out = replaced(out, &STROKE, |found: &Captures<'_>| match &found[1] {
             "c" | "C" => "com ",
             "s" | "S" => "sem ",
@@ -168,9 +222,34 @@ impl Index {
                 out = Cow::Owned(plain.trim().replace(said, meant));
             }
         }
-        replaced(out, &WORD, |found: &Captures<'_>| {
+        let out = replaced(out, &WORD, |found: &Captures<'_>| {
             self.mended(&found[0]).unwrap_or_else(|| found[0].to_owned())
-        })
+        });
+        let out = replaced(out, &WORD, |found: &Captures<'_>| {
+            self.written_out(&found[0]).unwrap_or_else(|| found[0].to_owned())
+        });
+        let out = replaced(out, &WORD, |found: &Captures<'_>| with_accents(&found[0]).to_owned());
+        let short = replaced(out.clone(), &FILLERS, |found: &Captures<'_>| {
+            // "Departamento pessoal" is a thing where the knowledge says so.
+            let last = found[0].rsplit(' ').next().map(fold).unwrap_or_default();
+            let known = self.vocabulary.contains_key(stem(&last).as_str());
+            if known { found[0].to_owned() } else { " ".to_owned() }
+        });
+        if asks(&short, 1) { short } else { out }
+    }
+
+    /// An abbreviation in full: "vcs", "tb". `None` where there is nothing to write out.
+    fn written_out(&self, word: &str) -> Option<String> {
+        let folded = fold(word);
+        let plain = understanding::plain_word(&folded);
+        // "iPhone 13 Pro" is not for anybody.
+        if plain == folded
+            || folded == "pro"
+            || self.vocabulary.contains_key(stem(&folded).as_str())
+        {
+            return None;
+        }
+        Some(plain)
     }
 
     /// What a word that nobody knows is meant to be.
@@ -185,6 +264,16 @@ impl Index {
             || understanding::plain_word(&folded) != folded
         {
             return None;
+        }
+        // "Breja" where the knowledge says "cerveja".
+        if let Some(meant) =
+            lexicon::other_word(&folded, |other| self.vocabulary.contains_key(stem(other).as_str()))
+        {
+            return Some(meant.to_owned());
+        }
+        // "Clarear" where the knowledge says "clareamento".
+        if let Some(noun) = self.noun_of(&folded) {
+            return Some(noun);
         }
         let own = sound(word);
         if let Some(alike) = self.by_sound().get(&own) {
@@ -209,6 +298,21 @@ impl Index {
     }
 }
 
+/// Letters of a verb, without its last one, by which its noun is known; and how that goes on.
+const THEME: usize = 5;
+const NOUNS: &[&str] =
+    &["mento", "mentos", "cao", "coes", "gem", "gens", "dor", "dora", "da", "do"];
+
+impl Index {
+    /// The noun of a verb, where the knowledge has that.
+    fn noun_of(&self, verb: &str) -> Option<String> {
+        let theme = verb.strip_suffix('r').filter(|theme| theme.len() >= THEME)?;
+        let nouns = NOUNS.iter().map(|end| format!("{theme}{end}"));
+        let known = |noun: &String| self.vocabulary.contains_key(stem(noun).as_str());
+        nouns.into_iter().find(known)
+    }
+}
+
 /// The words of a text by their sound, for those who write by ear.
 pub(crate) fn sounds(text: &str, into: &mut HashMap<String, Box<str>>) {
     for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| word.len() >= SOUNDS) {
@@ -226,11 +330,11 @@ mod tests {
                     Fazemos entrega.\n\nO endereço é Rua Treze de Maio, 900.\n\nFechamos em 25 de dezembro.\n";
         let index = Index::of_files(&[("a.md", text)]).unwrap();
         for (typed, meant) in [
-            ("qual o horario de funcionameto?", "qual o horario de funcionamento?"),
+            ("qual o horario de funcionameto?", "qual o horário de funcionamento?"),
             ("tem estacionameto", "tem estacionamento"),
-            ("aseita cartao?", "aceita cartao?"),
-            ("voces fasem entrega", "voces fazem entrega"),
-            ("qual o enderesso", "qual o endereco"),
+            ("aseita cartao?", "aceita cartão?"),
+            ("voces fasem entrega", "vocês fazem entrega"),
+            ("qual o enderesso", "qual o endereço"),
             ("abre 25/12?", "abre 25 de dezembro?"),
             ("da p pagar em 12x?", "da p pagar em 12 vezes?"),
             ("oi, vi vocês no insta e queria saber o preço da festa", "o preço da festa"),

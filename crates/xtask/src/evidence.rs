@@ -135,11 +135,12 @@ fn each(file: &Path, mut of: impl FnMut(&Index, &Asked<'_>, &[bool])) -> anyhow:
         for ask in business.asks.iter().chain(&noted.collect::<Vec<_>>()) {
             let right: Vec<&str> =
                 ask.lines.iter().map(|at| business.lines[*at].text.trim_end_matches('.')).collect();
-            let vector = encoder.question(&ask.q);
+            let text = index.as_written(&ask.q);
+            let vector = encoder.question(&text);
             let both =
-                ask.before.as_ref().map(|before| encoder.question(&format!("{before} {}", ask.q)));
+                ask.before.as_ref().map(|before| encoder.question(&format!("{before} {text}")));
             let asked = Asked {
-                text: &ask.q,
+                text: &text,
                 before: ask.before.as_deref().map(|asked| Before { asked, told: "" }),
                 vector: Some(&vector),
                 both: both.as_deref(),

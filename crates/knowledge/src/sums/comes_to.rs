@@ -17,6 +17,9 @@ use crate::facts::amounts::{self, Cents, written};
 use crate::index::Index;
 use crate::split::{Words, expression, set, stem};
 
+/// How lines begin that say what something comes to.
+const COMPUTED: &[&str] =
+    &["Total: ", "No Pix, ", "À vista, ", "Em dinheiro, ", "Com ", "Metade: "];
 /// How many of a thing, at most.
 const MOST: i64 = 10_000;
 /// How many were counted in what was told.
@@ -42,8 +45,27 @@ static ADDS: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// Words of a text that only says another number.
 const RECOUNTS: &[&str] = &[
-    "forem", "fossem", "quiser", "precisar", "for", "isso", "ai", "voce", "por", "so", "apenas",
-    "eu", "quero", "queria", "tambem", "mesmo", "pelos", "pelas",
+    "forem",
+    "fossem",
+    "quiser",
+    "precisar",
+    "for",
+    "isso",
+    "ai",
+    "voce",
+    "por",
+    "so",
+    "apenas",
+    "eu",
+    "quero",
+    "queria",
+    "tambem",
+    "mesmo",
+    "pelos",
+    "pelas",
+    "adultos",
+    "convidados",
+    "amigos",
 ];
 /// Words by which the thing that was told is meant.
 const OF_IT: &[&str] = &[
@@ -86,6 +108,9 @@ impl Index {
     ) -> Option<FromFacts> {
         if !told.contains("R$") {
             return None;
+        }
+        if let Some(share) = self.shared(text, told, today) {
+            return Some(share);
         }
         let wanted = Wanted::read(Plain::of(text).line.trim());
         let priced = self.priced(today);
@@ -231,7 +256,11 @@ impl Index {
             total = price * count;
             let _ = write!(said, "\n{count} × {} = {}", written(price), written(total));
         }
-        let stems = crate::split::words(&around).map(stem).collect();
+        let stems: Vec<String> = crate::split::words(&around).map(stem).collect();
+        if let (true, Some(half)) = (said.is_empty(), Self::half(&wanted.full, &stems, price)) {
+            total = half;
+            let _ = write!(said, "\nMetade: {}", written(half));
+        }
         said.push_str(&self.comes_to_as(
             &[Item { cents: total, stems, fee: false }],
             &wanted,
@@ -389,6 +418,9 @@ impl Index {
 
     /// How many there are in a pack, where a text asks for the price of each.
     fn each(&self, asked: &str, told: &str, price: Cents) -> Option<i64> {
+        if let Some(count) = self.counted_in_row(asked, told, price) {
+            return Some(count);
+        }
         let each = ["cada um", "cada uma", "cada ", "por unidade", "a unidade"]
             .iter()
             .any(|words| asked.contains(words));
@@ -428,12 +460,19 @@ fn item(part: &Part<'_>) -> Item {
 }
 
 /// One of equal parts, rounded to the cent.
-fn part(total: Cents, parts: i64) -> Cents {
+pub(super) fn part(total: Cents, parts: i64) -> Cents {
     (total * 2 + parts) / (parts * 2)
 }
 
 /// The one price of an answer: its total, or the only amount in it.
-fn price_of(told: &str) -> Option<Cents> {
+pub(super) fn price_of(told: &str) -> Option<Cents> {
+    // What it came to at last.
+    let computed = |line: &&str| {
+        COMPUTED.iter().any(|start| line.starts_with(start)) || line.contains(" = R$ ")
+    };
+    if let Some(line) = told.lines().rev().find(computed) {
+        return amounts::all(line).last().map(|amount| amount.cents);
+    }
     let told = told.rsplit_once("Total: ").map_or(told, |(_, total)| total);
     if fold(told).contains("a partir de") {
         return None;

@@ -3,9 +3,11 @@
 
 mod comes_to;
 mod extreme;
+mod halves;
 mod parts;
 mod priced;
 mod rules;
+mod share;
 mod told;
 mod wanted;
 
@@ -24,6 +26,11 @@ pub(crate) use comes_to::as_many;
 /// Words of a text that may ask for a sum, and in which parts are looked for that no price is named by, at most.
 const MOST_WORDS: usize = 60;
 const LONGEST: usize = 30;
+/// Words that may follow a thing which is named in full.
+const ALONE: &[&str] =
+    &["quanto", "qual", "custa", "fica", "sai", "valor", "preco", "ai", "voces", "por"];
+/// Letters of a stem from which the first word of a name tells it.
+const HEAD: usize = 3;
 /// Parts of a sum, at most.
 const PARTS: usize = 8;
 
@@ -52,6 +59,12 @@ const COUNTS: &[(&str, i64)] = &[
 /// The number that a word stands for.
 pub(crate) fn number_word(word: &str) -> Option<i64> {
     COUNTS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number)
+}
+
+/// The word for a number from two to ten.
+pub(crate) fn spelt_number(number: i64) -> Option<&'static str> {
+    let small = COUNTS.iter().filter(|(_, own)| (2..=10).contains(own));
+    small.rev().find(|(_, own)| *own == number).map(|(name, _)| *name)
 }
 
 /// "Quanto fica": what several things come to together.
@@ -91,6 +104,9 @@ impl Index {
         today: Option<Date>,
         priced: &dyn Fn(&str) -> Option<Told>,
     ) -> Option<FromFacts> {
+        if let Some(halves) = self.halves(text, today) {
+            return Some(halves);
+        }
         let spoken = text.replace('+', " mais ").replace(", ", " e ").replace('\n', " e ");
         let plain = Plain::of(&spoken);
         if plain.words().count() > MOST_WORDS {
@@ -142,6 +158,76 @@ impl Index {
     }
 }
 
+impl Index {
+    /// The price of a thing by a measure that a text names and the row of a table spans: "banho de um cachorro de 18 kg".
+    pub(crate) fn measured(&self, text: &str, today: Option<Date>) -> Option<FromFacts> {
+        let plain = Plain::of(text);
+        let sizes = crate::ranges::sizes(plain.line.trim());
+        if sizes.is_empty() || !Question::read(self, text).asks_price(self) {
+            return None;
+        }
+        let wanted = Wanted::read(plain.line.trim());
+        let priced = self.priced(today);
+        let spans = |one: &Priced<'_>| crate::ranges::within(&one.ranges, &sizes) == Some(true);
+        let fact = self.thing(&wanted.rest, &priced, &spans)?;
+        let part = Part { count: 1, fact };
+        let mut told = listed(&[part]);
+        told.reply.push_str(&self.settled(&[part], &wanted, today));
+        Some(told)
+    }
+
+    /// The name of the one thing among those with a price of which a text that asks for a price has the first word; `None`
+    /// where it has those of several.
+    pub(crate) fn one_thing_named(&self, text: &str, today: Option<Date>) -> Option<String> {
+        let question = Question::read(self, text);
+        if !question.asks_price(self) {
+            return None;
+        }
+        let plain = Plain::of(text);
+        let words: Vec<&str> = plain.words().collect();
+        // "Lente escleral" and "imposto de herança" are not just a lens and a tax.
+        let alone = |at: usize| {
+            words.get(at + 1).is_none_or(|next| {
+                !matches!(*next, "de" | "da" | "do" | "das" | "dos")
+                    && (crate::split::STOP.contains(*next) || ALONE.contains(next))
+            })
+        };
+        let said: Vec<String> = words
+            .iter()
+            .enumerate()
+            .filter(|(at, word)| {
+                let names =
+                    !crate::split::STOP.contains(**word) && !crate::question::asks_a_price(word);
+                names && alone(*at)
+            })
+            .map(|(_, word)| crate::split::stem(word))
+            .collect();
+        let mut heads: Vec<(String, String)> = Vec::new();
+        for one in self.priced(today).iter().filter(|one| !one.fee) {
+            let name = crate::named_prices::naming(&one.fact.subject);
+            let Some(head) = name.into_iter().find(|word| word.len() > HEAD) else { continue };
+            if said.contains(&head) && heads.iter().all(|(known, _)| *known != head) {
+                heads.push((head, one.fact.subject.clone()));
+            }
+        }
+        let [(head, subject)] = heads.as_slice() else { return None };
+        // As it is written: "aparelho" of "O aparelho fixo".
+        let word = subject.split_whitespace().find(|word| {
+            crate::split::stem(&kernel::text::fold(
+                word.trim_matches(|c: char| !c.is_alphanumeric()),
+            )) == *head
+        })?;
+        Some(word.to_owned())
+    }
+
+    /// The line that says what a delivery to a place costs.
+    pub(crate) fn delivery_to(&self, place: &str, today: Option<Date>) -> Option<FromFacts> {
+        let priced = self.priced(today);
+        let fee = self.thing(place, &priced, &|one| one.fee)?;
+        Some(FromFacts { reply: fee.fact.line.clone(), pieces: vec![fee.fact.piece] })
+    }
+}
+
 fn total(parts: &[Part<'_>]) -> Cents {
     parts.iter().map(|part| part.fact.cents * part.count).sum()
 }
@@ -176,4 +262,45 @@ fn listed(parts: &[Part<'_>]) -> FromFacts {
         }
     }
     FromFacts { reply: lines.join("\n"), pieces }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Index;
+
+    const NOTES: &str = "# Tabela\n| Porte | Peso | Diária | Banho |\n|---|---|---|---|\n| Pequeno | acima de 5 até 10 kg | R$ 80 | R$ 62 |\n\
+        | Médio | acima de 10 até 20 kg | R$ 94 | R$ 75 |\n\n# Entrega\n- Tibery: taxa R$ 10, mínimo R$ 60\n- Centro: taxa R$ 8, mínimo R$ 50\n\n\
+        # Ortodontia\n- Aparelho fixo: R$ 220 por mês\n- Lente de resina: R$ 300\n";
+
+    #[test]
+    fn a_row_is_meant_by_whoever_measures_so_much() {
+        let index = Index::of_files(&[("notas.md", NOTES)]).unwrap();
+        let said =
+            |text: &str| index.measured(text, None).map(|told| told.reply).unwrap_or_default();
+        assert!(said("quanto é o banho de um cachorro de 18 kg?").contains("R$ 75,00"));
+        // Ten are in "até 10", and not in "acima de 10".
+        assert!(said("quanto é o banho de um cachorro de 10 kg?").contains("R$ 62,00"));
+        assert_eq!(said("quanto é a tosa de um cachorro de 18 kg?"), "");
+        assert_eq!(said("aceita cachorro de 18 kg?"), "");
+    }
+
+    #[test]
+    fn a_delivery_is_told_of_the_place_that_is_named() {
+        let index = Index::of_files(&[("notas.md", NOTES)]).unwrap();
+        let told = index.delivery_to("no tibery", None).map(|told| told.reply).unwrap_or_default();
+        assert!(told.contains("Tibery: taxa R$ 10"), "{told}");
+        assert!(index.delivery_to("em apucarana", None).is_none());
+    }
+
+    #[test]
+    fn a_story_has_the_one_thing_that_it_names() {
+        let index = Index::of_files(&[("notas.md", NOTES)]).unwrap();
+        let named = |text: &str| index.one_thing_named(text, None).map(|name| name.to_lowercase());
+        let story = "quero colocar aparelho no meu filho, qual o valor?";
+        assert_eq!(named(story).as_deref(), Some("aparelho"));
+        // Another lens, several things, no price.
+        assert_eq!(named("quanto sai uma lente escleral?"), None);
+        assert_eq!(named("quanto custa aparelho e lente?"), None);
+        assert_eq!(named("meu aparelho quebrou"), None);
+    }
 }

@@ -106,10 +106,12 @@ impl Index {
         let asked = Question::read(self, name);
         // "12 kg" is said by a row of "10 a 25 kg".
         let unmeasured = Question::read(self, &ranges::without_sizes(&folded));
+        let of_nobody = Question::read(self, &ranges::without_measured(&folded));
         fn heavy<'q>(asked: &'q Question, index: &Index) -> Vec<&'q QuestionTerm> {
             asked.terms.iter().filter(|term| !term.is_price(index)).collect()
         }
         let (all, unmeasured) = (heavy(&asked, self), heavy(&unmeasured, self));
+        let of_nobody = heavy(&of_nobody, self);
         if all.is_empty() {
             return None;
         }
@@ -121,12 +123,17 @@ impl Index {
                     return None;
                 }
                 let by_range = within == Some(true);
-                let heavy = if by_range { &unmeasured } else { &all };
+                let hits = |term: &&QuestionTerm| term.hit(&one.terms) >= FITS;
+                let heavy = match by_range {
+                    // "Um cachorro de 18 kg": the row need not say who weighs as much.
+                    true if !unmeasured.iter().all(hits) && !of_nobody.is_empty() => &of_nobody,
+                    true => &unmeasured,
+                    false => &all,
+                };
                 // Its own name must be meant, not only what it stands under.
                 let own = |term: &&QuestionTerm| {
                     term.hit(&one.own) >= FITS || term.hit(&one.which) >= FITS
                 };
-                let hits = |term: &&QuestionTerm| term.hit(&one.terms) >= FITS;
                 if !heavy.iter().all(hits) || !(by_range || heavy.iter().any(own)) {
                     return None;
                 }
@@ -178,8 +185,12 @@ impl Index {
                 let name = fact.name();
                 let between = crate::timetable::days_named(&name);
                 let around = format!("{name} {heading} {} {between}", fact.title);
-                let (own, which) =
-                    (known(&fact.subject), known(fact.aspect.as_deref().unwrap_or_default()));
+                let which = known(fact.aspect.as_deref().unwrap_or_default());
+                let mut own = known(&fact.subject);
+                if own.is_empty() && which.is_empty() {
+                    // "R$ 105 por pessoa" under "Brasa em casa" is of that.
+                    own = known(heading);
+                }
                 let named = !(own.is_empty() && which.is_empty());
                 let terms = known(&around);
                 let unit = fact.unit.as_deref().unwrap_or_default();

@@ -27,6 +27,12 @@ static OFF: LazyLock<Regex> = LazyLock::new(|| {
 });
 static ON: LazyLock<Regex> =
     LazyLock::new(|| expression(r"\bacrescimo\b|\bacrescent\w+|% ?a mais\b|\badicional\b"));
+/// Shares of a price that are paid, and no change of it.
+static OF_A_PART: LazyLock<Regex> = LazyLock::new(|| {
+    expression(
+        r"\b(?:sinal|entrada|adiantad[oa]|adiantamento|reserva\w*|juros|multa|comissao|pagu?\w*|restante|resto|metade|acresc\w*|taxa)\b",
+    )
+});
 /// For what alone a rule holds, and for what not.
 static ONLY: LazyLock<Regex> = LazyLock::new(|| {
     expression(
@@ -180,7 +186,9 @@ impl Index {
         for sentence in self.sentences.iter().filter(stated) {
             // "Tem desconto à vista?" may stand in the question alone.
             let folded = fold(if sentence.pair { &sentence.spoken } else { &sentence.text });
-            let (off, on) = (OFF.is_match(&folded), ON.is_match(&folded));
+            let (mut off, on) = (OFF.is_match(&folded), ON.is_match(&folded));
+            // "Pix: 5% nos cursos" says of what by itself.
+            off |= !on && wanted.way.is_some() && !OF_A_PART.is_match(&folded);
             if off == on {
                 continue;
             }

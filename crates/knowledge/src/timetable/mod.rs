@@ -65,9 +65,51 @@ static BREAK: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Words of a question of days that names nothing.
 const DAYS_ALONE: &[&str] = &[
-    "e", "que", "quais", "dia", "dias", "sao", "esses", "essas", "da", "de", "semana", "seria",
-    "seriam", "mesmo", "ela", "ele", "atende", "atendem", "vem", "em", "ta", "ai", "entao", "isso",
+    "e",
+    "que",
+    "quais",
+    "dia",
+    "dias",
+    "sao",
+    "esses",
+    "essas",
+    "da",
+    "de",
+    "semana",
+    "seria",
+    "seriam",
+    "mesmo",
+    "ela",
+    "ele",
+    "atende",
+    "atendem",
+    "vem",
+    "em",
+    "ta",
+    "ai",
+    "entao",
+    "isso",
     "tem",
+    "trabalha",
+    "trabalham",
+    "segunda",
+    "terca",
+    "quarta",
+    "quinta",
+    "sexta",
+    "sabado",
+    "domingo",
+    "feira",
+    "na",
+    "no",
+    "as",
+    "aos",
+    "nas",
+    "nos",
+    "tambem",
+    "la",
+    "vai",
+    "esta",
 ];
 /// What lines of hours belong to: one heading or question, and the same words before their first day.
 type Block = (DocumentId, Option<Arc<str>>, Vec<String>);
@@ -183,7 +225,10 @@ impl Index {
         let plain = Plain::of(text);
         let mut words = plain.words().peekable();
         words.peek()?;
-        let asks = plain.line.contains(" que dia") || plain.line.contains(" quais dia");
+        // "Ele trabalha segunda?" of what was said of him just now.
+        let of_whom = plain.words().any(|word| matches!(word, "ele" | "ela"))
+            && !days(plain.line.trim()).is_empty();
+        let asks = plain.line.contains(" que dia") || plain.line.contains(" quais dia") || of_whom;
         if !asks || !words.all(|word| DAYS_ALONE.contains(&word)) {
             return None;
         }
