@@ -126,6 +126,11 @@ pub(crate) fn helpline(plain: &Plain) -> Helpline {
     }
 }
 
+/// Whether somebody is ill or hurt: a house that treats people or animals may say what to do.
+pub(crate) fn is_of_the_body(plain: &Plain) -> bool {
+    matches!(helpline(plain), Helpline::Ambulance | Helpline::Animal)
+}
+
 /// "Cancelar" and nothing else: of an appointment, or of our messages?
 pub(crate) fn is_bare_cancel(plain: &Plain) -> bool {
     let mut words =
@@ -189,6 +194,110 @@ pub(crate) fn only_exclaims(plain: &Plain) -> bool {
             word.bytes().any(|b| b.is_ascii_digit())
                 || WISHES.iter().any(|wish| word.starts_with(wish))
         })
+}
+
+/// "A Dra. Renata atende na sexta?": asked of somebody's days, and no wish to come.
+pub(crate) fn only_asks_for_days(plain: &Plain) -> bool {
+    const BOOKING: &[&str] = &[
+        "marc", "agend", "reserv", "vaga", "encaix", "horario", "posso", "quero", "queria",
+        "gostaria", "consigo", "consegu", "preciso", "vou", "ser",
+    ];
+    const SERVING: &[&str] =
+        &["atende", "atendem", "trabalha", "abre", "abrem", "funciona", "fica", "vem"];
+    plain.asks
+        && plain.words().any(|word| SERVING.contains(&word))
+        && !plain.words().any(|word| BOOKING.iter().any(|start| word.starts_with(start)))
+}
+
+/// "Uma calabresa pra entregar na rua Tal, 300": to an address.
+pub(crate) fn wants_it_brought(plain: &Plain) -> bool {
+    plain.words().any(|word| {
+        word.starts_with("entreg")
+            || matches!(word, "rua" | "avenida" | "av" | "bairro" | "endereco")
+    })
+}
+
+/// Whether a rule says that no time is agreed before.
+pub(crate) fn denies_booking(rule: &str) -> bool {
+    let folded = kernel::text::fold_words(rule);
+    [
+        "ordem de chegada",
+        "nao agend",
+        "nao marcamos",
+        "nao reserv",
+        "sem marcar",
+        "sem agendar",
+        "nao precisa marcar",
+        "nao precisa agendar",
+        "nao trabalhamos com hora",
+        "sem hora marcada",
+        "nao e preciso marcar",
+    ]
+    .iter()
+    .any(|denial| folded.contains(denial))
+}
+
+/// Whether a rule is of what costs less, or nothing.
+pub(crate) fn speaks_of_discounts(rule: &str) -> bool {
+    let folded = kernel::text::fold(rule);
+    ["%", "desconto", "gratis", "de graca", "isent", "sem custo"]
+        .iter()
+        .any(|word| folded.contains(word))
+}
+
+/// "A Jandira está aí?" asks for her.
+pub(crate) fn asks_for_somebody(plain: &Plain) -> bool {
+    const DAYS: &[&str] = &[
+        "segunda", "terca", "quarta", "quinta", "sexta", "sabado", "domingo", "hoje", "amanha",
+        "horas", "loja", "clinica", "aberta", "aberto", "que", "quais", "dia", "dias", "tarde",
+        "manha", "noite", "ate",
+    ];
+    let words: Vec<&str> = plain.words().collect();
+    let there = words.windows(4).any(|four| {
+        matches!(four[0], "a" | "o")
+            && matches!(four[2], "esta")
+            && matches!(four[3], "ai" | "disponivel")
+    });
+    there && words.len() <= 14 && !words.iter().any(|word| DAYS.contains(word))
+}
+
+/// "Você é a Dalva?" asks who is answering.
+pub(crate) fn asks_who_answers(plain: &Plain) -> bool {
+    let words: Vec<&str> = plain
+        .words()
+        .filter(|word| !matches!(*word, "oi" | "ola" | "bom" | "boa" | "dia" | "tarde" | "noite"))
+        .collect();
+    matches!(
+        words.as_slice(),
+        ["voce", "e", "o" | "a", _] | ["voce", "e", "o" | "a", "dona" | "seu" | "dr" | "dra", _]
+    ) || matches!(words.as_slice(), ["e", "o" | "a", _, "que", "esta", "falando" | "respondendo"])
+}
+
+/// "Tem vaga?" after what was said of a course or a room asks for a place in it.
+pub(crate) fn asks_for_a_job(plain: &Plain) -> bool {
+    const JOB: &[&str] = &[
+        "empreg",
+        "trabalh",
+        "curric",
+        "contrat",
+        "estag",
+        "freela",
+        "experiencia",
+        "oportunidade",
+        "cnh",
+        "auxiliar",
+        "atendente",
+        "motoboy",
+        "entregador",
+        "recepcionista",
+        "precisando",
+        "cv",
+        "selecao",
+        "profissao",
+        "formad",
+        "formei",
+    ];
+    plain.words().any(|word| JOB.iter().any(|start| word.starts_with(start)))
 }
 
 /// "Queria marcar uma avaliação": whoever wishes to come or to buy does not complain.
@@ -276,4 +385,52 @@ pub(crate) fn says_yes(plain: &Plain) -> bool {
         && plain
             .words()
             .any(|word| matches!(word, "sim" | "quero" | "claro" | "gostaria" | "yes" | "pode"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(of: fn(&Plain) -> bool, yes: &[&str], no: &[&str]) {
+        for text in yes {
+            assert!(of(&Plain::of(text)), "{text}");
+        }
+        for text in no {
+            assert!(!of(&Plain::of(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_sounds_like_a_wish_is_told_from_one() {
+        all(
+            only_asks_for_days,
+            &["a dra Renata atende na sexta?", "vocês abrem domingo?"],
+            &["dá pra marcar na sexta?", "queria ir na sexta, ela atende?", "atende na sexta"],
+        );
+        all(
+            wants_it_brought,
+            &["uma calabresa grande pra entregar na rua Tal, 300"],
+            &["manda mais 2 travesseiros no 204", "põe 2 lugares na escuna"],
+        );
+    }
+
+    #[test]
+    fn somebody_is_asked_for_by_name() {
+        all(
+            asks_for_somebody,
+            &["a Jandira ta ai? é só com ela mesmo"],
+            &["o nivaldo ta ai de tarde?", "a loja ta aberta?", "o valdir ta ai quais dias?"],
+        );
+        all(
+            asks_who_answers,
+            &["vc é a Dalva?", "oi, você é o seu Zé?"],
+            &["você é uma loja de quê?"],
+        );
+    }
+
+    #[test]
+    fn a_rule_may_say_that_nothing_is_agreed_before() {
+        assert!(denies_booking("Lavagem por ordem de chegada. Não agendamos."));
+        assert!(!denies_booking("Por aqui mesmo, ou pelo telefone."));
+    }
 }

@@ -19,6 +19,7 @@ use crate::hours;
 
 use crate::parts::{self, Found};
 use crate::phrases::Phrases;
+use crate::questions;
 use crate::reply::{QUESTION, Reply, Source, Unasked, declined, fixed, outcome};
 
 /// Answers for every tenant.
@@ -49,6 +50,9 @@ const RULE_CONFIDENCE: f64 = 0.6;
 /// Words that ask for a fact.
 const ASKING: &[&str] =
     &["onde", "quanto", "qual", "quais", "que", "quando", "horario", "endereco"];
+/// Words that do so whatever else is said.
+const SAYING: &[&str] = &["saber", "quanto", "qual"];
+
 impl Answerer {
     pub fn new(
         library: Library,
@@ -110,6 +114,11 @@ impl Answerer {
             let said = greet(phrases.cannot_open_media(audio));
             return Ok(fixed("media", said).handing_over(Reason::UnreadableMedia));
         }
+        if questions::announces_a_question(&text) {
+            let help = phrases.how_can_i_help();
+            let said = if turned.first { greet(help) } else { help };
+            return Ok(fixed(Act::Greeting.name(), said));
+        }
         let plain = Plain::of(&text);
         if acts::asks_to_hear_again(&plain) {
             let mut reply = fixed("resume", phrases.hears_again());
@@ -141,10 +150,27 @@ impl Answerer {
                 !hint || !gives_thanks || asks || plain.asks
             })
             .collect();
+        if acts::only_asks_for_days(&plain) {
+            found.retain(|one| one.act != Act::Booking);
+        }
+        if !turned.first && !acts::asks_for_a_job(&plain) {
+            found.retain(|one| one.act != Act::Applicant);
+        }
+        if acts::asks_for_somebody(&plain) {
+            found.insert(0, understanding::Found { act: Act::Person, strength: Strength::Certain });
+        }
+        if acts::asks_who_answers(&plain) {
+            found.insert(
+                0,
+                understanding::Found { act: Act::Identity, strength: Strength::Certain },
+            );
+        }
         // A hint of danger is for a person to read, but no reason to send for an ambulance; nor is a question that sounds
         // of it without a word of danger.
         let hint = found.iter().find(|one| one.act == Act::Harm).copied().filter(|one| {
-            one.strength == Strength::Possible || (one.strength == Strength::Likely && plain.asks)
+            // "Queria saber quanto é" asks as well as a question mark does.
+            let questions = plain.asks || plain.words().any(|word| SAYING.contains(&word));
+            one.strength == Strength::Possible || (one.strength == Strength::Likely && questions)
         });
         if let Some(hint) = hint {
             // "Onde é que fica, que minha neta falou tão bem?" is answered.
@@ -182,8 +208,18 @@ impl Answerer {
                 return Ok(Reply { text: greet(known.text.clone()), ..known });
             }
         }
+        // "Acima de 3 mil o frete fica de graça, né?" asks for a rule.
+        if certain == Some(Act::Haggle) && plain.asks {
+            let known = self.extractive(context, turned, &text).await?;
+            if known.is_sure() && acts::speaks_of_discounts(&known.text) {
+                return Ok(Reply { text: greet(known.text.clone()), ..known });
+            }
+        }
+        if certain == Some(Act::Harm) {
+            return self.emergency(context, &plain).await;
+        }
         if let Some(act) = certain
-            && let Some(reply) = self.outright(context, turned, &plain, act, &greet)
+            && let Some(reply) = self.outright(context, turned, act, &greet)
         {
             return Ok(reply);
         }
@@ -201,9 +237,14 @@ impl Answerer {
                 !(sounds && plain.asks && one.strength == Strength::Possible)
             })
             .map(|one| one.act)
-            .filter(|act| reply.declined && *act != Act::Stop);
+            // "Põe 2 lugares na escuna": a wish that asks nothing is no question for what shares a word with it.
+            .filter(|act| {
+                let wishes = acts::wants_a_thing(*act) && !questions::is_question(&text);
+                reply.declined || (wishes && !reply.is_sure())
+            })
+            .filter(|act| *act != Act::Stop);
         if let Some(act) = act {
-            if let Some(reply) = self.outright(context, turned, &plain, act, &greet) {
+            if let Some(reply) = self.outright(context, turned, act, &greet) {
                 return Ok(reply);
             }
             if context.settings.calls_for(act) {
@@ -213,7 +254,7 @@ impl Answerer {
         if reply.declined
             && turned.first
             && acts::says_who_writes(&plain)
-            && let Some(greeting) = self.outright(context, turned, &plain, Act::Greeting, &greet)
+            && let Some(greeting) = self.outright(context, turned, Act::Greeting, &greet)
         {
             return Ok(greeting);
         }
@@ -257,7 +298,6 @@ impl Answerer {
         &self,
         context: &Context,
         turned: &Turned<'_>,
-        plain: &Plain,
         act: Act,
         greet: &(dyn Fn(String) -> String + Sync),
     ) -> Option<Reply> {
@@ -265,12 +305,6 @@ impl Answerer {
         let own = context.settings.reply_to(act);
         let calls = context.settings.calls_for(act);
         let said = match act {
-            Act::Harm => {
-                // A greeting would only stand in the way, and nothing the number to call.
-                let number = acts::words(act, plain, &phrases);
-                let said = own.map_or_else(|| number.clone(), |own| format!("{own}\n\n{number}"));
-                return Some(fixed(act.name(), said).handing_over(acts::reason(act)));
-            }
             Act::Stop => {
                 let mut reply = fixed(act.name(), context.opt_out.clone());
                 reply.unasked = Some(Unasked::Stop);
@@ -305,6 +339,24 @@ impl Answerer {
         Some(fixed(act.name(), said))
     }
 
+    /// A person is called at once, with the number to call, and what the business itself says of emergencies. A greeting would
+    /// only stand in the way.
+    async fn emergency(&self, context: &Context, plain: &Plain) -> Result<Reply, db::Error> {
+        let phrases = Phrases::of(context);
+        let number = acts::words(Act::Harm, plain, &phrases);
+        let mut said: Vec<String> = Vec::new();
+        said.extend(context.settings.reply_to(Act::Harm).map(str::to_owned));
+        said.push(number);
+        if acts::is_of_the_body(plain) {
+            let index = self.library.index(context.tenant.id).await?;
+            let today = context.tenant.day(self.clock.now());
+            let own = index.in_an_emergency(Some(today));
+            said.extend((!own.is_empty()).then(|| own.join(" ")));
+        }
+        let reply = fixed(Act::Harm.name(), said.join("\n\n"));
+        Ok(reply.handing_over(acts::reason(Act::Harm)))
+    }
+
     /// A person is called for an act; a rule that the knowledge has of it is told along.
     async fn called_for(
         &self,
@@ -317,6 +369,18 @@ impl Answerer {
         let index = self.library.index(context.tenant.id).await?;
         // "Uma mesa para 14" may be what nobody wrote down, or another business's: a person says which.
         let unheard_of = acts::wants_a_thing(act) && index.lacks_the_thing(text);
+        // What is to be brought, and what nobody here has heard of, is a matter of another house.
+        if unheard_of
+            && act == Act::Order
+            && acts::wants_it_brought(plain)
+            && context.settings.reply_to(act).is_none()
+        {
+            let mut reply = declined(Vec::new(), 0.0);
+            reply.text = greet(phrases.another_house());
+            reply.intent = act.name();
+            reply.trace["intent"] = json!(act.name());
+            return Ok(reply);
+        }
         let words = match unheard_of {
             true => phrases.wish_unheard_of(),
             false => match context.settings.reply_to(act) {
@@ -342,6 +406,10 @@ impl Answerer {
         });
         let mut reply = fixed(act.name(), String::new()).handing_over(acts::reason(act));
         reply.text = match rule {
+            // "Dá pra agendar a lavagem?" where nothing is agreed before: nobody needs to come.
+            Some(rule) if act == Act::Booking && plain.asks && acts::denies_booking(&rule.text) => {
+                return Ok(Reply { text: greet(rule.text.clone()), ..rule });
+            }
             Some(rule) => {
                 reply.trace = rule.trace;
                 reply.trace["intent"] = json!(act.name());

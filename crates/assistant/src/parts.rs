@@ -14,7 +14,7 @@ const OPENERS: &[&str] = &[
 /// Words of a text that may lean on what was asked before it, at most.
 const LEANING: usize = 8;
 /// Log-odds from which a clause has an answer of its own: it is taken out of what it was said with.
-const CLAUSE: f64 = 1.4;
+const CLAUSE: f64 = 1.2;
 /// Words of a part from which one clause of it may be the question, and the rest its story.
 const LONG_PART: usize = 9;
 /// Words that may make a story the condition of its question.
@@ -140,6 +140,12 @@ pub(crate) fn find(
             }
             continue;
         }
+        let of_all = extractor.extreme_of_all(part).filter(|_| last.is_none());
+        if let Some(price) = extractor.measured(part).or(of_all) {
+            last = Some((part.clone(), price.reply.clone()));
+            found.tell(price);
+            continue;
+        }
         let leans = last.as_ref().filter(|_| leans(part));
         let leans = leans.map(|(asked, told)| Before { asked, told });
         let alone = extractor.answer(part, None);
@@ -173,6 +179,9 @@ pub(crate) fn find(
             }
             told.clone_from(&best.reply);
             found.tell(best);
+        } else if let Some(priced) = extractor.price_of_named(part) {
+            told.clone_from(&priced.reply);
+            found.tell(priced);
         } else if let Some(area) = extractor.delivers_to(part) {
             told.clone_from(&area.reply);
             found.extracts.push(area);
@@ -231,10 +240,11 @@ fn carried_on(extractor: &Extractor<'_>, part: &str, before: Before<'_>) -> Opti
     let Before { asked, told } = before;
     // "E o 4/4?" after the price of the 3/4; "e a garantia?"; "e o mais barato?"; "se pagar no pix", "e com a entrega?".
     extractor
-        .other_of(part, asked, told)
-        .or_else(|| extractor.column_of(part, told))
+        .column_of(part, told)
+        .or_else(|| extractor.other_of(part, asked, told))
         .or_else(|| extractor.extreme_of(part, asked))
         .or_else(|| extractor.comes_to(part, told))
+        .or_else(|| leans(part).then(|| extractor.option_told(part, told)).flatten())
 }
 
 /// A price that is asked for by itself belongs to what is named next: "quanto custa / a limpeza?". And the price of two

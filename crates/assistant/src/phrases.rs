@@ -371,6 +371,15 @@ impl<'a> Phrases<'a> {
         )
     }
 
+    /// To an order of things that the business has never heard of.
+    pub(crate) fn another_house(&self) -> String {
+        self.pick(
+            "Aqui é {da_empresa}, e não encontrei isso no que oferecemos. Será que a mensagem era para outro lugar?",
+            "Aqui é {da_empresa}, e isso não consta do que oferecemos. Talvez a mensagem seja para outro lugar.",
+            "This is {empresa}, and I did not find that in what we offer. Was this message for somebody else?",
+        ) + &self.offer()
+    }
+
     pub(crate) fn haggle(&self) -> String {
         self.pick(
             "Valores eu não posso negociar. Já passei para a equipe, que responde por aqui.",

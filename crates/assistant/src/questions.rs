@@ -45,7 +45,7 @@ fn introduces(text: &str) -> bool {
 }
 
 /// "Queria tirar uma dúvida": a question follows, and this is none.
-fn announces_a_question(text: &str) -> bool {
+pub(crate) fn announces_a_question(text: &str) -> bool {
     const WORDS: &str = "queria quero gostaria preciso precisava posso pode podem poderia tirar fazer uma umas duvida duvidas \
         pergunta perguntas perguntar perguntinha informacao informacoes de me ajudar ajuda por favor aqui so com voces oi ola \
         saber coisa coisinha seguinte entao boa bom tarde dia noite e que eu tudo bem ai olha moca moco gente";
@@ -92,11 +92,16 @@ pub(crate) fn questions(text: &str) -> Vec<String> {
         .collect();
     let mut out: Vec<String> = Vec::new();
     let mut led = String::new();
-    for sentence in sentences {
+    for (at, sentence) in sentences.iter().copied().enumerate() {
         if !led.is_empty() {
             led.push(' ');
         }
         led.push_str(sentence);
+        // "Quero colocar aparelho. Qual o valor?": of what is wished for.
+        let next = sentences.get(at + 1).copied().unwrap_or_default();
+        if only_wishes(sentence) && is_bare_price(next) {
+            continue;
+        }
         // "Grávida pode clarear? Queria pro meu chá de bebê": the wish says why.
         if !out.is_empty() && only_wishes(sentence) {
             continue;
@@ -233,6 +238,8 @@ pub(crate) const PRICE: &[&str] = &[
     "e",
     "custa",
     "custam",
+    "cobra",
+    "cobram",
     "fica",
     "ficam",
     "sai",
@@ -254,5 +261,8 @@ pub(crate) const PRICE: &[&str] = &[
     "acrescimo",
     "extra",
     "mesmo",
-    "e",
+    "favor",
+    "me",
+    "diz",
+    "ai",
 ];

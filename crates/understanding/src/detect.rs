@@ -81,6 +81,8 @@ impl Net {
     }
 }
 
+/// Words up to which "e um cafezinho?" goes on with what was said; "É a segunda vez que …" begins with the same letter.
+const SHORT: usize = 7;
 /// Share of the classifier that must agree with a pattern: people do say "I am dying of hunger".
 const AGREES: f32 = 0.05;
 /// Shares of the classifier from which an act is certain, likely or possible.
@@ -139,14 +141,18 @@ fn of_shares(plain: &Plain, shares: &[f32]) -> Vec<Found> {
         let goes_on = ["e ", "ou ", "mas ", "nem "].iter().any(|start| line.starts_with(start));
         let hardly = match act {
             Act::Greeting => goes_on,
-            Act::Stop => goes_on && plain.asks,
+            // "Me liga nesse número?" asks for something.
+            Act::Stop => plain.asks,
+            Act::Complaint => goes_on && !plain.angry && plain.words().count() <= SHORT,
             _ => false,
         };
         if hardly && !caught {
             continue;
         }
+        // "Ele pode ir sozinho? trabalho o dia todo" only sounds of danger: no word of it says so.
+        let sounds = act == Act::Harm && !caught && plain.asks;
         let strength = match *share {
-            share if caught || share >= CERTAIN => Strength::Certain,
+            share if caught || (share >= CERTAIN && !sounds) => Strength::Certain,
             share if share >= LIKELY => Strength::Likely,
             share if share >= POSSIBLE => Strength::Possible,
             _ => continue,

@@ -26,6 +26,7 @@ pub(crate) const PATTERNS: &[(Act, &[&str])] = &[
         Act::Booking,
         &[
             "(quero|queria|gostaria de|preciso|vou querer|bora|vamos) (marcar|agendar|reservar)",
+            "tem (vaga|vagas|quarto|quartos|mesa|disponibilidade|horario livre|horario disponivel)( {2})? (para o|para a|para hoje|para amanha|para|no|na|dia|hoje|amanha|segunda|terca|quarta|quinta|sexta|sabado|domingo|esse fim de semana|nesse|neste) (carnaval|natal|ano novo|reveillon|feriado|fim de semana|hoje|amanha|segunda|terca|quarta|quinta|sexta|sabado|domingo|dia|[0-9]+|familia|casal|semana|mes)",
             "(da|daria|tem como|teria como|pode|poderia|consigo|consegue|conseguem) (para |pra )?(ser|marcar|agendar|encaixar|me encaixar|reservar)( {4})? (segunda|terca|quarta|quinta|sexta|sabado|domingo|amanha|hoje|manha|tarde|noite|[0-9]+h|[0-9]+ horas)",
         ],
     ),
