@@ -11,7 +11,7 @@ const SET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../evaluation/convers
 #[tokio::test]
 async fn unseen_businesses_are_served_no_worse_than_measured() {
     let place = Place::new(On::Sqlite).await;
-    let arguments = ["--business", "petshop,oficina,hotel", "--today", DAY];
+    let arguments = ["--business", "petshop,oficina,salao", "--today", DAY];
     let limits = ["--min-good", "64", "--max-harmful", "0.5", "--max-declined-wrongly", "10"];
     let found =
         place.json(&[&["eval", "conversations", SET], &arguments[..], &limits[..]].concat());
