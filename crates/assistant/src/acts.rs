@@ -245,6 +245,28 @@ pub(crate) fn speaks_of_discounts(rule: &str) -> bool {
         .any(|word| folded.contains(word))
 }
 
+/// Whether a text asks for a number or an address, and for nobody to talk to.
+pub(crate) fn wants_contacts(plain: &Plain) -> bool {
+    const CONTACTS: &[&str] =
+        &["telefone", "endereco", "localizacao", "site", "instagram", "insta", "email", "numero"];
+    const TALKING: &[&str] = &[
+        "falar",
+        "pessoa",
+        "atendente",
+        "humano",
+        "ligar",
+        "ligue",
+        "liga",
+        "conversar",
+        "gerente",
+        "dono",
+        "responsavel",
+        "alguem",
+    ];
+    plain.words().any(|word| CONTACTS.contains(&word))
+        && !plain.words().any(|word| TALKING.contains(&word))
+}
+
 /// "A Jandira está aí?" asks for her.
 pub(crate) fn asks_for_somebody(plain: &Plain) -> bool {
     const DAYS: &[&str] = &[
@@ -425,6 +447,15 @@ mod tests {
             asks_who_answers,
             &["vc é a Dalva?", "oi, você é o seu Zé?"],
             &["você é uma loja de quê?"],
+        );
+    }
+
+    #[test]
+    fn a_number_is_no_person() {
+        all(
+            wants_contacts,
+            &["me passa o tel tb pfv", "manda o endereço"],
+            &["me liga nesse número?", "qual o telefone pra falar com o gerente?"],
         );
     }
 

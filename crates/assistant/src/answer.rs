@@ -215,6 +215,13 @@ impl Answerer {
                 return Ok(Reply { text: greet(known.text.clone()), ..known });
             }
         }
+        // "Me passa o telefone?" wants a number, and nobody.
+        if certain == Some(Act::Person) && acts::wants_contacts(&plain) {
+            let known = self.extractive(context, turned, &text).await?;
+            if known.is_sure() {
+                return Ok(Reply { text: greet(known.text.clone()), ..known });
+            }
+        }
         if certain == Some(Act::Harm) {
             return self.emergency(context, &plain).await;
         }

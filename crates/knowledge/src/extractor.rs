@@ -79,7 +79,8 @@ impl Extractor<'_> {
 
     /// The price of the one thing with a price that a long text names: "quero colocar aparelho no meu filho, qual o valor?".
     pub fn price_of_named(&self, text: &str) -> Option<Extract> {
-        let thing = self.index.one_thing_named(text, self.today)?;
+        let text = self.index.as_written(text);
+        let thing = self.index.one_thing_named(&text, self.today)?;
         let priced = self.answer(&format!("quanto custa {thing}"), None);
         (priced.score >= PRICED && !amounts::all(&priced.reply).is_empty()).then_some(priced)
     }

@@ -82,7 +82,10 @@ impl Index {
     ) -> f64 {
         // "12 kg" is within "10 a 25 kg", although that names neither.
         match ranges::within(&sentence.ranges, &question.sizes) {
-            Some(true) => return -OWN_NUMBER,
+            // "Perdi um dente faz dois anos, quanto é o implante?" asks for no age.
+            Some(true) if !question.asks_price(self) || is_list_line(&sentence.text) => {
+                return -OWN_NUMBER;
+            }
             // A rule says no to an age that is not within it; a row of prices is another age's.
             Some(false) if is_list_line(&sentence.text) => return OTHER_NUMBER,
             _ => {}

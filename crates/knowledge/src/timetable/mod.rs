@@ -12,6 +12,7 @@ use understanding::Plain;
 
 use crate::dates;
 use crate::index::{Chunk, Index, Piece, Sentence};
+use crate::intents::without_yes;
 use crate::split::{expression, stem, words};
 use crate::sums::FromFacts;
 
@@ -236,9 +237,11 @@ impl Index {
             piece.sentences.iter().map(move |id| (number, &self.sentences[*id as usize]))
         });
         let (piece, sentence) = saying.find(|(_, one)| {
-            !one.heading && told.contains(&one.text) && !days(&fold(&one.text)).is_empty()
+            // It may have been told without the yes that it begins with.
+            let told_so = told.contains(&one.text) || told.contains(&without_yes(&one.text));
+            !one.heading && told_so && !days(&fold(&one.text)).is_empty()
         })?;
-        Some(FromFacts { reply: sentence.text.clone(), pieces: vec![piece] })
+        Some(FromFacts { reply: without_yes(&sentence.text), pieces: vec![piece] })
     }
 
     /// The block of the one thing whose hours were told before; `None` where those of the business were, or several.
