@@ -36,6 +36,11 @@ pub(crate) fn acted_on(act: Act) -> Strength {
     }
 }
 
+/// Whether an act says that somebody is in danger, and does not only sound of it.
+pub(crate) fn is_danger(found: &understanding::Found) -> bool {
+    found.act == Act::Harm && found.strength >= acted_on(Act::Harm)
+}
+
 /// Acts where a rule that the knowledge has is told along with the person's being called.
 pub(crate) fn tells_the_rule(act: Act) -> bool {
     matches!(

@@ -97,14 +97,17 @@ impl Answerer {
                 said
             }
         };
-        if turned.burst.iter().any(|line| context.rules.asks_for_person(&line.body)) {
+        let plain = Plain::of(&text);
+        // Whoever calls for somebody in danger hears the number to call, too.
+        if turned.burst.iter().any(|line| context.rules.asks_for_person(&line.body))
+            && !self.acts(&plain, &text).await?.iter().any(acts::is_danger)
+        {
             let own = context.settings.reply_to(Act::Person).map(str::to_owned);
             let said = greet(own.unwrap_or_else(|| phrases.calling_a_person()));
             return Ok(fixed("person", said).handing_over(Reason::AskedForPerson));
         }
         let offered = turned.history.iter().rev().find(|line| !line.from_contact);
-        if offered.is_some_and(|line| phrases.offers_a_person(&line.body))
-            && acts::says_yes(&Plain::of(&text))
+        if offered.is_some_and(|line| phrases.offers_a_person(&line.body)) && acts::says_yes(&plain)
         {
             let said = greet(phrases.calling_a_person());
             return Ok(fixed("person", said).handing_over(Reason::AskedForPerson));
@@ -119,7 +122,6 @@ impl Answerer {
             let said = if turned.first { greet(help) } else { help };
             return Ok(fixed(Act::Greeting.name(), said));
         }
-        let plain = Plain::of(&text);
         if acts::asks_to_hear_again(&plain) {
             let mut reply = fixed("resume", phrases.hears_again());
             reply.unasked = Some(Unasked::Resume);
@@ -187,7 +189,9 @@ impl Answerer {
             }
             found.retain(|one| one.act != Act::Harm);
         }
-        let first = found.first().copied().map(|one| match one.act {
+        // Whatever else a text asks for: danger comes first.
+        let danger = found.iter().find(|one| acts::is_danger(one)).copied();
+        let first = danger.or(found.first().copied()).map(|one| match one.act {
             // "A pizza tava PERFEITA": praise shares its words with complaints.
             Act::Complaint if acts::praises(&plain) => {
                 understanding::Found { act: Act::Thanks, ..one }

@@ -257,11 +257,21 @@ both_engines! {
         let said = told("5511987654303", "socorro, meu filho desmaiou aqui na loja").await;
         assert!(said.starts_with("Estamos indo") && said.contains("192"), "{said}");
         assert_eq!((letters("bia").len(), letters("plantao").len()), (1, 1));
+        // Whoever else is asked for or spoken to in the same breath: danger comes first.
+        for (phone, text) in [
+            ("5511987654304", "a dra esta ai? meu filho ta sangrando muito"),
+            ("5511987654305", "quero falar com um atendente, meu filho desmaiou aqui"),
+        ] {
+            let said = told(phone, text).await;
+            assert!(said.contains("192"), "{text}: {said}");
+        }
+        let before = letters("plantao").len();
+        assert_eq!(before, 3, "each reaches who is on call");
         for _ in 0..4 {
             app.pass(Duration::from_secs(301)).await;
             while portaria::pages::carry_letter(&app.house).await.unwrap() {}
         }
-        assert_eq!(letters("plantao").len(), 3, "three times, and no more");
+        assert_eq!(letters("plantao").len(), 3 * before, "three times each, and no more");
     }
 }
 
