@@ -205,24 +205,20 @@ impl Answerer {
         let certain = first
             .filter(|one| one.strength >= acts::acted_on(one.act) || veiled(one))
             .map(|one| one.act);
-        // "Como ligo o modo desenvolvedor do relógio?" sounds like an attack, and a shop knows the answer.
-        if certain == Some(Act::Injection) && acts::only_asks(&plain) {
+        // What only sounds like such an act, and what the knowledge surely answers, is a question.
+        let may_ask = match certain {
+            // "Como ligo o modo desenvolvedor do relógio?" sounds like an attack.
+            Some(Act::Injection) => acts::only_asks(&plain),
+            // "Acima de 3 mil o frete fica de graça, né?" asks for a rule.
+            Some(Act::Haggle) => plain.asks,
+            // "Me passa o telefone?" wants a number, and nobody.
+            Some(Act::Person) => acts::wants_contacts(&plain),
+            _ => false,
+        };
+        if may_ask {
             let known = self.extractive(context, turned, &text).await?;
-            if known.is_sure() {
-                return Ok(Reply { text: greet(known.text.clone()), ..known });
-            }
-        }
-        // "Acima de 3 mil o frete fica de graça, né?" asks for a rule.
-        if certain == Some(Act::Haggle) && plain.asks {
-            let known = self.extractive(context, turned, &text).await?;
-            if known.is_sure() && acts::speaks_of_discounts(&known.text) {
-                return Ok(Reply { text: greet(known.text.clone()), ..known });
-            }
-        }
-        // "Me passa o telefone?" wants a number, and nobody.
-        if certain == Some(Act::Person) && acts::wants_contacts(&plain) {
-            let known = self.extractive(context, turned, &text).await?;
-            if known.is_sure() {
+            let fits = certain != Some(Act::Haggle) || acts::speaks_of_discounts(&known.text);
+            if known.is_sure() && fits {
                 return Ok(Reply { text: greet(known.text.clone()), ..known });
             }
         }

@@ -44,6 +44,13 @@ impl Scored {
     }
 }
 
+/// Puts one in the first place, as sure as the one that stood there.
+fn to_the_front(scored: &mut Vec<Scored>, at: usize) {
+    let mut one = scored.remove(at);
+    one.score = scored[0].score;
+    scored.insert(0, one);
+}
+
 fn score(features: &[f64; FEATURES]) -> f64 {
     BIAS + features.iter().zip(&WEIGHTS).map(|(feature, weight)| feature * weight).sum::<f64>()
 }
@@ -93,13 +100,8 @@ impl Index {
                     is_priced(text) && fits_better(&named, &name(&scored[*at]), &first)
                 });
             if let Some(at) = better {
-                let score = scored[0].score;
-                let mut one = scored.remove(at);
-                one.score = score;
-                scored.insert(0, one);
+                to_the_front(&mut scored, at);
             }
-        }
-        if question.asks_price(self) && scored.len() > 1 {
             self.prefer_the_thing(&question, &mut scored);
         }
         let Some(best) = scored.first() else { return nothing };
@@ -178,10 +180,7 @@ impl Index {
                 is_priced(text) && !service(one) && one.featured.features[0] >= own - ALIKE_OWN
             });
         if let Some(at) = thing {
-            let score = scored[0].score;
-            let mut one = scored.remove(at);
-            one.score = score;
-            scored.insert(0, one);
+            to_the_front(scored, at);
         }
     }
 

@@ -91,13 +91,17 @@ pub(crate) fn carefully(text: &str) -> String {
         let word = if loud { word.to_lowercase() } else { word.to_owned() };
         let plain = understanding::plain_word(&fold(&word));
         let word = if plain == fold(&word) { word } else { plain };
-        word.split(' ').map(with_accents).collect::<Vec<_>>().join(" ")
+        all_with_accents(&word)
     });
     written.into_owned()
 }
 
-/// A word as it is written with care.
-pub(crate) fn with_accents(word: &str) -> &str {
+/// Words as they are written with care.
+fn all_with_accents(words: &str) -> String {
+    words.split(' ').map(with_accents).collect::<Vec<_>>().join(" ")
+}
+
+fn with_accents(word: &str) -> &str {
     if word.is_ascii() { ACCENTS.get(&word.to_lowercase()).copied().unwrap_or(word) } else { word }
 }
 
@@ -223,12 +227,10 @@ impl Index {
             }
         }
         let out = replaced(out, &WORD, |found: &Captures<'_>| {
-            self.mended(&found[0]).unwrap_or_else(|| found[0].to_owned())
+            let word = &found[0];
+            let meant = self.mended(word).or_else(|| self.written_out(word));
+            all_with_accents(meant.as_deref().unwrap_or(word))
         });
-        let out = replaced(out, &WORD, |found: &Captures<'_>| {
-            self.written_out(&found[0]).unwrap_or_else(|| found[0].to_owned())
-        });
-        let out = replaced(out, &WORD, |found: &Captures<'_>| with_accents(&found[0]).to_owned());
         let short = replaced(out.clone(), &FILLERS, |found: &Captures<'_>| {
             // "Departamento pessoal" is a thing where the knowledge says so.
             let last = found[0].rsplit(' ').next().map(fold).unwrap_or_default();

@@ -14,7 +14,8 @@ use crate::split::{STOP, Words, all_digits, expression, set, stem, words};
 /// Characters of a rule that is told beside a sum.
 const RULE: usize = 200;
 
-static PER_CENT: LazyLock<Regex> = LazyLock::new(|| expression(r"\b([0-9]{1,2}) ?%"));
+/// A share in figures.
+pub(super) static PER_CENT: LazyLock<Regex> = LazyLock::new(|| expression(r"\b([0-9]{1,2}) ?%"));
 static INSTALMENTS: LazyLock<Regex> = LazyLock::new(|| {
     expression(r"\b([0-9]{1,2}) ?(?:x|vezes|parcelas)\b(?: [a-z]+){0,3}? ?(sem juros|com juros)?")
 });

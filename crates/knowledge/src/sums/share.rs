@@ -9,12 +9,12 @@ use regex::Regex;
 
 use super::FromFacts;
 use super::comes_to::{part, price_of};
+use super::rules::PER_CENT;
 use crate::facts::amounts::{Cents, written};
 use crate::facts::cells;
 use crate::index::{Index, Sentence};
 use crate::split::{expression, stem, words};
 
-static PER_CENT: LazyLock<Regex> = LazyLock::new(|| expression(r"\b([0-9]{1,2}) ?%"));
 /// What is paid before, by its names.
 static DEPOSIT: LazyLock<Regex> =
     LazyLock::new(|| expression(r"\b(?:sinal|entrada|adiantad[oa]|adiantamento|caucao)\b"));
