@@ -102,12 +102,43 @@ pub(crate) enum Helpline {
 
 const LIFE: &str = "viver vida morrer suicidio matar existir pulsos despedida despedir desistir sumir remedios \
     comprimidos cartela";
-const FIRE: &str = "fogo incendio fumaca gas explosao explodiu queimado chamas pegando presa preso elevador afogando afogou \
-    soterrado desabou";
-const POLICE: &str = "bateu batendo agrediu agredindo agressao ameaca ameacou ameacando faca arma armado assalto assaltando \
-    roubando sequestro sumiu desapareceu estuprou estupro abuso abusou assedio assediou passou mao perseguindo seguindo \
-    stalker violento violencia espancando socorro levaram estranho desconhecido tiro tiros refem invadindo alisando tocou \
-    agarrou encostando nude nudes marido namorado ex";
+const FIRE: &str =
+    "fogo incendio fumaca gas explosao explodiu chamas elevador afogando afogou soterrado desabou";
+/// Words of fire, or of violence, that may also tell of an illness: "preso na garganta", "passou mal", "meu marido".
+const PERHAPS_FIRE: &str = "queimado pegando presa preso";
+const POLICE: &str = "agrediu agredindo agressao ameaca ameacou ameacando arma armado armada assalto assaltando roubando sequestro \
+    estuprou estupro abuso abusou assedio assediou mao perseguindo stalker violento violencia espancando tiro tiros refem \
+    invadindo alisando tocou agarrou encostando nude nudes ex";
+const PERHAPS_POLICE: &str = "bateu batendo faca sumiu desapareceu passou seguindo socorro levaram estranho desconhecido marido \
+    namorado";
+const BEATEN: &[&str] = &[" me bateu ", " me batendo ", " bateu em mim ", " batendo em mim "];
+/// How words begin that tell of an illness or an injury.
+const BODY: &[&str] = &[
+    "inchad",
+    "inchan",
+    "incho",
+    "respir",
+    "alerg",
+    "sangr",
+    "desmai",
+    "convuls",
+    "febre",
+    "vomit",
+    "engasg",
+    "garganta",
+    "infart",
+    "inconscien",
+    "desacord",
+    "paralis",
+    "avc",
+    "tontu",
+    "mal",
+    "caiu",
+    "quebrou",
+    "cort",
+    "veneno",
+    "envenen",
+];
 const ANIMAL: &str = "cachorro cachorra cadela cao gato gata gatinho gatinha pet filhote calopsita coelho passaro veterinario \
     cachorrinho cachorrinha pitbull pug";
 
@@ -118,13 +149,17 @@ pub(crate) fn helpline(plain: &Plain) -> Helpline {
         [" me matar ", " minha vida ", " quero morrer ", " nao aguento mais ", " nao quero mais "]
             .iter()
             .any(|phrase| line.contains(phrase));
-    if has(FIRE) {
+    let of_the_body = plain.words().any(|word| BODY.iter().any(|start| word.starts_with(start)));
+    let beaten = BEATEN.iter().any(|phrase| line.contains(phrase));
+    let fire = has(FIRE) || (has(PERHAPS_FIRE) && !of_the_body);
+    let police = has(POLICE) || beaten || (has(PERHAPS_POLICE) && !of_the_body);
+    if fire {
         Helpline::Fire
-    } else if has(ANIMAL) && !has(POLICE) {
+    } else if has(ANIMAL) && !police {
         Helpline::Animal
-    } else if of_oneself || (has(LIFE) && !has(POLICE)) {
+    } else if of_oneself || (has(LIFE) && !police) {
         Helpline::Life
-    } else if has(POLICE) {
+    } else if police {
         Helpline::Police
     } else {
         Helpline::Ambulance
@@ -453,6 +488,26 @@ mod tests {
             &["vc é a Dalva?", "oi, você é o seu Zé?"],
             &["você é uma loja de quê?"],
         );
+    }
+
+    #[test]
+    fn the_number_to_call_is_that_of_the_danger() {
+        for (text, line) in [
+            ("meu marido comeu a pizza de vcs e ta com a boca toda inchada", Helpline::Ambulance),
+            ("meu namorado passou mal e ta com dificuldade de respirar", Helpline::Ambulance),
+            ("socorro, meu filho desmaiou aqui na loja", Helpline::Ambulance),
+            ("ele caiu e bateu a cabeça, ta sangrando muito", Helpline::Ambulance),
+            ("ela ta com um bife preso na garganta e não respira", Helpline::Ambulance),
+            ("meu marido me bateu, to sangrando", Helpline::Police),
+            ("meu ex ta me ameaçando com uma faca", Helpline::Police),
+            ("tem um homem armado aqui na loja, socorro", Helpline::Police),
+            ("minha mãe ta presa no elevador de vocês", Helpline::Fire),
+            ("pegou fogo na cozinha", Helpline::Fire),
+            ("não quero mais viver", Helpline::Life),
+            ("meu cachorro comeu veneno", Helpline::Animal),
+        ] {
+            assert_eq!(helpline(&Plain::of(text)), line, "{text}");
+        }
     }
 
     #[test]
