@@ -111,11 +111,8 @@ const SCRIPT: &[Line] = &[
 ];
 
 pub(crate) async fn run(listen: &str, script_only: bool) -> anyhow::Result<()> {
-    let folder = std::env::temp_dir().join(format!("portaria-demo-{}", std::process::id()));
-    let outcome = run_in(&folder, listen, script_only).await;
-    // What a demo leaves behind is of no use to anyone.
-    let _ = std::fs::remove_dir_all(&folder);
-    outcome
+    let folder = tempfile::Builder::new().prefix("portaria-demo-").tempdir()?;
+    run_in(folder.path(), listen, script_only).await
 }
 
 async fn run_in(folder: &Path, listen: &str, script_only: bool) -> anyhow::Result<()> {

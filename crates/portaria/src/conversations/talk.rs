@@ -49,10 +49,8 @@ struct Counter<'a> {
 pub(super) type Asked = HashMap<(String, String), Seen>;
 
 pub(super) async fn all(businesses: &[Business], asking: &Asking<'_>) -> anyhow::Result<Asked> {
-    let folder = std::env::temp_dir().join(format!("portaria-eval-{}", std::process::id()));
-    let outcome = all_in(&folder, businesses, asking).await;
-    let _ = std::fs::remove_dir_all(&folder);
-    outcome
+    let folder = tempfile::Builder::new().prefix("portaria-eval-").tempdir()?;
+    all_in(folder.path(), businesses, asking).await
 }
 
 async fn all_in(

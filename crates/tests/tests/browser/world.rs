@@ -14,6 +14,7 @@ use portaria::house::House;
 use portaria::{Role as Runs, Serving, serve};
 use queue::Lane;
 use sandbox::EvolutionSandbox;
+use tempfile::TempDir;
 use tenancy::{NewTenant, State};
 use testkit::{EVOLUTION_KEY, PASSWORD, free_port};
 
@@ -25,6 +26,8 @@ const DEMO_PASSWORD: &str = "portaria da vila 1987";
 /// The demo, after its scripted conversation.
 pub(crate) struct Demo {
     _process: Ends,
+    /// The demo is killed, so what it leaves behind is removed here.
+    _temporary: TempDir,
     pub(crate) url: String,
 }
 
@@ -33,11 +36,13 @@ impl Demo {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let program = build_folder().join("portaria");
         assert!(program.exists(), "run the tests with `cargo xtask test`");
+        let temporary = tempfile::tempdir().unwrap();
         let mut tries = 0;
         let (process, mut lines, address) = loop {
             let address = format!("127.0.0.1:{}", free_port());
             let mut child = Command::new(&program)
                 .args(["demo", "--listen", &address])
+                .env("TMPDIR", temporary.path())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .process_group(0)
@@ -58,7 +63,7 @@ impl Demo {
         };
         // The pipe must be read on, or the demo would stop at its next line.
         std::thread::spawn(move || lines.by_ref().for_each(drop));
-        Self { _process: process, url: format!("http://{address}") }
+        Self { _process: process, _temporary: temporary, url: format!("http://{address}") }
     }
 
     /// A window signed in by the form.

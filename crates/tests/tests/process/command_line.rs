@@ -1,5 +1,7 @@
 //! Commands as scripts use them.
 
+use std::process::Command;
+
 use sandbox::ModelSandbox;
 use testkit::both_engines;
 
@@ -119,5 +121,34 @@ both_engines! {
         assert!(count("secrets") >= 2);
         // The name is free again.
         place.json(&["tenant", "create", "loja", "--name", "x"]);
+    }
+}
+
+/// Process ids come again, and whoever is killed leaves its folder behind.
+#[test]
+fn what_a_killed_process_left_behind_is_no_hindrance() {
+    let set = tempfile::tempdir().unwrap();
+    let shop = set.path().join("loja");
+    std::fs::create_dir_all(&shop).unwrap();
+    std::fs::write(shop.join("business.json"), r#"{"name": "Loja"}"#).unwrap();
+    std::fs::write(shop.join("notas.md"), "# Preços\n\nO boné custa R$ 40.\n").unwrap();
+    let row = r#"{"id": "a", "conv": "a", "text": "quanto custa o boné?", "category": "price", "act": "answer"}"#;
+    std::fs::write(shop.join("questions.jsonl"), row).unwrap();
+    let demo: &[&str] = &["demo", "--script-only"];
+    let eval = &["eval", "conversations", set.path().to_str().unwrap()];
+    for (name, arguments) in [("demo", demo), ("eval", eval)] {
+        let temporary = tempfile::tempdir().unwrap();
+        // `exec` keeps the process id, so that what lies there is in the name of the process itself.
+        let ran = Command::new("sh")
+            .args(["-c", r#": > "$TMPDIR/portaria-$NAME-$$"; exec "$@""#, "sh"])
+            .arg(crate::program::path())
+            .args(arguments)
+            .env("TMPDIR", temporary.path())
+            .env("NAME", name)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{name}: {}", String::from_utf8_lossy(&ran.stderr));
+        let left = std::fs::read_dir(temporary.path()).unwrap().count();
+        assert_eq!(left, 1, "{name} removed its own folder");
     }
 }
