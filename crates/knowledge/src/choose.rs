@@ -11,7 +11,7 @@ use kernel::text::fold;
 use crate::extract::Extract;
 use crate::facts::cells::{self, Cell};
 use crate::facts::is_price_header;
-use crate::features::{Asked, FEATURES, Featured};
+use crate::features::{Asked, FEATURES, Featured, Weights};
 use crate::index::{Index, Sentence, Term, sorted};
 use crate::intents::{
     asks_leave, asks_of_offers, asks_which, is_condition, of_another_size, sizes_of, without_yes,
@@ -21,7 +21,7 @@ use crate::penalties::{ANOTHER, OTHER_NUMBER, OTHER_PRICE, OTHER_THING};
 use crate::question::{Question, W_SYNONYM};
 use crate::ranges;
 use crate::split::{all_digits, capital, stem};
-use crate::weights::{BIAS, WEIGHTS};
+use crate::weights::{ALONE, LEANING};
 
 /// Rows of a list that are told together, at most.
 const ROWS: usize = 6;
@@ -51,8 +51,9 @@ fn to_the_front(scored: &mut Vec<Scored>, at: usize) {
     scored.insert(0, one);
 }
 
-fn score(features: &[f64; FEATURES]) -> f64 {
-    BIAS + features.iter().zip(&WEIGHTS).map(|(feature, weight)| feature * weight).sum::<f64>()
+fn score(weights: &Weights, features: &[f64; FEATURES]) -> f64 {
+    let of = features.iter().zip(&weights.of).map(|(feature, weight)| feature * weight);
+    weights.bias + of.sum::<f64>()
 }
 
 impl Index {
@@ -192,6 +193,9 @@ impl Index {
 
     /// All sentences by words and vectors, the best first.
     fn scored(&self, asked: &Asked<'_>, question: &Question) -> Vec<Scored> {
+        // A question that leans on another is weighed otherwise: of both together, the meaning tells most.
+        let (weights, caution) =
+            if asked.before.is_some() { (&LEANING, 0.0) } else { (&ALONE, CAUTION) };
         let of_offers = asks_of_offers(asked.text);
         let unknown: Vec<f64> = question
             .numbers
@@ -234,6 +238,7 @@ impl Index {
                     && question.coverage(&sentence.about) >= NOTED;
                 let bonus = if noted { AS_NOTED } else { 0.0 } + goes_on * told.favour(sentence);
                 let penalty = penalty
+                    + caution
                     + other_intent
                     + if vague && !noted { VAGUE } else { 0.0 }
                     + if noted { 0.0 } else { unheard_of }
@@ -242,7 +247,7 @@ impl Index {
                     + if of_another_size(&sizes, &sentence.text) { OTHER_SIZE } else { 0.0 };
                 // Short questions are rare where the weights were fitted: one that is said in full is no guess.
                 let in_full = if featured.features[SAID_IN_FULL] > 0.0 { IN_FULL } else { 0.0 };
-                let score = score(&featured.features) + bonus + in_full - penalty;
+                let score = score(weights, &featured.features) + bonus + in_full - penalty;
                 Scored { score, featured, noted }
             })
             .collect();
@@ -513,6 +518,9 @@ const NEARLY_SERVED: f64 = 3.0;
 const ALIKE_OWN: f64 = 0.2;
 /// What it costs to speak of the large one where the small one is asked for.
 const OTHER_SIZE: f64 = 3.0;
+/// What it costs to answer anything: customers ask more of what is not noted than those did on whose questions the weights
+/// were fitted.
+const CAUTION: f64 = 0.3;
 /// What it costs to answer a question whose every word could stand in any other.
 const VAGUE: f64 = 4.0;
 /// What it costs where it is asked whether something is done that the knowledge has no word for.

@@ -1,12 +1,12 @@
 //! The features of a sentence as an answer to a question: words in common, of itself, of its line and of its heading;
-//! nearness of meaning; what kind of answer is asked for and shown. What each is worth (`weights.rs`) was fitted by
-//! `cargo xtask fit-evidence` on the businesses of `evaluation/pairs/weights`.
+//! nearness of meaning; what kind of answer is asked for and shown. What each is worth (`weights.rs`), to a question by itself
+//! and to one that leans on another, was fitted by `cargo xtask fit-evidence` on the businesses of `evaluation/pairs/weights`.
 
 use crate::index::{Index, Term, sorted};
 use crate::question::Question;
 
 /// Features of a sentence for a question.
-pub const FEATURES: usize = 24;
+pub const FEATURES: usize = 25;
 
 /// From this share of a question's weight on, a sentence is taken to speak of all of it.
 const COVERED: f64 = 0.95;
@@ -30,6 +30,12 @@ pub struct Asked<'a> {
     pub both: Option<&'a [f32]>,
     /// The tenant's own day: offers that ended before it are told as such. `None`: as if nothing ended.
     pub today: Option<jiff::civil::Date>,
+}
+
+/// What each feature adds to the log-odds of a sentence as an answer.
+pub(crate) struct Weights {
+    pub(crate) bias: f64,
+    pub(crate) of: [f64; FEATURES],
 }
 
 /// A sentence with its features.
@@ -142,6 +148,7 @@ impl Index {
                     flag(question.says_little()),
                     flag(all >= COVERED),
                     if leans { 0.0 } else { question.lacks(self, &with_heading) },
+                    if leans { (cos_both - 0.82) * 10.0 } else { 0.0 },
                 ];
                 let piece = u32::try_from(number).unwrap_or(0);
                 out.push(Featured { sentence: *id, piece, features });

@@ -12,6 +12,13 @@ use serde::Deserialize;
 const ROUNDS: i32 = 500;
 const STEP: f64 = 0.05;
 const DECAY: f64 = 0.06;
+/// Less for questions that lean on another: what both come to together tells more than any word of theirs.
+const DECAY_LEANING: f64 = 0.02;
+/// Of the short questions every so manieth is asked after another of its business, on which it does not lean.
+const CHANGES: usize = 9;
+/// How many questions later that other one stands, and words of a short question at most.
+const FURTHER: usize = 7;
+const SHORT: usize = 8;
 
 #[derive(Deserialize)]
 struct Business {
@@ -42,13 +49,14 @@ pub(crate) fn fit(arguments: &[String]) -> anyhow::Result<String> {
     let mut files: Vec<_> =
         fs::read_dir(from)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
-    let mut examples = Vec::new();
+    let (mut alone, mut leaning) = (Vec::new(), Vec::new());
     for file in files {
-        examples.extend(measured(&file)?);
+        let (more_alone, more_leaning) = measured(&file)?;
+        alone.extend(more_alone);
+        leaning.extend(more_leaning);
     }
-    let (bias, weights) = train(&examples);
-    fs::write(to, source(bias, &weights))?;
-    Ok(format!("{to}: {} questions", examples.len()))
+    fs::write(to, source(&train(&alone, DECAY), &train(&leaning, DECAY_LEANING)))?;
+    Ok(format!("{to}: {} questions alone, {} after others", alone.len(), leaning.len()))
 }
 
 /// Log-odds at which the curve is printed.
@@ -60,7 +68,7 @@ pub(crate) fn measure(files: &[String]) -> anyhow::Result<String> {
     // Of each question the best sentence's score, whether it answers, and whether any does.
     let mut best: Vec<(f64, bool, bool)> = Vec::new();
     for file in files {
-        each(Path::new(file), |index, asked, answers| {
+        each(Path::new(file), false, |index, asked, answers| {
             let known = answers.iter().any(|yes| *yes);
             best.push(match index.best(asked) {
                 Some((sentence, score)) => (score, answers[sentence as usize], known),
@@ -84,23 +92,29 @@ pub(crate) fn measure(files: &[String]) -> anyhow::Result<String> {
     Ok(out)
 }
 
-fn measured(file: &Path) -> anyhow::Result<Vec<Example>> {
-    let mut out = Vec::new();
-    each(file, |index, asked, answers| {
+/// The questions that stand alone, and those that are asked after another.
+fn measured(file: &Path) -> anyhow::Result<(Vec<Example>, Vec<Example>)> {
+    let (mut alone, mut leaning) = (Vec::new(), Vec::new());
+    each(file, true, |index, asked, answers| {
         let sentences = index.features(asked).into_iter();
         let example: Example =
             sentences.map(|one| (one.features, answers[one.sentence as usize])).collect();
         // Only a heading would answer.
         let headed = answers.contains(&true) && !example.iter().any(|(_, answers)| *answers);
         if !headed {
-            out.push(example);
+            if asked.before.is_some() { leaning.push(example) } else { alone.push(example) }
         }
     })?;
-    Ok(out)
+    Ok((alone, leaning))
 }
 
-/// Goes through the questions of the businesses of a file, each with its index, and with whether each sentence answers.
-fn each(file: &Path, mut of: impl FnMut(&Index, &Asked<'_>, &[bool])) -> anyhow::Result<()> {
+/// Goes through the questions of the businesses of a file, each with its index, and with whether each sentence answers;
+/// with `changes` also through some that change the subject.
+fn each(
+    file: &Path,
+    changes: bool,
+    mut of: impl FnMut(&Index, &Asked<'_>, &[bool]),
+) -> anyhow::Result<()> {
     for line in fs::read_to_string(file)?.lines() {
         let business: Business =
             serde_json::from_str(line).with_context(|| format!("{}", file.display()))?;
@@ -132,7 +146,11 @@ fn each(file: &Path, mut of: impl FnMut(&Index, &Asked<'_>, &[bool])) -> anyhow:
         let noted = business.lines.iter().enumerate().filter_map(|(at, line)| {
             Some(Ask { before: None, q: line.question.clone()?, lines: vec![at] })
         });
-        for ask in business.asks.iter().chain(&noted.collect::<Vec<_>>()) {
+        let mut asks: Vec<Ask> = noted.collect();
+        if changes {
+            asks.extend(changing(&business.asks));
+        }
+        for ask in business.asks.iter().chain(&asks) {
             let right: Vec<&str> =
                 ask.lines.iter().map(|at| business.lines[*at].text.trim_end_matches('.')).collect();
             let text = index.as_written(&ask.q);
@@ -159,8 +177,23 @@ fn each(file: &Path, mut of: impl FnMut(&Index, &Asked<'_>, &[bool])) -> anyhow:
     Ok(())
 }
 
+/// Questions that do not lean on the one before them: not each that follows another goes on with it.
+fn changing(asks: &[Ask]) -> Vec<Ask> {
+    let short = asks
+        .iter()
+        .enumerate()
+        .filter(|(_, ask)| ask.before.is_none() && ask.q.split_whitespace().count() <= SHORT);
+    let some = short.step_by(CHANGES);
+    some.map(|(at, ask)| Ask {
+        before: Some(asks[(at + FURTHER) % asks.len()].q.clone()),
+        q: ask.q.clone(),
+        lines: ask.lines.clone(),
+    })
+    .collect()
+}
+
 /// Maximises the share of the sentences that answer, or of none where none does, by Adam.
-fn train(examples: &[Example]) -> (f64, [f64; FEATURES]) {
+fn train(examples: &[Example], decay: f64) -> (f64, [f64; FEATURES]) {
     let (mean, spread) = spread(examples);
     let mut weights = [0.0; FEATURES + 1];
     weights[FEATURES] = -2.0;
@@ -198,7 +231,7 @@ fn train(examples: &[Example]) -> (f64, [f64; FEATURES]) {
         #[expect(clippy::cast_precision_loss, reason = "a count of questions")]
         let count = examples.len().max(1) as f64;
         for k in 0..=FEATURES {
-            let decay = if k < FEATURES { DECAY * weights[k] } else { 0.0 };
+            let decay = if k < FEATURES { decay * weights[k] } else { 0.0 };
             let g = slope[k] / count + decay;
             first[k] = 0.9 * first[k] + 0.1 * g;
             second[k] = 0.999 * second[k] + 0.001 * g * g;
@@ -223,15 +256,20 @@ fn spread(examples: &[Example]) -> ([f64; FEATURES], [f64; FEATURES]) {
     (mean, spread)
 }
 
-fn source(bias: f64, weights: &[f64; FEATURES]) -> String {
+fn source(alone: &(f64, [f64; FEATURES]), leaning: &(f64, [f64; FEATURES])) -> String {
     let mut out = String::from(
         "//! What each feature of a sentence is worth. Written by `cargo xtask fit-evidence`.\n\n\
-         use crate::features::FEATURES;\n\n",
+         use crate::features::Weights;\n\n",
     );
-    let _ = writeln!(out, "pub(crate) const BIAS: f64 = {bias:.3};");
-    let _ = writeln!(out, "pub(crate) const WEIGHTS: [f64; FEATURES] = [");
-    for weight in weights {
-        let _ = writeln!(out, "    {weight:.3},");
+    for (name, (bias, weights)) in [("ALONE", alone), ("LEANING", leaning)] {
+        let _ = writeln!(
+            out,
+            "pub(crate) const {name}: Weights = Weights {{\n    bias: {bias:.3},\n    of: ["
+        );
+        for weight in weights {
+            let _ = writeln!(out, "        {weight:.3},");
+        }
+        out += "    ],\n};\n";
     }
-    out + "];\n"
+    out
 }

@@ -22,11 +22,6 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     ("K96", "quanto custa o corte?", "two cuts are listed, and both are told with their names"),
     ("Q08", "qro cancelar", "whether an order or the messages are to be cancelled is asked back"),
     ("Q11", "posso pagar com bitcoin?", "the ways to pay that are stated are told"),
-    (
-        "Q17",
-        "quanto custa por pessoa?",
-        "nothing is named but the unit: not sure enough to be told",
-    ),
 ];
 
 fn folder() -> PathBuf {
