@@ -3,6 +3,7 @@
 mod channels;
 mod desk;
 mod load;
+mod questions;
 mod search;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +47,9 @@ async fn main() -> anyhow::Result<()> {
         }
         if wanted("pipeline") {
             pipeline(&mut rows, engine).await?;
+        }
+        if wanted("questions") {
+            questions::asked(&mut rows, engine).await?;
         }
         if wanted("flood") {
             flood(&mut rows, engine).await?;
