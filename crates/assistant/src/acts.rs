@@ -435,6 +435,25 @@ pub(crate) fn praises(plain: &Plain) -> bool {
         && !plain.words().any(|word| BUT.contains(&word))
 }
 
+/// "Preciso de um orçamento de 40 pizzas": wants to buy, and offers nothing.
+pub(crate) fn asks_for_a_quote(plain: &Plain) -> bool {
+    const WISHES: &[&str] = &[
+        "preciso",
+        "precisamos",
+        "queria",
+        "quero",
+        "queremos",
+        "gostaria",
+        "fazer",
+        "manda",
+        "passa",
+    ];
+    const OFFERS: &[&str] = &["represent", "fornec", "apresentar", "oferec", "parceria", "divulg"];
+    plain.words().any(|word| word.starts_with("orcament"))
+        && plain.words().any(|word| WISHES.contains(&word))
+        && !plain.words().any(|word| OFFERS.iter().any(|one| word.starts_with(one)))
+}
+
 /// Whether a text is a yes to what was offered, and nothing else.
 pub(crate) fn says_yes(plain: &Plain) -> bool {
     const YES: &[&str] = &[

@@ -158,6 +158,18 @@ impl Answerer {
         if !turned.first && !acts::asks_for_a_job(&plain) {
             found.retain(|one| one.act != Act::Applicant);
         }
+        if acts::asks_for_a_quote(&plain) {
+            for one in found.iter_mut().filter(|one| one.act == Act::Supplier) {
+                one.act = Act::Order;
+            }
+        }
+        // "Parabéns a todos, a de camarão nem se fala" asks for no camarão.
+        let calls = |one: &understanding::Found| {
+            one.strength > Strength::Possible && acts::is_for_a_person(one.act)
+        };
+        if acts::praises(&plain) && !questions::is_question(&text) && !found.iter().any(calls) {
+            found.insert(0, understanding::Found { act: Act::Thanks, strength: Strength::Certain });
+        }
         if acts::asks_for_somebody(&plain) {
             found.insert(0, understanding::Found { act: Act::Person, strength: Strength::Certain });
         }

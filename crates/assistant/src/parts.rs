@@ -156,7 +156,8 @@ pub(crate) fn find(
                 let repeats = !with.reply.is_empty()
                     && before.told.contains(&with.reply)
                     // Unless it is asked of something that was told with it, or of what its rule for all others covers.
-                    && !extractor.index.asks_of_told(part, before.asked, &with.reply)
+                    && (extractor.index.asks_price(part)
+                        || !extractor.index.asks_of_told(part, before.asked, &with.reply))
                     && !covers_others(&with.reply)
                     && (extractor.index.names_more(part, before.asked, &with.reply)
                         || extractor.index.says_little(part));
@@ -171,6 +172,7 @@ pub(crate) fn find(
             None => alone,
         };
         let mut told = String::new();
+        let best = price_within(extractor, part, &best).unwrap_or(best);
         let sure = unknown_before.is_none() || best.score >= FIRM;
         if best.supported() && sure && !(best.of_nothing && leans.is_none()) {
             let mut best = best;
@@ -233,6 +235,38 @@ fn within(extractor: &Extractor<'_>, part: &str) -> Option<Found> {
         }
     }
     (!found.extracts.is_empty()).then_some(found)
+}
+
+/// The price of the thing that a story names, where it asks for one and its own answer has none.
+fn price_within(extractor: &Extractor<'_>, part: &str, whole: &Extract) -> Option<Extract> {
+    let priced = whole.supported() && whole.reply.contains("R$");
+    if priced || whole.as_noted || part.split_whitespace().count() < LONG_PART {
+        return None;
+    }
+    const HOW_MUCH: &[&str] = &[
+        "quanto",
+        "qual o valor",
+        "qual valor",
+        "qual o preco",
+        "qual preco",
+        "saber o valor",
+        "saber o preco",
+    ];
+    let line = Plain::of(part).line;
+    if !HOW_MUCH.iter().any(|asked| kernel::text::has_phrase(&line, asked)) {
+        return None;
+    }
+    extractor.price_of_named(part).or_else(|| price_of_a_clause(extractor, part))
+}
+
+/// The price of what a clause of a story names: "vocês fazem implante aí eu queria saber quanto fica".
+fn price_of_a_clause(extractor: &Extractor<'_>, part: &str) -> Option<Extract> {
+    let clauses = clauses(part);
+    let named = clauses.iter().filter(|clause| extractor.index.names_a_thing(clause));
+    named
+        .map(|clause| extractor.answer(&format!("quanto custa {clause}"), None))
+        .filter(|priced| priced.score >= FIRM && priced.reply.contains("R$"))
+        .max_by(|one, other| one.score.total_cmp(&other.score))
 }
 
 /// What a text asks of what was told just now.

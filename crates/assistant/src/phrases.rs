@@ -324,9 +324,9 @@ impl<'a> Phrases<'a> {
 
     pub(crate) fn cancel(&self) -> String {
         self.pick(
-            "Já passei seu pedido para a equipe: uma pessoa confirma com você por aqui.",
-            "Sua solicitação foi passada à equipe: uma pessoa confirmará por aqui.",
-            "I passed your request to the team: a person will confirm it here.",
+            "Já avisei a equipe do cancelamento: uma pessoa confirma com você por aqui.",
+            "Sua solicitação de cancelamento foi passada à equipe: uma pessoa confirmará por aqui.",
+            "I told the team of your cancellation: a person will confirm it here.",
         )
     }
 

@@ -8,7 +8,7 @@ use crate::reply::asks;
 const ASKING: &str = "qual quais quanto quanta quantos quantas quando onde aonde quem como porque tem tens teria vende vendem faz \
     fazem aceita aceitam atende atendem abre abrem fecha fecham entrega entregam pode posso podem da dao precisa preciso consegue \
     conseguem sera existe ha serve servem trabalham trabalha oferecem aluga alugam cobra cobram cabe vale funciona quero queria \
-    gostaria saber aberto aberta abertos preco valor horario endereco telefone do does can what how when where is are vem inclui";
+    gostaria saber aberto aberta abertos preco valor horario endereco telefone does can what how when where is are vem inclui";
 
 /// Words that a question of its own begins with, after another one.
 const VERBS: &str = "tem aceita aceitam entregam entrega abre abrem fecha fecham quanto qual quais onde quando como posso precisa \
@@ -61,20 +61,24 @@ pub(crate) fn announces_a_question(text: &str) -> bool {
 }
 
 pub(crate) fn is_question(text: &str) -> bool {
-    text.contains('?')
-        || Plain::of(text)
-            .words()
-            .any(|word| ASKING.split_ascii_whitespace().any(|ask| ask == word))
+    let plain = Plain::of(text);
+    let asks = |word: &str| ASKING.split_ascii_whitespace().any(|ask| ask == word);
+    // "Do you deliver" asks; "o implante do meu pai" does not.
+    text.contains('?') || plain.words().any(asks) || plain.words().take(2).eq(["do", "you"])
 }
 
 /// Whether a sentence wishes something, and asks nothing else.
 fn only_wishes(text: &str) -> bool {
     const WISHES: &[&str] = &["quero", "queria", "gostaria", "preciso"];
+    // "Minha filha precisa usar aparelho": whoever it is for stands before it; "precisa de documento" asks.
+    const OF_OTHERS: &[&str] = &["precisa", "precisam", "quer", "querem"];
     let plain = Plain::of(text);
     let asks = |word: &str| ASKING.split_ascii_whitespace().any(|ask| ask == word);
+    let wishes =
+        |(at, word): (usize, &str)| WISHES.contains(&word) || (at > 0 && OF_OTHERS.contains(&word));
     !text.contains('?')
-        && plain.words().any(|word| WISHES.contains(&word))
-        && plain.words().all(|word| WISHES.contains(&word) || !asks(word))
+        && plain.words().enumerate().any(wishes)
+        && plain.words().enumerate().all(|(at, word)| wishes((at, word)) || !asks(word))
 }
 
 /// The questions of a text, each with the statements that lead to it; small talk is none.
@@ -99,7 +103,7 @@ pub(crate) fn questions(text: &str) -> Vec<String> {
         led.push_str(sentence);
         // "Quero colocar aparelho. Qual o valor?": of what is wished for.
         let next = sentences.get(at + 1).copied().unwrap_or_default();
-        if only_wishes(sentence) && is_bare_price(next) {
+        if only_wishes(sentence) && (is_bare_price(next) || is_bare_monthly_price(next)) {
             continue;
         }
         // "Grávida pode clarear? Queria pro meu chá de bebê": the wish says why.
@@ -228,6 +232,14 @@ pub(crate) fn is_bare_price(text: &str) -> bool {
     let plain = Plain::of(text);
     plain.words().any(|word| matches!(word, "quanto" | "valor" | "preco"))
         && plain.words().all(|word| PRICE.contains(&word))
+}
+
+/// "Qual o valor da mensalidade?": a price that is paid each month, of what was named before.
+fn is_bare_monthly_price(text: &str) -> bool {
+    const MONTHLY: &[&str] = &["mensalidade", "mensal", "mes", "do", "de"];
+    let plain = Plain::of(text);
+    plain.words().any(|word| matches!(word, "mensalidade" | "mensal" | "mes"))
+        && plain.words().all(|word| PRICE.contains(&word) || MONTHLY.contains(&word))
 }
 
 /// Words of a question of a price that name nothing.

@@ -51,6 +51,11 @@ impl Index {
         Question::read(self, text).names_nothing(self)
     }
 
+    /// Whether a text asks for a price.
+    pub fn asks_price(&self, text: &str) -> bool {
+        Question::read(self, &self.as_written(text)).asks_price(self)
+    }
+
     /// Whether a text names a thing that the knowledge has a word for, beside what it asks of it.
     pub fn names_a_thing(&self, text: &str) -> bool {
         Question::read(self, text).names_a_thing(self)

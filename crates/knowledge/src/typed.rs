@@ -11,6 +11,7 @@ use regex::{Captures, Regex, Replacer};
 use crate::dates;
 use crate::index::Index;
 use crate::lexicon;
+use crate::question::Question;
 use crate::split::{STOP, Words, expression, set, stem};
 
 /// Letters of a word in capitals from which it is taken for shouting, and for no abbreviation.
@@ -178,11 +179,22 @@ fn replaced<'a>(text: Cow<'a, str>, rule: &Regex, by: impl Replacer) -> Cow<'a, 
 impl Index {
     /// A question as the knowledge would put it.
     pub fn as_written<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let out = self.written(text, true);
+        // "Meu cunhado disse que vocês fazem implante, queria saber quanto fica": the thing stands in the story.
+        match Question::read(self, &out).names_nothing(self) {
+            true => self.written(text, false),
+            false => out,
+        }
+    }
+
+    /// `apart`: without what is said before the question itself.
+    fn written<'a>(&self, text: &'a str, apart: bool) -> Cow<'a, str> {
         let asks = |rest: &str, words: usize| {
             rest.chars().any(char::is_alphanumeric) && rest.split_whitespace().count() >= words
         };
         let mut out = Cow::Borrowed(text);
-        for (before, words) in [(&*GREETED, 1), (&*PREAMBLE, 2)] {
+        let said_before = [(&*GREETED, 1), (&*PREAMBLE, 2)];
+        for (before, words) in said_before.into_iter().take(if apart { 2 } else { 1 }) {
             let rest = replaced(out.clone(), before, "");
             if asks(&rest, words) {
                 out = rest;

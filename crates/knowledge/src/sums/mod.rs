@@ -27,8 +27,10 @@ pub(crate) use comes_to::as_many;
 const MOST_WORDS: usize = 60;
 const LONGEST: usize = 30;
 /// Words that may follow a thing which is named in full.
-const ALONE: &[&str] =
-    &["quanto", "qual", "custa", "fica", "sai", "valor", "preco", "ai", "voces", "por"];
+const ALONE: &[&str] = &[
+    "quanto", "qual", "custa", "fica", "sai", "valor", "preco", "ai", "voces", "por", "queria",
+    "quero", "gostaria",
+];
 /// Letters of a stem from which the first word of a name tells it.
 const HEAD: usize = 3;
 /// Parts of a sum, at most.

@@ -351,6 +351,36 @@ both_engines! {
 }
 
 both_engines! {
+    async fn what_leads_to_a_question_is_not_answered_and_praise_is_no_question(on: On) {
+        let app = TestApp::start(on).await;
+        let tenant = app.tenant("clinica").await;
+        for (question, answer) in [
+            ("Quanto custa o aparelho?", "O aparelho fixo custa R$ 220 por mês, com a manutenção incluída."),
+            ("Quanto custa um implante?", "O implante custa a partir de R$ 2.400."),
+            ("Como é o implante?", "O implante é colocado em uma cirurgia de cerca de uma hora, com anestesia local."),
+            ("Quem pode clarear os dentes?", "Menores de 16 anos não devem fazer clareamento."),
+            ("Qual o endereço?", "Na Rua Domingos de Morais, 1.250."),
+        ] {
+            tenant.knows(question, answer).await;
+        }
+        for (text, told) in [
+            ("Minha filha de 14 anos precisa usar aparelho. Qual o valor da mensalidade?", "R$ 220"),
+            ("minha filha olha eu perdi dois dente aqui de baixo e o meu cunhado falou que vocês faz implante aí eu \
+              queria saber mais ou menos quanto que fica", "R$ 2.400"),
+            ("Parabéns a todos aí, o implante do meu pai então nem se fala", "Por nada"),
+            ("preciso de um orçamento de 40 pizzas pra confraternização da empresa dia 18/12", "pessoa"),
+            ("preciso cancelar minha consulta de amanhã", "cancelamento"),
+        ] {
+            let said = tenant.post("/v1/chat", &json!({ "text": text })).await.expect(200).json();
+            let answer = said["answer"].as_str().unwrap();
+            assert!(answer.contains(told), "{text}: {said}");
+            // Nor is who wants to buy told that somebody answers "se houver interesse".
+            assert!(!answer.contains("clareamento") && !answer.contains("interesse"), "{text}: {answer}");
+        }
+    }
+}
+
+both_engines! {
     async fn a_model_words_the_answer_and_is_checked(on: On) {
         let app = TestApp::start(on).await;
         let tenant = clinic(&app).await;
