@@ -117,11 +117,7 @@ impl Encoder {
         let ids = self.ids(text);
         let mut out = vec![0f32; WIDTH];
         #[cfg(target_arch = "x86_64")]
-        if let Some(processor) = pulp::x86::V4::try_new() {
-            let run = Run { encoder: self, ids: &ids, out: &mut out, kernel: processor };
-            pulp::Simd::vectorize(processor, run);
-            return out;
-        } else if let Some(processor) = pulp::x86::V3::try_new() {
+        if let Some(processor) = pulp::x86::V3::try_new() {
             let run = Run { encoder: self, ids: &ids, out: &mut out, kernel: processor };
             pulp::Simd::vectorize(processor, run);
             return out;

@@ -171,31 +171,6 @@ fn block(
     processor.mul_add_f32x8(processor.splat_f32x8(scale), dot, sum)
 }
 
-/// x86-64 with AVX-512: a block of weights is one register.
-#[cfg(target_arch = "x86_64")]
-impl Kernel for pulp::x86::V4 {
-    #[inline(always)]
-    fn dots(self, w: &[[i16; BLOCK]], a: &[f32], x: &[[i16; BLOCK]], b: &[f32]) -> [f32; ROWS] {
-        let blocks = x.len();
-        let (w, a, b) = (&w[..ROWS * blocks], &a[..ROWS * blocks], &b[..blocks]);
-        let mut sums = [self.splat_f32x16(0.0); ROWS];
-        for (at, x) in x.iter().enumerate() {
-            let x: pulp::i16x32 = pulp::cast(*x);
-            for (row, sum) in sums.iter_mut().enumerate() {
-                let own = row * blocks + at;
-                let dot = self.multiply_wrapping_add_adjacent_i16x32(pulp::cast(w[own]), x);
-                let scale = self.splat_f32x16(a[own] * b[at]);
-                *sum = self.mul_add_f32x16(scale, self.convert_i32x16_to_f32x16(dot), *sum);
-            }
-        }
-        sums.map(|sum| {
-            let halves: [[f32; 8]; 2] = pulp::cast(sum);
-            let [a, b, c, d, e, f, g, h] = std::array::from_fn(|k| halves[0][k] + halves[1][k]);
-            ((a + e) + (c + g)) + ((b + f) + (d + h))
-        })
-    }
-}
-
 /// Inputs of a product, each block of them as whole numbers of eight bits with a scale.
 pub(crate) struct Inputs {
     values: Vec<[i16; BLOCK]>,
